@@ -1,0 +1,79 @@
+//! The load generator: measures how fast a bank answers, and can write down what was answered.
+//!
+//! A few lanes, one for each core, keep many commands in flight at a time. What a lane counts it keeps for itself until
+//! the end, so that lanes do not get in each other's way.
+
+mod history;
+mod outcome;
+mod plan;
+mod progress;
+mod sender;
+mod tally;
+
+use std::{process::ExitCode, sync::Arc, thread, time::Instant};
+
+use futures_util::{StreamExt, stream};
+use tokio::task::JoinError;
+
+use crate::{
+    Done,
+    cli::{self, Connection},
+};
+use history::History;
+use plan::{Plan, Work};
+use progress::Progress;
+use sender::Sender;
+use tally::Tally;
+
+pub async fn run(connection: &Connection, load: &cli::Load) -> Done {
+    let history = load.history.as_deref().map(History::create).transpose()?;
+    let app = connection.start().await?;
+    let sender = Arc::new(Sender::new(app.client(), history.as_ref()));
+    let plan = Plan::new(load);
+
+    let opened = send_all("opening accounts", plan.openings(), &sender, load.in_flight).await?;
+    let begun = Instant::now();
+    let sent = send_all("sending commands", plan.commands(), &sender, load.in_flight).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{}", sent.report(seconds));
+
+    drop(sender);
+    app.shutdown().await?;
+    if let Some(history) = history {
+        history.finish()?;
+    }
+    let complaints = [opened.complaints("opening the accounts"), sent.complaints("sending the commands")].concat();
+    complaints.iter().for_each(|complaint| eprintln!("error: {complaint}"));
+    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sends all commands of the work, so many at a time, and says what came back.
+async fn send_all(what: &'static str, work: Work, sender: &Arc<Sender>, in_flight: u32) -> Result<Tally, JoinError> {
+    let work = Arc::new(work);
+    let progress = Progress::show(what, work.clone());
+    let lanes = thread::available_parallelism().map_or(1, |cores| cores.get() as u32).min(in_flight);
+    let lanes: Vec<_> = (0..lanes)
+        .map(|lane| {
+            // What the division leaves over goes to the first lanes.
+            let in_flight = in_flight / lanes + u32::from(lane < in_flight % lanes);
+            tokio::spawn(drive(work.clone(), sender.clone(), in_flight as usize))
+        })
+        .collect();
+    let mut tally = Tally::default();
+    for lane in lanes {
+        tally.add(lane.await?);
+    }
+    progress.end();
+    Ok(tally)
+}
+
+/// One lane: as soon as a command is answered, the next is sent.
+async fn drive(work: Arc<Work>, sender: Arc<Sender>, in_flight: usize) -> Tally {
+    let mut tally = Tally::default();
+    let calls = stream::iter(work.take()).map(|planned| sender.send(planned));
+    let mut answers = calls.buffer_unordered(in_flight);
+    while let Some(answered) = answers.next().await {
+        tally.count(&answered);
+    }
+    tally
+}

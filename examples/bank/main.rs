@@ -1,0 +1,63 @@
+//! A bank on Simple Sourcing. Start with `domain.rs`, which is all that a user has to write; the rest is a program around
+//! it: a tour, a shell, a service and a load generator. `cargo run --example bank -- --help` says how to run them.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
+#![allow(unreachable_pub, reason = "the domain is written as in a library")]
+
+mod backend;
+mod cli;
+// As compact as in the README: a method a line.
+#[rustfmt::skip]
+mod domain;
+mod largest;
+mod load;
+mod serve;
+mod shell;
+mod tour;
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use clap::Parser;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+use cli::{Action, Cli};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { mut connection, action } = Cli::parse();
+    let action = action.unwrap_or(Action::Tour);
+    let serve = matches!(action, Action::Serve);
+    connection.with_service |= serve;
+    log_to_stderr(if serve { LevelFilter::INFO } else { LevelFilter::WARN });
+    let done = match action {
+        Action::Tour => tour::run(&connection).await,
+        Action::Shell => shell::run(&connection).await,
+        Action::Serve => serve::run(&connection).await,
+        Action::Load(load) => load::run(&connection, &load).await,
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What an action ends with.
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+/// Shows what the libraries log, as much as `RUST_LOG` says (`debug`, or `warn,simple_sourcing=trace`).
+fn log_to_stderr(default: LevelFilter) {
+    let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(default));
+    let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(format).with(wanted).init();
+}

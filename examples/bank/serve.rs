@@ -1,0 +1,72 @@
+//! Processes the commands of clients elsewhere until it is told to stop.
+
+use std::{
+    io::{self, Write},
+    process::{self, ExitCode},
+};
+
+#[cfg(unix)]
+use tokio::signal::unix;
+#[cfg(windows)]
+use tokio::signal::windows;
+
+use crate::{Done, cli::Connection};
+
+/// What shells report of a process that Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
+
+pub async fn run(connection: &Connection) -> Done {
+    // Before anybody can think that it is time to send one.
+    let mut signals = Signals::listen()?;
+    let app = tokio::select! {
+        app = connection.start() => app?,
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    println!("ready");
+    io::stdout().flush()?;
+
+    signals.next().await;
+    eprintln!("stopping: finishing what is under way (once more to stop at once)");
+    tokio::select! {
+        stopped = app.shutdown() => stopped?,
+        () = signals.next() => process::exit(INTERRUPTED),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGTERM and Ctrl-C.
+#[cfg(unix)]
+struct Signals {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [terminate, interrupt] = [unix::SignalKind::terminate(), unix::SignalKind::interrupt()].map(unix::signal);
+        Ok(Signals { terminate: terminate?, interrupt: interrupt? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C, where there is no SIGTERM.
+#[cfg(windows)]
+struct Signals(windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Signals(windows::ctrl_c()?))
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}

@@ -1,0 +1,123 @@
+//! Commands from standard input, one a line: by hand or through a pipe.
+
+use std::{
+    error::Error,
+    io::{self, BufRead, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use simple_sourcing::{Recorded, prelude::*};
+
+use crate::{
+    Done,
+    cli::Connection,
+    domain::{Account, AccountClient, AccountCommand, AccountEvent},
+};
+
+const HELP: &str = "\
+open KEY OWNER        open an account, e.g. open alice Alice
+deposit KEY AMOUNT    put money in
+withdraw KEY AMOUNT   take money out
+close KEY             close an account that is empty
+show KEY              the account as it is
+history KEY           its events, one a line
+help, quit";
+
+pub async fn run(connection: &Connection) -> Done {
+    let app = connection.start().await?;
+    let accounts = app.client();
+    let prompt = io::stdin().is_terminal();
+    if prompt {
+        println!("The bank is open, {}. `help` lists the commands.", connection.backend);
+    }
+    let mut lines = io::stdin().lock().lines();
+    loop {
+        if prompt {
+            print!("> ");
+            io::stdout().flush()?;
+        }
+        let Some(line) = lines.next() else { break };
+        let answered = match Line::parse(&line?) {
+            Ok(Line::Quit) => break,
+            Ok(line) => answer(&app, &accounts, line).await,
+            Err(usage) => Err(usage.into()),
+        };
+        if let Err(error) = answered {
+            println!("error: {error}");
+        }
+    }
+    app.shutdown().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a line asks for.
+enum Line {
+    Command { key: String, command: AccountCommand },
+    Show { key: String },
+    History { key: String },
+    Help,
+    Nothing,
+    Quit,
+}
+
+impl Line {
+    fn parse(line: &str) -> Result<Self, String> {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let command = |key: &str, command| Ok(Line::Command { key: key.into(), command });
+        match words[..] {
+            ["open", key, ref owner @ ..] if !owner.is_empty() => {
+                command(key, AccountCommand::Open { owner: owner.join(" ") })
+            }
+            ["deposit", key, amount] => command(key, AccountCommand::Deposit { amount: parse_amount(amount)? }),
+            ["withdraw", key, amount] => command(key, AccountCommand::Withdraw { amount: parse_amount(amount)? }),
+            ["close", key] => command(key, AccountCommand::Close),
+            ["show", key] => Ok(Line::Show { key: key.into() }),
+            ["history", key] => Ok(Line::History { key: key.into() }),
+            ["help"] => Ok(Line::Help),
+            ["quit" | "exit"] => Ok(Line::Quit),
+            [] => Ok(Line::Nothing),
+            [word, ..] => Err(usage(word)),
+        }
+    }
+}
+
+fn parse_amount(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("`{text}` is no amount: write a whole number that is not negative, e.g. 50"))
+}
+
+/// How the line of this first word is written.
+fn usage(word: &str) -> String {
+    match HELP.lines().find(|line| line.split(' ').next() == Some(word)) {
+        Some(line) => format!("write {}", line.split("  ").next().unwrap_or(line)),
+        None => format!("`{word}` is not a command; `help` lists them"),
+    }
+}
+
+async fn answer(app: &AppHandle, accounts: &AccountClient, line: Line) -> Result<(), Box<dyn Error>> {
+    match line {
+        Line::Command { key, command } => {
+            let receipt = match command {
+                AccountCommand::Open { owner } => accounts.open(key, owner),
+                AccountCommand::Deposit { amount } => accounts.deposit(key, amount),
+                AccountCommand::Withdraw { amount } => accounts.withdraw(key, amount),
+                AccountCommand::Close => accounts.close(key),
+            };
+            println!("ok: sequence {}", receipt.await?.sequence);
+        }
+        Line::Show { key } => {
+            let account = app.state::<Account>(key.as_str()).await?;
+            let account = account.ok_or_else(|| format!("there is no account `{key}`"))?;
+            println!("{key}: owner {}, balance {}, sequence {}", account.owner, account.balance, account.sequence);
+        }
+        Line::History { key } => {
+            let mut events = app.history::<AccountEvent>(key, Sequence::ZERO);
+            while let Some(event) = events.next().await {
+                let Recorded { meta, event } = event?;
+                println!("{:>4}  {}", meta.sequence, serde_json::to_string(&event)?);
+            }
+        }
+        Line::Help => println!("{HELP}"),
+        Line::Nothing | Line::Quit => {}
+    }
+    Ok(())
+}

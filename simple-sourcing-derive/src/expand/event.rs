@@ -1,0 +1,178 @@
+//! `#[event]`: the event trait, and the traits of those who apply and project events.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+
+use super::{allow_deprecated, arguments, item, link, local, method, name_arms, place, private, with_fields};
+use crate::model::{Event, EventRole, Variant};
+
+pub(crate) fn expand(event: &Event) -> TokenStream {
+    [
+        item(&event.item),
+        event_impl(event),
+        applier(event, event.variants.iter()),
+        applied_to(event),
+        projector(event, event.variants.iter()),
+        projected_by(event),
+    ]
+    .into_iter()
+    .collect()
+}
+
+/// The type of the key. Where it is not known, one that lets the rest type-check.
+pub(crate) fn key(event: &Event) -> TokenStream {
+    let p = private(event.item.root.as_ref());
+    event.key.as_ref().map_or_else(|| quote!(#p::String), ToTokens::to_token_stream)
+}
+
+fn event_impl(event: &Event) -> TokenStream {
+    let Event { item, aggregate, variants, .. } = event;
+    let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
+    let allow = allow_deprecated(item, variants);
+    let names = name_arms(variants);
+    let key = quote_spanned!(place(&key)=> type Key = #key;);
+    let table = variants.iter().map(|Variant { cfgs, wire_name, role, .. }| {
+        let role = match role {
+            EventRole::Create => quote!(Create),
+            EventRole::Change => quote!(Change),
+            EventRole::Delete => quote!(Delete),
+        };
+        quote!(#(#cfgs)* #p::EventVariant { name: #wire_name, role: #p::EventRole::#role })
+    });
+    quote! {
+        #[automatically_derived]
+        #allow
+        impl #p::Event for #ident {
+            #key
+
+            const AGGREGATE: &'static str = #aggregate;
+
+            const VARIANTS: &'static [#p::EventVariant] = &[#(#table),*];
+
+            fn name(&self) -> &'static str {
+                match self { #names }
+            }
+        }
+    }
+}
+
+/// The applier trait, with the methods of these variants.
+pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
+    let Event { item, applier, .. } = event;
+    let (ident, vis) = (&item.node.ident, &item.node.vis);
+    let methods = variants.map(|variant| {
+        let documentation = format!("Applies {}.", link(item, variant));
+        let at = place(&variant.node.ident);
+        let (own, rest) = match variant.role {
+            EventRole::Create => (vec![], quote_spanned!(at=> -> Self;)),
+            EventRole::Change => (vec![quote_spanned!(at=> &mut self)], quote_spanned!(at=> ;)),
+            EventRole::Delete => return TokenStream::new(),
+        };
+        method(at, None, variant, &documentation, own, &rest)
+    });
+    let documentation = format!(
+        "How the events of [`{ident}`] change the state of an aggregate: implement it on the aggregate.\n\n\
+         There is a method for each event but those that remove the state."
+    );
+    let message = format!("`{{Self}}` does not apply the events of `{ident}`");
+    let label = format!("needs `impl {applier} for {{Self}}`");
+    let note = format!("write `impl {applier} for {{Self}}` with a method for each event");
+    quote! {
+        #[doc = #documentation]
+        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #vis trait #applier: ::core::marker::Sized {
+            #(#methods)*
+        }
+    }
+}
+
+fn applied_to(event: &Event) -> TokenStream {
+    let Event { item, applier, variants, .. } = event;
+    let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
+    let allow = allow_deprecated(item, variants);
+    let state = local("state");
+    let arms = variants.iter().map(|variant| {
+        let Variant { node, cfgs, wire_name, method, role, .. } = variant;
+        let (name, fields, arguments) = (&node.ident, with_fields(variant), arguments(variant));
+        let arm = match role {
+            EventRole::Create => quote! {
+                Self::#fields => #p::fill(
+                    #p::vacant(#state, #wire_name)?,
+                    <__Aggregate as #applier>::#method(#(#arguments),*),
+                ),
+            },
+            EventRole::Change => quote! {
+                Self::#fields => <__Aggregate as #applier>::#method(
+                    #p::occupied(#state, #wire_name)?,
+                    #(#arguments),*
+                ),
+            },
+            EventRole::Delete => quote!(Self::#name { .. } => #p::remove(#state, #wire_name)?,),
+        };
+        quote!(#(#cfgs)* #arm)
+    });
+    quote! {
+        #[automatically_derived]
+        #allow
+        impl<__Aggregate: #applier> #p::AppliedTo<__Aggregate> for #ident {
+            fn apply_to(
+                self,
+                #state: &mut ::core::option::Option<__Aggregate>,
+            ) -> ::core::result::Result<(), #p::Misapplied> {
+                match self { #(#arms)* }
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
+}
+
+/// The projector trait, with the methods of these variants.
+pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
+    let Event { item, projector, .. } = event;
+    let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(event), private(item.root.as_ref()));
+    let allow = allow_deprecated(item, &event.variants);
+    let methods = variants.map(|variant| {
+        let documentation = format!("Projects {}; does nothing unless it is written.", link(item, variant));
+        let (meta, arguments) = (variant.free_name("meta"), arguments(variant));
+        let at = place(&variant.node.ident);
+        let own = vec![quote_spanned!(at=> &mut self), quote_spanned!(at=> #meta: &#p::EventMeta<#key>)];
+        let body = quote_spanned!(at=> { let _ = (#meta, #(#arguments),*); });
+        method(at, None, variant, &documentation, own, &body)
+    });
+    let documentation = format!(
+        "What a view makes of the events of [`{ident}`]: implement it on the view.\n\n\
+         There is a method for each event; those that are not written do nothing."
+    );
+    let message = format!("`{{Self}}` does not project the events of `{ident}`");
+    let label = format!("needs `impl {projector} for {{Self}}`");
+    let note = format!("write `impl {projector} for {{Self}}` with a method for each event that it is about");
+    quote! {
+        #[doc = #documentation]
+        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #allow
+        #vis trait #projector {
+            #(#methods)*
+        }
+    }
+}
+
+fn projected_by(event: &Event) -> TokenStream {
+    let Event { item, projector, variants, .. } = event;
+    let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
+    let allow = allow_deprecated(item, variants);
+    let (view, meta) = (local("projector"), local("meta"));
+    let arms = variants.iter().map(|variant| {
+        let Variant { cfgs, method, .. } = variant;
+        let (fields, arguments) = (with_fields(variant), arguments(variant));
+        quote!(#(#cfgs)* Self::#fields => <__Projector as #projector>::#method(#view, #meta, #(#arguments),*),)
+    });
+    quote! {
+        #[automatically_derived]
+        #allow
+        impl<__Projector: #projector> #p::ProjectedBy<__Projector> for #ident {
+            fn project_into(self, #view: &mut __Projector, #meta: &#p::EventMeta<#key>) {
+                match self { #(#arms)* }
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The model to code, and the pipeline: each macro is one function here that reads parse, model, validate, expand, with
+//! the fallback behind every mistake.
+//!
+//! The code is data-like: implementations and tables. Whatever is worth a breakpoint is a function in
+//! `simple_sourcing::__private`. Our own local names are `mixed_site`, so that no field of the user can meet them.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Fields, Visibility, spanned::Spanned};
+
+use crate::{
+    diagnostics::Errors,
+    fallback,
+    model::{self, Derive, Field, Item, Variant},
+    parse::{self, Root},
+    symbol::DEPRECATED,
+    validate,
+};
+
+pub(crate) mod aggregate;
+pub(crate) mod command;
+pub(crate) mod event;
+pub(crate) mod key;
+
+pub(crate) fn expand_event(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::event(args, item.clone(), &mut errors) {
+        Ok(input) => input,
+        Err(error) => return fallback::unreadable(item, error, errors),
+    };
+    let model = model::Event::new(input);
+    validate::event(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => event::expand(&model),
+        Err(errors) => fallback::event(&model, &errors),
+    }
+}
+
+pub(crate) fn expand_command(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::command(args, item.clone(), &mut errors) {
+        Ok(input) => input,
+        Err(error) => return fallback::unreadable(item, error, errors),
+    };
+    let model = model::Command::new(input);
+    validate::command(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => command::expand(&model),
+        Err(errors) => fallback::command(&model, &errors),
+    }
+}
+
+pub(crate) fn expand_aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::aggregate(args, item.clone(), &mut errors) {
+        Ok(input) => input,
+        Err(error) => return fallback::unreadable(item, error, errors),
+    };
+    let model = model::Aggregate::new(input);
+    validate::aggregate(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => aggregate::expand(&model),
+        Err(errors) => fallback::aggregate(&model, &errors),
+    }
+}
+
+pub(crate) fn expand_key(item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::key(item, &mut errors) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let model = model::Key::new(input);
+    validate::key(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => key::expand(&model),
+        Err(errors) => fallback::key(&model, &errors),
+    }
+}
+
+/// The module in which all names of the expansion are found.
+pub(crate) fn private(root: Option<&Root>) -> TokenStream {
+    match root {
+        Some(Root { path, .. }) => quote!(#path::__private),
+        None => quote!(::simple_sourcing::__private),
+    }
+}
+
+/// The user's item with the derives that it lacks.
+pub(crate) fn item(item: &Item) -> TokenStream {
+    let Item { node, root, derives, serde_crate } = item;
+    let private = private(root.as_ref());
+    let derives = derives.iter().map(|derive| match derive {
+        Derive::Debug => quote!(::core::fmt::Debug),
+        Derive::Clone => quote!(::core::clone::Clone),
+        Derive::PartialEq => quote!(::core::cmp::PartialEq),
+        Derive::Serialize => quote!(#private::serde::Serialize),
+        Derive::Deserialize => quote!(#private::serde::Deserialize),
+    });
+    let serde_crate = serde_crate.then(|| {
+        let root = root.as_ref().map_or_else(|| "::simple_sourcing".to_owned(), |root| root.text.value());
+        let path = format!("{root}::__private::serde");
+        quote!(#[serde(crate = #path)])
+    });
+    quote! {
+        #[derive(#(#derives),*)]
+        #serde_crate
+        #node
+    }
+}
+
+/// A local name of the expansion.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+/// The place of the user's tokens, for code that is about them: errors in it, and "go to definition", lead there.
+fn place(tokens: &impl Spanned) -> Span {
+    Span::call_site().located_at(tokens.span())
+}
+
+/// The fields as parameters: `owner: String`, `amount: u64`.
+fn parameters<R>(variant: &Variant<R>) -> impl Iterator<Item = TokenStream> {
+    variant.fields.iter().map(|Field { cfgs, name, ty }| quote!(#(#cfgs)* #name: #ty))
+}
+
+/// The fields as arguments: `owner`, `amount`.
+fn arguments<R>(variant: &Variant<R>) -> impl Iterator<Item = TokenStream> {
+    variant.fields.iter().map(|Field { cfgs, name, .. }| quote!(#(#cfgs)* #name))
+}
+
+/// A method of a variant: its own parameters, then the fields, then what follows the parameters.
+fn method<R>(
+    at: Span,
+    vis: Option<&Visibility>,
+    variant: &Variant<R>,
+    documentation: &str,
+    own: Vec<TokenStream>,
+    rest: &TokenStream,
+) -> TokenStream {
+    let Variant { method, docs, cfgs, deprecated, .. } = variant;
+    let ours = docs.is_empty().then(|| quote!(#[doc = #documentation]));
+    let parameters: Vec<TokenStream> = own.into_iter().chain(parameters(variant)).collect();
+    // clippy's limit. How many fields a variant has is the user's business, and clippy says nothing of them.
+    let many = (parameters.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
+    quote_spanned! {at=>
+        #ours
+        #(#docs)*
+        #(#cfgs)*
+        #deprecated
+        #many
+        #vis fn #method(#(#parameters),*) #rest
+    }
+}
+
+/// The variant with its fields by name, as a pattern and as an expression: `Opened { owner, amount }`.
+fn with_fields<R>(variant: &Variant<R>) -> TokenStream {
+    let ident = &variant.node.ident;
+    let fields = arguments(variant);
+    match variant.node.fields {
+        Fields::Named(_) => quote!(#ident { #(#fields),* }),
+        Fields::Unnamed(_) => quote!(#ident(#(#fields),*)),
+        Fields::Unit => quote!(#ident),
+    }
+}
+
+/// The arms of `name`: `Self::Opened { .. } => "Opened",`.
+fn name_arms<R>(variants: &[Variant<R>]) -> TokenStream {
+    let arms = variants.iter().map(|Variant { node, cfgs, wire_name, .. }| {
+        let ident = &node.ident;
+        quote!(#(#cfgs)* Self::#ident { .. } => #wire_name,)
+    });
+    arms.collect()
+}
+
+/// Lets generated code use what the user deprecated for others.
+fn allow_deprecated<R>(item: &Item, variants: &[Variant<R>]) -> Option<TokenStream> {
+    let of_fields = variants.iter().flat_map(|variant| variant.node.fields.iter().map(|field| &field.attrs));
+    let of_variants = variants.iter().map(|variant| &variant.node.attrs);
+    let mut attrs = of_fields.chain(of_variants).chain([&item.node.attrs]).flatten();
+    attrs.any(|attr| attr.path().is_ident(DEPRECATED)).then(|| quote!(#[allow(deprecated)]))
+}
+
+/// The name of a variant in documentation, linked.
+fn link<R>(item: &Item, variant: &Variant<R>) -> String {
+    format!("[`{item}::{variant}`]", item = item.node.ident, variant = variant.node.ident)
+}

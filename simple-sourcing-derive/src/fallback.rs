@@ -1,0 +1,140 @@
+//! What is written after a mistake: the user's item, the generated items as far as their names are known, and the errors.
+//!
+//! The stubs do nothing. They are there so that the rest of the program type-checks, the user sees only the real mistakes,
+//! and completion goes on working in the editor. Where an item can't be what it should, a union or generic, there are none.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Data, ext::IdentExt};
+
+use crate::{
+    diagnostics::Errors,
+    expand::{self, private},
+    model::{Aggregate, Command, Event, Item, Key, Variant},
+};
+
+/// For an item that the macros can't read: it is given back as it is.
+pub(crate) fn unreadable(item: TokenStream, error: syn::Error, mut errors: Errors) -> TokenStream {
+    errors.push(error);
+    let errors = errors.check().err();
+    quote!(#item #errors)
+}
+
+pub(crate) fn event(event: &Event, errors: &TokenStream) -> TokenStream {
+    if !has_stubs(&event.item) {
+        return bare(&event.item, errors);
+    }
+    let item = expand::item(&event.item);
+    let applier_trait = expand::event::applier(event, first_of_each_name(&event.variants));
+    let projector_trait = expand::event::projector(event, first_of_each_name(&event.variants));
+    let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = event;
+    let (ident, key, p) = (&node.ident, expand::event::key(event), private(root.as_ref()));
+    quote! {
+        #item
+        #applier_trait
+        #projector_trait
+        impl #p::Event for #ident {
+            type Key = #key;
+            const AGGREGATE: &'static str = #aggregate;
+            const VARIANTS: &'static [#p::EventVariant] = &[];
+            fn name(&self) -> &'static str {
+                ""
+            }
+        }
+        impl<__Aggregate: #applier> #p::AppliedTo<__Aggregate> for #ident {
+            fn apply_to(
+                self,
+                _: &mut ::core::option::Option<__Aggregate>,
+            ) -> ::core::result::Result<(), #p::Misapplied> {
+                ::core::result::Result::Ok(())
+            }
+        }
+        impl<__Projector: #projector> #p::ProjectedBy<__Projector> for #ident {
+            fn project_into(self, _: &mut __Projector, _: &#p::EventMeta<#key>) {}
+        }
+        #errors
+    }
+}
+
+pub(crate) fn command(command: &Command, errors: &TokenStream) -> TokenStream {
+    if !has_stubs(&command.item) {
+        return bare(&command.item, errors);
+    }
+    let item = expand::item(&command.item);
+    let handler_trait = expand::command::handler(command, first_of_each_name(&command.variants));
+    let client_struct = expand::command::client(command, first_of_each_name(&command.variants));
+    let Command { item: Item { node, root, .. }, event, error, handler, client, .. } = command;
+    let (ident, p) = (&node.ident, private(root.as_ref()));
+    quote! {
+        #item
+        #handler_trait
+        #client_struct
+        impl #p::Command for #ident {
+            type Event = #event;
+            type Error = #error;
+            type Client = #client;
+            const VARIANTS: &'static [#p::CommandVariant] = &[];
+            fn name(&self) -> &'static str {
+                ""
+            }
+        }
+        impl<__Aggregate: #handler> #p::HandledBy<__Aggregate> for #ident {
+            fn handle(
+                self,
+                _: ::core::option::Option<&__Aggregate>,
+                _: &#p::Context<<#event as #p::Event>::Key>,
+            ) -> ::core::result::Result<#p::Events<#event>, #p::Refused<#error>> {
+                ::core::result::Result::Err(#p::Refused::NotFound)
+            }
+        }
+        #errors
+    }
+}
+
+pub(crate) fn aggregate(aggregate: &Aggregate, errors: &TokenStream) -> TokenStream {
+    match has_stubs(&aggregate.item) {
+        true => [expand::aggregate::expand(aggregate), errors.clone()].into_iter().collect(),
+        false => bare(&aggregate.item, errors),
+    }
+}
+
+pub(crate) fn key(key: &Key, errors: &TokenStream) -> TokenStream {
+    let (ident, p) = (&key.node.ident, private(key.root.as_ref()));
+    let stub = key.node.generics.params.is_empty().then(|| {
+        quote! {
+            impl #p::Key for #ident {
+                fn to_text(&self) -> #p::String {
+                    #p::String::new()
+                }
+                fn from_text(text: &str) -> ::core::result::Result<Self, #p::KeyError> {
+                    ::core::result::Result::Err(#p::KeyError::new::<Self>(text, ""))
+                }
+            }
+        }
+    });
+    quote!(#stub #errors)
+}
+
+/// Whether stubs could be written without mistakes of their own.
+fn has_stubs(item: &Item) -> bool {
+    let generics = &item.node.generics;
+    generics.params.is_empty() && generics.where_clause.is_none() && !matches!(item.node.data, Data::Union(_))
+}
+
+/// The item as it is; a union can't even have the derives.
+fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
+    let item = match &item.node.data {
+        Data::Union(_) => item.node.to_token_stream(),
+        _ => expand::item(item),
+    };
+    quote!(#item #errors)
+}
+
+/// The variants without those whose method an earlier one has: a trait can't have it twice.
+fn first_of_each_name<R>(variants: &[Variant<R>]) -> impl Iterator<Item = &Variant<R>> {
+    variants.iter().enumerate().filter_map(|(i, variant)| {
+        let name = variant.method.unraw();
+        let repeated = variants.iter().take(i).any(|earlier| earlier.cfgs.is_empty() && earlier.method.unraw() == name);
+        (!repeated).then_some(variant)
+    })
+}

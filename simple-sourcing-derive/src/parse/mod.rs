@@ -1,0 +1,252 @@
+//! Tokens to raw input: what the user wrote, piece by piece, with the helper attributes taken off the item.
+//!
+//! A mistake in one piece is collected and the piece left out, so that the others are still read.
+
+mod attrs;
+mod options;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path, Type};
+
+use self::options::{a_name, a_path, a_root, a_text, a_type, parse_options};
+pub(crate) use self::{
+    attrs::{conditional, derives, is_rename, serde_names},
+    options::{Given, Root},
+};
+use crate::{
+    diagnostics::{Errors, did_you_mean, list},
+    symbol::*,
+};
+
+/// What a macro was called with.
+pub(crate) struct Input<O> {
+    /// The options of the attribute.
+    pub(crate) options: O,
+    /// Which options were written at all, rightly or wrongly.
+    pub(crate) given: Given,
+    /// The item, without helper attributes.
+    pub(crate) item: DeriveInput,
+    /// The helper attributes of each variant, in the order of the variants.
+    pub(crate) helpers: Vec<Vec<Helper>>,
+}
+
+/// A helper attribute: `#[create]`.
+pub(crate) struct Helper {
+    /// Which one.
+    pub(crate) word: &'static str,
+    /// The attribute.
+    pub(crate) node: Attribute,
+}
+
+/// The options of `#[event(...)]`.
+#[derive(Default)]
+pub(crate) struct EventOptions {
+    pub(crate) key: Option<Type>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) applier: Option<Ident>,
+    pub(crate) projector: Option<Ident>,
+    pub(crate) root: Option<Root>,
+}
+
+/// The options of `#[command(...)]`.
+#[derive(Default)]
+pub(crate) struct CommandOptions {
+    pub(crate) event: Option<Path>,
+    pub(crate) error: Option<Path>,
+    pub(crate) context: bool,
+    pub(crate) handler: Option<Ident>,
+    pub(crate) client: Option<Ident>,
+    pub(crate) root: Option<Root>,
+}
+
+/// The options of `#[aggregate(...)]`.
+#[derive(Default)]
+pub(crate) struct AggregateOptions {
+    pub(crate) command: Option<Path>,
+    pub(crate) root: Option<Root>,
+}
+
+/// The options of `#[key(...)]` below `#[derive(Key)]`.
+#[derive(Default)]
+pub(crate) struct KeyOptions {
+    pub(crate) root: Option<Root>,
+}
+
+/// Reads `#[event(...)]` and its item.
+pub(crate) fn event(args: TokenStream, item: TokenStream, errors: &mut Errors) -> syn::Result<Input<EventOptions>> {
+    let item = parse_item(item, EVENT, "an enum")?;
+    let mut options = EventOptions::default();
+    let given = parse_options(EVENT, EVENT_OPTIONS, args, errors, |word, input| {
+        match word {
+            KEY => options.key = Some(a_type(word, input)?),
+            NAME => options.name = Some(a_text(word, input)?),
+            APPLIER => options.applier = Some(a_name(word, input)?),
+            PROJECTOR => options.projector = Some(a_name(word, input)?),
+            _ => options.root = Some(a_root(word, input)?),
+        }
+        Ok(())
+    });
+    Ok(with_helpers(options, given, item, EVENT, EVENT_HELPERS, errors))
+}
+
+/// Reads `#[command(...)]` and its item.
+pub(crate) fn command(args: TokenStream, item: TokenStream, errors: &mut Errors) -> syn::Result<Input<CommandOptions>> {
+    let item = parse_item(item, COMMAND, "an enum")?;
+    let mut options = CommandOptions::default();
+    let given = parse_options(COMMAND, COMMAND_OPTIONS, args, errors, |word, input| {
+        match word {
+            EVENT => options.event = Some(a_path(word, input)?),
+            ERROR => options.error = Some(a_path(word, input)?),
+            CONTEXT => options.context = true,
+            HANDLER => options.handler = Some(a_name(word, input)?),
+            CLIENT => options.client = Some(a_name(word, input)?),
+            _ => options.root = Some(a_root(word, input)?),
+        }
+        Ok(())
+    });
+    Ok(with_helpers(options, given, item, COMMAND, COMMAND_HELPERS, errors))
+}
+
+/// Reads `#[aggregate(...)]` and its item.
+pub(crate) fn aggregate(
+    args: TokenStream,
+    item: TokenStream,
+    errors: &mut Errors,
+) -> syn::Result<Input<AggregateOptions>> {
+    let item = parse_item(item, AGGREGATE, "a struct or an enum")?;
+    let mut options = AggregateOptions::default();
+    let given = parse_options(AGGREGATE, AGGREGATE_OPTIONS, args, errors, |word, input| {
+        match word {
+            COMMAND => options.command = Some(a_path(word, input)?),
+            _ => options.root = Some(a_root(word, input)?),
+        }
+        Ok(())
+    });
+    Ok(Input { options, given, item, helpers: Vec::new() })
+}
+
+/// Reads the item below `#[derive(Key)]`.
+pub(crate) fn key(item: TokenStream, errors: &mut Errors) -> syn::Result<Input<KeyOptions>> {
+    let item: DeriveInput = syn::parse2(item)?;
+    let mut options = KeyOptions::default();
+    let mut given = Given::default();
+    for attr in item.attrs.iter().filter(|attr| attr.path().is_ident(KEY)) {
+        match attr.meta.require_list() {
+            Ok(meta) => {
+                given = parse_options(KEY, KEY_OPTIONS, meta.tokens.clone(), errors, |word, input| {
+                    options.root = Some(a_root(word, input)?);
+                    Ok(())
+                });
+            }
+            Err(_) => errors.at(attr, "`#[key]` takes an option: write `#[key(crate = \"...\")]` or remove it"),
+        }
+    }
+    Ok(Input { options, given, item, helpers: Vec::new() })
+}
+
+/// The item, or the complaint that it is none that could be meant.
+fn parse_item(item: TokenStream, macro_name: &str, wanted: &str) -> syn::Result<DeriveInput> {
+    let is_type = item.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "enum" || word == "struct" || word == "union",
+        _ => false,
+    });
+    if is_type {
+        syn::parse2(item)
+    } else {
+        Err(syn::Error::new(Span::call_site(), format!("`#[{macro_name}]` goes on {wanted}")))
+    }
+}
+
+/// Takes the helper attributes off the variants.
+fn with_helpers<O>(
+    options: O,
+    given: Given,
+    mut item: DeriveInput,
+    macro_name: &str,
+    allowed: &[&'static str],
+    errors: &mut Errors,
+) -> Input<O> {
+    take_misplaced(&mut item.attrs, "the item", errors);
+    let mut helpers = Vec::new();
+    if let Data::Enum(data) = &mut item.data {
+        for variant in &mut data.variants {
+            for field in variant.fields.iter_mut() {
+                take_misplaced(&mut field.attrs, "a field", errors);
+            }
+            helpers.push(take_helpers(&mut variant.attrs, macro_name, allowed, errors));
+        }
+    }
+    Input { options, given, item, helpers }
+}
+
+fn take_helpers(
+    attrs: &mut Vec<Attribute>,
+    macro_name: &str,
+    allowed: &[&'static str],
+    errors: &mut Errors,
+) -> Vec<Helper> {
+    let mut taken: Vec<Helper> = Vec::new();
+    for attr in std::mem::take(attrs) {
+        let Some(word) = helper(&attr, allowed) else {
+            attrs.push(attr);
+            continue;
+        };
+        if let Some(message) = misuse(&attr, word, macro_name, allowed) {
+            errors.at(&attr, message);
+        } else if taken.iter().any(|helper| helper.word == word) {
+            errors.at(&attr, format!("`#[{word}]` is written twice: keep one of the two"));
+        }
+        if allowed.contains(&word) {
+            taken.push(Helper { word, node: attr });
+        }
+    }
+    taken
+}
+
+/// Which helper an attribute is, hides in `cfg_attr`, or was meant to be. A word that only resembles one counts where it
+/// stands alone.
+fn helper(attr: &Attribute, allowed: &[&'static str]) -> Option<&'static str> {
+    let known = |path: &Path| HELPERS.iter().copied().find(|word| path.is_ident(word));
+    let written = attr.path().get_ident()?.to_string();
+    known(attr.path())
+        .or_else(|| conditional(attr).iter().find_map(|meta| known(meta.path())))
+        .or_else(|| matches!(attr.meta, Meta::Path(_)).then(|| did_you_mean(&written, allowed)).flatten())
+}
+
+/// What is wrong with how a helper is written.
+fn misuse(attr: &Attribute, word: &str, macro_name: &str, allowed: &[&str]) -> Option<String> {
+    let written = attr.path().to_token_stream().to_string();
+    if written == CFG_ATTR {
+        // An attribute macro sees `cfg_attr` unresolved, so it can't know whether the word counts.
+        Some(format!("`#[{word}]` can't be conditional: write it outside of `cfg_attr`"))
+    } else if written != word {
+        Some(format!("`#[{macro_name}]` knows no `#[{written}]`: did you mean `#[{word}]`?"))
+    } else if !allowed.contains(&word) {
+        Some(foreign_helper(word, macro_name, allowed))
+    } else if !matches!(attr.meta, Meta::Path(_)) {
+        Some(format!("`#[{word}]` takes no arguments: write `#[{word}]`"))
+    } else {
+        None
+    }
+}
+
+fn foreign_helper(word: &str, macro_name: &str, allowed: &[&str]) -> String {
+    let hint = match (macro_name, word) {
+        (EVENT, CONTEXT) => "a projector's methods are given the metadata of every event".to_owned(),
+        (COMMAND, DELETE) => "it marks the event that removes the state, in the `#[event]` enum".to_owned(),
+        (EVENT, UPSERT) => "it marks a command, in the `#[command]` enum".to_owned(),
+        _ => format!("write one of {}", list(allowed)),
+    };
+    format!("`#[{word}]` has no meaning in an `#[{macro_name}]` enum: {hint}")
+}
+
+fn take_misplaced(attrs: &mut Vec<Attribute>, place: &str, errors: &mut Errors) {
+    attrs.retain(|attr| {
+        let misplaced = HELPERS.iter().find(|&&word| attr.path().is_ident(word));
+        if let Some(word) = misplaced {
+            errors.at(attr, format!("`#[{word}]` belongs on a variant, not on {place}"));
+        }
+        misplaced.is_none()
+    });
+}

@@ -1,0 +1,191 @@
+//! The options of an attribute: `word = value, word`, each word once, in any order.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::{
+    LitStr, Path, Token, Type,
+    ext::IdentExt,
+    parse::{ParseStream, Parser, discouraged::Speculative},
+};
+
+use crate::{
+    diagnostics::{Errors, did_you_mean, list},
+    symbol::example,
+};
+
+/// `crate = "..."`: where the framework is.
+#[derive(Clone)]
+pub(crate) struct Root {
+    pub(crate) text: LitStr,
+    pub(crate) path: Path,
+}
+
+/// Which options were written.
+#[derive(Default)]
+pub(crate) struct Given {
+    words: Vec<&'static str>,
+    /// A word stood there that could have been meant as the value of any option.
+    doubtful: bool,
+}
+
+impl Given {
+    /// Whether the user forgot an option, as against wrote it wrongly, which is reported already.
+    pub(crate) fn lacks(&self, word: &str) -> bool {
+        !self.doubtful && !self.words.contains(&word)
+    }
+}
+
+/// Reads `word = value, ...`. A word that is unknown, repeated or without a right value is reported, and the others read.
+pub(super) fn parse_options(
+    macro_name: &str,
+    known: &[&'static str],
+    args: TokenStream,
+    errors: &mut Errors,
+    mut take: impl FnMut(&'static str, ParseStream<'_>) -> syn::Result<()>,
+) -> Given {
+    let mut given = Given::default();
+    let all = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            if let Err(error) = parse_option(macro_name, known, input, errors, &mut given, &mut take) {
+                errors.push(error);
+            }
+            skip_to_next(input)?;
+        }
+        Ok(())
+    };
+    if let Err(error) = all.parse2(args) {
+        errors.push(error);
+    }
+    given
+}
+
+fn parse_option(
+    macro_name: &str,
+    known: &[&'static str],
+    input: ParseStream<'_>,
+    errors: &mut Errors,
+    given: &mut Given,
+    take: &mut impl FnMut(&'static str, ParseStream<'_>) -> syn::Result<()>,
+) -> syn::Result<()> {
+    let Ok(written) = input.call(Ident::parse_any) else {
+        given.doubtful = true;
+        return Err(input.error(format!("`#[{macro_name}]` takes {}", list(known))));
+    };
+    let text = written.to_string();
+    let word = match known.iter().find(|&&word| word == text) {
+        Some(word) => word,
+        None => {
+            let meant = did_you_mean(&text, known);
+            let is_value = meant.is_none() && !input.peek(Token![=]);
+            let hint = match (meant, known) {
+                (Some(meant), _) => format!("did you mean `{meant}`?"),
+                (None, [first, _, ..]) if is_value => format!("did you mean `{first} = {text}`?"),
+                (None, _) => format!("it takes {}", list(known)),
+            };
+            errors.at(&written, format!("`#[{macro_name}]` has no option `{text}`: {hint}"));
+            given.doubtful |= is_value;
+            // What was probably meant is read as if it had been written, so that it is not reported as missing, too.
+            match meant {
+                Some(meant) if !given.words.contains(&meant) => meant,
+                _ => return skip_value(input),
+            }
+        }
+    };
+    if given.words.contains(&word) {
+        skip_value(input)?;
+        return Err(syn::Error::new_spanned(written, format!("`{word}` is written twice: keep one of the two")));
+    }
+    given.words.push(word);
+    let equals = input.parse::<Option<Token![=]>>()?;
+    let has_value = !input.is_empty() && !input.peek(Token![,]);
+    match example(word) {
+        Some(example) if equals.is_none() || !has_value => {
+            return Err(syn::Error::new_spanned(
+                written,
+                format!("`{word}` needs a value: write `{word} = {example}`"),
+            ));
+        }
+        None if equals.is_some() || has_value => {
+            return Err(syn::Error::new_spanned(written, format!("`{word}` takes no value: write `{word}` alone")));
+        }
+        _ => {}
+    }
+    take(word, input)?;
+    if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
+}
+
+/// Skips `= value`, in which a comma between angle brackets does not count.
+fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
+    if input.parse::<Option<Token![=]>>()?.is_some() {
+        let ahead = input.fork();
+        if ahead.parse::<Type>().is_ok() {
+            input.advance_to(&ahead);
+        }
+    }
+    Ok(())
+}
+
+fn skip_to_next(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+fn without_quotes(word: &str, what: &str, input: ParseStream<'_>) -> syn::Result<()> {
+    if !input.peek(LitStr) {
+        return Ok(());
+    }
+    let text: LitStr = input.parse()?;
+    let value = text.value();
+    Err(syn::Error::new_spanned(text, format!("`{word}` is {what}: write it without quotes, `{word} = {value}`")))
+}
+
+/// `key = String`.
+pub(super) fn a_type(word: &str, input: ParseStream<'_>) -> syn::Result<Type> {
+    without_quotes(word, "a type", input)?;
+    input.parse()
+}
+
+/// `event = path::to::Type`.
+pub(super) fn a_path(word: &str, input: ParseStream<'_>) -> syn::Result<Path> {
+    without_quotes(word, "a type", input)?;
+    let ahead = input.fork();
+    match ahead.parse::<Path>() {
+        Ok(path) => {
+            input.advance_to(&ahead);
+            Ok(path)
+        }
+        Err(error) => Err(syn::Error::new(
+            error.span(),
+            format!("`{word}` is the path of a type: write `{word} = path::to::Type`"),
+        )),
+    }
+}
+
+/// `handler = Name`.
+pub(super) fn a_name(word: &str, input: ParseStream<'_>) -> syn::Result<Ident> {
+    without_quotes(word, "the name of a generated item", input)?;
+    input.parse()
+}
+
+/// `name = "..."`.
+pub(super) fn a_text(word: &str, input: ParseStream<'_>) -> syn::Result<LitStr> {
+    if input.peek(LitStr) {
+        return input.parse();
+    }
+    let ahead = input.fork();
+    let example = ahead.call(Ident::parse_any).map_or_else(|_| "...".to_owned(), |name| name.to_string());
+    Err(input.error(format!("`{word}` is a text: write it in quotes, `{word} = \"{example}\"`")))
+}
+
+/// `crate = "..."`.
+pub(super) fn a_root(word: &str, input: ParseStream<'_>) -> syn::Result<Root> {
+    let text = a_text(word, input)?;
+    match text.parse_with(Path::parse_mod_style) {
+        Ok(path) => Ok(Root { text, path }),
+        Err(_) => Err(syn::Error::new_spanned(
+            text,
+            "`crate` is the path under which simple-sourcing is known here: write e.g. `crate = \"::framework::events\"`",
+        )),
+    }
+}

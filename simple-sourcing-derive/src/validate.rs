@@ -1,0 +1,231 @@
+//! What must hold: one `check_*` for each rule. Each says what is wrong and what to write instead.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{Data, DeriveInput, Fields, Path, ext::IdentExt};
+
+use crate::{
+    diagnostics::{Errors, list},
+    model::{Aggregate, Command, Event, Key, Variant, has},
+    naming,
+    parse::{Given, conditional, is_rename},
+    symbol::*,
+};
+
+pub(crate) fn event(event: &Event, errors: &mut Errors) {
+    check_no_generics(&event.item.node, errors);
+    check_is_enum(&event.item.node, EVENT, "an event", errors);
+    check_required(EVENT, &[(KEY, "String".to_owned())], &event.given, errors);
+    check_wire_name_of_aggregate(event, errors);
+    check_exclusive(&event.variants, CREATE, DELETE, errors);
+    check_some_event_creates(event, errors);
+    check_distinct_items([&event.item.node.ident, &event.applier, &event.projector], errors);
+    check_variants(&event.variants, errors);
+}
+
+pub(crate) fn command(command: &Command, errors: &mut Errors) {
+    check_no_generics(&command.item.node, errors);
+    check_is_enum(&command.item.node, COMMAND, "a command", errors);
+    let required = [(EVENT, spelled(&command.event)), (ERROR, spelled(&command.error))];
+    check_required(COMMAND, &required, &command.given, errors);
+    check_exclusive(&command.variants, CREATE, UPSERT, errors);
+    check_some_command_creates(command, errors);
+    check_distinct_items([&command.item.node.ident, &command.handler, &command.client], errors);
+    check_variants(&command.variants, errors);
+}
+
+pub(crate) fn aggregate(aggregate: &Aggregate, errors: &mut Errors) {
+    let node = &aggregate.item.node;
+    check_no_generics(node, errors);
+    check_is_state(node, errors);
+    check_required(AGGREGATE, &[(COMMAND, spelled(&aggregate.command))], &aggregate.given, errors);
+}
+
+pub(crate) fn key(key: &Key, errors: &mut Errors) {
+    check_no_generics(&key.node, errors);
+    if key.field.is_none() {
+        let name = &key.node.ident;
+        let what = format!("`#[derive(Key)]` is for a newtype with one field: write `struct {name}(String);`");
+        errors.at(name, format!("{what}, or implement `Key` by hand"));
+    }
+}
+
+fn check_variants<R>(variants: &[Variant<R>], errors: &mut Errors) {
+    check_method_names(variants, errors);
+    check_wire_names(variants, errors);
+    check_conditional_names(variants, errors);
+    check_conditional_fields(variants, errors);
+}
+
+fn check_no_generics(node: &DeriveInput, errors: &mut Errors) {
+    let message = format!(
+        "`{}` can't have generics or lifetimes: it is written to the log and read back as one type; \
+         write an item for each type that you need",
+        node.ident
+    );
+    if !node.generics.params.is_empty() {
+        errors.at(&node.generics, message);
+    } else if let Some(clause) = &node.generics.where_clause {
+        errors.at(clause, message);
+    }
+}
+
+fn check_is_enum(node: &DeriveInput, macro_name: &str, one: &str, errors: &mut Errors) {
+    let keyword: TokenStream = match &node.data {
+        Data::Enum(data) if data.variants.is_empty() => {
+            let name = &node.ident;
+            return errors.at(name, format!("`{name}` has no variants: write a variant for each kind of {macro_name}"));
+        }
+        Data::Enum(_) => return,
+        Data::Struct(data) => data.struct_token.to_token_stream(),
+        Data::Union(data) => data.union_token.to_token_stream(),
+    };
+    let name = &node.ident;
+    let message = format!("`#[{macro_name}]` goes on an enum with a variant for each kind of {macro_name}");
+    errors.at(keyword, format!("{message}: write `enum {name} {{ ... }}`, also for {one} that is the only one"));
+}
+
+fn check_is_state(node: &DeriveInput, errors: &mut Errors) {
+    if let Data::Union(data) = &node.data {
+        let message = "`#[aggregate]` goes on a struct, or on an enum whose variants are the states of a life cycle";
+        errors.at(data.union_token, format!("{message}: write `struct {} {{ ... }}`", node.ident));
+    }
+}
+
+fn check_required(of: &str, required: &[(&str, String)], given: &Given, errors: &mut Errors) {
+    let missing: Vec<&str> = required.iter().map(|(word, _)| *word).filter(|word| given.lacks(word)).collect();
+    if !missing.is_empty() {
+        let example: Vec<String> = required.iter().map(|(word, example)| format!("{word} = {example}")).collect();
+        let example = example.join(", ");
+        errors.at_attribute(format!("`#[{of}]` needs {}: write `#[{of}({example})]`", list(&missing)));
+    }
+}
+
+fn check_wire_name_of_aggregate(event: &Event, errors: &mut Errors) {
+    let name = event.aggregate.value();
+    if name.is_empty() {
+        errors.at(&event.aggregate, "the name of the aggregate is empty: write e.g. `name = \"account\"`");
+    } else if let Some(letter) = naming::forbidden_letter(&name) {
+        let message = format!("the name of the aggregate can't contain `{letter}`, because topics are named after it");
+        let hint = "write `name = \"...\"` with ASCII letters, digits, `.`, `_` and `-`";
+        errors.at(&event.aggregate, format!("{message}: {hint}"));
+    }
+}
+
+fn check_exclusive<R>(variants: &[Variant<R>], one: &str, other: &str, errors: &mut Errors) {
+    for variant in variants {
+        let mark = |word| variant.helpers.iter().position(|mark| mark.word == word);
+        if let (Some(first), Some(second)) = (mark(one), mark(other))
+            && let Some(second) = variant.helpers.get(first.max(second))
+        {
+            let name = &variant.node.ident;
+            errors.at(&second.node, format!("`{name}` is marked `#[{one}]` and `#[{other}]`: keep one of the two"));
+        }
+    }
+}
+
+fn check_some_event_creates(event: &Event, errors: &mut Errors) {
+    let some = event.variants.iter().any(|variant| has(&variant.helpers, CREATE));
+    if !some && let Some(first) = event.variants.first() {
+        let message = "no event creates the aggregate, so there could never be one";
+        let hint = format!("mark the event that makes the first state, e.g. `#[create] {}`", first.node.ident);
+        errors.at(&event.item.node.ident, format!("{message}: {hint}"));
+    }
+}
+
+fn check_some_command_creates(command: &Command, errors: &mut Errors) {
+    let may_create = |variant: &Variant<_>| has(&variant.helpers, CREATE) || has(&variant.helpers, UPSERT);
+    if !command.variants.iter().any(may_create)
+        && let Some(first) = command.variants.first()
+    {
+        let message = "every command expects an aggregate, so there could never be one";
+        let hint = format!("mark the command that creates it, e.g. `#[create] {}`", first.node.ident);
+        errors.at(&command.item.node.ident, format!("{message}: {hint}, or one that may, with `#[upsert]`"));
+    }
+}
+
+fn check_distinct_items(names: [&Ident; 3], errors: &mut Errors) {
+    let mut seen: Vec<String> = Vec::new();
+    for name in names {
+        let text = name.unraw().to_string();
+        if seen.contains(&text) {
+            errors.at(name, format!("`{text}` is the name of two items: choose another for what is generated"));
+        }
+        seen.push(text);
+    }
+}
+
+fn check_method_names<R>(variants: &[Variant<R>], errors: &mut Errors) {
+    for (variant, earlier) in duplicates(variants, |variant| vec![variant.method.unraw().to_string()]) {
+        let (name, other) = (&variant.node.ident, &earlier.node.ident);
+        let method = variant.method.unraw();
+        errors.at(name, format!("`{name}` and `{other}` both have the method `{method}`: rename one of them"));
+    }
+    for variant in variants {
+        let name = variant.node.ident.unraw().to_string();
+        let method = naming::snake_case(&name);
+        if naming::is_no_method(&method) {
+            let message = format!("the method of `{name}` would be `{method}`, which no method can be called");
+            let hint = format!("rename the variant and keep its name on the wire with `#[serde(rename = \"{name}\")]`");
+            errors.at(&variant.node.ident, format!("{message}: {hint}"));
+        }
+    }
+}
+
+fn check_wire_names<R>(variants: &[Variant<R>], errors: &mut Errors) {
+    let names = |variant: &Variant<R>| {
+        let aliases = variant.aliases.iter().map(syn::LitStr::value);
+        std::iter::once(variant.wire_name.value()).chain(aliases).collect()
+    };
+    for (variant, earlier) in duplicates(variants, names) {
+        let (name, other) = (&variant.node.ident, &earlier.node.ident);
+        let message = format!("`{name}` and `{other}` have a name on the wire in common, so one can't be read back");
+        errors.at(&variant.wire_name, format!("{message}: give one of them another with `#[serde(rename = \"...\")]`"));
+    }
+}
+
+/// Variants with a name that an earlier one has, too. Those under a `#[cfg]` may never meet and are left out, and that two
+/// have one identifier is for the compiler to say.
+fn duplicates<R>(
+    variants: &[Variant<R>],
+    names: impl Fn(&Variant<R>) -> Vec<String>,
+) -> Vec<(&Variant<R>, &Variant<R>)> {
+    let mut first: HashMap<String, &Variant<R>> = HashMap::new();
+    let mut found = Vec::new();
+    for variant in variants.iter().filter(|variant| variant.cfgs.is_empty()) {
+        let mut earlier = None;
+        for name in names(variant) {
+            let holder = *first.entry(name).or_insert(variant);
+            if holder.node.ident != variant.node.ident {
+                earlier = Some(holder);
+            }
+        }
+        found.extend(earlier.map(|earlier| (variant, earlier)));
+    }
+    found
+}
+
+/// An attribute macro sees `#[cfg_attr]` unresolved, so it can't know whether the name in it counts.
+fn check_conditional_names<R>(variants: &[Variant<R>], errors: &mut Errors) {
+    for attr in variants.iter().flat_map(|variant| &variant.node.attrs) {
+        for meta in conditional(attr).iter().filter(|meta| is_rename(meta)) {
+            errors.at(meta, "a name on the wire can't be conditional: write it outside of `cfg_attr`");
+        }
+    }
+}
+
+/// The fields of a tuple are known by their number, which a `#[cfg]` before them changes.
+fn check_conditional_fields<R>(variants: &[Variant<R>], errors: &mut Errors) {
+    for variant in variants.iter().filter(|variant| matches!(variant.node.fields, Fields::Unnamed(_))) {
+        for cfg in variant.fields.iter().flat_map(|field| &field.cfgs) {
+            let name = &variant.node.ident;
+            errors.at(cfg, format!("a field without a name can't be conditional: write `{name} {{ name: Type }}`"));
+        }
+    }
+}
+
+fn spelled(path: &Path) -> String {
+    path.to_token_stream().to_string().replace(' ', "")
+}

@@ -1,0 +1,219 @@
+//! Handing answers to those who wait: one thread follows the response topics and knows who waits for which command.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+use simple_sourcing::{BackendError, CommandId, backend::Reply, engine::StoredState};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{debug, warn};
+
+use crate::{
+    config::Kafka,
+    error,
+    record::{self, Response},
+    topics::Topics,
+};
+
+/// How often waiters that have gone are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Those who wait for answers.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    by_id: Mutex<HashMap<CommandId, Vec<Waiter>>>,
+    emptied: Condvar,
+}
+
+/// One who waits.
+pub(crate) enum Waiter {
+    Command {
+        /// The hash of the command: the answer to another command of the same id is not for this one.
+        fingerprint: u64,
+        reply: Reply,
+        /// Its place among those that may be under way.
+        permit: OwnedSemaphorePermit,
+    },
+    State(oneshot::Sender<Option<StoredState>>),
+}
+
+impl Waiter {
+    fn has_gone(&self) -> bool {
+        match self {
+            Waiter::Command { reply, .. } => reply.outcome.is_closed(),
+            Waiter::State(sender) => sender.is_closed(),
+        }
+    }
+}
+
+impl Waiting {
+    pub(crate) fn add(&self, id: CommandId, waiter: Waiter) {
+        self.lock().entry(id).or_default().push(waiter);
+    }
+
+    /// The command is durably queued.
+    pub(crate) fn queued(&self, id: CommandId, fingerprint: u64) {
+        if let Some(waiters) = self.lock().get_mut(&id) {
+            for waiter in waiters {
+                if let Waiter::Command { fingerprint: of, reply, .. } = waiter
+                    && *of == fingerprint
+                {
+                    reply.queued();
+                }
+            }
+        }
+    }
+
+    /// The command is not in the log: certainly, or as far as anybody knows.
+    pub(crate) fn not_sent(&self, id: CommandId, fingerprint: u64, certainly: Option<&BackendError>) {
+        for waiter in
+            self.take(id, |waiter| matches!(waiter, Waiter::Command { fingerprint: of, .. } if *of == fingerprint))
+        {
+            // Dropped without an answer where it is not certain: its outcome is unknown.
+            if let (Waiter::Command { reply, .. }, Some(error)) = (waiter, certainly) {
+                reply.fail(error);
+            }
+        }
+    }
+
+    fn answer(&self, response: Response) {
+        match response {
+            Response::Outcome { id, fingerprint, outcome, .. } => {
+                let waiters = self
+                    .take(id, |waiter| matches!(waiter, Waiter::Command { fingerprint: of, .. } if *of == fingerprint));
+                for waiter in waiters {
+                    if let Waiter::Command { reply, permit, .. } = waiter {
+                        reply.answer(outcome.clone());
+                        drop(permit);
+                    }
+                }
+            }
+            Response::State { id, state } => {
+                for waiter in self.take(id, |waiter| matches!(waiter, Waiter::State(_))) {
+                    if let Waiter::State(sender) = waiter {
+                        // Nobody waiting any more is no error.
+                        let _ = sender.send(state.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_waited_for(&self, id: CommandId) -> bool {
+        self.lock().contains_key(&id)
+    }
+
+    fn take(&self, id: CommandId, which: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let mut by_id = self.lock();
+        let Some(waiters) = by_id.get_mut(&id) else { return Vec::new() };
+        let taken = waiters.extract_if(.., |waiter| which(waiter)).collect();
+        if waiters.is_empty() {
+            by_id.remove(&id);
+            if by_id.is_empty() {
+                self.emptied.notify_all();
+            }
+        }
+        taken
+    }
+
+    /// Forgets those who wait no more.
+    fn sweep(&self) {
+        self.lock().retain(|_, waiters| {
+            waiters.retain(|waiter| !waiter.has_gone());
+            !waiters.is_empty()
+        });
+    }
+
+    /// Waits until all are answered, and forgets those who are not in time: what becomes of their commands is unknown.
+    pub(crate) fn drain(&self, timeout: Duration) {
+        let some = |by_id: &mut HashMap<_, Vec<Waiter>>| {
+            by_id.retain(|_, waiters| waiters.iter().any(|waiter| !waiter.has_gone()));
+            !by_id.is_empty()
+        };
+        let waited = self.emptied.wait_timeout_while(self.lock(), timeout, some);
+        waited.unwrap_or_else(PoisonError::into_inner).0.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CommandId, Vec<Waiter>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that follows the response topics.
+pub(crate) struct Answers {
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Answers {
+    /// Follows the response topics from now on: the answer to every command that is sent after this returns is seen.
+    /// Blocks for some round trips.
+    pub(crate) fn start(kafka: &Kafka, topics: &[Topics], waiting: Arc<Waiting>) -> Result<Self, BackendError> {
+        let consumer: BaseConsumer =
+            kafka.reader().create().map_err(|error| error::client("response consumer", error))?;
+        let mut from = TopicPartitionList::new();
+        for Topics { response, partitions, .. } in topics {
+            for partition in 0..*partitions as i32 {
+                let failed = |error| error::describe(format!("the end of topic `{response}` can't be read"), error);
+                let (_, end) = consumer.fetch_watermarks(response, partition, kafka.connect_timeout).map_err(failed)?;
+                from.add_partition_offset(response, partition, Offset::Offset(end)).map_err(failed)?;
+            }
+        }
+        consumer.assign(&from).map_err(|error| error::describe("the response topics can't be read", error))?;
+        let stopped = Arc::new(AtomicBool::new(false));
+        let thread = thread::Builder::new().name("answers".into());
+        let thread = thread.spawn({
+            let stopped = stopped.clone();
+            move || follow(&consumer, &waiting, &stopped)
+        });
+        let thread =
+            thread.map_err(|error| BackendError::failed("the response thread can't be started").because(error))?;
+        Ok(Answers { stopped, thread: Some(thread) })
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // It has nothing left to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn follow(consumer: &BaseConsumer, waiting: &Waiting, stopped: &AtomicBool) {
+    let mut swept = Instant::now();
+    while !stopped.load(Ordering::Acquire) {
+        match consumer.poll(Duration::from_millis(100)) {
+            // The answers to other processes are most of what there is: they are not read further than their id.
+            Some(Ok(message)) if record::answered_id(&message).is_some_and(|id| waiting.is_waited_for(id)) => {
+                match record::read_response(&message) {
+                    Ok(response) => waiting.answer(response),
+                    Err(reason) => {
+                        let position = record::position(&message);
+                        warn!(topic = rdkafka::Message::topic(&message), %position, reason, "skipped a record that is no response");
+                    }
+                }
+            }
+            Some(Ok(_)) | None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+            // The client library connects again by itself; those who wait time out meanwhile.
+            Some(Err(error)) => debug!(%error, "reading responses"),
+        }
+        if swept.elapsed() > SWEEP_INTERVAL {
+            waiting.sweep();
+            swept = Instant::now();
+        }
+    }
+}

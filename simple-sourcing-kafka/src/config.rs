@@ -1,0 +1,224 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use rdkafka::ClientConfig;
+use simple_sourcing::{
+    BackendError,
+    backend::{Backend, BoxFuture, Definition, Port},
+};
+
+use crate::{
+    naming::{DefaultNaming, Naming, Topic},
+    port::KafkaPort,
+};
+
+/// Apache Kafka as the event store, the command queue and the lock.
+///
+/// ```no_run
+/// # use simple_sourcing::App;
+/// # use simple_sourcing_kafka::Kafka;
+/// # async fn example() -> Result<(), simple_sourcing::StartError> {
+/// let kafka = Kafka::new("localhost:9092")
+///     .partitions(12)
+///     .property("security.protocol", "SASL_SSL")
+///     .property("sasl.mechanism", "SCRAM-SHA-512");
+/// let app = App::new("bank").start(kafka).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Kafka {
+    pub(crate) bootstrap_servers: String,
+    pub(crate) prefix: String,
+    pub(crate) partitions: Option<u32>,
+    pub(crate) replication_factor: Option<u32>,
+    pub(crate) workers: usize,
+    pub(crate) instance: Option<String>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) naming: Arc<dyn Naming>,
+    pub(crate) topic_properties: Vec<(Topic, String, String)>,
+    pub(crate) properties: Vec<(String, String)>,
+    /// The consumer group of the service processes: prefix and app. Set when the app is started.
+    pub(crate) group: String,
+}
+
+/// How many partitions new topics have unless told otherwise.
+pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
+
+/// After this time without a commit the broker aborts the transaction of a process that is gone.
+pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The settings that the guarantees rest on.
+const OURS: [&str; 11] = [
+    "bootstrap.servers",
+    "group.id",
+    "group.instance.id",
+    "transactional.id",
+    "enable.idempotence",
+    "isolation.level",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "enable.partition.eof",
+    "partition.assignment.strategy",
+];
+
+impl Kafka {
+    /// The cluster with these brokers: `host:port`, several separated by commas.
+    pub fn new(bootstrap_servers: impl Into<String>) -> Self {
+        Kafka {
+            bootstrap_servers: bootstrap_servers.into(),
+            prefix: String::new(),
+            partitions: None,
+            replication_factor: None,
+            workers: 1,
+            instance: None,
+            connect_timeout: Duration::from_secs(10),
+            naming: Arc::new(DefaultNaming),
+            topic_properties: Vec::new(),
+            properties: Vec::new(),
+            group: String::new(),
+        }
+    }
+
+    /// Put before the names of topics, the group id and transactional ids, so that several installations can share a
+    /// cluster.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The number of partitions of each topic, and so the most workers that can share the work. New topics get 6 unless
+    /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move.
+    #[must_use]
+    pub fn partitions(mut self, partitions: u32) -> Self {
+        self.partitions = Some(partitions.max(1));
+        self
+    }
+
+    /// The replication factor of new topics; the broker's default unless set.
+    #[must_use]
+    pub fn replication_factor(mut self, replicas: u32) -> Self {
+        self.replication_factor = Some(replicas);
+        self
+    }
+
+    /// How many workers this process has, each a thread with a consumer and a producer of its own; 1 unless set. About the
+    /// number of cores is of use, and no more than there are partitions.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// A name of this process that is the same after a restart and that no other process has: a quick restart then moves
+    /// no partitions, and what the process left open is ended at once and not after 10 seconds. Without it each start
+    /// has a new name.
+    #[must_use]
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// How long a start waits for an answer from the brokers; 10 seconds unless set.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Other names for the topics.
+    #[must_use]
+    pub fn naming(mut self, naming: impl Naming) -> Self {
+        self.naming = Arc::new(naming);
+        self
+    }
+
+    /// A [property](https://kafka.apache.org/documentation/#topicconfigs) with which a topic is made, beside or in the
+    /// place of ours.
+    #[must_use]
+    pub fn topic_property(mut self, topic: Topic, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.topic_properties.push((topic, name.into(), value.into()));
+        self
+    }
+
+    /// A [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md), for every
+    /// client that is made: workers, producers, command clients, admin and readers. TLS and SASL are set this way.
+    #[must_use]
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.push((name.into(), value.into()));
+        self
+    }
+
+    /// The name of a topic.
+    pub(crate) fn topic(&self, aggregate: &str, topic: Topic) -> String {
+        format!("{}{}", self.prefix, self.naming.topic(aggregate, topic))
+    }
+
+    /// Refuses properties that the guarantees rest on.
+    pub(crate) fn check(&self) -> Result<(), BackendError> {
+        match self.properties.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
+            Some((name, _)) => Err(BackendError::failed(format!(
+                "the property `{name}` can't be set: the guarantees rest on the value that simple-sourcing gives it"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The settings of a client: the defaults given here, then what the user set, which wins.
+    pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap_servers);
+        config.set("client.id", "simple-sourcing");
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config
+    }
+
+    /// The settings of a reader of committed records that starts where it is told. It never joins the group, whose name
+    /// it bears so that no further name needs to be granted; nothing is committed.
+    pub(crate) fn reader(&self) -> ClientConfig {
+        self.client(&[
+            ("group.id", &self.group),
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("fetch.wait.max.ms", "100"),
+            ("fetch.queue.backoff.ms", "10"),
+        ])
+    }
+
+    /// The settings of a reader that only asks for the true ends of logs, open transactions included.
+    pub(crate) fn end_reader(&self) -> ClientConfig {
+        let mut config = self.reader();
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+}
+
+impl Backend for Kafka {
+    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
+        let group = format!("{}{}", self.prefix, definition.name);
+        Box::pin(KafkaPort::start(Kafka { group, ..self }, definition))
+    }
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the values of the properties: there may be passwords among them.
+        let properties: Vec<_> = self.properties.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Kafka")
+            .field("bootstrap_servers", &self.bootstrap_servers)
+            .field("prefix", &self.prefix)
+            .field("partitions", &self.partitions)
+            .field("workers", &self.workers)
+            .field("instance", &self.instance)
+            .field("properties", &properties)
+            .finish_non_exhaustive()
+    }
+}

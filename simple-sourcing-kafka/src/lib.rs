@@ -1,0 +1,35 @@
+//! [simple-sourcing](simple_sourcing) on Apache Kafka.
+//!
+//! Each worker takes a batch of commands, decides them, and writes their events, states and responses and the consumed
+//! offsets in **one transaction**. State and command ids are in the worker, restored before a partition is served, and
+//! change only after the commit.
+//!
+//! ```text
+//!  client.rs ── command topic ──▶ worker/mod.rs ── one transaction ──▶ event topic     ──▶ reader.rs
+//!     ▲                            ▲      │                       ├──▶ aggregate topic ─┐
+//!     └── answers.rs ◀─────────────┼──────┼───────────────────────┴──▶ response topic  ─┤
+//!                                  │      └─ rebalance.rs                               │
+//!                                  └───────────── restore.rs ◀──────────────────────────┘
+//! ```
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `config.rs`, `naming.rs`, `topics.rs` | the user's settings; topics that are made, or checked |
+//! | `record.rs` | commands, events, states and responses as Kafka records |
+//! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
+//! | `reader.rs` | reading the event log, and looking for an outcome |
+//! | `worker/` | the exactly-once loop |
+
+mod answers;
+mod client;
+mod config;
+mod error;
+mod naming;
+mod port;
+mod reader;
+mod record;
+mod topics;
+mod worker;
+
+pub use config::Kafka;
+pub use naming::{DefaultNaming, Naming, Topic};

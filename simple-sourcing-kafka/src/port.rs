@@ -1,0 +1,138 @@
+//! A running app on Kafka: the client, the readers, and the workers if it serves anything.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use simple_sourcing::{
+    BackendError, CommandId,
+    backend::{BoxFuture, Definition, Feed, Port, Read, Submission},
+    engine::{Outcome, StoredState},
+};
+use tracing::info;
+
+use crate::{
+    client::CommandClient,
+    config::Kafka,
+    reader,
+    topics::{self, Topics},
+    worker::Workers,
+};
+
+/// How long a shutdown waits for commands to reach the log, and for their answers.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) struct KafkaPort {
+    kafka: Kafka,
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
+    client: Arc<CommandClient>,
+    closed: Arc<AtomicBool>,
+    workers: Mutex<Option<Workers>>,
+}
+
+impl KafkaPort {
+    /// Connects, makes or checks the topics, and serves. Ready when the first partitions are restored.
+    pub(crate) async fn start(kafka: Kafka, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
+        kafka.check()?;
+        let runtime = tokio::runtime::Handle::current();
+        let started = tokio::task::spawn_blocking(move || {
+            let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition, &runtime)?.into();
+            let workers = Workers::start(&kafka, &definition, &topics)?;
+            let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
+            let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone());
+            Ok(KafkaPort {
+                kafka,
+                definition,
+                topics,
+                client: Arc::new(client),
+                closed: Arc::default(),
+                workers: Mutex::new(Some(workers)),
+            })
+        });
+        let port: KafkaPort =
+            started.await.map_err(|error| BackendError::failed("the start has panicked").because(error))??;
+        info!(app = %port.definition.name, servers = %port.kafka.bootstrap_servers, "started");
+        Ok(Arc::new(port))
+    }
+
+    fn check_open(&self) -> Result<(), BackendError> {
+        if self.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(()) }
+    }
+
+    fn take_workers(&self) -> Option<Workers> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Port for KafkaPort {
+    fn submit(&self, submission: Submission) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.client.submit(submission).await
+        })
+    }
+
+    fn outcome(
+        &self,
+        aggregate: usize,
+        id: CommandId,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>> {
+        let (kafka, topics, closed) = (self.kafka.clone(), self.topics.clone(), self.closed.clone());
+        let clock_ahead_max = self.definition.aggregates[aggregate].settings.clock_ahead_max;
+        Box::pin(async move {
+            self.check_open()?;
+            let find = move || reader::outcome(&kafka, &topics[aggregate], id, clock_ahead_max, timeout, &closed);
+            let found = tokio::task::spawn_blocking(find).await;
+            found.map_err(|error| BackendError::failed("the search for an outcome has panicked").because(error))?
+        })
+    }
+
+    fn state(
+        &self,
+        aggregate: usize,
+        key: Arc<str>,
+        timeout: Duration,
+    ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
+        Box::pin(async move {
+            self.check_open()?;
+            self.client.state(aggregate, &key, timeout).await
+        })
+    }
+
+    fn read(&self, aggregate: usize, read: Read) -> Feed {
+        match self.check_open() {
+            Ok(()) => reader::read(&self.kafka, &self.topics[aggregate], read, self.closed.clone()),
+            Err(error) => Feed::failed(error),
+        }
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        self.closed.store(true, Ordering::Release);
+        let (workers, client) = (self.take_workers(), self.client.clone());
+        Box::pin(async move {
+            let stop = move || {
+                // First the client: the workers of this process may be those that answer what it has sent.
+                let flushed = client.close(DRAIN_TIMEOUT);
+                let stopped = workers.map_or(Ok(()), Workers::stop);
+                flushed.and(stopped)
+            };
+            let stopped = tokio::task::spawn_blocking(stop).await;
+            stopped.map_err(|error| BackendError::failed("the shutdown has panicked").because(error))?
+        })
+    }
+}
+
+impl Drop for KafkaPort {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        if let Some(workers) = self.take_workers() {
+            workers.tell_to_stop();
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Reading the event log, and looking for the outcome of a command. Each reader is a thread with a consumer of its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::BorrowedMessage,
+};
+use simple_sourcing::{
+    BackendError, CommandId, Cursor, Sequence,
+    backend::{Feed, FeedSender, Read, partition_of},
+    engine::Outcome,
+};
+
+use crate::{
+    config::Kafka,
+    error,
+    record::{self, Response},
+    topics::Topics,
+};
+
+/// How long a reader waits for records before it looks whether it is still needed.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Reads the event log in a thread.
+pub(crate) fn read(kafka: &Kafka, topics: &Topics, read: Read, closed: Arc<AtomicBool>) -> Feed {
+    let (sender, feed) = Feed::new();
+    let (kafka, topics) = (kafka.clone(), topics.clone());
+    let thread = std::thread::Builder::new().name("event-reader".into());
+    let thread = thread.spawn({
+        let sender = sender.clone();
+        move || {
+            let result = match read {
+                Read::Follow(cursor) => follow(&kafka, &topics, &cursor, &closed, &sender),
+                Read::History { key, after } => history(&kafka, &topics, &key, after, &closed, &sender),
+            };
+            if let Err(error) = result {
+                // A reader that is gone needs no error.
+                let _ = sender.send_blocking(Err(error));
+            }
+        }
+    });
+    match thread {
+        Ok(_) => feed,
+        Err(error) => Feed::failed(BackendError::failed("the reader thread can't be started").because(error)),
+    }
+}
+
+/// A consumer that reads these partitions of one topic.
+pub(crate) struct Reader<'a> {
+    pub(crate) consumer: BaseConsumer,
+    topic: &'a str,
+    timeout: Duration,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn open(
+        kafka: &Kafka,
+        topic: &'a str,
+        from: impl IntoIterator<Item = (u32, Offset)>,
+    ) -> Result<Self, BackendError> {
+        let consumer = kafka.reader().create().map_err(|error| error::client("reader", error))?;
+        let reader = Reader { consumer, topic, timeout: kafka.connect_timeout };
+        reader.assign(from)?;
+        Ok(reader)
+    }
+
+    fn assign(&self, from: impl IntoIterator<Item = (u32, Offset)>) -> Result<(), BackendError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in from {
+            list.add_partition_offset(self.topic, partition as i32, offset).map_err(|error| self.failed(error))?;
+        }
+        self.consumer.assign(&list).map_err(|error| self.failed(error))
+    }
+
+    /// Waits for a record or the end of a partition.
+    pub(crate) fn poll(&self) -> Result<Option<BorrowedMessage<'_>>, End> {
+        match self.consumer.poll(POLL) {
+            None => Ok(None),
+            Some(Ok(message)) => Ok(Some(message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => Err(End::Of(partition as u32)),
+            Some(Err(error)) if is_passing(&error) => {
+                tracing::debug!(topic = self.topic, %error, "reading");
+                Ok(None)
+            }
+            Some(Err(error)) => Err(End::Failed(self.failed(error))),
+        }
+    }
+
+    /// The end of what is committed.
+    pub(crate) fn committed_end(&self, partition: u32) -> Result<i64, BackendError> {
+        let watermarks = self.consumer.fetch_watermarks(self.topic, partition as i32, self.timeout);
+        watermarks.map(|(_, end)| end).map_err(|error| self.failed(error))
+    }
+
+    pub(crate) fn failed(&self, error: KafkaError) -> BackendError {
+        error::describe(format!("topic `{}` can't be read", self.topic), error)
+    }
+
+    fn malformed(&self, message: &BorrowedMessage<'_>, reason: &str) -> BackendError {
+        BackendError::failed(format!(
+            "the record at {} of topic `{}` is no event: {reason}",
+            record::position(message),
+            self.topic
+        ))
+    }
+}
+
+/// Why a poll has no record.
+pub(crate) enum End {
+    /// All that is committed in a partition has been read.
+    Of(u32),
+    Failed(BackendError),
+}
+
+/// Errors behind which the client library goes on by itself.
+fn is_passing(error: &KafkaError) -> bool {
+    error::describe("", error.clone()).is_retryable()
+        && error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset)
+}
+
+fn follow(
+    kafka: &Kafka,
+    topics: &Topics,
+    cursor: &Cursor,
+    closed: &AtomicBool,
+    sender: &FeedSender,
+) -> Result<(), BackendError> {
+    let from = (0..topics.partitions).map(|partition| (partition, Offset::Offset(cursor.next(partition) as i64)));
+    let reader = Reader::open(kafka, &topics.event, from)?;
+    while !closed.load(Ordering::Acquire) && !sender.is_closed() {
+        match reader.poll() {
+            Ok(Some(message)) => {
+                let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
+                if sender.send_blocking(event).is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(None) | Err(End::Of(_)) => {}
+            Err(End::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn history(
+    kafka: &Kafka,
+    topics: &Topics,
+    key: &str,
+    after: Sequence,
+    closed: &AtomicBool,
+    sender: &FeedSender,
+) -> Result<(), BackendError> {
+    let partition = partition_of(key, topics.partitions);
+    let target = true_end(kafka, &topics.event, partition)?;
+    let reader = Reader::open(kafka, &topics.event, [(partition, Offset::Beginning)])?;
+    while !closed.load(Ordering::Acquire) && !sender.is_closed() {
+        match reader.poll() {
+            Ok(Some(message)) if message.offset() >= target => return Ok(()),
+            Ok(Some(message)) if message.key() == Some(key.as_bytes()) => {
+                let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
+                let wanted = !event.as_ref().is_ok_and(|event| event.record.sequence <= after);
+                if wanted && sender.send_blocking(event).is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(_) => {}
+            // Transactions that were open when the reading began are waited for: a receipt may be of one of them.
+            Err(End::Of(_)) if reader.committed_end(partition)? < target => {}
+            Err(End::Of(_)) => return Ok(()),
+            Err(End::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The end of a partition with all that is in it, be it committed or not.
+pub(crate) fn true_end(kafka: &Kafka, topic: &str, partition: u32) -> Result<i64, BackendError> {
+    let consumer: BaseConsumer = kafka.end_reader().create().map_err(|error| error::client("reader", error))?;
+    let watermarks = consumer.fetch_watermarks(topic, partition as i32, kafka.connect_timeout);
+    let (_, end) =
+        watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))?;
+    Ok(end)
+}
+
+/// Looks for the first outcome of a command among the responses since its id was made, waiting where it is not there yet.
+pub(crate) fn outcome(
+    kafka: &Kafka,
+    topics: &Topics,
+    id: CommandId,
+    clock_ahead_max: Duration,
+    timeout: Duration,
+    closed: &AtomicBool,
+) -> Result<Option<Outcome>, BackendError> {
+    let deadline = Instant::now() + timeout;
+    let reader = Reader::open(kafka, &topics.response, [])?;
+    let mut since = TopicPartitionList::new();
+    // A response bears the time of the log, which may be behind that of the id as far as a client's clock may be ahead.
+    let time = id.time().before(clock_ahead_max).as_millis() as i64;
+    for partition in 0..topics.partitions as i32 {
+        let added = since.add_partition_offset(&topics.response, partition, Offset::Offset(time));
+        added.map_err(|error| reader.failed(error))?;
+    }
+    let since = reader.consumer.offsets_for_times(since, timeout).map_err(|error| reader.failed(error))?;
+    let from: Result<Vec<_>, BackendError> = since
+        .elements()
+        .iter()
+        .map(|element| {
+            let partition = element.partition() as u32;
+            // Where no record is as young, those to come are.
+            Ok(match element.offset() {
+                Offset::Offset(offset) => (partition, Offset::Offset(offset)),
+                _ => (partition, Offset::Offset(reader.committed_end(partition)?)),
+            })
+        })
+        .collect();
+    reader.assign(from?)?;
+    while Instant::now() < deadline && !closed.load(Ordering::Acquire) {
+        match reader.poll() {
+            Ok(Some(message)) if record::answered_id(&message) == Some(id) => {
+                if let Ok(Response::Outcome { outcome, first: true, .. }) = record::read_response(&message) {
+                    return Ok(Some(outcome));
+                }
+            }
+            Ok(_) | Err(End::Of(_)) => {}
+            Err(End::Failed(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}

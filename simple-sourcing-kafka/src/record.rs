@@ -1,0 +1,358 @@
+//! Commands, events, states and responses as Kafka records: CloudEvents in binary mode, so what is not the payload is in
+//! headers. Numbers are decimal.
+
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use rdkafka::{
+    Message,
+    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+};
+use simple_sourcing::{
+    CommandId, Position, Sequence, Timestamp, Trace,
+    backend::{Logged, Submission},
+    codec::CONTENT_TYPE,
+    engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord, StoredState},
+};
+
+const SPEC_VERSION: &str = "ce_specversion";
+const ID: &str = "ce_id";
+const SOURCE: &str = "ce_source";
+const TYPE: &str = "ce_type";
+const SUBJECT: &str = "ce_subject";
+const TIME: &str = "ce_time";
+const CONTENT: &str = "content-type";
+const SEQUENCE: &str = "ce_sequence";
+const COMMAND_ID: &str = "ce_commandid";
+const COMMAND_OFFSET: &str = "ce_commandoffset";
+const COMMAND_HASH: &str = "ce_commandhash";
+const EXPECTED_SEQUENCE: &str = "ce_expectedsequence";
+const CORRELATION_ID: &str = "ce_correlationid";
+const CAUSATION_ID: &str = "ce_causationid";
+const TRACEPARENT: &str = "traceparent";
+/// On responses that are not the first outcome of their command, and so not to be remembered.
+const REPEATED: &str = "ce_repeated";
+
+/// On states of aggregates that are deleted.
+const DELETED: &str = "ce_deleted";
+
+/// What follows the aggregate's name in the type of a record that asks for a state. Not the name of any variant.
+const STATE_QUERY: &str = "$state";
+
+/// A record that can't be taken for what its topic holds.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    pub(crate) reason: String,
+    /// Whom to answer, where that can be read.
+    pub(crate) sender: Option<Sender>,
+}
+
+/// Who waits for the answer to a record.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pub(crate) key: Arc<str>,
+    pub(crate) id: CommandId,
+    pub(crate) fingerprint: u64,
+}
+
+/// What stands in a command topic.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Command(CommandRecord),
+    /// Somebody asks for the state of an aggregate.
+    State(Sender),
+}
+
+/// What stands in a response topic.
+#[derive(Debug)]
+pub(crate) enum Response {
+    Outcome {
+        id: CommandId,
+        /// The hash of the command that is answered.
+        fingerprint: u64,
+        outcome: Outcome,
+        /// Whether it is the first outcome of the command.
+        first: bool,
+    },
+    State {
+        id: CommandId,
+        state: Option<StoredState>,
+    },
+}
+
+/// Headers under construction.
+struct Out(OwnedHeaders);
+
+impl Out {
+    fn new(capacity: usize) -> Self {
+        Out(OwnedHeaders::new_with_capacity(capacity))
+    }
+
+    fn with(self, key: &str, value: impl AsRef<[u8]>) -> Self {
+        Out(self.0.insert(Header { key, value: Some(value.as_ref()) }))
+    }
+
+    fn with_some(self, key: &str, value: Option<impl AsRef<[u8]>>) -> Self {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
+    fn cloud_event(self, id: &str, source: &str, kind: &str, subject: &str, time: Timestamp) -> Self {
+        let time = humantime::format_rfc3339_millis(time.into());
+        self.with(SPEC_VERSION, "1.0")
+            .with(ID, id)
+            .with(SOURCE, source)
+            .with(TYPE, kind)
+            .with(SUBJECT, subject)
+            .with(TIME, time.to_string())
+            .with(CONTENT, CONTENT_TYPE)
+    }
+
+    fn trace(self, trace: Option<&Trace>) -> Self {
+        let Some(trace) = trace else { return self };
+        self.with_some(CORRELATION_ID, trace.correlation_id.as_ref())
+            .with_some(CAUSATION_ID, trace.causation_id.as_ref())
+            .with_some(TRACEPARENT, trace.traceparent.as_ref())
+    }
+}
+
+/// The headers of a command.
+pub(crate) fn command_headers(app: &str, aggregate: &str, submission: &Submission) -> OwnedHeaders {
+    let kind = format!("{aggregate}.{}", submission.name);
+    let id = submission.id.to_string();
+    Out::new(11)
+        .cloud_event(&id, app, &kind, &submission.key, Timestamp::now())
+        .with_some(EXPECTED_SEQUENCE, submission.expected.map(|sequence| sequence.to_string()))
+        .trace(submission.trace.as_deref())
+        .0
+}
+
+/// The headers of a record that asks for a state.
+pub(crate) fn state_query_headers(app: &str, aggregate: &str, key: &str, id: CommandId) -> OwnedHeaders {
+    let kind = format!("{aggregate}.{STATE_QUERY}");
+    Out::new(7).cloud_event(&id.to_string(), app, &kind, key, Timestamp::now()).0
+}
+
+/// The headers of an event.
+pub(crate) fn event_headers(app: &str, aggregate: &str, event: &EventRecord) -> OwnedHeaders {
+    let EventRecord { key, sequence, .. } = event;
+    let (id, kind) = (format!("{key}/{sequence}"), format!("{aggregate}.{}", event.name));
+    Out::new(13)
+        .cloud_event(&id, app, &kind, key, event.time)
+        .with(SEQUENCE, sequence.to_string())
+        .with(COMMAND_ID, event.command_id.to_string())
+        .with(COMMAND_OFFSET, event.command_position.offset.to_string())
+        .trace(event.trace.as_deref())
+        .0
+}
+
+/// The value of a deleted aggregate: a tombstone would be compacted away, and its sequence with it.
+const NOTHING: &[u8] = b"null";
+
+/// The headers and value of a state.
+pub(crate) fn state(state: &StateRecord) -> (OwnedHeaders, &[u8]) {
+    let headers = Out::new(4)
+        .with(CONTENT, CONTENT_TYPE)
+        .with(SEQUENCE, state.sequence.to_string())
+        .with(COMMAND_OFFSET, state.command_position.offset.to_string())
+        .with_some(DELETED, state.state.is_none().then_some("true"));
+    (headers.0, state.state.as_deref().unwrap_or(NOTHING))
+}
+
+/// The headers and value of the answer to a command.
+pub(crate) fn outcome(record: &OutcomeRecord) -> (OwnedHeaders, Cow<'_, [u8]>) {
+    let (sequence, value) = match &record.outcome.answer {
+        Answer::Accepted(sequence) => {
+            (Some(sequence.to_string()), Cow::Owned(format!(r#"{{"Ok":{{"sequence":{sequence}}}}}"#).into_bytes()))
+        }
+        Answer::Refused(refusal) => (None, Cow::Owned([br#"{"Err":"#, &**refusal, b"}"].concat())),
+    };
+    let headers = Out::new(6)
+        .with(CONTENT, CONTENT_TYPE)
+        .with(COMMAND_ID, record.id.to_string())
+        .with(COMMAND_OFFSET, record.outcome.position.offset.to_string())
+        .with(COMMAND_HASH, format!("{:016x}", record.fingerprint))
+        .with_some(SEQUENCE, sequence)
+        .with_some(REPEATED, (!record.first).then_some("true"));
+    (headers.0, value)
+}
+
+/// The headers and value of the answer to somebody who asks for a state.
+pub(crate) fn state_answer<'a>(
+    aggregate: &str,
+    id: CommandId,
+    state: Option<&'a StoredState>,
+) -> (OwnedHeaders, &'a [u8]) {
+    let deleted = state.is_some_and(|state| state.state.is_none());
+    let headers = Out::new(7)
+        .with(CONTENT, CONTENT_TYPE)
+        .with(TYPE, format!("{aggregate}.{STATE_QUERY}"))
+        .with(COMMAND_ID, id.to_string())
+        .with(REPEATED, "true")
+        .with_some(SEQUENCE, state.map(|state| state.sequence.to_string()))
+        .with_some(COMMAND_OFFSET, state.map(|state| state.command_position.offset.to_string()))
+        .with_some(DELETED, deleted.then_some("true"));
+    (headers.0, state.and_then(|state| state.state.as_deref()).unwrap_or(NOTHING))
+}
+
+/// The headers of a record that is put aside: its own, where it stood, and why.
+pub(crate) fn dead_letter_headers(message: &BorrowedMessage<'_>, cause: &str) -> OwnedHeaders {
+    let mut headers = message.headers().map_or_else(OwnedHeaders::new, |headers| headers.detach());
+    let place = [
+        ("dead_letter_topic", message.topic().to_owned()),
+        ("dead_letter_partition", message.partition().to_string()),
+        ("dead_letter_offset", message.offset().to_string()),
+        ("dead_letter_cause", cause.to_owned()),
+    ];
+    for (key, value) in &place {
+        headers = headers.insert(Header { key, value: Some(value) });
+    }
+    headers
+}
+
+/// The headers of a record that was read.
+struct In<'a>(Option<&'a rdkafka::message::BorrowedHeaders>);
+
+impl<'a> In<'a> {
+    fn new(message: &'a BorrowedMessage<'_>) -> Self {
+        In(message.headers())
+    }
+
+    fn text(&self, key: &str) -> Option<&'a str> {
+        let value = self.0?.iter().find(|header| header.key == key)?.value?;
+        std::str::from_utf8(value).ok()
+    }
+
+    fn required(&self, key: &str) -> Result<&'a str, String> {
+        self.text(key).ok_or_else(|| format!("its header `{key}` is missing or not text"))
+    }
+
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, key: &str) -> Result<T, String> {
+        let text = self.required(key)?;
+        text.parse().map_err(|error| format!("its header `{key}` is `{text}`: {error}"))
+    }
+
+    fn sequence(&self, key: &str) -> Result<Sequence, String> {
+        self.parsed(key).map(Sequence::new)
+    }
+
+    fn trace(&self) -> Option<Arc<Trace>> {
+        let owned = |key| self.text(key).map(str::to_owned);
+        let trace = Trace {
+            correlation_id: owned(CORRELATION_ID),
+            causation_id: owned(CAUSATION_ID),
+            traceparent: owned(TRACEPARENT),
+        };
+        (trace != Trace::default()).then(|| Arc::new(trace))
+    }
+}
+
+fn key(message: &BorrowedMessage<'_>) -> Result<Arc<str>, String> {
+    let key = message.key().ok_or("it has no key")?;
+    std::str::from_utf8(key).map(Arc::from).map_err(|error| format!("its key is not text: {error}"))
+}
+
+fn time(message: &BorrowedMessage<'_>) -> Timestamp {
+    let millis = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
+    Timestamp::from_millis(millis.unwrap_or(0))
+}
+
+/// Where a record stands.
+pub(crate) fn position(message: &BorrowedMessage<'_>) -> Position {
+    // Neither is ever negative on a record that was read.
+    Position { partition: message.partition() as u32, offset: message.offset() as u64 }
+}
+
+/// Reads a record of a command topic.
+pub(crate) fn read_request(message: &BorrowedMessage<'_>) -> Result<Request, Malformed> {
+    let headers = In::new(message);
+    let unanswerable = |reason| Malformed { reason, sender: None };
+    let key = key(message).map_err(unanswerable)?;
+    let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
+    let payload = message.payload().unwrap_or_default();
+    let fingerprint = simple_sourcing::codec::fingerprint(&key, payload);
+    let sender = Sender { key: key.clone(), id, fingerprint };
+    if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
+        return Ok(Request::State(sender));
+    }
+    let malformed = |reason| Malformed { reason, sender: Some(sender) };
+    if message.payload().is_none() {
+        return Err(malformed("it has no value".into()));
+    }
+    let expected = headers.text(EXPECTED_SEQUENCE).map(|_| headers.sequence(EXPECTED_SEQUENCE)).transpose();
+    let expected = expected.map_err(malformed)?;
+    Ok(Request::Command(CommandRecord {
+        position: position(message),
+        time: time(message),
+        key,
+        id,
+        expected,
+        trace: headers.trace(),
+        payload: Bytes::copy_from_slice(payload),
+    }))
+}
+
+/// Reads a record of an event topic.
+pub(crate) fn read_event(message: &BorrowedMessage<'_>) -> Result<Logged, String> {
+    let headers = In::new(message);
+    let Position { partition, offset } = position(message);
+    let kind = headers.required(TYPE)?;
+    let (_, name) = kind.rsplit_once('.').ok_or_else(|| format!("its header `{TYPE}` is `{kind}`"))?;
+    let record = EventRecord {
+        key: key(message)?,
+        sequence: headers.sequence(SEQUENCE)?,
+        command_position: Position { partition, offset: headers.parsed(COMMAND_OFFSET)? },
+        command_id: headers.parsed(COMMAND_ID)?,
+        time: time(message),
+        name: Cow::Owned(name.to_owned()),
+        trace: headers.trace(),
+        payload: Bytes::copy_from_slice(message.payload().ok_or("it has no value")?),
+    };
+    Ok(Logged { offset, record })
+}
+
+/// Reads a record of an aggregate topic.
+pub(crate) fn read_state(message: &BorrowedMessage<'_>) -> Result<(Arc<str>, StoredState), String> {
+    let headers = In::new(message);
+    Ok((key(message)?, stored_state(message, &headers)?))
+}
+
+fn stored_state(message: &BorrowedMessage<'_>, headers: &In<'_>) -> Result<StoredState, String> {
+    let value = message.payload().ok_or("it has no value")?;
+    Ok(StoredState {
+        sequence: headers.sequence(SEQUENCE)?,
+        command_position: Position { partition: position(message).partition, offset: headers.parsed(COMMAND_OFFSET)? },
+        state: headers.text(DELETED).is_none().then(|| Bytes::copy_from_slice(value)),
+    })
+}
+
+/// The id of the command that a record of a response topic answers.
+pub(crate) fn answered_id(message: &BorrowedMessage<'_>) -> Option<CommandId> {
+    In::new(message).text(COMMAND_ID)?.parse().ok()
+}
+
+/// Reads a record of a response topic.
+pub(crate) fn read_response(message: &BorrowedMessage<'_>) -> Result<Response, String> {
+    let headers = In::new(message);
+    let id: CommandId = headers.parsed(COMMAND_ID)?;
+    if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
+        let state = headers.text(SEQUENCE).map(|_| stored_state(message, &headers)).transpose()?;
+        return Ok(Response::State { id, state });
+    }
+    let hash = headers.required(COMMAND_HASH)?;
+    let fingerprint =
+        u64::from_str_radix(hash, 16).map_err(|error| format!("its header `{COMMAND_HASH}` is `{hash}`: {error}"))?;
+    let answer = match headers.text(SEQUENCE) {
+        Some(_) => Answer::Accepted(headers.sequence(SEQUENCE)?),
+        None => {
+            let value = message.payload().ok_or("it has no value")?;
+            let refusal = value.strip_prefix(br#"{"Err":"#).and_then(|rest| rest.strip_suffix(b"}"));
+            Answer::Refused(Bytes::copy_from_slice(refusal.ok_or("its value is no refusal")?))
+        }
+    };
+    let position = Position { partition: position(message).partition, offset: headers.parsed(COMMAND_OFFSET)? };
+    let first = headers.text(REPEATED).is_none();
+    Ok(Response::Outcome { id, fingerprint, outcome: Outcome { fingerprint, position, answer }, first })
+}

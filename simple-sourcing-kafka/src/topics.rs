@@ -1,0 +1,251 @@
+//! Topics: made where they are missing, checked where they are there.
+
+use std::time::Duration;
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    metadata::Metadata,
+    types::RDKafkaErrorCode,
+};
+use simple_sourcing::{
+    BackendError, Settings,
+    backend::{AggregateDefinition, Definition},
+};
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+
+use crate::{
+    config::{Kafka, PARTITIONS_DEFAULT},
+    error,
+    naming::Topic,
+};
+
+/// How long commands are kept, so that a service may be away.
+const COMMAND_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The names of the topics of one aggregate type, and how many partitions each has.
+#[derive(Debug, Clone)]
+pub(crate) struct Topics {
+    pub(crate) command: String,
+    pub(crate) event: String,
+    pub(crate) state: String,
+    pub(crate) response: String,
+    pub(crate) dead_letter: String,
+    pub(crate) partitions: u32,
+}
+
+/// Makes or checks the topics of all aggregates of an app, in the order of the definition. Blocks; call it from a thread
+/// that may, with a runtime for the admin client's answers.
+pub(crate) fn ensure(kafka: &Kafka, definition: &Definition, runtime: &Handle) -> Result<Vec<Topics>, BackendError> {
+    let admin = kafka.client(&[]).create().map_err(|error| error::client("admin client", error))?;
+    let timeout = Some(kafka.connect_timeout);
+    let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
+    let cluster = Cluster { kafka, admin, options, runtime };
+    definition.aggregates.iter().map(|aggregate| cluster.ensure(aggregate)).collect()
+}
+
+/// A cluster under examination.
+struct Cluster<'a> {
+    kafka: &'a Kafka,
+    admin: AdminClient<DefaultClientContext>,
+    options: AdminOptions,
+    runtime: &'a Handle,
+}
+
+impl Cluster<'_> {
+    fn ensure(&self, aggregate: &AggregateDefinition) -> Result<Topics, BackendError> {
+        let name = |topic| self.kafka.topic(aggregate.name, topic);
+        let metadata = self.metadata()?;
+        let found: Vec<(String, u32)> =
+            Topic::ALL.iter().filter_map(|&topic| Some((name(topic), partitions(&metadata, &name(topic))?))).collect();
+        let wanted = self.kafka.partitions.or(found.first().map(|(_, partitions)| *partitions));
+        let partitions = wanted.unwrap_or(PARTITIONS_DEFAULT);
+        if let Some((name, found)) = found.iter().find(|(_, found)| *found != partitions) {
+            return Err(BackendError::failed(format!(
+                "topic `{name}` has {found} partitions, not {partitions}; all topics of `{}` must have the same number, \
+                 which can't change without moving keys: {}",
+                aggregate.name,
+                match self.kafka.partitions {
+                    Some(_) => format!("set `.partitions({found})`, or use another prefix"),
+                    None => "make the topics anew, or use another prefix".to_owned(),
+                }
+            )));
+        }
+        let missing = Topic::ALL.into_iter().filter(|&topic| found.iter().all(|(found, _)| *found != name(topic)));
+        for topic in missing {
+            self.create(&name(topic), topic, partitions, &aggregate.settings)?;
+        }
+        for topic in Topic::ALL {
+            self.check(&name(topic), topic, &aggregate.settings)?;
+        }
+        self.warn_of_risks(&name(Topic::Event))?;
+        Ok(Topics {
+            command: name(Topic::Command),
+            event: name(Topic::Event),
+            state: name(Topic::State),
+            response: name(Topic::Response),
+            dead_letter: name(Topic::DeadLetter),
+            partitions,
+        })
+    }
+
+    fn metadata(&self) -> Result<Metadata, BackendError> {
+        let within = self.kafka.connect_timeout;
+        self.admin
+            .inner()
+            .fetch_metadata(None, within)
+            .map_err(|error| error::unreachable(&self.kafka.bootstrap_servers, within, error))
+    }
+
+    fn create(&self, name: &str, topic: Topic, partitions: u32, settings: &Settings) -> Result<(), BackendError> {
+        let properties = self.properties(topic, settings);
+        let replicas = self.kafka.replication_factor.map_or(-1, |replicas| replicas as i32);
+        let new = properties
+            .iter()
+            .fold(NewTopic::new(name, partitions as i32, TopicReplication::Fixed(replicas)), |new, (name, value)| {
+                new.set(name, value)
+            });
+        let results = self.runtime.block_on(self.admin.create_topics([&new], &self.options));
+        let failed = |error| error::describe(format!("topic `{name}` can't be made"), error);
+        match results.map_err(failed)?.pop() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+            Some(Err((_, code))) => Err(failed(rdkafka::error::KafkaError::AdminOp(code))),
+            Some(Ok(_)) | None => {
+                info!(topic = name, partitions, "made the topic");
+                self.await_visible(name)
+            }
+        }
+    }
+
+    /// Waits until the brokers tell each other of a new topic.
+    fn await_visible(&self, name: &str) -> Result<(), BackendError> {
+        let deadline = std::time::Instant::now() + self.kafka.connect_timeout;
+        loop {
+            let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout);
+            if metadata.is_ok_and(|metadata| partitions(&metadata, name).is_some()) {
+                return Ok(());
+            }
+            if std::time::Instant::now() > deadline {
+                return Err(BackendError::unavailable(format!(
+                    "topic `{name}` was made, but has no leader after {:?}; are enough brokers up?",
+                    self.kafka.connect_timeout
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The properties with which a topic is made: ours, then the user's.
+    fn properties(&self, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
+        let ours: &[(&str, String)] = &match topic {
+            Topic::Command => [
+                ("cleanup.policy", "delete".to_owned()),
+                ("retention.ms", COMMAND_RETENTION.as_millis().to_string()),
+                ("message.timestamp.type", "LogAppendTime".to_owned()),
+            ],
+            Topic::Event | Topic::DeadLetter => [
+                ("cleanup.policy", "delete".to_owned()),
+                ("retention.ms", "-1".to_owned()),
+                ("retention.bytes", "-1".to_owned()),
+            ],
+            Topic::State => [
+                ("cleanup.policy", "compact".to_owned()),
+                ("retention.ms", "-1".to_owned()),
+                ("retention.bytes", "-1".to_owned()),
+            ],
+            Topic::Response => [
+                ("cleanup.policy", "delete".to_owned()),
+                ("retention.ms", response_retention(settings).as_millis().to_string()),
+                ("retention.bytes", "-1".to_owned()),
+            ],
+        };
+        let users = self.kafka.topic_properties.iter().filter(|(of, ..)| *of == topic);
+        let ours = ours.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        ours.chain(users.map(|(_, name, value)| (name.clone(), value.clone()))).collect()
+    }
+
+    /// Refuses a topic whose policy would lose what must be kept.
+    fn check(&self, name: &str, topic: Topic, settings: &Settings) -> Result<(), BackendError> {
+        let config = self.describe(name)?;
+        let value = |property: &str| config.get(property).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+        let millis = |property: &str| value(property).parse::<i64>().unwrap_or(-1);
+        let refuse = |property: &str, fix: &str, why: &str| {
+            Err(BackendError::failed(format!(
+                "topic `{name}` has {property}={}, {why}; mend it with `kafka-configs.sh --bootstrap-server {} --alter \
+                 --entity-type topics --entity-name {name} --add-config {property}={fix}`",
+                value(property),
+                self.kafka.bootstrap_servers
+            )))
+        };
+        let policy = value("cleanup.policy");
+        match topic {
+            Topic::State if policy != "compact" => {
+                return refuse("cleanup.policy", "compact", "which would lose the states of aggregates");
+            }
+            Topic::State => {}
+            _ if policy != "delete" => {
+                return refuse("cleanup.policy", "delete", "which keeps only the last record of each key");
+            }
+            Topic::Event | Topic::DeadLetter => {
+                for property in ["retention.ms", "retention.bytes"] {
+                    if millis(property) != -1 {
+                        return refuse(property, "-1", "which would lose records that are kept for ever");
+                    }
+                }
+            }
+            Topic::Response => {
+                let (needed, found) = (response_retention(settings).as_millis(), millis("retention.ms"));
+                if found != -1 && (found as u128) < needed {
+                    let why = "which forgets command ids within the deduplication window";
+                    return refuse("retention.ms", &needed.to_string(), why);
+                }
+            }
+            Topic::Command => {
+                if value("message.timestamp.type") != "LogAppendTime" {
+                    let why = "so that the clocks of clients would be the log's time";
+                    return refuse("message.timestamp.type", "LogAppendTime", why);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, name: &str) -> Result<ConfigResource, BackendError> {
+        let failed = |error| error::describe(format!("the configuration of topic `{name}` can't be read"), error);
+        let topic = ResourceSpecifier::Topic(name);
+        let described = self.admin.describe_configs([&topic], &self.options);
+        let mut described = self.runtime.block_on(described).map_err(failed)?;
+        let missing = || BackendError::unavailable(format!("the broker did not describe topic `{name}`"));
+        described.pop().ok_or_else(missing)?.map_err(|code| failed(rdkafka::error::KafkaError::AdminOp(code)))
+    }
+
+    /// Warns where the loss of one broker can lose acknowledged data.
+    fn warn_of_risks(&self, event_topic: &str) -> Result<(), BackendError> {
+        let metadata = self.metadata()?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == event_topic);
+        let replicas = topic.and_then(|topic| topic.partitions().first()).map_or(0, |first| first.replicas().len());
+        let config = self.describe(event_topic)?;
+        let in_sync = config.get("min.insync.replicas").and_then(|entry| entry.value.as_deref()).unwrap_or_default();
+        if replicas < 2 || in_sync == "1" {
+            warn!(
+                topic = event_topic,
+                replicas,
+                min_insync_replicas = in_sync,
+                "the loss of one broker can lose acknowledged commands; 3 replicas and min.insync.replicas=2 are safe"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A response is needed until its command's id is out of the window, and the id may be from the future.
+fn response_retention(settings: &Settings) -> Duration {
+    settings.deduplication_window + settings.clock_ahead_max
+}
+
+fn partitions(metadata: &Metadata, name: &str) -> Option<u32> {
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
+    let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+    (led && !topic.partitions().is_empty()).then(|| topic.partitions().len() as u32)
+}

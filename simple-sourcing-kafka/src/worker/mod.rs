@@ -1,0 +1,109 @@
+//! The workers of a process. Each is a thread with a consumer, a transactional producer, and what is committed of its
+//! partitions; `run.rs` has its loop.
+
+mod rebalance;
+mod restore;
+mod run;
+mod store;
+mod transaction;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use simple_sourcing::{BackendError, backend::Definition};
+use tracing::error;
+
+use self::run::{Joined, Worker};
+use crate::{config::Kafka, topics::Topics};
+
+/// How long a start waits to be admitted to the group.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The threads that process commands.
+pub(crate) struct Workers {
+    stopped: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<(), BackendError>>>,
+}
+
+impl Workers {
+    /// Starts the workers, none where nothing is served, and waits until they serve the partitions that they are given
+    /// first.
+    pub(crate) fn start(
+        kafka: &Kafka,
+        definition: &Arc<Definition>,
+        topics: &Arc<[Topics]>,
+    ) -> Result<Self, BackendError> {
+        let mut workers = Workers { stopped: Arc::default(), threads: Vec::new() };
+        if !definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
+            return Ok(workers);
+        }
+        // Unlike a name that is given, this one is never used again.
+        let instance = kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let (sender, joined) = mpsc::channel();
+        for number in 0..kafka.workers {
+            let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
+            let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let thread = thread.spawn(move || {
+                let worker = Worker::start(kafka, definition, topics, name, stopped, joined)?;
+                worker.run().inspect_err(|error| error!(worker = number, %error, "the worker has ended"))
+            });
+            workers.threads.push(
+                thread.map_err(|error| BackendError::failed("the worker thread can't be started").because(error))?,
+            );
+        }
+        drop(sender);
+        workers.await_first_partitions(&joined)?;
+        Ok(workers)
+    }
+
+    /// Waits until every worker is in the group and serves what it was given. On an error all are stopped.
+    fn await_first_partitions(&mut self, joined: &mpsc::Receiver<Joined>) -> Result<(), BackendError> {
+        let (mut admitted, mut serving) = (0, 0);
+        while serving < self.threads.len() {
+            let all_admitted = admitted == self.threads.len();
+            // Restoring takes as long as it takes, and says in the log how far it is.
+            let timeout = if all_admitted { Duration::MAX } else { JOIN_TIMEOUT };
+            match joined.recv_timeout(timeout) {
+                Ok(Joined::Admitted) => admitted += 1,
+                Ok(Joined::Serving) => serving += 1,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.tell_to_stop();
+                    return Err(BackendError::unavailable(format!(
+                        "the group coordinator did not admit this process within {JOIN_TIMEOUT:?}"
+                    )));
+                }
+                // A worker has ended: it says why.
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    let ended = Workers { stopped: self.stopped.clone(), threads: std::mem::take(&mut self.threads) };
+                    return Err(ended.stop().err().unwrap_or(BackendError::Closed));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the workers to finish their batch and leave. They do so by themselves.
+    pub(crate) fn tell_to_stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// Tells the workers to finish their batch and leave, and waits until they have. Blocks.
+    pub(crate) fn stop(self) -> Result<(), BackendError> {
+        self.tell_to_stop();
+        let ended = self.threads.into_iter().map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; the log has the details")))
+        });
+        // All are waited for, whatever the first says.
+        ended.collect::<Vec<_>>().into_iter().collect()
+    }
+}

@@ -1,0 +1,148 @@
+//! One transaction: events, states, responses, dead letters and the consumed offsets of a batch.
+
+use std::{
+    sync::{Condvar, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    consumer::ConsumerGroupMetadata,
+    error::KafkaError,
+    message::{DeliveryResult, OwnedHeaders},
+    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+
+use crate::config::{Kafka, TRANSACTION_TIMEOUT};
+
+/// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
+const STEP_TIMEOUT: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
+
+/// How long a full producer queue is waited for at a time.
+const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
+
+/// A transactional producer. After any error it must be dropped: what became of the transaction is unknown until
+/// [`Transactions::open`] with the same id has returned, which ends it one way or the other.
+///
+/// That holds for time-outs and retries too. The client library speaks a version of the protocol in which a commit that
+/// was held back can end the *next* transaction of the same producer, so none may follow one that was in doubt.
+pub(super) struct Transactions {
+    producer: ThreadedProducer<Deliveries>,
+    sent: u64,
+}
+
+/// What the producer's thread says of the records.
+#[derive(Default)]
+struct Deliveries {
+    progress: Mutex<Progress>,
+    moved: Condvar,
+}
+
+#[derive(Default)]
+struct Progress {
+    delivered: u64,
+    waited_for: u64,
+    error: Option<KafkaError>,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.delivered += 1;
+        if let Err((error, _)) = result {
+            progress.error.get_or_insert_with(|| error.clone());
+        }
+        if progress.delivered == progress.waited_for || progress.error.is_some() {
+            self.moved.notify_all();
+        }
+    }
+}
+
+/// A record to write.
+pub(super) struct Record<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: u32,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: OwnedHeaders,
+    /// Milliseconds; the time at which it is written where there is none.
+    pub(super) time: Option<i64>,
+}
+
+impl Transactions {
+    /// Ends whatever an earlier producer of this id left open, shuts it out, and is ready.
+    pub(super) fn open(kafka: &Kafka, transactional_id: &str) -> Result<Self, KafkaError> {
+        let producer: ThreadedProducer<Deliveries> = kafka
+            .client(&[
+                ("transactional.id", transactional_id),
+                ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
+                // The batch is the transaction: nothing is gained by waiting for more.
+                ("linger.ms", "0"),
+                ("compression.type", "lz4"),
+                ("batch.num.messages", "10000"),
+                ("batch.size", "1000000"),
+                ("queue.buffering.max.messages", "500000"),
+                // The next transaction begins while the broker still closes the last; this is how long it asks again.
+                ("retry.backoff.ms", "5"),
+                ("retry.backoff.max.ms", "200"),
+            ])
+            .create_with_context(Deliveries::default())?;
+        producer.init_transactions(STEP_TIMEOUT)?;
+        Ok(Transactions { producer, sent: 0 })
+    }
+
+    /// Begins a transaction. Costs no round trip.
+    pub(super) fn begin(&mut self) -> Result<(), KafkaError> {
+        self.producer.begin_transaction()
+    }
+
+    /// Adds a record.
+    pub(super) fn write(&mut self, record: Record<'_>) -> Result<(), KafkaError> {
+        let Record { topic, partition, key, value, headers, time } = record;
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition as i32).headers(headers);
+        (record.key, record.payload, record.timestamp) = (key, value, time);
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => {
+                    self.sent += 1;
+                    return Ok(());
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
+                Err((error, _)) => return Err(error),
+            }
+            std::thread::sleep(FULL_QUEUE_WAIT);
+        }
+    }
+
+    /// Commits, with the offsets of the commands that were consumed.
+    pub(super) fn commit(
+        &mut self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), KafkaError> {
+        // Before the records are delivered: its two round trips overlap theirs.
+        self.producer.send_offsets_to_transaction(offsets, group, STEP_TIMEOUT)?;
+        // The commit would wait for the deliveries as well, but in steps of 100 ms.
+        self.await_deliveries()?;
+        self.producer.commit_transaction(STEP_TIMEOUT)
+    }
+
+    fn await_deliveries(&self) -> Result<(), KafkaError> {
+        let Deliveries { progress, moved } = &**self.producer.context();
+        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.waited_for = self.sent;
+        let under_way = |progress: &mut Progress| progress.delivered < self.sent && progress.error.is_none();
+        let waited = moved.wait_timeout_while(progress, STEP_TIMEOUT, under_way);
+        let (progress, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        match &progress.error {
+            Some(error) => Err(error.clone()),
+            None if timeout.timed_out() => Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+mod record;
+mod storage;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Shared, port::LocalPort};
+use crate::{
+    BackendError,
+    backend::{Backend, BoxFuture, Definition, Port},
+};
+use storage::EmbeddedStorage;
+
+/// Durable in one process, in a directory, without a server.
+///
+/// ```no_run
+/// # use simple_sourcing::{App, Embedded, Durability};
+/// # async fn example() -> Result<(), simple_sourcing::StartError> {
+/// let app = App::new("bank").start(Embedded::open("bank-data")).await?;
+/// let fast = App::new("cache").start(Embedded::open("cache-data").durability(Durability::Relaxed)).await?;
+/// # Ok(()) }
+/// ```
+///
+/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database.
+#[derive(Debug, Clone)]
+pub struct Embedded {
+    directory: PathBuf,
+    partitions: Option<u32>,
+    durability: Durability,
+}
+
+/// When a command is acknowledged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// After its batch is synced to disk: it survives the loss of power. All commands that wait share one sync.
+    #[default]
+    Synced,
+    /// After its batch is handed to the operating system: it survives the end of the process, however abrupt, but the last
+    /// second or so may be lost with the machine. What is left is consistent.
+    Relaxed,
+}
+
+impl Embedded {
+    /// A store in this directory, which is made if it is not there.
+    pub fn open(directory: impl AsRef<Path>) -> Self {
+        Embedded { directory: directory.as_ref().into(), partitions: None, durability: Durability::default() }
+    }
+
+    /// How many partitions a new store has; 1 unless set. It can't be changed later: keys would move.
+    #[must_use]
+    pub fn partitions(mut self, partitions: u32) -> Self {
+        self.partitions = Some(partitions.max(1));
+        self
+    }
+
+    /// When a command is acknowledged; synced unless set.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+}
+
+impl Backend for Embedded {
+    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
+        Box::pin(async move {
+            let Embedded { directory, partitions, durability } = self;
+            let opened = {
+                let definition = definition.clone();
+                move || EmbeddedStorage::open(&directory, partitions, durability, &definition)
+            };
+            let opened = tokio::task::spawn_blocking(opened).await;
+            let storage = opened.map_err(|error| BackendError::failed("opening the store").because(error))??;
+            LocalPort::start(Shared::new(storage), definition)
+        })
+    }
+}

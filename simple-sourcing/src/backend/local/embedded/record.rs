@@ -1,0 +1,80 @@
+//! How the embedded store writes its records: a version, then the value in
+//! [postcard](https://postcard.jamesmunns.com/wire-format). A change to `EventRecord`, `StoredState`, `Outcome` or `Shard`
+//! is a change of this format: it needs a new version, and a reader for the old one.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::BackendError;
+
+/// The version that stands before each record.
+const VERSION: u8 = 1;
+
+pub(super) fn write<T: Serialize>(value: &T) -> Result<Bytes, BackendError> {
+    postcard::to_extend(value, vec![VERSION])
+        .map(Bytes::from)
+        .map_err(|error| BackendError::failed("a record of the embedded store can't be written").because(error))
+}
+
+/// Reads a record. The message says what it is, for the error.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], what: impl FnOnce() -> String) -> Result<T, BackendError> {
+    match bytes.split_first() {
+        Some((&VERSION, record)) => postcard::from_bytes(record)
+            .map_err(|error| BackendError::failed(format!("{} is damaged", what())).because(error)),
+        Some((version, _)) => Err(BackendError::failed(format!(
+            "{} has format version {version}; this version of simple-sourcing reads version {VERSION}",
+            what()
+        ))),
+        None => Err(BackendError::failed(format!("{} is damaged: it is empty", what()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        CommandId, Position, Sequence, Timestamp, Trace,
+        engine::{Answer, EventRecord, Outcome, StoredState},
+    };
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: &str) {
+        let written = write(value).unwrap();
+        assert_eq!(hex(&written), golden);
+        assert_eq!(&read::<T>(&written, String::new).unwrap(), value);
+    }
+
+    #[test]
+    fn version_1_is_as_it_was_released() {
+        let position = Position { partition: 3, offset: 300 };
+        let command_id = CommandId::first_of(Timestamp::from_millis(1_700_000_000_000));
+        let trace = Trace { correlation_id: Some("c".into()), ..Trace::default() };
+        check(
+            &EventRecord {
+                key: "alice".into(),
+                sequence: Sequence::new(2),
+                command_position: position,
+                command_id,
+                time: Timestamp::from_millis(1_700_000_000_001),
+                name: "Deposited".into(),
+                trace: Some(Arc::new(trace)),
+                payload: Bytes::from_static(b"{}"),
+            },
+            "",
+        );
+        check(&StoredState { sequence: Sequence::new(2), command_position: position, state: None }, "");
+        check(&Outcome { fingerprint: 7, position, answer: Answer::Accepted(Sequence::new(2)) }, "");
+        check(&Outcome { fingerprint: 7, position, answer: Answer::Refused(Bytes::from_static(b"{}")) }, "");
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let error = read::<StoredState>(&[9, 0], || "state of `alice`".into()).unwrap_err();
+        assert!(error.to_string().contains("state of `alice` has format version 9"));
+    }
+}

@@ -1,0 +1,345 @@
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use tracing::{debug, info};
+
+use super::{Durability, record};
+use crate::{
+    BackendError, CommandId, Position, Sequence, Timestamp,
+    backend::{
+        Definition, Logged,
+        local::{PAGE_EVENTS_MAX, Storage},
+    },
+    engine::{Changes, EventRecord, Outcome, OutcomeRecord, Shard, Store, StoredState},
+};
+
+/// How often the relaxed mode syncs all the same.
+const RELAXED_SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often ids out of the window are looked for, and how many of one shard are forgotten each time at most.
+const FORGET_INTERVAL: Duration = Duration::from_secs(10);
+const IDS_FORGOTTEN_MAX: usize = 10_000;
+
+/// The key of the number of partitions, in the keyspace `meta`.
+const PARTITIONS: &str = "partitions";
+
+pub(super) struct EmbeddedStorage {
+    database: Database,
+    meta: Keyspace,
+    aggregates: Vec<Keyspaces>,
+    partitions: u32,
+    durability: Durability,
+    progress: Mutex<Progress>,
+}
+
+/// Where one aggregate type is kept.
+struct Keyspaces {
+    name: &'static str,
+    deduplication_window: Duration,
+    /// Key → its latest state.
+    states: Keyspace,
+    /// Partition, offset → event.
+    events: Keyspace,
+    /// Length of the key, key, sequence → offset of the event.
+    histories: Keyspace,
+    /// Partition, command id → its first outcome.
+    outcomes: Keyspace,
+}
+
+/// What moves with each commit.
+struct Progress {
+    /// By aggregate, then by partition.
+    heads: Vec<Vec<Head>>,
+    synced: Instant,
+    forgot: Instant,
+}
+
+/// The end of a shard's log; written with each commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Head {
+    next_command: u64,
+    next_event: u64,
+    /// The time of the last command: the log's time never goes back, though the machine's clock may.
+    time: Timestamp,
+    /// Ids made before this are gone.
+    forgotten_before: Timestamp,
+}
+
+impl EmbeddedStorage {
+    /// Opens or makes the store.
+    pub(super) fn open(
+        directory: &Path,
+        partitions: Option<u32>,
+        durability: Durability,
+        definition: &Definition,
+    ) -> Result<Self, BackendError> {
+        let failed = |error| opening_failed(directory, error);
+        // A command is on disk when its batch is: nothing else decides when to sync.
+        let database = Database::builder(directory).manual_journal_persist(true).open().map_err(failed)?;
+        let keyspace = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
+        let meta = keyspace("meta")?;
+        let partitions = settle_partitions(&meta, partitions, directory)?;
+        let (mut aggregates, mut heads) = (Vec::new(), Vec::new());
+        for definition in &definition.aggregates {
+            let name = definition.name;
+            aggregates.push(Keyspaces {
+                name,
+                deduplication_window: definition.settings.deduplication_window,
+                states: keyspace(&format!("{name}.states"))?,
+                events: keyspace(&format!("{name}.events"))?,
+                histories: keyspace(&format!("{name}.histories"))?,
+                outcomes: keyspace(&format!("{name}.outcomes"))?,
+            });
+            let read = |partition| {
+                let head = meta.get(head_key(name, partition)).map_err(failed)?;
+                let head =
+                    head.map(|bytes| record::read(&bytes, || format!("the end of {name}, partition {partition}")));
+                Ok(head.transpose()?.unwrap_or_default())
+            };
+            heads.push((0..partitions).map(read).collect::<Result<_, BackendError>>()?);
+        }
+        let progress = Mutex::new(Progress { heads, synced: Instant::now(), forgot: Instant::now() });
+        info!(directory = %directory.display(), partitions, ?durability, "opened the store");
+        Ok(EmbeddedStorage { database, meta, aggregates, partitions, durability, progress })
+    }
+
+    fn keyspaces(&self, shard: Shard) -> &Keyspaces {
+        &self.aggregates[shard.aggregate]
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event(&self, shard: Shard, offset: u64) -> Result<Option<EventRecord>, BackendError> {
+        let Keyspaces { name, events, .. } = self.keyspaces(shard);
+        let bytes = events.get(event_key(shard.partition, offset)).map_err(|error| read_failed(name, error))?;
+        bytes.map(|bytes| read_event(name, shard.partition, offset, &bytes)).transpose()
+    }
+
+    /// Removes ids that are out of the window, some at a time.
+    fn forget(&self, progress: &mut Progress, batch: &mut OwnedWriteBatch) -> Result<(), BackendError> {
+        if progress.forgot.elapsed() < FORGET_INTERVAL {
+            return Ok(());
+        }
+        progress.forgot = Instant::now();
+        for (keyspaces, heads) in self.aggregates.iter().zip(&mut progress.heads) {
+            let Keyspaces { name, outcomes, .. } = keyspaces;
+            for (head, partition) in heads.iter_mut().zip(0..) {
+                let end = head.time.before(keyspaces.deduplication_window);
+                let range = outcome_key(partition, CommandId::first_of(head.forgotten_before))
+                    ..outcome_key(partition, CommandId::first_of(end));
+                if range.start >= range.end {
+                    continue;
+                }
+                let mut forgotten = 0;
+                for entry in outcomes.range(range).take(IDS_FORGOTTEN_MAX) {
+                    batch.remove(outcomes, entry.key().map_err(|error| read_failed(name, error))?);
+                    forgotten += 1;
+                }
+                // More are left where the limit was reached: the next round finds them behind what is removed now.
+                if forgotten < IDS_FORGOTTEN_MAX {
+                    head.forgotten_before = end;
+                }
+                debug!(aggregate = name, partition, forgotten, "forgot command ids out of the window");
+            }
+        }
+        Ok(())
+    }
+
+    fn persist_mode(&self, progress: &mut Progress) -> PersistMode {
+        match self.durability {
+            Durability::Relaxed if progress.synced.elapsed() < RELAXED_SYNC_INTERVAL => PersistMode::Buffer,
+            Durability::Relaxed | Durability::Synced => {
+                progress.synced = Instant::now();
+                PersistMode::SyncData
+            }
+        }
+    }
+}
+
+impl Store for EmbeddedStorage {
+    fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
+        let Keyspaces { name, states, .. } = self.keyspaces(at);
+        let bytes = states.get(key).map_err(|error| read_failed(name, error))?;
+        bytes.map(|bytes| record::read(&bytes, || format!("the state of {name} `{key}`"))).transpose()
+    }
+
+    fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
+        let Keyspaces { name, outcomes, .. } = self.keyspaces(at);
+        let bytes = outcomes.get(outcome_key(at.partition, id)).map_err(|error| read_failed(name, error))?;
+        bytes.map(|bytes| record::read(&bytes, || format!("the outcome of {name} command {id}"))).transpose()
+    }
+
+    fn forgotten_before(&self, at: Shard) -> Timestamp {
+        self.progress().heads[at.aggregate][at.partition as usize].forgotten_before
+    }
+}
+
+impl Storage for EmbeddedStorage {
+    fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    fn next_command(&self, shard: Shard) -> u64 {
+        self.progress().heads[shard.aggregate][shard.partition as usize].next_command
+    }
+
+    fn time(&self) -> Timestamp {
+        let progress = self.progress();
+        progress.heads.iter().flatten().map(|head| head.time).max().unwrap_or_default()
+    }
+
+    fn commit(&self, changes: Changes) -> Result<Vec<OutcomeRecord>, BackendError> {
+        let mut progress = self.progress();
+        let mut batch = self.database.batch();
+        for ((keyspaces, heads), changes) in self.aggregates.iter().zip(&mut progress.heads).zip(changes.aggregates) {
+            for event in changes.events {
+                let partition = event.command_position.partition;
+                let offset = &mut heads[partition as usize].next_event;
+                let history_key = history_key(&event.key, event.sequence);
+                batch.insert(&keyspaces.events, event_key(partition, *offset), record::write(&event)?);
+                batch.insert(&keyspaces.histories, history_key, offset.to_be_bytes());
+                *offset += 1;
+            }
+            for state in changes.states {
+                let (sequence, command_position) = (state.sequence, state.command_position);
+                let stored = StoredState { sequence, command_position, state: state.state };
+                batch.insert(&keyspaces.states, state.key.as_bytes(), record::write(&stored)?);
+            }
+        }
+        for record in &changes.outcomes {
+            let Position { partition, offset } = record.position;
+            let head = &mut progress.heads[record.aggregate][partition as usize];
+            (head.next_command, head.time) = (offset + 1, record.time);
+            if record.first {
+                let outcomes = &self.aggregates[record.aggregate].outcomes;
+                batch.insert(outcomes, outcome_key(partition, record.id), record::write(&record.outcome)?);
+            }
+        }
+        self.forget(&mut progress, &mut batch)?;
+        for (keyspaces, heads) in self.aggregates.iter().zip(&progress.heads) {
+            for (head, partition) in heads.iter().zip(0..).filter(|(head, _)| **head != Head::default()) {
+                batch.insert(&self.meta, head_key(keyspaces.name, partition), record::write(head)?);
+            }
+        }
+        let mode = self.persist_mode(&mut progress);
+        batch.durability(Some(mode)).commit().map_err(|error| {
+            BackendError::failed("a batch can't be written to the embedded store; is the disk full or damaged?")
+                .because(error)
+        })?;
+        Ok(changes.outcomes)
+    }
+
+    fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError> {
+        let (name, partition) = (self.keyspaces(shard).name, shard.partition);
+        let range = event_key(partition, from)..=event_key(partition, u64::MAX);
+        let page = self.keyspaces(shard).events.range(range).take(PAGE_EVENTS_MAX).zip(from..);
+        page.map(|(entry, expected)| {
+            let (key, value) = entry.into_inner().map_err(|error| read_failed(name, error))?;
+            if key != event_key(partition, expected) {
+                return Err(BackendError::failed(format!(
+                    "event {expected} of {name}, partition {partition}, is missing in the embedded store; restore the \
+                     directory from a backup"
+                )));
+            }
+            Ok(Logged { offset: expected, record: read_event(name, partition, expected, &value)? })
+        })
+        .collect()
+    }
+
+    fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
+        let Keyspaces { name, histories, .. } = self.keyspaces(shard);
+        let range = history_key(key, after.next())..=history_key(key, Sequence::new(u64::MAX));
+        let page = histories.range(range).take(PAGE_EVENTS_MAX);
+        page.map(|entry| {
+            let damaged = || BackendError::failed(format!("the history of {name} `{key}` is damaged"));
+            let offset = entry.value().map_err(|error| read_failed(name, error))?;
+            let offset = u64::from_be_bytes(offset.as_ref().try_into().map_err(|_| damaged())?);
+            Ok(Logged { offset, record: self.event(shard, offset)?.ok_or_else(damaged)? })
+        })
+        .collect()
+    }
+}
+
+impl Drop for EmbeddedStorage {
+    fn drop(&mut self) {
+        // In the relaxed mode the last batches may not be synced yet.
+        if let Err(error) = self.database.persist(PersistMode::SyncAll) {
+            tracing::error!(%error, "the embedded store can't be synced");
+        }
+    }
+}
+
+/// The number of partitions of the store: the one it has, or the one asked for, which is then kept.
+fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> Result<u32, BackendError> {
+    let failed = |error| opening_failed(directory, error);
+    match meta.get(PARTITIONS).map_err(failed)? {
+        Some(bytes) => {
+            let found: u32 = record::read(&bytes, || "the number of partitions".into())?;
+            match wanted {
+                Some(wanted) if wanted != found => Err(BackendError::failed(format!(
+                    "the store in `{}` has {found} partitions, not {wanted}; they can't be changed, because keys would \
+                     move: leave out `.partitions({wanted})`, or use a new directory",
+                    directory.display()
+                ))),
+                _ => Ok(found),
+            }
+        }
+        None => {
+            let partitions = wanted.unwrap_or(1);
+            meta.insert(PARTITIONS, record::write(&partitions)?).map_err(failed)?;
+            Ok(partitions)
+        }
+    }
+}
+
+fn opening_failed(directory: &Path, error: fjall::Error) -> BackendError {
+    let place = directory.display();
+    match error {
+        fjall::Error::Locked => BackendError::failed(format!(
+            "the store in `{place}` is in use by another app; stop that one, or use another directory"
+        )),
+        error => BackendError::failed(format!(
+            "the store in `{place}` can't be opened; restore the directory from a backup, or move it away to begin anew"
+        ))
+        .because(error),
+    }
+}
+
+fn read_failed(name: &str, error: fjall::Error) -> BackendError {
+    BackendError::failed(format!("the embedded store of {name} can't be read")).because(error)
+}
+
+fn read_event(name: &str, partition: u32, offset: u64, bytes: &[u8]) -> Result<EventRecord, BackendError> {
+    record::read(bytes, || format!("event {offset} of {name}, partition {partition}"))
+}
+
+fn head_key(name: &str, partition: u32) -> Bytes {
+    format!("{name}/{partition}").into()
+}
+
+fn event_key(partition: u32, offset: u64) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&partition.to_be_bytes());
+    key[4..].copy_from_slice(&offset.to_be_bytes());
+    key
+}
+
+fn history_key(key: &str, sequence: Sequence) -> Bytes {
+    // With its length first, no key is the beginning of another.
+    let length = (key.len() as u32).to_be_bytes();
+    [&length, key.as_bytes(), &sequence.get().to_be_bytes()].concat().into()
+}
+
+fn outcome_key(partition: u32, id: CommandId) -> [u8; 20] {
+    let mut key = [0; 20];
+    key[..4].copy_from_slice(&partition.to_be_bytes());
+    key[4..].copy_from_slice(id.as_uuid().as_bytes());
+    key
+}

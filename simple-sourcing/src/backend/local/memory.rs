@@ -1,0 +1,184 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{PAGE_EVENTS_MAX, Shared, Storage, port::LocalPort};
+use crate::{
+    BackendError, CommandId, Position, Sequence, Settings, Timestamp,
+    backend::{Backend, BoxFuture, Definition, Logged, Port},
+    engine::{
+        AggregateChanges, Changes, EventRecord, Outcome, OutcomeRecord, SeenIds, Shard, StateRecord, Store, StoredState,
+    },
+};
+
+/// Everything in memory, for tests: gone with the last clone of this value.
+///
+/// Clones share what is stored, so that a test can start an app again, or start several apps of one definition that share
+/// the work, as service processes on Kafka do.
+///
+/// ```
+/// # use simple_sourcing::Memory;
+/// let memory = Memory::new();
+/// let with_more_partitions = Memory::new().partitions(6);
+/// ```
+#[derive(Clone)]
+pub struct Memory {
+    partitions: u32,
+    shared: Arc<RwLock<Option<Arc<Shared<MemoryStorage>>>>>,
+}
+
+impl Memory {
+    /// An empty store with one partition.
+    #[expect(clippy::new_without_default, reason = "a store with identity is made, not defaulted")]
+    pub fn new() -> Self {
+        Memory { partitions: 1, shared: Arc::default() }
+    }
+
+    /// Another number of partitions, before the first start. At least 1.
+    #[must_use]
+    pub fn partitions(mut self, partitions: u32) -> Self {
+        self.partitions = partitions.max(1);
+        self
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("partitions", &self.partitions).finish_non_exhaustive()
+    }
+}
+
+impl Backend for Memory {
+    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
+        Box::pin(async move {
+            let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+            let shared = shared.get_or_insert_with(|| Shared::new(MemoryStorage::new(&definition, self.partitions)));
+            let same = shared.storage.names.iter().eq(definition.aggregates.iter().map(|aggregate| &aggregate.name));
+            if !same {
+                return Err(BackendError::failed(format!(
+                    "this `Memory` holds the aggregates {:?}; the app must name the same, in the same order",
+                    shared.storage.names
+                )));
+            }
+            LocalPort::start(shared.clone(), definition)
+        })
+    }
+}
+
+struct MemoryStorage {
+    names: Vec<&'static str>,
+    settings: Vec<Settings>,
+    partitions: u32,
+    shards: RwLock<Vec<MemoryShard>>,
+}
+
+#[derive(Default)]
+struct MemoryShard {
+    next_command: u64,
+    time: Timestamp,
+    states: HashMap<Arc<str>, StoredState>,
+    events: Vec<EventRecord>,
+    /// For each aggregate the offsets of its events: that of sequence n is at n - 1.
+    histories: HashMap<Arc<str>, Vec<usize>>,
+    seen: SeenIds,
+}
+
+impl MemoryStorage {
+    fn new(definition: &Definition, partitions: u32) -> Self {
+        let aggregates = &definition.aggregates;
+        let mut shards = Vec::new();
+        shards.resize_with(aggregates.len() * partitions as usize, MemoryShard::default);
+        MemoryStorage {
+            names: aggregates.iter().map(|aggregate| aggregate.name).collect(),
+            settings: aggregates.iter().map(|aggregate| aggregate.settings.clone()).collect(),
+            partitions,
+            shards: RwLock::new(shards),
+        }
+    }
+
+    fn index(&self, shard: Shard) -> usize {
+        shard.aggregate * self.partitions as usize + shard.partition as usize
+    }
+
+    fn read<T>(&self, shard: Shard, read: impl FnOnce(&MemoryShard) -> T) -> T {
+        read(&self.shards.read().unwrap_or_else(PoisonError::into_inner)[self.index(shard)])
+    }
+}
+
+impl Store for MemoryStorage {
+    fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
+        Ok(self.read(at, |shard| shard.states.get(key).cloned()))
+    }
+
+    fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
+        Ok(self.read(at, |shard| shard.seen.get(id).cloned()))
+    }
+
+    fn forgotten_before(&self, at: Shard) -> Timestamp {
+        self.read(at, |shard| shard.seen.forgotten_before())
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    fn time(&self) -> Timestamp {
+        self.shards
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|shard| shard.time)
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn next_command(&self, shard: Shard) -> u64 {
+        self.read(shard, |shard| shard.next_command)
+    }
+
+    fn commit(&self, changes: Changes) -> Result<Vec<OutcomeRecord>, BackendError> {
+        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        let Changes { aggregates, outcomes } = changes;
+        for (aggregate, AggregateChanges { events, states }) in aggregates.into_iter().enumerate() {
+            for event in events {
+                let shard = &mut shards[self.index(Shard { aggregate, partition: event.command_position.partition })];
+                shard.histories.entry(event.key.clone()).or_default().push(shard.events.len());
+                shard.events.push(event);
+            }
+            for StateRecord { key, sequence, command_position, state, .. } in states {
+                let shard = &mut shards[self.index(Shard { aggregate, partition: command_position.partition })];
+                shard.states.insert(key, StoredState { sequence, command_position, state });
+            }
+        }
+        for record in &outcomes {
+            let OutcomeRecord { aggregate, position: Position { partition, offset }, .. } = *record;
+            let shard = &mut shards[self.index(Shard { aggregate, partition })];
+            (shard.next_command, shard.time) = (offset + 1, record.time);
+            if record.first {
+                let Settings { deduplication_window, deduplication_ids_max, .. } = self.settings[aggregate];
+                let outcome = record.outcome.clone();
+                shard.seen.insert(record.id, outcome, record.time, deduplication_window, deduplication_ids_max);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError> {
+        Ok(self.read(shard, |shard| {
+            let events = shard.events.iter().enumerate().skip(from as usize).take(PAGE_EVENTS_MAX);
+            events.map(|(offset, record)| Logged { offset: offset as u64, record: record.clone() }).collect()
+        }))
+    }
+
+    fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
+        Ok(self.read(shard, |shard| {
+            let offsets = shard.histories.get(key).map(Vec::as_slice).unwrap_or_default();
+            let offsets = offsets.iter().skip(after.get() as usize).take(PAGE_EVENTS_MAX);
+            offsets.map(|&offset| Logged { offset: offset as u64, record: shard.events[offset].clone() }).collect()
+        }))
+    }
+}

@@ -1,0 +1,66 @@
+//! The backends of one process: a queue, a worker thread and a [`Storage`]. [`Memory`] and [`Embedded`] differ only in that.
+//!
+//! One worker takes all commands that wait, decides them, writes what they change in one atomic commit, and answers.
+//! While it writes, the next commands gather: the busier the app, the larger the batch that one commit (and one sync of
+//! the disk) is shared by.
+
+#[cfg(feature = "embedded")]
+mod embedded;
+mod memory;
+mod port;
+mod queue;
+mod worker;
+
+#[cfg(feature = "embedded")]
+pub use embedded::{Durability, Embedded};
+pub use memory::Memory;
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use super::Logged;
+use crate::{
+    BackendError, Sequence, Timestamp,
+    engine::{Changes, OutcomeRecord, Shard, Store},
+};
+
+/// Where a local backend keeps everything.
+trait Storage: Store + Send + Sync + 'static {
+    /// How many partitions each aggregate type has.
+    fn partitions(&self) -> u32;
+
+    /// The time of the last command; 1970 if there is none.
+    fn time(&self) -> Timestamp;
+
+    /// The offset of the next command of a shard.
+    fn next_command(&self, shard: Shard) -> u64;
+
+    /// Writes all or nothing. Durable, as far as the storage is, when it returns the answers to be given.
+    fn commit(&self, changes: Changes) -> Result<Vec<OutcomeRecord>, BackendError>;
+
+    /// Some events of a shard from an offset on, in order; none if there is none yet.
+    fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError>;
+
+    /// Some events of one aggregate behind a sequence, in order; none if there is none.
+    fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError>;
+}
+
+/// What the instances of a local backend share.
+struct Shared<S> {
+    storage: S,
+    queue: queue::Queue,
+    /// Held while a batch is decided and written; the instance that did so last.
+    turn: Mutex<u64>,
+    /// Changes with every commit, to wake the readers of events.
+    commits: watch::Sender<u64>,
+}
+
+impl<S> Shared<S> {
+    fn new(storage: S) -> Arc<Self> {
+        Arc::new(Shared { storage, queue: queue::Queue::new(), turn: Mutex::new(0), commits: watch::Sender::new(0) })
+    }
+}
+
+/// How many events one call of [`Storage::events`] or [`Storage::history`] returns at most.
+const PAGE_EVENTS_MAX: usize = 512;

@@ -1,0 +1,221 @@
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::timeout};
+
+use super::{Shared, Storage, worker::Worker};
+use crate::{
+    BackendError, CommandId, Cursor, Sequence,
+    backend::{BoxFuture, Definition, Feed, FeedSender, Port, Read, Submission, feed::ReaderGone, partition_of},
+    engine::{Outcome, Shard, StoredState},
+};
+
+/// One app on a local backend.
+pub(super) struct LocalPort<S> {
+    shared: Arc<Shared<S>>,
+    definition: Arc<Definition>,
+    stopped: Arc<AtomicBool>,
+    closed: watch::Sender<bool>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<S: Storage> LocalPort<S> {
+    /// Starts the worker, unless the app is only a client.
+    pub(super) fn start(shared: Arc<Shared<S>>, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
+        static INSTANCES: AtomicU64 = AtomicU64::new(1);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let worker = if definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
+            let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
+            let worker =
+                Worker { shared: shared.clone(), definition: definition.clone(), instance, stopped: stopped.clone() };
+            let thread = thread::Builder::new().name(format!("{}-worker", definition.name));
+            let thread = thread.spawn(move || worker.run());
+            Some(thread.map_err(|error| BackendError::failed("the worker thread can't be started").because(error))?)
+        } else {
+            None
+        };
+        Ok(Arc::new(LocalPort {
+            shared,
+            definition,
+            stopped,
+            closed: watch::Sender::new(false),
+            worker: Mutex::new(worker),
+        }))
+    }
+
+    fn shard(&self, aggregate: usize, key: &str) -> Shard {
+        Shard { aggregate, partition: partition_of(key, self.shared.storage.partitions()) }
+    }
+
+    fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    fn stop(&self) -> Option<JoinHandle<()>> {
+        self.closed.send_replace(true);
+        self.stopped.store(true, Ordering::Release);
+        self.shared.queue.wake();
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<S: Storage> Port for LocalPort<S> {
+    fn submit(&self, submission: Submission) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(async move {
+            if self.is_closed() {
+                return Err(BackendError::Closed);
+            }
+            self.shared.queue.push(submission).await
+        })
+    }
+
+    fn outcome(
+        &self,
+        aggregate: usize,
+        id: CommandId,
+        within: Duration,
+    ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>> {
+        let find = move || {
+            let shards = (0..self.shared.storage.partitions()).map(|partition| Shard { aggregate, partition });
+            shards.map(|shard| self.shared.storage.outcome(shard, id)).find_map(Result::transpose).transpose()
+        };
+        Box::pin(async move {
+            let mut commits = self.shared.commits.subscribe();
+            let found = timeout(within, async {
+                loop {
+                    if let Some(outcome) = find()? {
+                        return Ok(outcome);
+                    }
+                    commits.changed().await.map_err(|_| BackendError::Closed)?;
+                }
+            });
+            found.await.ok().transpose()
+        })
+    }
+
+    fn state(
+        &self,
+        aggregate: usize,
+        key: Arc<str>,
+        _timeout: Duration,
+    ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
+        // A receipt exists only after the commit, so what is stored is never older.
+        Box::pin(async move { self.shared.storage.state(self.shard(aggregate, &key), &key) })
+    }
+
+    fn read(&self, aggregate: usize, read: Read) -> Feed {
+        if self.is_closed() {
+            return Feed::failed(BackendError::Closed);
+        }
+        let (sender, feed) = Feed::new();
+        let (shared, closed) = (self.shared.clone(), self.closed.subscribe());
+        match read {
+            Read::Follow(cursor) => tokio::spawn(follow(shared, closed, aggregate, cursor, sender)),
+            Read::History { key, after } => {
+                let shard = self.shard(aggregate, &key);
+                tokio::spawn(history(shared, shard, key, after, sender))
+            }
+        };
+        feed
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        let worker = self.stop();
+        Box::pin(async move {
+            let Some(worker) = worker else { return Ok(()) };
+            let joined = tokio::task::spawn_blocking(move || worker.join()).await;
+            match joined {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(BackendError::failed(format!("the worker of `{}` has panicked", self.definition.name))),
+            }
+        })
+    }
+}
+
+impl<S> Drop for LocalPort<S> {
+    fn drop(&mut self) {
+        // The worker finishes what waits and ends by itself; nobody is left to join it.
+        self.closed.send_replace(true);
+        self.stopped.store(true, Ordering::Release);
+        self.shared.queue.wake();
+    }
+}
+
+/// Sends all events behind the cursor, and then those of each commit, until the reader or the app is gone.
+async fn follow<S: Storage>(
+    shared: Arc<Shared<S>>,
+    mut closed: watch::Receiver<bool>,
+    aggregate: usize,
+    mut cursor: Cursor,
+    sender: FeedSender,
+) {
+    let mut commits = shared.commits.subscribe();
+    loop {
+        commits.mark_unchanged();
+        for partition in 0..shared.storage.partitions() {
+            if follow_shard(&shared.storage, Shard { aggregate, partition }, &mut cursor, &sender).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            changed = commits.changed() => if changed.is_err() { return },
+            _ = closed.wait_for(|closed| *closed) => return,
+            () = sender.closed() => return,
+        }
+    }
+}
+
+/// Sends what a shard has behind the cursor.
+async fn follow_shard<S: Storage>(
+    storage: &S,
+    shard: Shard,
+    cursor: &mut Cursor,
+    sender: &FeedSender,
+) -> Result<(), ReaderGone> {
+    loop {
+        let page = match storage.events(shard, cursor.next(shard.partition)) {
+            Ok(page) if page.is_empty() => return Ok(()),
+            Ok(page) => page,
+            Err(error) => {
+                sender.send(Err(error)).await?;
+                return Err(ReaderGone);
+            }
+        };
+        for event in page {
+            cursor.advance(shard.partition, event.offset);
+            sender.send(Ok(event)).await?;
+        }
+    }
+}
+
+/// Sends the events of one aggregate.
+async fn history<S: Storage>(
+    shared: Arc<Shared<S>>,
+    shard: Shard,
+    key: Arc<str>,
+    mut after: Sequence,
+    sender: FeedSender,
+) {
+    loop {
+        let page = match shared.storage.history(shard, &key, after) {
+            Ok(page) if page.is_empty() => return,
+            Ok(page) => page,
+            Err(error) => {
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+        };
+        for event in page {
+            after = event.record.sequence;
+            if sender.send(Ok(event)).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tracing::{debug, error, info};
+
+use super::{Shared, Storage};
+use crate::{
+    BackendError, Position, Timestamp,
+    backend::{Definition, Reply, Submission, partition_of},
+    engine::{CommandRecord, OutcomeRecord, Processor, Shard},
+};
+
+/// The most commands in one batch: bounds the memory of a batch and the time that one commit takes.
+const BATCH_COMMANDS_MAX: usize = 4096;
+
+/// The thread that decides commands and writes what they change.
+pub(super) struct Worker<S> {
+    pub(super) shared: Arc<Shared<S>>,
+    pub(super) definition: Arc<Definition>,
+    /// Tells this instance from the others on the same storage.
+    pub(super) instance: u64,
+    pub(super) stopped: Arc<AtomicBool>,
+}
+
+impl<S: Storage> Worker<S> {
+    /// Runs until it is stopped and nothing waits any more, or the storage fails.
+    pub(super) fn run(self) {
+        let mut processor = Processor::new(self.definition.clone());
+        info!(app = %self.definition.name, instance = self.instance, "serving");
+        loop {
+            self.shared.queue.wait(|| self.stopped.load(Ordering::Acquire));
+            // First the turn, then the commands: two instances must not write theirs in another order than they came.
+            let mut turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let commands = self.shared.queue.take(BATCH_COMMANDS_MAX);
+            if commands.is_empty() {
+                if self.stopped.load(Ordering::Acquire) {
+                    break;
+                }
+                continue;
+            }
+            if *turn != self.instance {
+                processor.forget_all();
+                *turn = self.instance;
+            }
+            // The log's time never goes back, though the machine's clock may.
+            let now = self.shared.storage.time().max(Timestamp::now());
+            let mut replies = Vec::with_capacity(commands.len());
+            match self.batch(&mut processor, commands, now, &mut replies) {
+                Ok(outcomes) => {
+                    drop(turn);
+                    self.shared.commits.send_modify(|commits| *commits += 1);
+                    replies.into_iter().zip(outcomes).for_each(|(reply, record)| reply.answer(record.outcome));
+                }
+                Err(error) => {
+                    // Whether the batch was written is not known, so nothing may follow it before a restart has looked.
+                    error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
+                    self.shared.queue.fail(&error);
+                    // `replies` is dropped unanswered: the outcome of its commands is unknown.
+                    break;
+                }
+            }
+        }
+        info!(app = %self.definition.name, instance = self.instance, "stopped");
+    }
+
+    fn batch(
+        &self,
+        processor: &mut Processor,
+        commands: impl IntoIterator<Item = Submission>,
+        now: Timestamp,
+        replies: &mut Vec<Reply>,
+    ) -> Result<Vec<OutcomeRecord>, BackendError> {
+        let storage = &self.shared.storage;
+        let mut next = HashMap::new();
+        for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands {
+            replies.push(reply);
+            let partition = partition_of(&key, storage.partitions());
+            let shard = Shard { aggregate, partition };
+            let offset = next.entry(shard).or_insert_with(|| storage.next_command(shard));
+            let position = Position { partition, offset: *offset };
+            *offset += 1;
+            let command = CommandRecord { position, time: now, key, id, expected, trace, payload };
+            processor.process(storage, aggregate, command)?;
+        }
+        let outcomes = storage.commit(processor.finish(storage)?)?;
+        processor.committed();
+        debug!(app = %self.definition.name, commands = outcomes.len(), "committed");
+        Ok(outcomes)
+    }
+}

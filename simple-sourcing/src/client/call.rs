@@ -1,0 +1,141 @@
+use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Client, Pending, Receipt, Route, TIMEOUT_DEFAULT};
+use crate::{
+    BackendError, Command, CommandError, CommandId, Key, Sequence, Trace,
+    backend::{BoxFuture, Reply, Submission},
+    codec,
+};
+
+/// A command that is about to be sent: await it for its receipt, or [`publish`](Call::publish) it.
+///
+/// Commands of one client for one key take effect in the order in which their calls are first polled.
+#[must_use = "a command is sent when it is awaited or published"]
+pub struct Call<C: Command> {
+    client: Client<C>,
+    key: String,
+    command: C,
+    id: CommandId,
+    expected: Option<Sequence>,
+    timeout: Duration,
+    trace: Trace,
+}
+
+impl<C: Command> Call<C> {
+    pub(super) fn new<K: Key>(client: Client<C>, key: &K, command: C) -> Self {
+        let (key, id) = (key.to_text(), CommandId::new());
+        Call { client, key, command, id, expected: None, timeout: TIMEOUT_DEFAULT, trace: Trace::default() }
+    }
+
+    /// Accept the command only if the aggregate is at this sequence, else
+    /// [`Conflict`](CommandError::Conflict). 0 is an aggregate that never existed.
+    pub fn expect_sequence(mut self, sequence: impl Into<Sequence>) -> Self {
+        self.expected = Some(sequence.into());
+        self
+    }
+
+    /// Sends under this id: a command that was sent before takes no effect again, and its first outcome is the answer.
+    pub fn command_id(mut self, id: CommandId) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// How long to wait for the answer; 30 seconds unless set. When it has passed the outcome is unknown.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Names the business transaction that the command belongs to. The command and its events carry it.
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.trace.correlation_id = Some(id.into());
+        self
+    }
+
+    /// Names what caused the command. The command and its events carry it.
+    pub fn causation_id(mut self, id: impl Into<String>) -> Self {
+        self.trace.causation_id = Some(id.into());
+        self
+    }
+
+    /// The W3C trace context. The command and its events carry it.
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.trace.traceparent = Some(traceparent.into());
+        self
+    }
+
+    /// The id that the command has or will have.
+    pub fn id(&self) -> CommandId {
+        self.id
+    }
+
+    /// Sends the command and returns as soon as it is durably queued: it will be processed whatever becomes of this
+    /// process. The outcome can be awaited from what is returned, or asked for with [`Client::outcome`].
+    ///
+    /// # Errors
+    /// When it was not queued. After [`Timeout`](CommandError::Timeout) it may have been.
+    pub async fn publish(self) -> Result<Pending<C>, CommandError<C::Error>> {
+        let (command_id, timeout) = (self.id, self.timeout);
+        let unknown = || CommandError::Timeout { command_id };
+        let (confirm, queued) = oneshot::channel();
+        let publish = async {
+            let pending = self.submit(Some(confirm)).await?;
+            queued.await.map_err(|_| unknown())??;
+            Ok(pending)
+        };
+        tokio::time::timeout(timeout, publish).await.unwrap_or_else(|_| Err(unknown()))
+    }
+
+    /// Hands the command to the backend.
+    async fn submit(
+        self,
+        queued: Option<oneshot::Sender<Result<(), BackendError>>>,
+    ) -> Result<Pending<C>, CommandError<C::Error>> {
+        let Call { client, key, command, id, expected, timeout, trace } = self;
+        let Route { port, aggregate, command_bytes_max } = client.route()?;
+        let name = command.name();
+        let payload = codec::encode(&command)
+            .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
+        let (bytes, max) = (payload.len(), *command_bytes_max);
+        if bytes > max {
+            let reason = format!("it has {bytes} bytes, over the limit of {max} (`command_bytes_max`)");
+            return Err(CommandError::Invalid(reason));
+        }
+        let trace = (trace != Trace::default()).then(|| Arc::new(trace));
+        let (outcome, answer) = oneshot::channel();
+        port.submit(Submission {
+            aggregate: *aggregate,
+            key: key.into(),
+            id,
+            name,
+            expected,
+            trace,
+            payload: payload.into(),
+            reply: Reply { queued, outcome },
+        })
+        .await?;
+        Ok(Pending::new(id, answer, timeout))
+    }
+}
+
+impl<C: Command> IntoFuture for Call<C> {
+    type Output = Result<Receipt, CommandError<C::Error>>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let (command_id, timeout) = (self.id, self.timeout);
+        let answered = async move { self.submit(None).await?.answered().await };
+        Box::pin(async move {
+            tokio::time::timeout(timeout, answered).await.unwrap_or(Err(CommandError::Timeout { command_id }))
+        })
+    }
+}
+
+impl<C: Command> fmt::Debug for Call<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, Call { key, id, .. }) = (self.command.name(), self);
+        f.debug_struct("Call").field("command", &name).field("key", key).field("id", id).finish_non_exhaustive()
+    }
+}

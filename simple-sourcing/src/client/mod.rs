@@ -1,0 +1,85 @@
+//! Sending commands and waiting for what becomes of them.
+
+mod call;
+mod pending;
+mod receipt;
+
+pub use call::Call;
+pub use pending::Pending;
+pub use receipt::Receipt;
+
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use crate::{BackendError, Command, CommandError, CommandId, Event, backend::Port};
+
+/// How long a client waits for an answer unless told otherwise.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// Sends the commands of one aggregate type. The client that `#[command]` generates wraps it, with a method for each
+/// command; this is the same without names.
+pub struct Client<C: Command> {
+    /// None in an app that does not know the aggregate.
+    route: Option<Route>,
+    commands: PhantomData<fn(C)>,
+}
+
+/// Where commands go.
+#[derive(Clone)]
+struct Route {
+    port: Arc<dyn Port>,
+    aggregate: usize,
+    command_bytes_max: usize,
+}
+
+impl<C: Command> Client<C> {
+    pub(crate) fn new(route: Option<(Arc<dyn Port>, usize, usize)>) -> Self {
+        let route = route.map(|(port, aggregate, command_bytes_max)| Route { port, aggregate, command_bytes_max });
+        Client { route, commands: PhantomData }
+    }
+
+    /// A command for the aggregate of this key. It is sent when the call is awaited or published.
+    pub fn send(&self, key: impl Into<<C::Event as Event>::Key>, command: C) -> Call<C> {
+        Call::new(self.clone(), &key.into(), command)
+    }
+
+    /// The outcome of a command that was sent before, from this process or another, waiting for it where it is not there
+    /// yet. Asking does not send the command again.
+    ///
+    /// # Errors
+    /// The command's own error; [`Timeout`](CommandError::Timeout) where no outcome came within 30 seconds.
+    pub async fn outcome(&self, command_id: CommandId) -> Result<Receipt, CommandError<C::Error>> {
+        self.outcome_within(command_id, TIMEOUT_DEFAULT).await
+    }
+
+    /// [`outcome`](Client::outcome) with another limit to the waiting.
+    ///
+    /// # Errors
+    /// As [`outcome`](Client::outcome).
+    pub async fn outcome_within(
+        &self,
+        command_id: CommandId,
+        timeout: Duration,
+    ) -> Result<Receipt, CommandError<C::Error>> {
+        let Route { port, aggregate, .. } = self.route()?;
+        match port.outcome(*aggregate, command_id, timeout).await? {
+            Some(outcome) => receipt::read(command_id, outcome),
+            None => Err(CommandError::Timeout { command_id }),
+        }
+    }
+
+    fn route(&self) -> Result<&Route, BackendError> {
+        self.route.as_ref().ok_or(BackendError::UnknownAggregate(<C::Event as Event>::AGGREGATE))
+    }
+}
+
+impl<C: Command> Clone for Client<C> {
+    fn clone(&self) -> Self {
+        Client { route: self.route.clone(), commands: PhantomData }
+    }
+}
+
+impl<C: Command> fmt::Debug for Client<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("aggregate", &<C::Event as Event>::AGGREGATE).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+//! Responses, events, states and views say the same.
+
+use super::{
+    Subject,
+    domain::{AccountClient, AccountEvent, Mirror},
+    laws::{check_answers, check_log, fold},
+    load::Load,
+    place::{Place, history, is_end, state, within},
+};
+use crate::{Recorded, Sequence};
+
+pub(super) async fn receipts_events_states_and_views_agree_after_a_load<S: Subject>() {
+    let place = Place::<S>::new(3);
+    let app = place.start().await;
+    // One view that sees everything come, and one that finds it.
+    let early = app.view::<AccountEvent, _>(Mirror::default());
+    let load = Load::new(2, 1000);
+
+    let sent = load.send((0..8).map(|_| app.client()).collect()).await;
+    let accounts: AccountClient = app.client();
+    let settled = load.settle(sent, &accounts).await;
+
+    let log = place.read_log(&app).await;
+    check_log(&log);
+    check_answers(&log, &settled);
+    let folded = fold(&log);
+    assert!(!log.is_empty() && folded.accounts.len() > 5, "the load did something");
+
+    for (key, (sequence, account)) in &folded.accounts {
+        let stored = state(&app, key).await;
+        assert_eq!(stored, account.clone().map(|account| (*sequence, account)), "the state of {key}");
+        let events: Vec<Recorded<_>> = log.iter().filter(|event| event.meta.key == *key).cloned().collect();
+        assert_eq!(history(&app, key).await, events, "the history of {key}");
+        assert_eq!(events.len() as u64, sequence.get());
+        let tail = app.history::<AccountEvent>(key.as_str(), Sequence::new(sequence.get() / 2)).try_collect();
+        let tail = within("a history", tail).await.expect("it can be read");
+        assert_eq!(tail, events[(sequence.get() / 2) as usize..], "the second half of the history of {key}");
+    }
+
+    let late = app.view::<AccountEvent, _>(Mirror::default());
+    for receipt in place.touch_each_partition(&app).await {
+        early.wait_for(&receipt).await.expect("the view is there in time");
+        late.wait_for(&receipt).await.expect("the view is there in time");
+    }
+    for view in [early, late] {
+        let mut content = view.read(Mirror::clone);
+        content.accounts.retain(|key, _| !is_end(key));
+        assert_eq!(content, folded);
+    }
+    assert_eq!(place.read_log(&app).await, log, "the log reads the same each time");
+}

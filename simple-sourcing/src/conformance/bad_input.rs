@@ -1,0 +1,190 @@
+//! Whatever a client sends and a handler does: a typed error to whoever asked, and the service goes on with the next command.
+
+use serde_json::Value;
+
+use super::{
+    Subject,
+    domain::{Account, AccountClient, AccountCommand, Order, OrderClient, OrderNumber, other_version},
+    laws::check_log,
+    place::{Answered, Place, RawClient, accepted, account, history, send_all, state, stop, until_certain, within},
+};
+use crate::{App, AppHandle, CommandError, CommandId, Refusal, Sequence};
+
+async fn start<S: Subject>() -> (Place<S>, AppHandle, AccountClient) {
+    let place = Place::<S>::new(1);
+    let app = place.start().await;
+    let accounts: AccountClient = app.client();
+    accepted(send_all(["alice", "bob"].map(|key| accounts.open(key, key.to_owned()))).await);
+    (place, app, accounts)
+}
+
+/// Sends a command that has to fail between others to its key and another, at once, so that they may be in one batch.
+/// Whatever it did halfway must not be seen. The reason why it failed.
+async fn fails_alone(app: &AppHandle, accounts: &AccountClient, bad: AccountCommand) -> String {
+    let before = (account(app, "alice").await, account(app, "bob").await);
+    let at = history(app, "alice").await.len() as u64;
+    let id = CommandId::new();
+
+    let answers: Vec<Answered> = send_all([
+        accounts.deposit("alice", 1),
+        accounts.deposit("bob", 10),
+        accounts.send("alice", bad.clone()).command_id(id),
+        accounts.deposit("alice", 100),
+        accounts.deposit("bob", 1000),
+    ])
+    .await;
+
+    let sequences: Vec<_> = [0, 3].iter().map(|&n| answers[n].as_ref().map(|receipt| receipt.sequence.get())).collect();
+    assert_eq!(sequences, [Ok(at + 1), Ok(at + 2)], "the command left no gap in the sequence");
+    assert!(answers[1].is_ok() && answers[4].is_ok(), "other aggregates are not touched: {answers:?}");
+    let after = (account(app, "alice").await, account(app, "bob").await);
+    let expected = (
+        Account { balance: before.0.balance + 101, ..before.0 },
+        Account { balance: before.1.balance + 1010, ..before.1 },
+    );
+    assert_eq!(after, expected, "the others took effect, the bad one did not");
+    let history = history(app, "alice").await;
+    assert_eq!(history.len() as u64, at + 2);
+    check_log(&history);
+
+    let again = accounts.send("alice", bad).command_id(id).await;
+    assert_eq!(again, answers[2], "also a failure is answered the same each time");
+    match &answers[2] {
+        Err(CommandError::HandlerFailed(reason)) => reason.clone(),
+        other => panic!("the command's handler failed, but the answer is {other:?}"),
+    }
+}
+
+pub(super) async fn a_handler_that_panics_fails_its_command_only<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Panic).await;
+    assert!(reason.contains("the handler gave up"), "the client is told what the panic said: {reason}");
+}
+
+pub(super) async fn an_applier_that_panics_fails_its_command_only<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Poison).await;
+    assert!(reason.contains("the applier gave up"), "the client is told what the panic said: {reason}");
+}
+
+pub(super) async fn an_event_that_does_not_fit_the_state_fails_its_command_only<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Misfit).await;
+    assert!(reason.contains("Opened"), "the client is told which event: {reason}");
+}
+
+pub(super) async fn too_many_events_fail_the_command<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Split { events: 10_000 }).await;
+    assert!(says(&reason, &["10000", "1000", "events_per_command_max"]), "{reason}");
+}
+
+pub(super) async fn a_too_long_event_fails_the_command<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Pad { bytes: 600_000 }).await;
+    assert!(says(&reason, &["Padded", "6000", "524288", "event_bytes_max"]), "{reason}");
+}
+
+pub(super) async fn a_too_long_state_fails_its_command_only<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Grow { bytes: 600_000 }).await;
+    assert!(says(&reason, &["600", "524288", "state_bytes_max"]), "{reason}");
+    accounts.grow("alice", 400_000).await.expect("a state within the limit is accepted");
+    assert_eq!(account(&app, "alice").await.ballast.len(), 400_000);
+}
+
+pub(super) async fn a_too_long_command_is_refused_by_the_client<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let Err(CommandError::Invalid(reason)) = accounts.carry("alice", "x".repeat(600_000)).await else {
+        panic!("the command is over the limit")
+    };
+    assert!(says(&reason, &["6000", "524288", "command_bytes_max"]), "{reason}");
+    accounts.carry("alice", "x".repeat(500_000)).await.expect("a command within the limit is accepted");
+    assert_eq!(account(&app, "alice").await.touched, 1);
+}
+
+pub(super) async fn a_too_long_command_is_refused_by_the_service<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let (app, raw) = place.start_raw(|options| options.settings(|limits| limits.command_bytes_max = 1000)).await;
+    let accounts: AccountClient = app.client();
+    accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
+
+    // A client with another limit than the service.
+    let payload = format!(r#"{{"Carry":"{}"}}"#, "x".repeat(1000));
+    let refused = raw.send(RawClient::ACCOUNT, "alice", payload.as_bytes()).await;
+
+    let Err(Refusal::Invalid(reason)) = refused else { panic!("the command is over the limit, but: {refused:?}") };
+    assert!(says(&reason, &[&payload.len().to_string(), "1000", "command_bytes_max"]), "{reason}");
+    accounts.touch("alice").await.expect("the service goes on");
+}
+
+pub(super) async fn a_payload_that_does_not_decode_is_refused<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let (app, raw) = place.start_raw(|options| options).await;
+    let accounts: AccountClient = app.client();
+    accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
+
+    let payloads: [&[u8]; 7] = [
+        b"",
+        b"no JSON",
+        b"\xff\xfe\x00",
+        b"null",
+        br#"{"Unheard":{"of":1}}"#,
+        br#"{"Deposit":{"amount":"much"}}"#,
+        br#"{"Deposit":{"amount":1}} and more"#,
+    ];
+    for payload in payloads {
+        let answer = raw.send(RawClient::ACCOUNT, "alice", payload).await;
+        let text = String::from_utf8_lossy(payload);
+        let Err(Refusal::Invalid(reason)) = answer else { panic!("`{text}` is no command, but: {answer:?}") };
+        assert!(reason.contains("account"), "{reason}");
+        accounts.deposit("alice", 1).await.expect("the service goes on");
+    }
+    assert_eq!(raw.send(RawClient::ACCOUNT, "alice", br#"{"Deposit":{"amount":1}}"#).await, Ok(Sequence::new(9)));
+    check_log(&place.read_log(&app).await);
+}
+
+pub(super) async fn a_key_that_does_not_parse_is_refused<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let (app, raw) = place.start_raw(|options| options).await;
+    let orders: OrderClient = app.client();
+
+    for key in ["seven", "", "-1", "007", "18446744073709551616"] {
+        let answer: Result<_, Refusal<Value>> = raw.send(RawClient::ORDER, key, br#"{"Place":{"items":[]}}"#).await;
+        let Err(Refusal::Invalid(reason)) = answer else { panic!("`{key}` is no order number, but: {answer:?}") };
+        assert!(reason.contains(&format!("`{key}`")), "{reason}");
+    }
+    orders.place(OrderNumber(7), vec![]).await.expect("the service goes on");
+    assert_eq!(raw.send(RawClient::ORDER, "7", br#""Pay""#).await, Ok(Sequence::new(2)));
+    let order = within("a state", app.state::<Order>(OrderNumber(7))).await.expect("it can be read");
+    assert_eq!(order.map(|order| order.sequence), Some(Sequence::new(2)));
+}
+
+pub(super) async fn a_state_that_does_not_decode_quarantines_its_aggregate_only<S: Subject>() {
+    let (place, app, accounts) = start::<S>().await;
+    drop(accounts);
+    stop(app).await;
+
+    // A service whose state has other fields.
+    let service = App::new("conformance").aggregate::<other_version::Account>().aggregate::<Order>();
+    let app = place.start_app(service).await;
+    let others: other_version::AccountClient = app.client();
+    let id = CommandId::new();
+    assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
+    others.open("carol", "Carol".to_owned()).await.expect("other aggregates are served");
+    assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
+    others.deposit("carol", 5).await.expect("other aggregates are served");
+    drop(others);
+    stop(app).await;
+
+    // The right service again: nothing is lost, and the command can be sent again under its id.
+    let app = place.start().await;
+    let accounts: AccountClient = app.client();
+    assert_eq!(state(&app, "alice").await.map(|(sequence, _)| sequence), Some(Sequence::new(1)));
+    let deposit = until_certain(|| accounts.deposit("alice", 5).command_id(id)).await.expect("the deposit is accepted");
+    assert_eq!(deposit.sequence, Sequence::new(2));
+}
+
+fn says(text: &str, words: &[&str]) -> bool {
+    words.iter().all(|word| text.contains(word))
+}

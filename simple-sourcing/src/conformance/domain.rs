@@ -1,0 +1,461 @@
+//! What the cases send: an account whose commands do all that a user's code may do wrong, and an order that differs from
+//! it in everything a type can differ in.
+
+use std::{collections::HashMap, panic::resume_unwind, thread, time::Duration};
+
+use super::place::Answered;
+use crate::{Call, Mismatch, Resolution, Timestamp, prelude::*};
+
+#[event(key = String)]
+pub(super) enum AccountEvent {
+    #[create]
+    Opened {
+        owner: String,
+    },
+    Deposited {
+        amount: u64,
+    },
+    Withdrawn {
+        amount: u64,
+    },
+    Noted(u64),
+    Stamped(Stamp),
+    Grown {
+        bytes: usize,
+    },
+    Padded(String),
+    Touched,
+    /// The applier panics at this one.
+    Poisoned,
+    #[delete]
+    Closed,
+}
+
+#[command(event = AccountEvent, error = AccountError)]
+pub(super) enum AccountCommand {
+    #[create]
+    Open {
+        owner: String,
+    },
+    Deposit {
+        amount: u64,
+    },
+    Withdraw {
+        amount: u64,
+    },
+    Close,
+    /// Closes and opens again in one decision.
+    Reopen {
+        owner: String,
+    },
+    /// Makes the account if there is none.
+    #[upsert]
+    Touch,
+    /// Writes down a number, to see the order of commands.
+    Note(u64),
+    /// Writes down what the handler is told of its command.
+    #[context]
+    Stamp,
+    /// Deposits this much, one by one.
+    Split {
+        events: usize,
+    },
+    /// Makes the state this much longer, with a short event.
+    Grow {
+        bytes: usize,
+    },
+    /// Makes a long event.
+    Pad {
+        bytes: usize,
+    },
+    /// The handler panics.
+    Panic,
+    /// The applier panics, half-way through the events.
+    Poison,
+    /// Emits an event that needs another state than there is.
+    Misfit,
+    /// The handler takes its time.
+    Stall {
+        millis: u64,
+    },
+    /// Carries nothing but its length.
+    Carry(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+pub(super) enum AccountError {
+    #[error("a balance of {balance} does not cover {amount}")]
+    InsufficientFunds { balance: u64, amount: u64 },
+    #[error("an account is closed only when it is empty")]
+    NotEmpty,
+}
+
+/// What a handler is told of its command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    pub(super) key: String,
+    pub(super) sequence: Sequence,
+    pub(super) command_id: CommandId,
+    pub(super) time: Timestamp,
+    pub(super) correlation_id: Option<String>,
+    pub(super) causation_id: Option<String>,
+}
+
+#[aggregate(command = AccountCommand)]
+#[derive(Default)]
+pub(super) struct Account {
+    pub(super) owner: String,
+    pub(super) balance: u64,
+    pub(super) noted: u64,
+    pub(super) touched: u64,
+    pub(super) ballast: String,
+}
+
+impl AccountHandler for Account {
+    fn open(owner: String) -> Decision<Self> {
+        emit(AccountEvent::Opened { owner })
+    }
+
+    fn deposit(&self, amount: u64) -> Decision<Self> {
+        emit(AccountEvent::Deposited { amount })
+    }
+
+    fn withdraw(&self, amount: u64) -> Decision<Self> {
+        let balance = self.balance;
+        ensure!(balance >= amount, AccountError::InsufficientFunds { balance, amount });
+        emit(AccountEvent::Withdrawn { amount })
+    }
+
+    fn close(&self) -> Decision<Self> {
+        ensure!(self.balance == 0, AccountError::NotEmpty);
+        emit(AccountEvent::Closed)
+    }
+
+    fn reopen(&self, owner: String) -> Decision<Self> {
+        emit([AccountEvent::Closed, AccountEvent::Opened { owner }])
+    }
+
+    fn touch(this: Option<&Self>) -> Decision<Self> {
+        match this {
+            Some(_) => emit(AccountEvent::Touched),
+            None => emit([AccountEvent::Opened { owner: "nobody".into() }, AccountEvent::Touched]),
+        }
+    }
+
+    fn note(&self, number: u64) -> Decision<Self> {
+        emit(AccountEvent::Noted(number))
+    }
+
+    fn stamp(&self, context: &Context<String>) -> Decision<Self> {
+        emit(AccountEvent::Stamped(Stamp {
+            key: context.key().clone(),
+            sequence: context.sequence(),
+            command_id: context.command_id(),
+            time: context.time(),
+            correlation_id: context.correlation_id().map(Into::into),
+            causation_id: context.causation_id().map(Into::into),
+        }))
+    }
+
+    fn split(&self, events: usize) -> Decision<Self> {
+        let rest = (1..events).map(|_| AccountEvent::Deposited { amount: 1 });
+        emit(Events::new(AccountEvent::Deposited { amount: 1 }).and(rest))
+    }
+
+    fn grow(&self, bytes: usize) -> Decision<Self> {
+        emit(AccountEvent::Grown { bytes })
+    }
+
+    fn pad(&self, bytes: usize) -> Decision<Self> {
+        emit(AccountEvent::Padded("x".repeat(bytes)))
+    }
+
+    fn panic(&self) -> Decision<Self> {
+        quiet_panic("the handler gave up")
+    }
+
+    fn poison(&self) -> Decision<Self> {
+        emit([AccountEvent::Deposited { amount: 1_000_000 }, AccountEvent::Poisoned])
+    }
+
+    fn misfit(&self) -> Decision<Self> {
+        emit([AccountEvent::Deposited { amount: 1_000_000 }, AccountEvent::Opened { owner: "twice".into() }])
+    }
+
+    fn stall(&self, millis: u64) -> Decision<Self> {
+        thread::sleep(Duration::from_millis(millis));
+        emit(AccountEvent::Touched)
+    }
+
+    fn carry(&self, _load: String) -> Decision<Self> {
+        emit(AccountEvent::Touched)
+    }
+}
+
+impl AccountApplier for Account {
+    fn opened(owner: String) -> Self {
+        Account { owner, ..Account::default() }
+    }
+
+    fn deposited(&mut self, amount: u64) {
+        self.balance += amount;
+    }
+
+    fn withdrawn(&mut self, amount: u64) {
+        self.balance -= amount;
+    }
+
+    fn noted(&mut self, number: u64) {
+        self.noted = number;
+    }
+
+    fn stamped(&mut self, _: Stamp) {
+        self.touched += 1;
+    }
+
+    fn grown(&mut self, bytes: usize) {
+        self.ballast = "x".repeat(bytes);
+    }
+
+    fn padded(&mut self, _: String) {
+        self.touched += 1;
+    }
+
+    fn touched(&mut self) {
+        self.touched += 1;
+    }
+
+    fn poisoned(&mut self) {
+        quiet_panic("the applier gave up")
+    }
+}
+
+/// A panic that is caught like any other, but that the panic hook does not print: these are meant to be.
+pub(super) fn quiet_panic(message: &'static str) -> ! {
+    resume_unwind(Box::new(message))
+}
+
+/// Accepts a late deposit if what it sees of both sides is right: its amount has to say the same in numbers.
+pub(super) fn resolve_deposits(mismatch: &Mismatch<'_, Account>) -> Resolution {
+    let Mismatch { key, command, state, expected, actual } = mismatch;
+    let seen = 100 * expected.get() + 10 * actual.get() + state.map_or(0, |state| state.touched);
+    match command {
+        AccountCommand::Deposit { amount } if *amount == seen && *key == "resolved" => Resolution::Accept,
+        _ => Resolution::Conflict,
+    }
+}
+
+/// The accounts as a projector keeps them: what every other reading has to agree with.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Mirror {
+    pub(super) accounts: HashMap<String, (Sequence, Option<Account>)>,
+}
+
+impl Mirror {
+    /// The account in a reading of events, whatever came before.
+    fn change(&mut self, meta: &EventMeta<String>, change: impl FnOnce(Option<Account>) -> Option<Account>) {
+        let entry = self.accounts.entry(meta.key.clone()).or_default();
+        *entry = (meta.sequence, change(entry.1.take()));
+    }
+
+    fn with(&mut self, meta: &EventMeta<String>, change: impl FnOnce(&mut Account)) {
+        self.change(meta, |account| {
+            let mut account = account.expect("there is an account where an event changes one");
+            change(&mut account);
+            Some(account)
+        });
+    }
+
+    pub(super) fn balance(&self, key: &str) -> Option<u64> {
+        Some(self.accounts.get(key)?.1.as_ref()?.balance)
+    }
+}
+
+impl AccountProjector for Mirror {
+    fn opened(&mut self, meta: &EventMeta<String>, owner: String) {
+        self.change(meta, |_| Some(AccountApplier::opened(owner)));
+    }
+
+    fn deposited(&mut self, meta: &EventMeta<String>, amount: u64) {
+        self.with(meta, |account| account.deposited(amount));
+    }
+
+    fn withdrawn(&mut self, meta: &EventMeta<String>, amount: u64) {
+        self.with(meta, |account| account.withdrawn(amount));
+    }
+
+    fn noted(&mut self, meta: &EventMeta<String>, number: u64) {
+        self.with(meta, |account| account.noted(number));
+    }
+
+    fn stamped(&mut self, meta: &EventMeta<String>, stamp: Stamp) {
+        self.with(meta, |account| account.stamped(stamp));
+    }
+
+    fn grown(&mut self, meta: &EventMeta<String>, bytes: usize) {
+        self.with(meta, |account| account.grown(bytes));
+    }
+
+    fn padded(&mut self, meta: &EventMeta<String>, padding: String) {
+        self.with(meta, |account| account.padded(padding));
+    }
+
+    fn touched(&mut self, meta: &EventMeta<String>) {
+        self.with(meta, Account::touched);
+    }
+
+    fn closed(&mut self, meta: &EventMeta<String>) {
+        self.change(meta, |_| None);
+    }
+}
+
+/// The key of an order: not text, and of a type of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Key)]
+pub(super) struct OrderNumber(pub(super) u64);
+
+#[event(key = OrderNumber)]
+pub(super) enum OrderEvent {
+    #[create]
+    Placed {
+        items: Vec<String>,
+    },
+    Paid,
+    Shipped(String),
+    #[delete]
+    Cancelled,
+}
+
+#[command(event = OrderEvent, error = OrderError)]
+pub(super) enum OrderCommand {
+    #[create]
+    Place {
+        items: Vec<String>,
+    },
+    Pay,
+    Ship(String),
+    Cancel,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+pub(super) enum OrderError {
+    #[error("the order is not paid")]
+    NotPaid,
+    #[error("the order is on its way")]
+    Shipped,
+}
+
+/// A life cycle.
+#[aggregate(command = OrderCommand)]
+pub(super) enum Order {
+    Placed { items: Vec<String> },
+    Paid { items: Vec<String> },
+    Shipped { tracking: String },
+}
+
+impl OrderHandler for Order {
+    fn place(items: Vec<String>) -> Decision<Self> {
+        emit(OrderEvent::Placed { items })
+    }
+
+    fn pay(&self) -> Decision<Self> {
+        emit(OrderEvent::Paid)
+    }
+
+    fn ship(&self, tracking: String) -> Decision<Self> {
+        ensure!(matches!(self, Order::Paid { .. }), OrderError::NotPaid);
+        emit(OrderEvent::Shipped(tracking))
+    }
+
+    fn cancel(&self) -> Decision<Self> {
+        ensure!(!matches!(self, Order::Shipped { .. }), OrderError::Shipped);
+        emit(OrderEvent::Cancelled)
+    }
+}
+
+impl OrderApplier for Order {
+    fn placed(items: Vec<String>) -> Self {
+        Order::Placed { items }
+    }
+
+    fn paid(&mut self) {
+        if let Order::Placed { items } = self {
+            *self = Order::Paid { items: std::mem::take(items) };
+        }
+    }
+
+    fn shipped(&mut self, tracking: String) {
+        *self = Order::Shipped { tracking };
+    }
+}
+
+/// The account as a version of the service sees it that knows less events and wants more of the state.
+pub(super) mod other_version {
+    use crate::prelude::*;
+
+    #[event(key = String, name = "account")]
+    pub(in super::super) enum AccountEvent {
+        #[create]
+        Opened {
+            owner: String,
+        },
+        Deposited {
+            amount: u64,
+        },
+    }
+
+    #[command(event = AccountEvent, error = Never)]
+    pub(in super::super) enum AccountCommand {
+        #[create]
+        Open {
+            owner: String,
+        },
+        Deposit {
+            amount: u64,
+        },
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+    #[error("never")]
+    pub(in super::super) struct Never;
+
+    #[aggregate(command = AccountCommand)]
+    pub(in super::super) struct Account {
+        pub(in super::super) iban: String,
+        pub(in super::super) balance: u64,
+    }
+
+    impl AccountHandler for Account {
+        fn open(owner: String) -> Decision<Self> {
+            emit(AccountEvent::Opened { owner })
+        }
+
+        fn deposit(&self, amount: u64) -> Decision<Self> {
+            emit(AccountEvent::Deposited { amount })
+        }
+    }
+
+    impl AccountApplier for Account {
+        fn opened(owner: String) -> Self {
+            Account { iban: owner, balance: 0 }
+        }
+
+        fn deposited(&mut self, amount: u64) {
+            self.balance += amount;
+        }
+    }
+}
+
+impl AccountClient {
+    /// Sends any command: what the methods of the client are made of.
+    pub(super) fn send(&self, key: impl Into<String>, command: AccountCommand) -> Call<AccountCommand> {
+        self.0.send(key, command)
+    }
+
+    pub(super) async fn outcome(&self, id: CommandId) -> Answered {
+        self.0.outcome(id).await
+    }
+
+    pub(super) async fn outcome_within(&self, id: CommandId, timeout: Duration) -> Answered {
+        self.0.outcome_within(id, timeout).await
+    }
+}

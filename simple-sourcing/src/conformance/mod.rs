@@ -1,0 +1,221 @@
+//! The suite that every backend has to pass, for backends of your own (feature `conformance`).
+//!
+//! ```text
+//!  your Subject ─▶ cases ─▶ Vec<Case> ─▶ a test harness runs each: a fresh place, apps on it, what they promise
+//! ```
+//!
+//! There is one file for each promise, and a function for each case; [`cases`] lists them all. What they send is in
+//! `domain.rs`: an account with commands that no sane service has, and an order of another shape and key. What holds for
+//! any log and its receipts, whatever was sent, is in `laws.rs`.
+//!
+//! A backend joins with a few lines. Here one case is run; a harness such as `libtest-mimic` makes a test of each:
+//!
+//! ```
+//! use simple_sourcing::{Memory, conformance::{Subject, cases}};
+//!
+//! struct InMemory(Memory);
+//!
+//! impl Subject for InMemory {
+//!     type Backend = Memory;
+//!     const INSTANCES: bool = true;
+//!
+//!     fn new(partitions: u32) -> Self {
+//!         InMemory(Memory::new().partitions(partitions))
+//!     }
+//!
+//!     fn backend(&self) -> Memory {
+//!         self.0.clone()
+//!     }
+//! }
+//!
+//! let case = cases::<InMemory>().into_iter().find(|case| case.name() == "accepted::a_receipt_says_what_was_written");
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! runtime.block_on(case.expect("there is this case").run());
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![allow(clippy::unwrap_used, reason = "a case fails by a panic")]
+
+mod accepted;
+mod agreement;
+mod bad_input;
+mod concurrency;
+mod deduplication;
+mod domain;
+mod instances;
+mod laws;
+mod load;
+mod order;
+mod outcome;
+mod place;
+mod reading;
+mod restart;
+mod several_types;
+mod shutdown;
+mod views;
+
+use std::{fmt, time::Duration};
+
+use crate::backend::{Backend, BoxFuture};
+
+/// What a backend has to offer to be tested: places to store things, and itself on a place.
+pub trait Subject: Send + Sync + Sized + 'static {
+    /// The backend.
+    type Backend: Backend;
+
+    /// Whether several apps can be started on one place at once: service instances that share the work, and clients.
+    /// Without it the cases of `instances` are left out.
+    const INSTANCES: bool;
+
+    /// A new and empty place with this many partitions, apart from all others: a temporary directory, a prefix of topic
+    /// names. What it holds outlives the apps on it, and goes when it is dropped.
+    fn new(partitions: u32) -> Self;
+
+    /// The backend on this place: called for the first app on it, for a restart, and for each further instance.
+    fn backend(&self) -> Self::Backend;
+}
+
+/// One promise under test. It fails by a panic.
+pub struct Case {
+    name: &'static str,
+    run: fn() -> BoxFuture<'static, ()>,
+}
+
+/// How long a case may take, on a slow machine that runs others beside it.
+const CASE_TIMEOUT: Duration = Duration::from_secs(180);
+
+impl Case {
+    /// What is promised: `theme::behaviour`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Runs the case, on a multi-threaded tokio runtime of the caller's with time enabled.
+    ///
+    /// # Panics
+    /// When the backend does not keep the promise, or not in time.
+    pub async fn run(&self) {
+        // In a task, so that a panic that a case waits for in vain still ends in its time.
+        let case = tokio::spawn((self.run)());
+        match tokio::time::timeout(CASE_TIMEOUT, case).await {
+            Ok(Ok(())) => {}
+            Ok(Err(panicked)) => std::panic::resume_unwind(panicked.into_panic()),
+            Err(_) => panic!("the case did not end within {CASE_TIMEOUT:?}"),
+        }
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Case").field(&self.name).finish()
+    }
+}
+
+macro_rules! list {
+    ($($theme:ident { $($case:ident),* $(,)? })*) => {
+        vec![$($(Case {
+            name: concat!(stringify!($theme), "::", stringify!($case)),
+            run: || Box::pin($theme::$case::<S>()),
+        }),*),*]
+    };
+}
+
+/// All cases for a backend. Each is independent of the others, and they may run in parallel.
+pub fn cases<S: Subject>() -> Vec<Case> {
+    let mut cases = list! {
+        accepted {
+            a_receipt_says_what_was_written,
+            one_command_may_emit_many_events,
+            a_deleted_aggregate_begins_again_and_goes_on_with_its_sequence,
+            a_command_finds_an_aggregate_or_none_as_its_role_demands,
+            a_rejection_travels_typed_and_changes_nothing,
+            a_handler_is_given_the_context_of_its_command,
+        }
+        deduplication {
+            a_command_sent_100_times_at_once_takes_effect_once,
+            a_rejection_sent_100_times_at_once_is_the_same_each_time,
+            the_first_answer_stays_when_the_aggregate_has_changed,
+            an_id_is_for_one_command_only,
+            an_id_older_than_the_window_is_refused,
+            an_id_from_the_future_is_refused,
+            an_id_forgotten_for_want_of_room_never_takes_effect_again,
+            a_batch_full_of_repetitions_takes_effect_once_each,
+        }
+        concurrency {
+            of_100_clients_that_expect_the_same_sequence_one_wins,
+            of_100_clients_that_create_one_wins,
+            of_20_withdrawals_of_the_whole_balance_one_wins,
+            a_strict_aggregate_demands_the_sequence,
+            a_function_resolves_a_mismatch_from_both_sides,
+        }
+        order {
+            commands_without_waiting_keep_their_order,
+            order_is_that_of_the_first_polls,
+            each_client_keeps_its_own_order,
+        }
+        several_types {
+            two_types_in_one_app_do_not_mix,
+            an_aggregate_that_is_not_part_of_the_app_is_named,
+        }
+        reading {
+            a_stream_follows_what_comes,
+            a_stream_goes_on_from_its_cursor,
+            a_history_begins_behind_a_sequence_and_ends,
+            what_never_existed_has_no_state_and_no_history,
+            an_event_that_does_not_decode_is_an_error_and_the_stream_goes_on,
+        }
+        restart {
+            everything_goes_on_after_a_restart,
+            a_deleted_aggregate_keeps_its_sequence_over_a_restart,
+            a_restart_in_the_middle_of_a_load_loses_and_doubles_nothing,
+        }
+        agreement {
+            receipts_events_states_and_views_agree_after_a_load,
+        }
+        bad_input {
+            a_handler_that_panics_fails_its_command_only,
+            an_applier_that_panics_fails_its_command_only,
+            an_event_that_does_not_fit_the_state_fails_its_command_only,
+            too_many_events_fail_the_command,
+            a_too_long_event_fails_the_command,
+            a_too_long_state_fails_its_command_only,
+            a_too_long_command_is_refused_by_the_client,
+            a_too_long_command_is_refused_by_the_service,
+            a_payload_that_does_not_decode_is_refused,
+            a_key_that_does_not_parse_is_refused,
+            a_state_that_does_not_decode_quarantines_its_aggregate_only,
+        }
+        views {
+            a_view_reads_its_own_writes,
+            a_view_that_starts_late_catches_up,
+            a_view_waits_no_longer_than_it_is_told,
+            a_projector_that_panics_stops_its_view,
+        }
+        outcome {
+            a_published_command_has_an_outcome_for_everybody,
+            an_outcome_is_waited_for,
+            an_unknown_id_has_no_outcome,
+        }
+        shutdown {
+            what_was_sent_before_is_answered,
+            no_caller_is_left_waiting,
+            calls_after_it_find_the_app_closed,
+            it_may_be_called_twice,
+            streams_and_views_end_with_it,
+            the_place_is_free_once_it_has_ended,
+        }
+    };
+    if S::INSTANCES {
+        cases.extend(list! {
+            instances {
+                instances_and_clients_share_the_work,
+                an_id_takes_effect_once_over_all_instances,
+                one_expectation_wins_over_all_instances,
+                an_instance_that_leaves_in_the_middle_of_a_load_loses_nothing,
+                an_instance_that_joins_in_the_middle_of_a_load_doubles_nothing,
+                a_client_reads_and_asks_without_serving,
+                without_a_service_the_outcome_is_unknown_until_one_comes,
+            }
+        });
+    }
+    cases
+}

@@ -1,0 +1,23 @@
+//! The engine: decides commands in batches, with no I/O, clock, thread or runtime in it. Every backend drives this one.
+//!
+//! ```text
+//!  CommandRecord ─▶ Processor::process ─▶ … ─▶ Processor::finish ─▶ Changes ─▶ the backend writes them in one
+//!                     ▲ state, seen ids            (once per batch)              atomic operation, then calls
+//!                   Store (what is committed)                                    `committed` or `aborted`
+//! ```
+//!
+//! One command is followed in `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
+//! apply); nothing else takes part.
+
+mod cache;
+mod dedup;
+mod processor;
+mod record;
+mod store;
+mod typed;
+
+pub use dedup::SeenIds;
+pub use processor::Processor;
+pub use record::{AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord};
+pub use store::{Shard, Store, StoredState};
+pub(crate) use typed::{AnyAggregate, Typed, panic_message};

@@ -1,0 +1,333 @@
+use std::{collections::HashMap, fmt, mem, sync::Arc};
+
+use tracing::{debug, error, trace};
+
+use super::{
+    Answer, Changes, CommandRecord, Outcome, OutcomeRecord, Shard, StateRecord, Store,
+    cache::{Cache, Cached},
+    typed::{AnyAggregate, Failure, Limits, Live},
+};
+use crate::{
+    BackendError, CommandId, Position, Refusal, Sequence, Timestamp,
+    backend::{AggregateDefinition, Definition},
+    codec,
+};
+
+/// Decides commands in batches, for the aggregate types of one app. Owned by one worker.
+///
+/// Between [`process`](Processor::process) and [`committed`](Processor::committed) the results of a batch are visible
+/// to its own later commands and to nobody else.
+pub struct Processor {
+    definition: Arc<Definition>,
+    caches: Vec<Cache>,
+    batch: Batch,
+    /// Look at the length of a state after each command and not once per batch.
+    check_states: bool,
+}
+
+/// What is not committed yet.
+#[derive(Debug, Default)]
+struct Batch {
+    input: Vec<(usize, CommandRecord)>,
+    slots: Vec<HashMap<Arc<str>, Slot>>,
+    seen: HashMap<(Shard, CommandId), Outcome>,
+    changes: Changes,
+}
+
+/// An aggregate that the batch has touched.
+#[derive(Debug)]
+struct Slot {
+    partition: u32,
+    sequence: Sequence,
+    live: Live,
+    changed_by: Option<(Position, Timestamp)>,
+}
+
+/// Why an aggregate can't take part.
+enum Unreadable {
+    Store(BackendError),
+    State(String),
+}
+
+impl From<BackendError> for Unreadable {
+    fn from(error: BackendError) -> Self {
+        Unreadable::Store(error)
+    }
+}
+
+impl fmt::Debug for Processor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Processor").field("app", &self.definition.name).finish_non_exhaustive()
+    }
+}
+
+impl Processor {
+    /// A processor with empty caches.
+    pub fn new(definition: Arc<Definition>) -> Self {
+        let caches = definition.aggregates.iter().map(|aggregate| Cache::new(aggregate.states_cached_max)).collect();
+        let mut processor = Processor { definition, caches, batch: Batch::default(), check_states: false };
+        processor.batch = processor.new_batch();
+        processor
+    }
+
+    fn new_batch(&self) -> Batch {
+        let count = self.definition.aggregates.len();
+        let mut batch = Batch::default();
+        batch.slots.resize_with(count, HashMap::new);
+        batch.changes.aggregates.resize_with(count, Default::default);
+        batch
+    }
+
+    /// Whether the batch has no command.
+    pub fn is_empty(&self) -> bool {
+        self.batch.input.is_empty()
+    }
+
+    /// Decides one command of an aggregate type, which is named by its place in the [`Definition`].
+    ///
+    /// # Errors
+    /// When the store can't be read: the batch must be given up with [`aborted`](Processor::aborted). Whatever is wrong
+    /// with the command or the user's code is no error here but the command's answer.
+    ///
+    /// # Panics
+    /// When the definition has no such aggregate.
+    pub fn process(&mut self, store: &dyn Store, aggregate: usize, command: CommandRecord) -> Result<(), BackendError> {
+        let shard = Shard { aggregate, partition: command.position.partition };
+        let fingerprint = codec::fingerprint(&command.key, &command.payload);
+        let (outcome, first) = match self.known_outcome(store, shard, &command, fingerprint)? {
+            Some(outcome) => (outcome, false),
+            None => {
+                let (answer, first) = self.run(store, shard, &command)?;
+                let outcome = Outcome { fingerprint, position: command.position, answer };
+                if first {
+                    self.batch.seen.insert((shard, command.id), outcome.clone());
+                }
+                (outcome, first)
+            }
+        };
+        self.log(aggregate, &command, &outcome, first);
+        self.batch.changes.outcomes.push(OutcomeRecord {
+            aggregate,
+            position: command.position,
+            key: command.key.clone(),
+            id: command.id,
+            fingerprint,
+            time: command.time,
+            outcome,
+            first,
+        });
+        self.batch.input.push((aggregate, command));
+        Ok(())
+    }
+
+    /// The outcome of a command that must not run: it ran before, or nobody can tell whether it did.
+    fn known_outcome(
+        &self,
+        store: &dyn Store,
+        shard: Shard,
+        command: &CommandRecord,
+        fingerprint: u64,
+    ) -> Result<Option<Outcome>, BackendError> {
+        let refuse = |refusal| {
+            let answer = Answer::refused(&refusal);
+            Ok(Some(Outcome { fingerprint, position: command.position, answer }))
+        };
+        let seen = match self.batch.seen.get(&(shard, command.id)) {
+            Some(outcome) => Some(outcome.clone()),
+            None => store.outcome(shard, command.id)?,
+        };
+        if let Some(first) = seen {
+            return if first.fingerprint == fingerprint { Ok(Some(first)) } else { refuse(Refusal::IdReused) };
+        }
+        let settings = &self.aggregate(shard.aggregate).settings;
+        let made = command.id.time();
+        let window = settings.deduplication_window;
+        if made < command.time.before(window) {
+            let age = command.id.age(command.time);
+            return refuse(Refusal::Expired(format!("it is {age:?} old, the window is {window:?}")));
+        }
+        let forgotten_before = store.forgotten_before(shard);
+        if made < forgotten_before {
+            return refuse(Refusal::Expired(format!(
+                "more ids came within the window than are kept ({}, `deduplication_ids_max`)",
+                settings.deduplication_ids_max
+            )));
+        }
+        let ahead = made.since(command.time);
+        if ahead > settings.clock_ahead_max {
+            let max = settings.clock_ahead_max;
+            return refuse(Refusal::Invalid(format!(
+                "its id is {ahead:?} ahead of the log's time, over the limit of {max:?} (`clock_ahead_max`); set the \
+                 client's clock"
+            )));
+        }
+        Ok(None)
+    }
+
+    /// Runs a command that never ran: its answer, and whether that is to be remembered.
+    fn run(
+        &mut self,
+        store: &dyn Store,
+        shard: Shard,
+        command: &CommandRecord,
+    ) -> Result<(Answer, bool), BackendError> {
+        let definition = self.definition.clone();
+        let AggregateDefinition { name, settings, model, .. } = &definition.aggregates[shard.aggregate];
+        let Some(model) = model else {
+            return Err(BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it")));
+        };
+        let (bytes, max) = (command.payload.len(), settings.command_bytes_max);
+        if bytes > max {
+            let reason = format!("it has {bytes} bytes, over the limit of {max} (`command_bytes_max`)");
+            return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
+        }
+        let mut slot = match self.slot(store, shard, &command.key, &**model) {
+            Ok(slot) => slot,
+            Err(Unreadable::Store(error)) => return Err(error),
+            Err(Unreadable::State(reason)) => {
+                let Position { partition, offset } = command.position;
+                error!(aggregate = %name, key = %command.key, command_id = %command.id, partition, offset, reason, "quarantined: the stored state can't be read");
+                return Ok((Answer::refused(&Refusal::Quarantined), false));
+            }
+        };
+        let events = &mut self.batch.changes.aggregates[shard.aggregate].events;
+        let before = events.len();
+        let limits = Limits { settings, check_state: self.check_states };
+        let answer = match model.execute(&mut slot.live, command, slot.sequence, limits, events) {
+            Ok(()) => {
+                slot.sequence = Sequence::new(slot.sequence.get() + (events.len() - before) as u64);
+                slot.changed_by = Some((command.position, command.time));
+                Answer::Accepted(slot.sequence)
+            }
+            Err(Failure::Refused(answer)) => answer,
+            Err(Failure::StateLost(answer)) => {
+                slot.live = self.remake(store, shard, &command.key, &**model)?;
+                answer
+            }
+        };
+        self.batch.slots[shard.aggregate].insert(command.key.clone(), slot);
+        Ok((answer, true))
+    }
+
+    /// The aggregate as the commands of this batch left it: from the batch, the cache or the store. Taken out: `run`
+    /// puts it back.
+    fn slot(
+        &mut self,
+        store: &dyn Store,
+        shard: Shard,
+        key: &Arc<str>,
+        model: &dyn AnyAggregate,
+    ) -> Result<Slot, Unreadable> {
+        if let Some(slot) = self.batch.slots[shard.aggregate].remove(key) {
+            return Ok(slot);
+        }
+        if let Some(Cached { partition, sequence, live }) = self.caches[shard.aggregate].take(key) {
+            return Ok(Slot { partition, sequence, live, changed_by: None });
+        }
+        let stored = store.state(shard, key)?;
+        let sequence = stored.as_ref().map_or(Sequence::ZERO, |stored| stored.sequence);
+        let bytes = stored.and_then(|stored| stored.state);
+        let live = model.decode(bytes.as_deref()).map_err(Unreadable::State)?;
+        Ok(Slot { partition: shard.partition, sequence, live, changed_by: None })
+    }
+
+    /// Makes a state again after its applier has failed half-way: what is committed, and the events of this batch.
+    fn remake(
+        &self,
+        store: &dyn Store,
+        shard: Shard,
+        key: &Arc<str>,
+        model: &dyn AnyAggregate,
+    ) -> Result<Live, BackendError> {
+        let failed = |reason| BackendError::failed(format!("the state of `{key}` can't be made again: {reason}"));
+        let bytes = store.state(shard, key)?.and_then(|stored| stored.state);
+        let mut live = model.decode(bytes.as_deref()).map_err(failed)?;
+        for event in self.batch.changes.aggregates[shard.aggregate].events.iter().filter(|event| event.key == *key) {
+            model.replay(&mut live, &event.payload).map_err(failed)?;
+        }
+        Ok(live)
+    }
+
+    /// Ends the batch: all that its commands have changed, for the backend to write in one atomic operation. Then
+    /// either [`committed`](Processor::committed) or [`aborted`](Processor::aborted) must be called.
+    ///
+    /// # Errors
+    /// When the store can't be read: the batch must be given up.
+    pub fn finish(&mut self, store: &dyn Store) -> Result<Changes, BackendError> {
+        if let Err(reason) = self.collect_states() {
+            // Some command made a state that can't be stored. States are looked at once per batch, for speed; to find
+            // the command, the batch runs again and they are looked at after each.
+            debug!(reason, commands = self.batch.input.len(), "the batch runs again, command by command");
+            let input = mem::take(&mut self.batch.input);
+            self.aborted();
+            self.check_states = true;
+            let again = input.into_iter().try_for_each(|(aggregate, command)| self.process(store, aggregate, command));
+            self.check_states = false;
+            again?;
+            self.collect_states().map_err(BackendError::failed)?;
+        }
+        Ok(mem::take(&mut self.batch.changes))
+    }
+
+    fn collect_states(&mut self) -> Result<(), String> {
+        let Batch { slots, changes, .. } = &mut self.batch;
+        for ((slots, definition), changes) in slots.iter().zip(&self.definition.aggregates).zip(&mut changes.aggregates)
+        {
+            let Some(model) = &definition.model else { continue };
+            for (key, slot) in slots {
+                let Some((command_position, time)) = slot.changed_by else { continue };
+                let state = model.encode(&slot.live)?;
+                let bytes = state.as_ref().map_or(0, |state| state.len());
+                if bytes > definition.settings.state_bytes_max {
+                    return Err(format!("the state of `{key}` has {bytes} bytes"));
+                }
+                let sequence = slot.sequence;
+                changes.states.push(StateRecord { key: key.clone(), sequence, command_position, time, state });
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes are written: the states of the batch are the ones to go on from.
+    pub fn committed(&mut self) {
+        let fresh = self.new_batch();
+        for (slots, cache) in mem::replace(&mut self.batch, fresh).slots.into_iter().zip(&mut self.caches) {
+            for (key, Slot { partition, sequence, live, .. }) in slots {
+                cache.put(key, Cached { partition, sequence, live });
+            }
+        }
+    }
+
+    /// The changes are not written, and never will be: everything is as before the batch.
+    pub fn aborted(&mut self) {
+        self.batch = self.new_batch();
+    }
+
+    /// The partition is served elsewhere from now on: what is cached of it is dropped.
+    pub fn forget(&mut self, shard: Shard) {
+        self.caches[shard.aggregate].forget(shard.partition);
+    }
+
+    /// Somebody else has written to the store: all that is cached is dropped.
+    pub fn forget_all(&mut self) {
+        self.caches.iter_mut().for_each(Cache::clear);
+    }
+
+    fn aggregate(&self, aggregate: usize) -> &AggregateDefinition {
+        &self.definition.aggregates[aggregate]
+    }
+
+    fn log(&self, aggregate: usize, command: &CommandRecord, outcome: &Outcome, first: bool) {
+        let aggregate = self.aggregate(aggregate).name;
+        let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
+        match &outcome.answer {
+            Answer::Accepted(sequence) => {
+                trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
+            }
+            Answer::Refused(answer) => {
+                let answer = String::from_utf8_lossy(answer);
+                debug!(aggregate, %key, command_id = %id, partition, offset, %answer, "refused");
+            }
+        }
+    }
+}

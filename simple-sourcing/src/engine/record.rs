@@ -1,0 +1,129 @@
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{CommandId, Position, Refusal, Sequence, Timestamp, Trace, codec};
+
+/// A command as it stands in the log: all that the engine gets to know of the world.
+#[derive(Debug, Clone)]
+pub struct CommandRecord {
+    /// Where it stands.
+    pub position: Position,
+    /// When it entered the log.
+    pub time: Timestamp,
+    /// The key of the aggregate, as text.
+    pub key: Arc<str>,
+    /// Its id.
+    pub id: CommandId,
+    /// The sequence at which the client expects the aggregate.
+    pub expected: Option<Sequence>,
+    /// What ties it to other work.
+    pub trace: Option<Arc<Trace>>,
+    /// The encoded command.
+    pub payload: Bytes,
+}
+
+/// An event to append, or one that was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// The key of the aggregate, as text.
+    pub key: Arc<str>,
+    /// The place among the events of its aggregate.
+    pub sequence: Sequence,
+    /// Where its command stands; the event is in the same partition.
+    pub command_position: Position,
+    /// The command that caused it.
+    pub command_id: CommandId,
+    /// When the command entered the log.
+    pub time: Timestamp,
+    /// The wire name of the variant.
+    pub name: Cow<'static, str>,
+    /// What ties the command to other work.
+    pub trace: Option<Arc<Trace>>,
+    /// The encoded event.
+    pub payload: Bytes,
+}
+
+/// The state of one aggregate after a batch, to be put in the place of the one before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StateRecord {
+    /// The key of the aggregate, as text.
+    pub key: Arc<str>,
+    /// The sequence of the last event in it.
+    pub sequence: Sequence,
+    /// Where the last command that changed it stands.
+    pub command_position: Position,
+    /// When that command entered the log.
+    pub time: Timestamp,
+    /// The encoded state; none once the aggregate is deleted. The sequence goes on from there.
+    pub state: Option<Bytes>,
+}
+
+/// The answer to one command of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutcomeRecord {
+    /// Which aggregate type, by its place in the [`Definition`](crate::backend::Definition).
+    pub aggregate: usize,
+    /// Where the command that is answered stands; differs from the outcome's where a command was sent again.
+    pub position: Position,
+    /// The key of the aggregate, as text.
+    pub key: Arc<str>,
+    /// The command that is answered.
+    pub id: CommandId,
+    /// The hash of the command that is answered; differs from the outcome's where an id was reused.
+    pub fingerprint: u64,
+    /// When the command entered the log.
+    pub time: Timestamp,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Whether it is the first answer to this id, which has to be remembered. Answers that are not remembered are
+    /// repetitions, and those that say that the command did not run and may later.
+    pub first: bool,
+}
+
+/// What is known of a command id.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The hash of the command that ran under the id.
+    pub fingerprint: u64,
+    /// Where that command stands.
+    pub position: Position,
+    /// How it ended.
+    pub answer: Answer,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Its events are written; the sequence is that of the last one.
+    Accepted(Sequence),
+    /// Nothing has changed; the encoded [`Refusal`] says why.
+    Refused(Bytes),
+}
+
+impl Answer {
+    /// A refusal that carries no error of the domain.
+    pub fn refused(refusal: &Refusal<()>) -> Self {
+        // These have fixed shapes of numbers and text, which always encode.
+        Answer::Refused(codec::encode(refusal).unwrap_or_default().into())
+    }
+}
+
+/// All that a batch of commands changes, to be written in one atomic operation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// By aggregate type, in the order of the [`Definition`](crate::backend::Definition).
+    pub aggregates: Vec<AggregateChanges>,
+    /// One answer for each command, in the order in which they were processed.
+    pub outcomes: Vec<OutcomeRecord>,
+}
+
+/// What a batch of commands changes in the aggregates of one type.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AggregateChanges {
+    /// In the order to be appended.
+    pub events: Vec<EventRecord>,
+    /// One for each aggregate that has changed.
+    pub states: Vec<StateRecord>,
+}

@@ -1,0 +1,46 @@
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+use crate::{BackendError, CommandId, Position, Sequence, Timestamp};
+
+/// What is committed, for the engine to read. A backend shows exactly the result of the batches before this one.
+pub trait Store {
+    /// The state of an aggregate; none if it never existed.
+    ///
+    /// # Errors
+    /// When the store can't be read. The batch is given up.
+    fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError>;
+
+    /// The outcome of a command id, if it is remembered.
+    ///
+    /// # Errors
+    /// When the store can't be read. The batch is given up.
+    fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError>;
+
+    /// Ids made before this time may have been forgotten, though they are within the window: the store was full.
+    fn forgotten_before(&self, at: Shard) -> Timestamp {
+        let _ = at;
+        Timestamp::from_millis(0)
+    }
+}
+
+/// One partition of one aggregate type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard {
+    /// Which aggregate type, by its place in the [`Definition`](crate::backend::Definition).
+    pub aggregate: usize,
+    /// The partition, from 0.
+    pub partition: u32,
+}
+
+/// The committed state of an aggregate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredState {
+    /// The sequence of its last event.
+    pub sequence: Sequence,
+    /// Where the last command that changed it stands.
+    pub command_position: Position,
+    /// The encoded state; none if it is deleted.
+    pub state: Option<Bytes>,
+}

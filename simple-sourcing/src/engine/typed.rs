@@ -1,0 +1,245 @@
+use std::{
+    any::Any,
+    borrow::Cow,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use bytes::Bytes;
+
+use super::{Answer, CommandRecord, EventRecord};
+use crate::{
+    Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events, HandledBy, Key,
+    KeyOf, Mismatch, Refusal, Refused, Resolution, Sequence, Settings, codec,
+};
+
+/// A decoded state: an `Option<A>` whose type only [`Typed`] knows.
+pub(crate) struct Live(Box<dyn Any + Send>);
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Live(..)")
+    }
+}
+
+/// An aggregate type, seen through bytes: what lets one worker run many types.
+pub(crate) trait AnyAggregate: Send + Sync {
+    /// Decodes a state; none is an aggregate that does not exist.
+    fn decode(&self, state: Option<&[u8]>) -> Result<Live, String>;
+
+    /// Encodes a state; none if the aggregate does not exist.
+    fn encode(&self, live: &Live) -> Result<Option<Bytes>, String>;
+
+    /// Applies an encoded event to a state.
+    fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String>;
+
+    /// Decides a command. If it is accepted, its events are added and the state is moved on; if not, nothing is added.
+    fn execute(
+        &self,
+        live: &mut Live,
+        command: &CommandRecord,
+        sequence: Sequence,
+        limits: Limits<'_>,
+        events: &mut Vec<EventRecord>,
+    ) -> Result<(), Failure>;
+}
+
+/// What a command must keep to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    pub(crate) settings: &'a Settings,
+    /// Also encode the state after this command, to see whether it is this one that makes it too long.
+    pub(crate) check_state: bool,
+}
+
+/// A command that was not accepted.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The state is as before.
+    Refused(Answer),
+    /// The applier failed half-way: the state must be made again from what was there before.
+    StateLost(Answer),
+}
+
+/// The one implementation of [`AnyAggregate`].
+pub(crate) struct Typed<A: Aggregate> {
+    pub(crate) concurrency: Concurrency<A>,
+}
+
+impl<A: Aggregate> Typed<A> {
+    fn state<'a>(&self, live: &'a mut Live) -> &'a mut Option<A> {
+        live.0.downcast_mut().expect("a state is only given to the type that made it")
+    }
+
+    /// Whether the command may run at this sequence.
+    fn check_sequence(
+        &self,
+        command: &A::Command,
+        record: &CommandRecord,
+        key: &KeyOf<A>,
+        state: Option<&A>,
+        actual: Sequence,
+    ) -> Result<(), Answer> {
+        let Some(expected) = record.expected else {
+            let create = || {
+                let variant = A::Command::VARIANTS.iter().find(|variant| variant.name == command.name());
+                variant.is_some_and(|variant| variant.role == CommandRole::Create)
+            };
+            return if matches!(self.concurrency, Concurrency::Strict) && !create() {
+                Err(Answer::refused(&Refusal::Invalid(format!(
+                    "`{}` must say at which sequence it expects the aggregate (`expect_sequence`): its concurrency is strict",
+                    command.name()
+                ))))
+            } else {
+                Ok(())
+            };
+        };
+        if expected == actual {
+            return Ok(());
+        }
+        if let Concurrency::Resolve(resolve) = self.concurrency {
+            let mismatch = Mismatch { key, command, state, expected, actual };
+            let resolution = catch_unwind(AssertUnwindSafe(|| resolve(&mismatch)))
+                .map_err(|panic| failed(format!("the concurrency policy panicked: {}", panic_message(&*panic))))?;
+            if resolution == Resolution::Accept {
+                return Ok(());
+            }
+        }
+        Err(Answer::refused(&Refusal::Conflict { expected, actual }))
+    }
+
+    /// Runs the handler.
+    fn decide(
+        &self,
+        state: Option<&A>,
+        record: &CommandRecord,
+        sequence: Sequence,
+    ) -> Result<Events<EventOf<A>>, Answer> {
+        let invalid = |reason| Answer::refused(&Refusal::Invalid(reason));
+        let key = KeyOf::<A>::from_text(&record.key).map_err(|error| invalid(error.to_string()))?;
+        let command: A::Command = codec::decode(&record.payload).map_err(|error| {
+            invalid(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
+        })?;
+        self.check_sequence(&command, record, &key, state, sequence)?;
+        let context = Context { key, sequence, command_id: record.id, time: record.time, trace: record.trace.clone() };
+        let decision = catch_unwind(AssertUnwindSafe(|| command.handle(state, &context)))
+            .map_err(|panic| failed(format!("it panicked: {}", panic_message(&*panic))))?;
+        decision.map_err(|refused| match refused {
+            Refused::Rejected(error) => encode_rejection::<A>(error),
+            Refused::NotFound => Answer::refused(&Refusal::NotFound),
+            Refused::AlreadyExists => Answer::refused(&Refusal::AlreadyExists),
+        })
+    }
+
+    /// Moves the state on by the events. An error leaves it half-way.
+    fn apply(&self, state: &mut Option<A>, events: Events<EventOf<A>>, limits: Limits<'_>) -> Result<(), String> {
+        catch_unwind(AssertUnwindSafe(|| events.into_iter().try_for_each(|event| event.apply_to(state))))
+            .map_err(|panic| format!("the applier panicked: {}", panic_message(&*panic)))?
+            .map_err(|misapplied| misapplied.to_string())?;
+        if limits.check_state
+            && let Some(state) = state
+        {
+            let bytes = codec::encode(state).map_err(|error| format!("the new state can't be encoded: {error}"))?.len();
+            let max = limits.settings.state_bytes_max;
+            if bytes > max {
+                return Err(format!("the new state has {bytes} bytes, over the limit of {max} (`state_bytes_max`)"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<A: Aggregate> AnyAggregate for Typed<A> {
+    fn decode(&self, state: Option<&[u8]>) -> Result<Live, String> {
+        let state: Option<A> = state.map(codec::decode).transpose()?;
+        Ok(Live(Box::new(state)))
+    }
+
+    fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
+        let state: &Option<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
+        state.as_ref().map(|state| codec::encode(state).map(Bytes::from)).transpose()
+    }
+
+    fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
+        let event: EventOf<A> = codec::decode(event)?;
+        let state = self.state(live);
+        catch_unwind(AssertUnwindSafe(|| event.apply_to(state)))
+            .map_err(|panic| format!("the applier panicked: {}", panic_message(&*panic)))?
+            .map_err(|misapplied| misapplied.to_string())
+    }
+
+    fn execute(
+        &self,
+        live: &mut Live,
+        command: &CommandRecord,
+        sequence: Sequence,
+        limits: Limits<'_>,
+        events: &mut Vec<EventRecord>,
+    ) -> Result<(), Failure> {
+        let state = self.state(live);
+        let decided = self.decide(state.as_ref(), command, sequence).map_err(Failure::Refused)?;
+        let kept = events.len();
+        if let Err(reason) = record(&decided, command, sequence, limits.settings, events) {
+            events.truncate(kept);
+            return Err(Failure::Refused(failed(reason)));
+        }
+        self.apply(state, decided, limits).map_err(|reason| {
+            events.truncate(kept);
+            Failure::StateLost(failed(reason))
+        })
+    }
+}
+
+/// Encodes what was decided.
+fn record<E: Event>(
+    decided: &Events<E>,
+    command: &CommandRecord,
+    mut sequence: Sequence,
+    settings: &Settings,
+    events: &mut Vec<EventRecord>,
+) -> Result<(), String> {
+    let (count, max) = (decided.len(), settings.events_per_command_max);
+    if count > max {
+        return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
+    }
+    for event in decided.iter() {
+        let name = event.name();
+        let payload = codec::encode(event).map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
+        let (bytes, max) = (payload.len(), settings.event_bytes_max);
+        if bytes > max {
+            return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
+        }
+        sequence = sequence.next();
+        events.push(EventRecord {
+            key: command.key.clone(),
+            sequence,
+            command_position: command.position,
+            command_id: command.id,
+            time: command.time,
+            name: Cow::Borrowed(name),
+            trace: command.trace.clone(),
+            payload: payload.into(),
+        });
+    }
+    Ok(())
+}
+
+fn encode_rejection<A: Aggregate>(error: ErrorOf<A>) -> Answer {
+    match codec::encode(&Refusal::Rejected(error)) {
+        Ok(bytes) => Answer::Refused(bytes.into()),
+        Err(reason) => failed(format!("it rejected the command with an error that can't be encoded: {reason}")),
+    }
+}
+
+fn failed(reason: String) -> Answer {
+    Answer::refused(&Refusal::HandlerFailed(reason))
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(no message)")
+}

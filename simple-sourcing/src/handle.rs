@@ -1,0 +1,96 @@
+use std::{fmt, sync::Arc};
+
+use crate::{
+    Aggregate, BackendError, Client, Command, Cursor, Event, EventOf, EventStream, Key, KeyOf, ProjectedBy, ReadError,
+    Sequence, TypedClient, Versioned, View,
+    backend::{Definition, Feed, Port, Read},
+    client::TIMEOUT_DEFAULT,
+    codec,
+};
+
+/// A running app. Clones are handles to the same one; it stops with [`shutdown`](AppHandle::shutdown) or with the last.
+#[derive(Clone)]
+pub struct AppHandle {
+    port: Arc<dyn Port>,
+    definition: Arc<Definition>,
+}
+
+impl AppHandle {
+    pub(crate) fn new(port: Arc<dyn Port>, definition: Arc<Definition>) -> Self {
+        AppHandle { port, definition }
+    }
+
+    /// The client of an aggregate type: `let accounts: AccountClient = app.client();`
+    pub fn client<T: TypedClient>(&self) -> T {
+        let name = <<T::Command as Command>::Event as Event>::AGGREGATE;
+        let route = self.index(name).ok().map(|aggregate| {
+            let command_bytes_max = self.definition.aggregates[aggregate].settings.command_bytes_max;
+            (self.port.clone(), aggregate, command_bytes_max)
+        });
+        T::new(Client::new(route))
+    }
+
+    /// The state of an aggregate with its sequence; none if there is no aggregate of this key.
+    ///
+    /// It is never older than a receipt that anybody held when this was called, whichever process owns the key.
+    ///
+    /// # Errors
+    /// When it can't be read, or no answer came within 30 seconds.
+    pub async fn state<A: Aggregate>(&self, key: impl Into<KeyOf<A>>) -> Result<Option<Versioned<A>>, ReadError> {
+        let name = EventOf::<A>::AGGREGATE;
+        let aggregate = self.index(name)?;
+        let key = key.into().to_text();
+        let stored = self.port.state(aggregate, key.as_str().into(), TIMEOUT_DEFAULT).await?;
+        let Some((sequence, bytes)) = stored.and_then(|stored| Some((stored.sequence, stored.state?))) else {
+            return Ok(None);
+        };
+        match codec::decode(&bytes) {
+            Ok(state) => Ok(Some(Versioned { sequence, state })),
+            Err(reason) => Err(ReadError::Undecodable { what: format!("the state of {name} `{key}`"), reason }),
+        }
+    }
+
+    /// The events of one aggregate behind a sequence, up to those of every receipt that anybody held when this was called.
+    /// [`Sequence::ZERO`] is the beginning.
+    pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
+        let key = key.into().to_text().into();
+        EventStream::new(self.read::<E>(Read::History { key, after }))
+    }
+
+    /// Follows the event log of an aggregate type from a cursor: what is there and what comes, until the app is shut
+    /// down. The events of one partition, and so of one key, come in their order.
+    pub fn follow<E: Event>(&self, from: Cursor) -> EventStream<E> {
+        EventStream::new(self.read::<E>(Read::Follow(from)))
+    }
+
+    /// Builds a view in memory: gives the projector all events of an aggregate type from the beginning, and follows.
+    pub fn view<E: ProjectedBy<P>, P: Send + Sync + 'static>(&self, projector: P) -> View<P> {
+        View::start(self.follow::<E>(Cursor::beginning()), projector)
+    }
+
+    /// Stops taking commands, finishes those under way, and leaves. Safe to call again.
+    ///
+    /// # Errors
+    /// When what was under way could not be finished; then the outcome of commands without an answer is unknown.
+    pub async fn shutdown(&self) -> Result<(), BackendError> {
+        self.port.shutdown().await
+    }
+
+    fn read<E: Event>(&self, read: Read) -> Feed {
+        match self.index(E::AGGREGATE) {
+            Ok(aggregate) => self.port.read(aggregate, read),
+            Err(error) => Feed::failed(error),
+        }
+    }
+
+    fn index(&self, name: &'static str) -> Result<usize, BackendError> {
+        let index = self.definition.aggregates.iter().position(|aggregate| aggregate.name == name);
+        index.ok_or(BackendError::UnknownAggregate(name))
+    }
+}
+
+impl fmt::Debug for AppHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppHandle").field("app", &self.definition.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{EventMeta, Key};
+
+/// What has happened to an aggregate: an enum with a variant for each event. Written by `#[event]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    note = "annotate the enum with `#[event(key = ...)]`"
+)]
+pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The key that names one aggregate.
+    type Key: Key;
+
+    /// The wire name of the aggregate, e.g. `account`: the name of its topics and the first part of its event types.
+    const AGGREGATE: &'static str;
+
+    /// The variants in the order of their declaration.
+    const VARIANTS: &'static [EventVariant];
+
+    /// The wire name of this event's variant, as serde writes it.
+    fn name(&self) -> &'static str;
+}
+
+/// A variant of an event enum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventVariant {
+    /// The name on the wire, as serde writes it.
+    pub name: &'static str,
+    /// What the event does to the state.
+    pub role: EventRole,
+}
+
+/// What an event does to the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventRole {
+    /// `#[create]`: makes it.
+    Create,
+    /// Not marked: changes it.
+    Change,
+    /// `#[delete]`: removes it.
+    Delete,
+}
+
+/// An event that changes the state of `A`. `#[event]` implements it for every type with the generated applier trait.
+#[diagnostic::on_unimplemented(
+    message = "`{A}` does not apply `{Self}`",
+    note = "implement the applier trait that `#[event]` generated for `{Self}`, on `{A}`"
+)]
+pub trait AppliedTo<A>: Event {
+    /// Calls the applier method of this event's variant.
+    ///
+    /// # Errors
+    /// A `#[create]` event where there is a state, any other where there is none.
+    fn apply_to(self, state: &mut Option<A>) -> Result<(), Misapplied>;
+}
+
+/// An event that does not fit the state: a `#[create]` event where there is one, or any other where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misapplied {
+    /// A `#[create]` event met a state.
+    #[error("event `{0}` creates the aggregate, which exists")]
+    Exists(&'static str),
+    /// An event that is not `#[create]` met no state.
+    #[error("event `{0}` needs the aggregate, which does not exist")]
+    Missing(&'static str),
+}
+
+/// An event that the projector `P` understands. `#[event]` implements it for every type with the generated projector trait.
+#[diagnostic::on_unimplemented(
+    message = "`{P}` does not project `{Self}`",
+    note = "implement the projector trait that `#[event]` generated for `{Self}`, on `{P}`"
+)]
+pub trait ProjectedBy<P>: Event {
+    /// Calls the projector method of this event's variant.
+    fn project_into(self, projector: &mut P, meta: &EventMeta<Self::Key>);
+}

@@ -1,0 +1,106 @@
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Timestamp;
+
+/// Names one command: a UUID of version 7, whose time says whether it is older than the deduplication window.
+///
+/// Sending a command again under its id is safe: it takes effect once, and every answer is the first one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Uuid", into = "Uuid")]
+pub struct CommandId(Uuid);
+
+impl CommandId {
+    /// A new id, from the clock and randomness of this machine.
+    #[expect(clippy::new_without_default, reason = "each is different; a default would surprise")]
+    pub fn new() -> Self {
+        CommandId(Uuid::now_v7())
+    }
+
+    /// When the id was made, to the millisecond.
+    pub fn time(self) -> Timestamp {
+        let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
+        Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
+    /// The UUID.
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    /// The smallest id of a time: all ids made before it sort below.
+    pub fn first_of(time: Timestamp) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&time.as_millis().to_be_bytes()[2..]);
+        bytes[6] = 0x70;
+        bytes[8] = 0x80;
+        CommandId(Uuid::from_bytes(bytes))
+    }
+
+    /// How long before `now` the id was made; zero where it was made later.
+    pub fn age(self, now: Timestamp) -> Duration {
+        now.since(self.time())
+    }
+}
+
+impl fmt::Debug for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl From<CommandId> for Uuid {
+    fn from(id: CommandId) -> Uuid {
+        id.0
+    }
+}
+
+impl TryFrom<Uuid> for CommandId {
+    type Error = NotVersion7;
+
+    fn try_from(uuid: Uuid) -> Result<Self, NotVersion7> {
+        if uuid.get_version_num() == 7 { Ok(CommandId(uuid)) } else { Err(NotVersion7(uuid.to_string())) }
+    }
+}
+
+impl FromStr for CommandId {
+    type Err = NotVersion7;
+
+    fn from_str(text: &str) -> Result<Self, NotVersion7> {
+        Uuid::parse_str(text).ok().and_then(|uuid| uuid.try_into().ok()).ok_or_else(|| NotVersion7(text.into()))
+    }
+}
+
+/// A text or UUID that can't be a command id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a UUID of version 7: a command id carries its time, so that one older than the window is known")]
+pub struct NotVersion7(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_an_id_is_when_it_was_made() {
+        let before = Timestamp::now();
+        let id = CommandId::new();
+        assert!(before <= id.time() && id.time() <= Timestamp::now());
+        assert!(CommandId::first_of(id.time()) <= id);
+        assert!(CommandId::first_of(Timestamp::from_millis(id.time().as_millis() + 1)) > id);
+        assert_eq!(CommandId::first_of(id.time()).time(), id.time());
+    }
+
+    #[test]
+    fn only_version_7_is_an_id() {
+        let error = "9f0c9a52-3b1c-4d5e-8f3a-000000000000".parse::<CommandId>().unwrap_err();
+        assert!(error.to_string().contains("version 7"));
+    }
+}

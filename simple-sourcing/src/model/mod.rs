@@ -1,0 +1,29 @@
+//! What a user's enums become: the traits behind `#[event]`, `#[command]` and `#[aggregate]`, and the values they speak in.
+
+mod aggregate;
+mod command;
+mod concurrency;
+mod context;
+mod decision;
+mod event;
+mod id;
+mod key;
+mod position;
+mod recorded;
+mod sequence;
+mod timestamp;
+mod trace;
+
+pub use aggregate::{Aggregate, ErrorOf, EventOf, KeyOf};
+pub use command::{Command, CommandRole, CommandVariant, DomainError, HandledBy, Refused, TypedClient};
+pub use concurrency::{Concurrency, Mismatch, Resolution};
+pub use context::Context;
+pub use decision::{Decision, Events, emit, reject};
+pub use event::{AppliedTo, Event, EventRole, EventVariant, Misapplied, ProjectedBy};
+pub use id::{CommandId, NotVersion7};
+pub use key::{Key, KeyError};
+pub use position::{Cursor, Position};
+pub use recorded::{EventMeta, Recorded, Versioned};
+pub use sequence::Sequence;
+pub use timestamp::Timestamp;
+pub use trace::Trace;

@@ -1,0 +1,63 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{CommandId, Event, Position, Sequence, Timestamp, Trace};
+
+/// An event of the log with all that is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded<E: Event> {
+    /// Where it stands and what caused it.
+    pub meta: EventMeta<E::Key>,
+    /// What happened.
+    pub event: E,
+}
+
+/// Where an event stands and what caused it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventMeta<K> {
+    /// The key of the aggregate.
+    pub key: K,
+    /// The place among the events of its aggregate: the first is 1.
+    pub sequence: Sequence,
+    /// The partition of the event, and of its command.
+    pub partition: u32,
+    /// The offset in the event log; with the partition, what a [`Cursor`](super::Cursor) moves behind.
+    pub offset: u64,
+    /// The command that caused it.
+    pub command_id: CommandId,
+    /// Where that command stands in the command log; a receipt carries the same.
+    pub command_position: Position,
+    /// When the command entered the log.
+    pub time: Timestamp,
+    pub(crate) trace: Option<Arc<Trace>>,
+}
+
+impl<K> EventMeta<K> {
+    /// The business transaction that the command belonged to, where the client named one.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.trace.as_ref()?.correlation_id.as_deref()
+    }
+
+    /// What caused the command, where the client named it.
+    pub fn causation_id(&self) -> Option<&str> {
+        self.trace.as_ref()?.causation_id.as_deref()
+    }
+}
+
+/// The state of an aggregate and the sequence of the last event in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Versioned<A> {
+    /// The sequence of the last event in the state.
+    pub sequence: Sequence,
+    /// The state.
+    pub state: A,
+}
+
+impl<A> std::ops::Deref for Versioned<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.state
+    }
+}

@@ -1,0 +1,94 @@
+//! What generated code uses. Not part of the public interface: the derive crate is pinned to exactly this version.
+//!
+//! The generated code only chooses the function for each variant; what it does is written, and can be stepped through, here.
+
+pub use std::string::String;
+
+pub use serde;
+
+pub use crate::{
+    AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole, EventVariant, Events,
+    HandledBy, Key, KeyError, Misapplied, ProjectedBy, Refused, TypedClient,
+    client::{Call, Client},
+    model::Aggregate,
+};
+
+/// A command that creates met an aggregate.
+pub struct Found;
+
+/// A command that needs an aggregate met none.
+pub struct NotFound;
+
+impl<E> From<Found> for Refused<E> {
+    #[inline]
+    fn from(_: Found) -> Self {
+        Refused::AlreadyExists
+    }
+}
+
+impl<E> From<NotFound> for Refused<E> {
+    #[inline]
+    fn from(_: NotFound) -> Self {
+        Refused::NotFound
+    }
+}
+
+/// Before a `#[create]` command: there must be no aggregate.
+#[inline]
+pub fn not_found<A>(state: Option<&A>) -> Result<(), Found> {
+    if state.is_some() { Err(Found) } else { Ok(()) }
+}
+
+/// For a command that is not marked: there must be an aggregate.
+#[inline]
+pub fn found<A>(state: Option<&A>) -> Result<&A, NotFound> {
+    state.ok_or(NotFound)
+}
+
+/// What a handler's method said.
+#[inline]
+pub fn decided<E, X>(decision: Result<Events<E>, X>) -> Result<Events<E>, Refused<X>> {
+    decision.map_err(Refused::Rejected)
+}
+
+/// Before a `#[create]` event: the place of the state, which must be empty.
+#[inline]
+pub fn vacant<'a, A>(state: &'a mut Option<A>, event: &'static str) -> Result<&'a mut Option<A>, Misapplied> {
+    if state.is_some() { Err(Misapplied::Exists(event)) } else { Ok(state) }
+}
+
+/// The state that a `#[create]` event makes.
+#[inline]
+pub fn fill<A>(vacant: &mut Option<A>, state: A) {
+    *vacant = Some(state);
+}
+
+/// For an event that is not marked: the state, which must be there.
+#[inline]
+pub fn occupied<'a, A>(state: &'a mut Option<A>, event: &'static str) -> Result<&'a mut A, Misapplied> {
+    state.as_mut().ok_or(Misapplied::Missing(event))
+}
+
+/// For a `#[delete]` event: removes the state, which must be there.
+#[inline]
+pub fn remove<A>(state: &mut Option<A>, event: &'static str) -> Result<(), Misapplied> {
+    state.take().map(drop).ok_or(Misapplied::Missing(event))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_made_changed_and_removed_only_where_that_fits() {
+        let mut state = None;
+        assert_eq!(occupied::<u8>(&mut state, "Changed"), Err(Misapplied::Missing("Changed")));
+        assert_eq!(remove::<u8>(&mut state, "Closed"), Err(Misapplied::Missing("Closed")));
+        fill(vacant(&mut state, "Opened").unwrap(), 1);
+        assert_eq!(vacant(&mut state, "Opened"), Err(Misapplied::Exists("Opened")));
+        *occupied(&mut state, "Changed").unwrap() += 1;
+        assert_eq!(state, Some(2));
+        assert_eq!(remove(&mut state, "Closed"), Ok(()));
+        assert_eq!(state, None);
+    }
+}

@@ -1,0 +1,83 @@
+use std::{
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+
+use crate::{
+    BackendError, Event, EventMeta, Key, ReadError, Recorded,
+    backend::{Feed, Logged},
+    codec,
+};
+
+/// Events of one aggregate type, in the order of the log within each partition. A [`Stream`], with
+/// [`next`](EventStream::next) and [`try_collect`](EventStream::try_collect) of its own for those who need no more.
+///
+/// An event that can't be decoded is an error, and the stream goes on behind it. After an error of the backend it ends.
+#[derive(Debug)]
+pub struct EventStream<E> {
+    feed: Feed,
+    events: PhantomData<fn() -> E>,
+}
+
+impl<E: Event> EventStream<E> {
+    pub(crate) fn new(feed: Feed) -> Self {
+        EventStream { feed, events: PhantomData }
+    }
+
+    /// Waits for the next event; none at the end.
+    ///
+    /// # Errors
+    /// When the event can't be decoded, or the backend failed.
+    pub async fn next(&mut self) -> Option<Result<Recorded<E>, ReadError>> {
+        Some(decode(self.feed.next().await?))
+    }
+
+    /// All events up to the end. Does not end on a stream that follows the log.
+    ///
+    /// # Errors
+    /// The first error.
+    pub async fn try_collect(mut self) -> Result<Vec<Recorded<E>>, ReadError> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await {
+            events.push(event?);
+        }
+        Ok(events)
+    }
+}
+
+impl<E: Event> Stream for EventStream<E> {
+    type Item = Result<Recorded<E>, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.feed.poll_next(context).map(|event| event.map(decode))
+    }
+}
+
+fn decode<E: Event>(logged: Result<Logged, BackendError>) -> Result<Recorded<E>, ReadError> {
+    let Logged { offset, record } = logged?;
+    let partition = record.command_position.partition;
+    let undecodable = |reason: String| ReadError::Undecodable {
+        what: format!(
+            "event {} of {} `{}` (`{}`, partition {partition}, offset {offset})",
+            record.sequence,
+            E::AGGREGATE,
+            record.key,
+            record.name
+        ),
+        reason,
+    };
+    let meta = EventMeta {
+        key: E::Key::from_text(&record.key).map_err(|error| undecodable(error.to_string()))?,
+        sequence: record.sequence,
+        partition,
+        offset,
+        command_id: record.command_id,
+        command_position: record.command_position,
+        time: record.time,
+        trace: record.trace.clone(),
+    };
+    Ok(Recorded { event: codec::decode(&record.payload).map_err(undecodable)?, meta })
+}

@@ -1,0 +1,38 @@
+use std::time::Duration;
+
+/// The limits of one aggregate type, with units in the names.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The longest command, encoded. Default 512 KiB. Kafka's brokers take records of 1 MiB unless told otherwise.
+    pub command_bytes_max: usize,
+    /// The longest event, encoded. Default 512 KiB.
+    pub event_bytes_max: usize,
+    /// The longest state, encoded. Default 512 KiB.
+    pub state_bytes_max: usize,
+    /// The most events that one command may emit. Default 1,000.
+    pub events_per_command_max: usize,
+    /// How long a command id is remembered: a command sent again within it gets its first outcome, one with an older id
+    /// is [`Expired`](crate::CommandError::Expired). Default 1 day.
+    pub deduplication_window: Duration,
+    /// The most command ids that the memory of one partition holds, where ids are kept in memory; past it the window
+    /// is shorter. Default 1,000,000 (about 100 bytes each).
+    pub deduplication_ids_max: usize,
+    /// How far a client's clock may be ahead: a command id from further in the future is refused, because it would have
+    /// to be remembered for longer than the window. Default 1 hour.
+    pub clock_ahead_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            command_bytes_max: 512 * 1024,
+            event_bytes_max: 512 * 1024,
+            state_bytes_max: 512 * 1024,
+            events_per_command_max: 1_000,
+            deduplication_window: Duration::from_secs(24 * 60 * 60),
+            deduplication_ids_max: 1_000_000,
+            clock_ahead_max: Duration::from_secs(60 * 60),
+        }
+    }
+}
