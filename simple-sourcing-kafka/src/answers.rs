@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use crate::{
     config::Kafka,
     error,
+    logging::Quiet,
     record::{self, Response},
     topics::Topics,
 };
@@ -160,8 +161,8 @@ impl Answers {
     /// Follows the response topics from now on: the answer to every command that is sent after this returns is seen.
     /// Blocks for some round trips.
     pub(crate) fn start(kafka: &Kafka, topics: &[Topics], waiting: Arc<Waiting>) -> Result<Self, BackendError> {
-        let consumer: BaseConsumer =
-            kafka.reader().create().map_err(|error| error::client("response consumer", error))?;
+        let consumer: BaseConsumer<Quiet> =
+            kafka.reader().create_with_context(Quiet).map_err(|error| error::client("response consumer", error))?;
         let mut from = TopicPartitionList::new();
         for Topics { response, partitions, .. } in topics {
             for partition in 0..*partitions as i32 {
@@ -193,7 +194,7 @@ impl Drop for Answers {
     }
 }
 
-fn follow(consumer: &BaseConsumer, waiting: &Waiting, stopped: &AtomicBool) {
+fn follow(consumer: &BaseConsumer<Quiet>, waiting: &Waiting, stopped: &AtomicBool) {
     let mut swept = Instant::now();
     while !stopped.load(Ordering::Acquire) {
         match consumer.poll(Duration::from_millis(100)) {

@@ -20,7 +20,7 @@ use tokio::sync::{OnceCell, Semaphore, oneshot};
 use crate::{
     answers::{Answers, Waiter, Waiting},
     config::Kafka,
-    error, record,
+    error, logging, record,
     topics::Topics,
 };
 
@@ -59,7 +59,11 @@ struct Sent {
     fingerprint: u64,
 }
 
-impl ClientContext for Confirmations {}
+impl ClientContext for Confirmations {
+    fn error(&self, error: KafkaError, reason: &str) {
+        logging::report(&error, reason);
+    }
+}
 
 impl ProducerContext for Confirmations {
     type DeliveryOpaque = Box<Sent>;

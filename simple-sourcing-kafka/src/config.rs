@@ -30,7 +30,7 @@ pub struct Kafka {
     pub(crate) prefix: String,
     pub(crate) partitions: Option<u32>,
     pub(crate) replication_factor: Option<u32>,
-    pub(crate) workers: usize,
+    pub(crate) workers: u32,
     pub(crate) instance: Option<String>,
     pub(crate) connect_timeout: Duration,
     pub(crate) naming: Arc<dyn Naming>,
@@ -105,7 +105,7 @@ impl Kafka {
     /// How many workers this process has, each a thread with a consumer and a producer of its own; 1 unless set. About the
     /// number of cores is of use, and no more than there are partitions.
     #[must_use]
-    pub fn workers(mut self, workers: usize) -> Self {
+    pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers.max(1);
         self
     }

@@ -23,6 +23,7 @@ use simple_sourcing::{
 use crate::{
     config::Kafka,
     error,
+    logging::Quiet,
     record::{self, Response},
     topics::Topics,
 };
@@ -56,7 +57,7 @@ pub(crate) fn read(kafka: &Kafka, topics: &Topics, read: Read, closed: Arc<Atomi
 
 /// A consumer that reads these partitions of one topic.
 pub(crate) struct Reader<'a> {
-    pub(crate) consumer: BaseConsumer,
+    pub(crate) consumer: BaseConsumer<Quiet>,
     topic: &'a str,
     timeout: Duration,
 }
@@ -67,7 +68,7 @@ impl<'a> Reader<'a> {
         topic: &'a str,
         from: impl IntoIterator<Item = (u32, Offset)>,
     ) -> Result<Self, BackendError> {
-        let consumer = kafka.reader().create().map_err(|error| error::client("reader", error))?;
+        let consumer = kafka.reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))?;
         let reader = Reader { consumer, topic, timeout: kafka.connect_timeout };
         reader.assign(from)?;
         Ok(reader)
@@ -184,7 +185,7 @@ fn history(
 
 /// The end of a partition with all that is in it, be it committed or not.
 pub(crate) fn true_end(kafka: &Kafka, topic: &str, partition: u32) -> Result<i64, BackendError> {
-    let consumer: BaseConsumer = kafka.end_reader().create().map_err(|error| error::client("reader", error))?;
+    let consumer: BaseConsumer<Quiet> = kafka.end_reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))?;
     let watermarks = consumer.fetch_watermarks(topic, partition as i32, kafka.connect_timeout);
     let (_, end) =
         watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))?;

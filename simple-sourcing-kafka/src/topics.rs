@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
-    client::DefaultClientContext,
-    metadata::Metadata,
+        metadata::Metadata,
     types::RDKafkaErrorCode,
 };
 use simple_sourcing::{
@@ -18,6 +17,7 @@ use tracing::{info, warn};
 use crate::{
     config::{Kafka, PARTITIONS_DEFAULT},
     error,
+    logging::Quiet,
     naming::Topic,
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct Topics {
 /// Makes or checks the topics of all aggregates of an app, in the order of the definition. Blocks; call it from a thread
 /// that may, with a runtime for the admin client's answers.
 pub(crate) fn ensure(kafka: &Kafka, definition: &Definition, runtime: &Handle) -> Result<Vec<Topics>, BackendError> {
-    let admin = kafka.client(&[]).create().map_err(|error| error::client("admin client", error))?;
+    let admin = kafka.client(&[]).create_with_context(Quiet).map_err(|error| error::client("admin client", error))?;
     let timeout = Some(kafka.connect_timeout);
     let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
     let cluster = Cluster { kafka, admin, options, runtime };
@@ -48,7 +48,7 @@ pub(crate) fn ensure(kafka: &Kafka, definition: &Definition, runtime: &Handle) -
 /// A cluster under examination.
 struct Cluster<'a> {
     kafka: &'a Kafka,
-    admin: AdminClient<DefaultClientContext>,
+    admin: AdminClient<Quiet>,
     options: AdminOptions,
     runtime: &'a Handle,
 }

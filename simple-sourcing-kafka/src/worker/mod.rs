@@ -67,8 +67,9 @@ impl Workers {
     /// Waits until every worker is in the group and serves what it was given. On an error all are stopped.
     fn await_first_partitions(&mut self, joined: &mpsc::Receiver<Joined>) -> Result<(), BackendError> {
         let (mut admitted, mut serving) = (0, 0);
-        while serving < self.threads.len() {
-            let all_admitted = admitted == self.threads.len();
+        let all = self.threads.len();
+        while serving < all {
+            let all_admitted = admitted == all;
             // Restoring takes as long as it takes, and says in the log how far it is.
             let timeout = if all_admitted { Duration::MAX } else { JOIN_TIMEOUT };
             match joined.recv_timeout(timeout) {

@@ -12,9 +12,12 @@ use std::{
 use rdkafka::{
     ClientContext, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::KafkaError,
     types::RDKafkaRespErr,
 };
 use tracing::warn;
+
+use crate::logging;
 
 /// The context of a worker's consumer. The library calls it within `poll`; applied there, a change of partitions would
 /// come in the middle of a batch. So it is kept, and the worker applies it when no transaction is open.
@@ -48,7 +51,11 @@ impl Rebalances {
     }
 }
 
-impl ClientContext for Rebalances {}
+impl ClientContext for Rebalances {
+    fn error(&self, error: KafkaError, reason: &str) {
+        logging::report(&error, reason);
+    }
+}
 
 impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {

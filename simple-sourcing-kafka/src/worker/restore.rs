@@ -30,6 +30,7 @@ use super::store::ShardStore;
 use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     error,
+    logging::Quiet,
     reader::{End, Reader, true_end},
     record::{self, Response},
     topics::Topics,
@@ -213,8 +214,8 @@ impl Job {
     fn committed(&self, topics: &Topics, partitions: &[u32]) -> Result<Vec<(u32, i64)>, BackendError> {
         let topic = &topics.command;
         let failed = |error| error::describe(format!("the committed offsets of topic `{topic}` can't be read"), error);
-        let consumer: BaseConsumer =
-            self.kafka.reader().create().map_err(|error| error::client("offset reader", error))?;
+        let consumer: BaseConsumer<Quiet> =
+            self.kafka.reader().create_with_context(Quiet).map_err(|error| error::client("offset reader", error))?;
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
             list.add_partition(topic, partition as i32);

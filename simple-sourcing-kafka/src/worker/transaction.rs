@@ -14,7 +14,10 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use crate::config::{Kafka, TRANSACTION_TIMEOUT};
+use crate::{
+    config::{Kafka, TRANSACTION_TIMEOUT},
+    logging,
+};
 
 /// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
 const STEP_TIMEOUT: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
@@ -46,7 +49,11 @@ struct Progress {
     error: Option<KafkaError>,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        logging::report(&error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
@@ -140,9 +147,14 @@ impl Transactions {
         let waited = moved.wait_timeout_while(progress, STEP_TIMEOUT, under_way);
         let (progress, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         match &progress.error {
-            Some(error) => Err(error.clone()),
-            None if timeout.timed_out() => Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
-            None => Ok(()),
+            Some(error) => return Err(error.clone()),
+            None if timeout.timed_out() => return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
+            None => drop(progress),
         }
+        // The last record is delivered while the library still counts it, for as long as the call that says so takes.
+        while self.producer.in_flight_count() > 0 {
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 }

@@ -151,6 +151,7 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             commands_without_waiting_keep_their_order,
             order_is_that_of_the_first_polls,
             each_client_keeps_its_own_order,
+            a_call_that_is_left_lying_holds_up_nobody_else,
         }
         several_types {
             two_types_in_one_app_do_not_mix,

@@ -53,7 +53,7 @@ pub(super) async fn order_is_that_of_the_first_polls<S: Subject>() {
 
     // While the service is busy, all commands are sent; then their futures go on in the opposite order, as if each was
     // in a task of its own.
-    let busy = start_all([accounts.stall("alice", 300)]).await;
+    let busy = start_all([accounts.stall("alice", 2000)]).await;
     let started = start_all((0..COMMANDS).map(|number| accounts.note("alice", number))).await;
     for busy in busy {
         within("the busy service", busy.answered()).await.expect("it is accepted");
@@ -87,4 +87,18 @@ pub(super) async fn each_client_keeps_its_own_order<S: Subject>() {
         assert_eq!(own.len(), 500);
         assert_eq!(first_out_of_order(&own), None, "client {client}: place and number of the first event out of order");
     }
+}
+
+/// A backend that has no room for more makes clients wait, but none for a call that its caller has left lying.
+pub(super) async fn a_call_that_is_left_lying_holds_up_nobody_else<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let app = place.start().await;
+    let accounts: AccountClient = app.client();
+    accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
+
+    let _busy = start_all([accounts.stall("alice", 2000)]).await;
+    let lying = start_all((0..20_000).map(|number| accounts.note("alice", number))).await;
+
+    within("the answer to another client", accounts.touch("bob")).await.expect("a touch is accepted");
+    drop(lying);
 }
