@@ -1,10 +1,11 @@
 //! Topics: made where they are missing, checked where they are there.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
-        metadata::Metadata,
+        error::KafkaError,
+    metadata::Metadata,
     types::RDKafkaErrorCode,
 };
 use simple_sourcing::{
@@ -109,27 +110,28 @@ impl Cluster<'_> {
         let results = self.runtime.block_on(self.admin.create_topics([&new], &self.options));
         let failed = |error| error::describe(format!("topic `{name}` can't be made"), error);
         match results.map_err(failed)?.pop() {
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
-            Some(Err((_, code))) => Err(failed(rdkafka::error::KafkaError::AdminOp(code))),
-            Some(Ok(_)) | None => {
-                info!(topic = name, partitions, "made the topic");
-                self.await_visible(name)
-            }
+            // Another process of the app has just made it.
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
+            Some(Err((_, code))) => return Err(failed(KafkaError::AdminOp(code))),
+            Some(Ok(_)) | None => info!(topic = name, partitions, "made the topic"),
         }
+        self.await_made(name, "has no leader", || {
+            let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout);
+            metadata.is_ok_and(|metadata| self::partitions(&metadata, name).is_some()).then_some(())
+        })
     }
 
-    /// Waits until the brokers tell each other of a new topic.
-    fn await_visible(&self, name: &str) -> Result<(), BackendError> {
-        let deadline = std::time::Instant::now() + self.kafka.connect_timeout;
+    /// Waits for what the brokers have yet to tell each other of a new topic.
+    fn await_made<T>(&self, name: &str, lack: &str, look: impl Fn() -> Option<T>) -> Result<T, BackendError> {
+        let deadline = Instant::now() + self.kafka.connect_timeout;
         loop {
-            let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout);
-            if metadata.is_ok_and(|metadata| partitions(&metadata, name).is_some()) {
-                return Ok(());
+            if let Some(found) = look() {
+                return Ok(found);
             }
-            if std::time::Instant::now() > deadline {
+            if Instant::now() > deadline {
+                let within = self.kafka.connect_timeout;
                 return Err(BackendError::unavailable(format!(
-                    "topic `{name}` was made, but has no leader after {:?}; are enough brokers up?",
-                    self.kafka.connect_timeout
+                    "topic `{name}` {lack} after {within:?}; are enough brokers up?"
                 )));
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -213,11 +215,19 @@ impl Cluster<'_> {
 
     fn describe(&self, name: &str) -> Result<ConfigResource, BackendError> {
         let failed = |error| error::describe(format!("the configuration of topic `{name}` can't be read"), error);
-        let topic = ResourceSpecifier::Topic(name);
-        let described = self.admin.describe_configs([&topic], &self.options);
-        let mut described = self.runtime.block_on(described).map_err(failed)?;
-        let missing = || BackendError::unavailable(format!("the broker did not describe topic `{name}`"));
-        described.pop().ok_or_else(missing)?.map_err(|code| failed(rdkafka::error::KafkaError::AdminOp(code)))
+        let described = self.await_made(name, "can't be described", || {
+            let topic = ResourceSpecifier::Topic(name);
+            let described = self.runtime.block_on(self.admin.describe_configs([&topic], &self.options));
+            match described.map(|mut described| described.pop()) {
+                // A broker that has not heard of the topic yet describes it with nothing, or not at all.
+                Ok(None | Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition))) => None,
+                Ok(Some(Ok(config))) if config.entries.is_empty() => None,
+                Ok(Some(Ok(config))) => Some(Ok(config)),
+                Ok(Some(Err(code))) => Some(Err(KafkaError::AdminOp(code))),
+                Err(error) => Some(Err(error)),
+            }
+        })?;
+        described.map_err(failed)
     }
 
     /// Warns where the loss of one broker can lose acknowledged data.
