@@ -1,3 +1,4 @@
+mod journal;
 mod record;
 mod storage;
 

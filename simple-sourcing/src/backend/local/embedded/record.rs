@@ -65,11 +65,14 @@ mod tests {
                 trace: Some(Arc::new(trace)),
                 payload: Bytes::from_static(b"{}"),
             },
-            "",
+            "0105616c6963650203ac0210018bcfe568007000800000000000000081d095ffbc31094465706f7369746564010101630000027b7d",
         );
-        check(&StoredState { sequence: Sequence::new(2), command_position: position, state: None }, "");
-        check(&Outcome { fingerprint: 7, position, answer: Answer::Accepted(Sequence::new(2)) }, "");
-        check(&Outcome { fingerprint: 7, position, answer: Answer::Refused(Bytes::from_static(b"{}")) }, "");
+        check(&StoredState { sequence: Sequence::new(2), command_position: position, state: None }, "010203ac0200");
+        check(&Outcome { fingerprint: 7, position, answer: Answer::Accepted(Sequence::new(2)) }, "010703ac020002");
+        check(
+            &Outcome { fingerprint: 7, position, answer: Answer::Refused(Bytes::from_static(b"{}")) },
+            "010703ac0201027b7d",
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use tracing::{debug, info};
 
-use super::{Durability, record};
+use super::{Durability, journal, record};
 use crate::{
     BackendError, CommandId, Position, Sequence, Timestamp,
     backend::{
@@ -79,6 +79,7 @@ impl EmbeddedStorage {
         definition: &Definition,
     ) -> Result<Self, BackendError> {
         let failed = |error| opening_failed(directory, error);
+        journal::check(directory)?;
         // A command is on disk when its batch is: nothing else decides when to sync.
         let database = Database::builder(directory).manual_journal_persist(true).open().map_err(failed)?;
         let keyspace = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
