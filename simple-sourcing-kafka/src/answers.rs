@@ -16,7 +16,7 @@ use rdkafka::{
     error::KafkaError,
 };
 use simple_sourcing::{BackendError, CommandId, backend::Reply, engine::StoredState};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use crate::{
@@ -43,16 +43,22 @@ pub(crate) enum Waiter {
         /// The hash of the command: the answer to another command of the same id is not for this one.
         fingerprint: u64,
         reply: Reply,
-        /// Its place among those that may be under way.
-        permit: OwnedSemaphorePermit,
     },
-    State(oneshot::Sender<Option<StoredState>>),
+    State(oneshot::Sender<Result<Option<StoredState>, BackendError>>),
 }
 
 impl Waiter {
+    /// Whether the record that it waits for is the one with this hash. A question has none, and an id of its own.
+    fn is_of(&self, fingerprint: u64) -> bool {
+        match self {
+            Waiter::Command { fingerprint: of, .. } => *of == fingerprint,
+            Waiter::State(_) => true,
+        }
+    }
+
     fn has_gone(&self) -> bool {
         match self {
-            Waiter::Command { reply, .. } => reply.outcome.is_closed(),
+            Waiter::Command { reply, .. } => reply.is_abandoned(),
             Waiter::State(sender) => sender.is_closed(),
         }
     }
@@ -63,27 +69,25 @@ impl Waiting {
         self.lock().entry(id).or_default().push(waiter);
     }
 
-    /// The command is durably queued.
+    /// The record is durably queued.
     pub(crate) fn queued(&self, id: CommandId, fingerprint: u64) {
-        if let Some(waiters) = self.lock().get_mut(&id) {
-            for waiter in waiters {
-                if let Waiter::Command { fingerprint: of, reply, .. } = waiter
-                    && *of == fingerprint
-                {
-                    reply.queued();
-                }
+        for waiter in self.lock().get_mut(&id).into_iter().flatten() {
+            match waiter {
+                Waiter::Command { reply, fingerprint: of } if *of == fingerprint => reply.queued(),
+                _ => {}
             }
         }
     }
 
-    /// The command is not in the log: certainly, or as far as anybody knows.
-    pub(crate) fn not_sent(&self, id: CommandId, fingerprint: u64, certainly: Option<&BackendError>) {
-        for waiter in
-            self.take(id, |waiter| matches!(waiter, Waiter::Command { fingerprint: of, .. } if *of == fingerprint))
-        {
-            // Dropped without an answer where it is not certain: its outcome is unknown.
-            if let (Waiter::Command { reply, .. }, Some(error)) = (waiter, certainly) {
-                reply.fail(error);
+    /// The record is not in the log: certainly, or as far as anybody knows.
+    pub(crate) fn not_sent(&self, id: CommandId, fingerprint: u64, error: &BackendError, certainly: bool) {
+        for waiter in self.take(id, |waiter| waiter.is_of(fingerprint)) {
+            match waiter {
+                Waiter::Command { reply, .. } if certainly => reply.fail(error),
+                // Dropped without an answer: its outcome is unknown.
+                Waiter::Command { .. } => {}
+                // Nobody waiting any more is no error, here and below.
+                Waiter::State(sender) => drop(sender.send(Err(error.clone()))),
             }
         }
     }
@@ -91,20 +95,16 @@ impl Waiting {
     fn answer(&self, response: Response) {
         match response {
             Response::Outcome { id, fingerprint, outcome, .. } => {
-                let waiters = self
-                    .take(id, |waiter| matches!(waiter, Waiter::Command { fingerprint: of, .. } if *of == fingerprint));
-                for waiter in waiters {
-                    if let Waiter::Command { reply, permit, .. } = waiter {
+                for waiter in self.take(id, |waiter| waiter.is_of(fingerprint)) {
+                    if let Waiter::Command { reply, .. } = waiter {
                         reply.answer(outcome.clone());
-                        drop(permit);
                     }
                 }
             }
             Response::State { id, state } => {
                 for waiter in self.take(id, |waiter| matches!(waiter, Waiter::State(_))) {
                     if let Waiter::State(sender) = waiter {
-                        // Nobody waiting any more is no error.
-                        let _ = sender.send(state.clone());
+                        drop(sender.send(Ok(state.clone())));
                     }
                 }
             }

@@ -1,13 +1,16 @@
 //! Sending commands: the producer, and who waits for what becomes of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use rdkafka::{
     ClientContext,
     error::KafkaError,
     message::{DeliveryResult, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
-    types::RDKafkaErrorCode,
 };
 use simple_sourcing::{
     BackendError, CommandId,
@@ -15,7 +18,7 @@ use simple_sourcing::{
     codec,
     engine::StoredState,
 };
-use tokio::sync::{OnceCell, Semaphore, oneshot};
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     answers::{Answers, Waiter, Waiting},
@@ -24,28 +27,38 @@ use crate::{
     topics::Topics,
 };
 
-/// How many commands of one process may be under way. Past it, callers wait.
-const COMMANDS_UNDER_WAY_MAX: usize = 64 * 1024;
-
-/// How long a send waits before it looks again whether the producer has room.
-const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
-
 /// Sends the commands of one process, and follows their answers from the first command on.
 pub(crate) struct CommandClient {
     app: String,
     kafka: Kafka,
     topics: Arc<[Topics]>,
     names: Vec<&'static str>,
-    running: OnceCell<Running>,
-    /// Held while waiting for room: a later command of a client must not find room before an earlier one.
-    order: tokio::sync::Mutex<()>,
-    under_way: Arc<Semaphore>,
+    runtime: Handle,
+    state: Mutex<State>,
     waiting: Arc<Waiting>,
+}
+
+/// Whether what sends and what listens is there. Many services never send a command, so it is started with the first.
+enum State {
+    Idle,
+    /// What came meanwhile, in order.
+    Starting(Vec<Outgoing>),
+    Running(Running),
+    Closed,
 }
 
 struct Running {
     producer: ThreadedProducer<Confirmations>,
     _answers: Answers,
+}
+
+/// A record on its way to a command topic.
+struct Outgoing {
+    aggregate: usize,
+    key: Arc<str>,
+    payload: Bytes,
+    headers: OwnedHeaders,
+    sent: Box<Sent>,
 }
 
 /// What the producer says of each record.
@@ -73,129 +86,148 @@ impl ProducerContext for Confirmations {
         match result {
             Ok(_) => self.waiting.queued(id, fingerprint),
             Err((error, _)) => {
-                let lost = error::is_certainly_not_written(error)
-                    .then(|| error::describe("the command was refused by the broker", error.clone()));
-                self.waiting.not_sent(id, fingerprint, lost.as_ref());
+                let certainly = error::is_certainly_not_written(error);
+                let error = error::describe("the broker did not take the command", error.clone());
+                self.waiting.not_sent(id, fingerprint, &error, certainly);
             }
         }
     }
 }
 
 impl CommandClient {
-    pub(crate) fn new(kafka: Kafka, app: String, names: Vec<&'static str>, topics: Arc<[Topics]>) -> Self {
-        let under_way = Arc::new(Semaphore::new(COMMANDS_UNDER_WAY_MAX));
-        CommandClient {
-            app,
-            kafka,
-            topics,
-            names,
-            running: OnceCell::new(),
-            order: tokio::sync::Mutex::default(),
-            under_way,
-            waiting: Arc::default(),
-        }
+    pub(crate) fn new(
+        kafka: Kafka,
+        app: String,
+        names: Vec<&'static str>,
+        topics: Arc<[Topics]>,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let (state, waiting) = (Mutex::new(State::Idle), Arc::default());
+        Arc::new(CommandClient { app, kafka, topics, names, runtime, state, waiting })
     }
 
     /// Sends a command.
-    pub(crate) async fn submit(&self, submission: Submission) -> Result<(), BackendError> {
-        let _order = self.order.lock().await;
-        let running = self.running().await?;
-        let permit = self.under_way.clone().acquire_owned().await.map_err(|_| BackendError::Closed)?;
+    pub(crate) fn submit(self: &Arc<Self>, submission: Submission) {
         let Submission { aggregate, id, .. } = submission;
         let fingerprint = codec::fingerprint(&submission.key, &submission.payload);
         let headers = record::command_headers(&self.app, self.names[aggregate], &submission);
         let Submission { key, payload, reply, .. } = submission;
         // Whoever answers must find the waiter, so it is there first.
-        self.waiting.add(id, Waiter::Command { fingerprint, reply, permit });
-        let sent = self.send(running, aggregate, &key, &payload, headers, Sent { id, fingerprint }).await;
-        if let Err(error) = &sent {
-            self.waiting.not_sent(id, fingerprint, Some(error));
-        }
-        sent
+        self.waiting.add(id, Waiter::Command { fingerprint, reply });
+        self.send(Outgoing { aggregate, key, payload, headers, sent: Box::new(Sent { id, fingerprint }) });
     }
 
     /// Asks the owner of an aggregate for its state, through the log: the answer is of the place in the log where the
     /// question stands, behind every command that anybody had a receipt of.
     pub(crate) async fn state(
-        &self,
+        self: &Arc<Self>,
         aggregate: usize,
-        key: &str,
+        key: Arc<str>,
         timeout: Duration,
     ) -> Result<Option<StoredState>, BackendError> {
-        let asked = async {
-            let running = self.running().await?;
-            let id = CommandId::new();
-            let (sender, answer) = oneshot::channel();
-            self.waiting.add(id, Waiter::State(sender));
-            let headers = record::state_query_headers(&self.app, self.names[aggregate], key, id);
-            self.send(running, aggregate, key, b"null", headers, Sent { id, fingerprint: 0 }).await?;
-            answer.await.map_err(|_| BackendError::Closed)
-        };
-        tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| {
-            Err(BackendError::unavailable(format!(
+        let id = CommandId::new();
+        let (sender, answer) = oneshot::channel();
+        self.waiting.add(id, Waiter::State(sender));
+        let headers = record::state_query_headers(&self.app, self.names[aggregate], &key, id);
+        let sent = Box::new(Sent { id, fingerprint: 0 });
+        self.send(Outgoing { aggregate, key: key.clone(), payload: Bytes::from_static(b"null"), headers, sent });
+        match tokio::time::timeout(timeout, answer).await {
+            Ok(Ok(state)) => state,
+            Ok(Err(_)) => Err(BackendError::Closed),
+            Err(_) => Err(BackendError::unavailable(format!(
                 "no service answered for the state of {} `{key}` within {timeout:?}; is one running?",
                 self.names[aggregate]
-            )))
-        })
-    }
-
-    async fn send(
-        &self,
-        running: &Running,
-        aggregate: usize,
-        key: &str,
-        payload: &[u8],
-        headers: OwnedHeaders,
-        sent: Sent,
-    ) -> Result<(), BackendError> {
-        let Topics { command: topic, partitions, .. } = &self.topics[aggregate];
-        let mut record = BaseRecord::with_opaque_to(topic, Box::new(sent))
-            .partition(partition_of(key, *partitions) as i32)
-            .key(key)
-            .payload(payload)
-            .headers(headers);
-        loop {
-            match running.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
-                Err((error, _)) => {
-                    return Err(error::describe(format!("a command can't be sent to topic `{topic}`"), error));
-                }
-            }
-            tokio::time::sleep(FULL_QUEUE_WAIT).await;
+            ))),
         }
     }
 
-    /// Starts what sends and what listens, when the first command comes: many services never send one.
-    async fn running(&self) -> Result<&Running, BackendError> {
-        let start = || async {
-            let (kafka, topics, waiting) = (self.kafka.clone(), self.topics.clone(), self.waiting.clone());
-            let started = tokio::task::spawn_blocking(move || {
-                let answers = Answers::start(&kafka, &topics, waiting.clone())?;
-                let producer = kafka
-                    .client(&[
-                        ("enable.idempotence", "true"),
-                        ("linger.ms", "0"),
-                        ("compression.type", "lz4"),
-                        ("queue.buffering.max.messages", "500000"),
-                    ])
-                    .create_with_context(Confirmations { waiting })
-                    .map_err(|error| error::client("command producer", error))?;
-                Ok(Running { producer, _answers: answers })
-            });
-            started.await.map_err(|error| BackendError::failed("the command client has panicked").because(error))?
+    /// Sends a record behind those that were given before. Never waits.
+    fn send(self: &Arc<Self>, outgoing: Outgoing) {
+        let mut state = self.lock();
+        match &mut *state {
+            State::Running(running) => self.produce(running, outgoing),
+            State::Starting(behind) => behind.push(outgoing),
+            State::Idle => {
+                *state = State::Starting(vec![outgoing]);
+                let client = self.clone();
+                // Not by the caller, who may never be polled again while others wait for the same.
+                self.runtime.spawn_blocking(move || client.start());
+            }
+            State::Closed => self.not_sent(&outgoing.sent, &BackendError::Closed),
+        }
+    }
+
+    /// Starts what sends and what listens, and sends what came meanwhile.
+    fn start(&self) {
+        let started = self.connect();
+        let mut state = self.lock();
+        let behind = match &mut *state {
+            State::Starting(behind) => std::mem::take(behind),
+            // Closed meanwhile, and those who wait have been told.
+            _ => return,
         };
-        self.running.get_or_try_init(start).await
+        match started {
+            Ok(running) => {
+                behind.into_iter().for_each(|outgoing| self.produce(&running, outgoing));
+                *state = State::Running(running);
+            }
+            Err(error) => {
+                *state = State::Idle;
+                drop(state);
+                behind.iter().for_each(|outgoing| self.not_sent(&outgoing.sent, &error));
+            }
+        }
+    }
+
+    fn connect(&self) -> Result<Running, BackendError> {
+        let answers = Answers::start(&self.kafka, &self.topics, self.waiting.clone())?;
+        let producer = self
+            .kafka
+            .client(&[
+                ("enable.idempotence", "true"),
+                ("linger.ms", "0"),
+                ("compression.type", "lz4"),
+                // As many as there are callers: each waits for the answer to its command, so that they bound the queue.
+                ("queue.buffering.max.messages", "10000000"),
+                ("queue.buffering.max.kbytes", "2147483647"),
+                ("message.timeout.ms", "60000"),
+            ])
+            .create_with_context(Confirmations { waiting: self.waiting.clone() })
+            .map_err(|error| error::client("command producer", error))?;
+        Ok(Running { producer, _answers: answers })
+    }
+
+    fn produce(&self, running: &Running, outgoing: Outgoing) {
+        let Outgoing { aggregate, key, payload, headers, sent } = outgoing;
+        let Topics { command: topic, partitions, .. } = &self.topics[aggregate];
+        let record = BaseRecord::with_opaque_to(topic, sent)
+            .partition(partition_of(&key, *partitions) as i32)
+            .key(&*key)
+            .payload(&*payload)
+            .headers(headers);
+        if let Err((error, record)) = running.producer.send(record) {
+            let error = error::describe(format!("a command can't be sent to topic `{topic}`"), error);
+            self.not_sent(&record.delivery_opaque, &error);
+        }
+    }
+
+    fn not_sent(&self, Sent { id, fingerprint }: &Sent, error: &BackendError) {
+        self.waiting.not_sent(*id, *fingerprint, error, true);
     }
 
     /// Waits until all that was sent is in the log and answered, and stops.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), BackendError> {
-        self.under_way.close();
-        let flushed = match self.running.get() {
-            Some(running) => running.producer.flush(timeout),
-            None => Ok(()),
+        let state = std::mem::replace(&mut *self.lock(), State::Closed);
+        let State::Running(running) = state else {
+            self.waiting.drain(Duration::ZERO);
+            return Ok(());
         };
+        let flushed = running.producer.flush(timeout);
         self.waiting.drain(timeout);
         flushed.map_err(|error| error::describe("commands that were sent last may not have arrived", error))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -44,12 +44,12 @@ impl KafkaPort {
             let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition, &runtime)?.into();
             let workers = Workers::start(&kafka, &definition, &topics)?;
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
-            let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone());
+            let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
             Ok(KafkaPort {
                 kafka,
                 definition,
                 topics,
-                client: Arc::new(client),
+                client,
                 closed: Arc::default(),
                 workers: Mutex::new(Some(workers)),
             })
@@ -70,11 +70,8 @@ impl KafkaPort {
 }
 
 impl Port for KafkaPort {
-    fn submit(&self, submission: Submission) -> BoxFuture<'_, Result<(), BackendError>> {
-        Box::pin(async move {
-            self.check_open()?;
-            self.client.submit(submission).await
-        })
+    fn submit(&self, submission: Submission) {
+        self.client.submit(submission);
     }
 
     fn outcome(
@@ -101,7 +98,7 @@ impl Port for KafkaPort {
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
         Box::pin(async move {
             self.check_open()?;
-            self.client.state(aggregate, &key, timeout).await
+            self.client.state(aggregate, key, timeout).await
         })
     }
 

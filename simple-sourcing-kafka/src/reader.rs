@@ -185,7 +185,8 @@ fn history(
 
 /// The end of a partition with all that is in it, be it committed or not.
 pub(crate) fn true_end(kafka: &Kafka, topic: &str, partition: u32) -> Result<i64, BackendError> {
-    let consumer: BaseConsumer<Quiet> = kafka.end_reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))?;
+    let consumer: BaseConsumer<Quiet> =
+        kafka.end_reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))?;
     let watermarks = consumer.fetch_watermarks(topic, partition as i32, kafka.connect_timeout);
     let (_, end) =
         watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))?;

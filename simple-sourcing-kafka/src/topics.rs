@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
-        error::KafkaError,
+    error::KafkaError,
     metadata::Metadata,
     types::RDKafkaErrorCode,
 };

@@ -4,7 +4,7 @@ use crate::{
     Aggregate, BackendError, Client, Command, Cursor, Event, EventOf, EventStream, Key, KeyOf, ProjectedBy, ReadError,
     Sequence, TypedClient, Versioned, View,
     backend::{Definition, Feed, Port, Read},
-    client::TIMEOUT_DEFAULT,
+    client::{Route, TIMEOUT_DEFAULT},
     codec,
 };
 
@@ -24,8 +24,8 @@ impl AppHandle {
     pub fn client<T: TypedClient>(&self) -> T {
         let name = <<T::Command as Command>::Event as Event>::AGGREGATE;
         let route = self.index(name).ok().map(|aggregate| {
-            let command_bytes_max = self.definition.aggregates[aggregate].settings.command_bytes_max;
-            (self.port.clone(), aggregate, command_bytes_max)
+            let settings = self.definition.aggregates[aggregate].settings.clone();
+            Route { port: self.port.clone(), aggregate, settings }
         });
         T::new(Client::new(route))
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
+    /// The longest key, as text. Default 1 KiB.
+    pub key_bytes_max: usize,
     /// The longest command, encoded. Default 512 KiB. Kafka's brokers take records of 1 MiB unless told otherwise.
     pub command_bytes_max: usize,
     /// The longest event, encoded. Default 512 KiB.
@@ -26,6 +28,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            key_bytes_max: 1024,
             command_bytes_max: 512 * 1024,
             event_bytes_max: 512 * 1024,
             state_bytes_max: 512 * 1024,
@@ -34,5 +37,20 @@ impl Default for Settings {
             deduplication_ids_max: 1_000_000,
             clock_ahead_max: Duration::from_secs(60 * 60),
         }
+    }
+}
+
+impl Settings {
+    /// Says what is too long of a command, in the words that its client gets.
+    pub(crate) fn check_lengths(&self, key: &str, payload: &[u8]) -> Result<(), String> {
+        let (bytes, max) = (key.len(), self.key_bytes_max);
+        if bytes > max {
+            return Err(format!("its key has {bytes} bytes, over the limit of {max} (`key_bytes_max`)"));
+        }
+        let (bytes, max) = (payload.len(), self.command_bytes_max);
+        if bytes > max {
+            return Err(format!("it has {bytes} bytes, over the limit of {max} (`command_bytes_max`)"));
+        }
+        Ok(())
     }
 }

@@ -1,1 +1,3 @@
 //! What the test binaries share.
+
+pub mod broker;

@@ -35,9 +35,12 @@ pub trait Backend: Send + 'static {
 
 /// A running backend. Aggregates are named by their place in the [`Definition`].
 pub trait Port: Send + Sync + 'static {
-    /// Queues a command. Waits where the queue is full; ends when the command's place in the order of this client is
-    /// fixed. What becomes of the command goes through [`Submission::reply`].
-    fn submit(&self, submission: Submission) -> BoxFuture<'_, Result<(), BackendError>>;
+    /// Queues a command: when this returns, its place in the order of this client is fixed. Never waits. What becomes of
+    /// the command, an error included, goes through [`Submission::reply`].
+    ///
+    /// A queue needs no limit of its own: it holds no more than the commands that somebody waits for, and those that
+    /// nobody waits for any more ([`Reply::is_abandoned`]) may be dropped until they are durably queued.
+    fn submit(&self, submission: Submission);
 
     /// The first outcome of a command that was sent before, from wherever. None where there is none within the time.
     fn outcome(
@@ -95,6 +98,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Whether nobody waits any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.outcome.is_closed()
+    }
+
     /// The command is durably queued.
     pub fn queued(&mut self) {
         // Here and below: that nobody waits any more is no error.

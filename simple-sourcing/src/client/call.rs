@@ -81,7 +81,7 @@ impl<C: Command> Call<C> {
         let unknown = || CommandError::Timeout { command_id };
         let (confirm, queued) = oneshot::channel();
         let publish = async {
-            let pending = self.submit(Some(confirm)).await?;
+            let pending = self.submit(Some(confirm))?;
             queued.await.map_err(|_| unknown())??;
             Ok(pending)
         };
@@ -89,20 +89,16 @@ impl<C: Command> Call<C> {
     }
 
     /// Hands the command to the backend.
-    async fn submit(
+    fn submit(
         self,
         queued: Option<oneshot::Sender<Result<(), BackendError>>>,
     ) -> Result<Pending<C>, CommandError<C::Error>> {
         let Call { client, key, command, id, expected, timeout, trace } = self;
-        let Route { port, aggregate, command_bytes_max } = client.route()?;
+        let Route { port, aggregate, settings } = client.route()?;
         let name = command.name();
         let payload = codec::encode(&command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
-        let (bytes, max) = (payload.len(), *command_bytes_max);
-        if bytes > max {
-            let reason = format!("it has {bytes} bytes, over the limit of {max} (`command_bytes_max`)");
-            return Err(CommandError::Invalid(reason));
-        }
+        settings.check_lengths(&key, &payload).map_err(CommandError::Invalid)?;
         let trace = (trace != Trace::default()).then(|| Arc::new(trace));
         let (outcome, answer) = oneshot::channel();
         port.submit(Submission {
@@ -114,8 +110,7 @@ impl<C: Command> Call<C> {
             trace,
             payload: payload.into(),
             reply: Reply { queued, outcome },
-        })
-        .await?;
+        });
         Ok(Pending::new(id, answer, timeout))
     }
 }
@@ -126,7 +121,7 @@ impl<C: Command> IntoFuture for Call<C> {
 
     fn into_future(self) -> Self::IntoFuture {
         let (command_id, timeout) = (self.id, self.timeout);
-        let answered = async move { self.submit(None).await?.answered().await };
+        let answered = async move { self.submit(None)?.answered().await };
         Box::pin(async move {
             tokio::time::timeout(timeout, answered).await.unwrap_or(Err(CommandError::Timeout { command_id }))
         })

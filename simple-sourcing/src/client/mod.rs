@@ -10,7 +10,7 @@ pub use receipt::Receipt;
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use crate::{BackendError, Command, CommandError, CommandId, Event, backend::Port};
+use crate::{BackendError, Command, CommandError, CommandId, Event, Settings, backend::Port};
 
 /// How long a client waits for an answer unless told otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
@@ -19,22 +19,20 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 /// command; this is the same without names.
 pub struct Client<C: Command> {
     /// None in an app that does not know the aggregate.
-    route: Option<Route>,
+    route: Option<Arc<Route>>,
     commands: PhantomData<fn(C)>,
 }
 
 /// Where commands go.
-#[derive(Clone)]
-struct Route {
-    port: Arc<dyn Port>,
-    aggregate: usize,
-    command_bytes_max: usize,
+pub(crate) struct Route {
+    pub(crate) port: Arc<dyn Port>,
+    pub(crate) aggregate: usize,
+    pub(crate) settings: Settings,
 }
 
 impl<C: Command> Client<C> {
-    pub(crate) fn new(route: Option<(Arc<dyn Port>, usize, usize)>) -> Self {
-        let route = route.map(|(port, aggregate, command_bytes_max)| Route { port, aggregate, command_bytes_max });
-        Client { route, commands: PhantomData }
+    pub(crate) fn new(route: Option<Route>) -> Self {
+        Client { route: route.map(Arc::new), commands: PhantomData }
     }
 
     /// A command for the aggregate of this key. It is sent when the call is awaited or published.
@@ -68,7 +66,7 @@ impl<C: Command> Client<C> {
     }
 
     fn route(&self) -> Result<&Route, BackendError> {
-        self.route.as_ref().ok_or(BackendError::UnknownAggregate(<C::Event as Event>::AGGREGATE))
+        self.route.as_deref().ok_or(BackendError::UnknownAggregate(<C::Event as Event>::AGGREGATE))
     }
 }
 

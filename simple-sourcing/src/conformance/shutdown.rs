@@ -47,13 +47,15 @@ pub(super) async fn no_caller_is_left_waiting<S: Subject>() {
         async move {
             let mut sent = Vec::new();
             loop {
-                let id = CommandId::new();
-                let answer = within("an answer", accounts.note("alice", 1).command_id(id)).await;
-                let closed = answer.as_ref().is_err_and(|error| *error == CommandError::Backend(BackendError::Closed));
-                if closed {
+                let ids: Vec<_> = (0..10).map(|_| CommandId::new()).collect();
+                let answers = send_all(ids.iter().map(|&id| accounts.note("alice", 1).command_id(id))).await;
+                let closed = Err(CommandError::Backend(BackendError::Closed));
+                let ends = answers.contains(&closed);
+                let taken = ids.into_iter().zip(answers).filter(|(_, answer)| *answer != closed);
+                sent.extend(taken.map(|(id, answer)| Sent { key: "alice".into(), id, answer }));
+                if ends {
                     return sent;
                 }
-                sent.push(Sent { key: "alice".into(), id, answer });
             }
         }
     });

@@ -176,9 +176,7 @@ impl Processor {
         let Some(model) = model else {
             return Err(BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it")));
         };
-        let (bytes, max) = (command.payload.len(), settings.command_bytes_max);
-        if bytes > max {
-            let reason = format!("it has {bytes} bytes, over the limit of {max} (`command_bytes_max`)");
+        if let Err(reason) = settings.check_lengths(&command.key, &command.payload) {
             return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
         }
         let mut slot = match self.slot(store, shard, &command.key, &**model) {

@@ -55,11 +55,11 @@ impl Backend for Memory {
         Box::pin(async move {
             let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
             let shared = shared.get_or_insert_with(|| Shared::new(MemoryStorage::new(&definition, self.partitions)));
-            let same = shared.storage.names.iter().eq(definition.aggregates.iter().map(|aggregate| &aggregate.name));
-            if !same {
+            let storage = shared.storage()?;
+            if !storage.names.iter().eq(definition.aggregates.iter().map(|aggregate| &aggregate.name)) {
                 return Err(BackendError::failed(format!(
                     "this `Memory` holds the aggregates {:?}; the app must name the same, in the same order",
-                    shared.storage.names
+                    storage.names
                 )));
             }
             LocalPort::start(shared.clone(), definition)
@@ -122,6 +122,8 @@ impl Store for MemoryStorage {
 }
 
 impl Storage for MemoryStorage {
+    const EXCLUSIVE: bool = false;
+
     fn partitions(&self) -> u32 {
         self.partitions
     }

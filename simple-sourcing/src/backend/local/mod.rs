@@ -15,9 +15,14 @@ mod worker;
 pub use embedded::{Durability, Embedded};
 pub use memory::Memory;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
 
 use tokio::sync::watch;
+
+use self::queue::Queue;
 
 use super::Logged;
 use crate::{
@@ -27,6 +32,9 @@ use crate::{
 
 /// Where a local backend keeps everything.
 trait Storage: Store + Send + Sync + 'static {
+    /// Whether a shutdown must free the storage, because nobody else can open it meanwhile.
+    const EXCLUSIVE: bool;
+
     /// How many partitions each aggregate type has.
     fn partitions(&self) -> u32;
 
@@ -48,17 +56,40 @@ trait Storage: Store + Send + Sync + 'static {
 
 /// What the instances of a local backend share.
 struct Shared<S> {
-    storage: S,
-    queue: queue::Queue,
+    /// None once an app has freed it.
+    storage: RwLock<Option<Arc<S>>>,
+    partitions: u32,
+    queue: Queue,
     /// Held while a batch is decided and written; the instance that did so last.
     turn: Mutex<u64>,
     /// Changes with every commit, to wake the readers of events.
     commits: watch::Sender<u64>,
 }
 
-impl<S> Shared<S> {
+impl<S: Storage> Shared<S> {
     fn new(storage: S) -> Arc<Self> {
-        Arc::new(Shared { storage, queue: queue::Queue::new(), turn: Mutex::new(0), commits: watch::Sender::new(0) })
+        Arc::new(Shared {
+            partitions: storage.partitions(),
+            storage: RwLock::new(Some(Arc::new(storage))),
+            queue: Queue::default(),
+            turn: Mutex::new(0),
+            commits: watch::Sender::new(0),
+        })
+    }
+
+    /// The storage, to be held only for as long as it is used.
+    fn storage(&self) -> Result<Arc<S>, BackendError> {
+        self.storage.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(BackendError::Closed)
+    }
+
+    /// Frees the storage, when those who use it right now are done.
+    async fn free(&self) {
+        let Some(storage) = self.storage.write().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        while Arc::strong_count(&storage) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Closing files may take a moment.
+        let _ = tokio::task::spawn_blocking(move || drop(storage)).await;
     }
 }
 

@@ -32,8 +32,13 @@ impl<S: Storage> LocalPort<S> {
         let stopped = Arc::new(AtomicBool::new(false));
         let worker = if definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
-            let worker =
-                Worker { shared: shared.clone(), definition: definition.clone(), instance, stopped: stopped.clone() };
+            let worker = Worker {
+                shared: shared.clone(),
+                storage: shared.storage()?,
+                definition: definition.clone(),
+                instance,
+                stopped: stopped.clone(),
+            };
             let thread = thread::Builder::new().name(format!("{}-worker", definition.name));
             let thread = thread.spawn(move || worker.run());
             Some(thread.map_err(|error| BackendError::failed("the worker thread can't be started").because(error))?)
@@ -50,7 +55,7 @@ impl<S: Storage> LocalPort<S> {
     }
 
     fn shard(&self, aggregate: usize, key: &str) -> Shard {
-        Shard { aggregate, partition: partition_of(key, self.shared.storage.partitions()) }
+        Shard { aggregate, partition: partition_of(key, self.shared.partitions) }
     }
 
     fn is_closed(&self) -> bool {
@@ -66,13 +71,12 @@ impl<S: Storage> LocalPort<S> {
 }
 
 impl<S: Storage> Port for LocalPort<S> {
-    fn submit(&self, submission: Submission) -> BoxFuture<'_, Result<(), BackendError>> {
-        Box::pin(async move {
-            if self.is_closed() {
-                return Err(BackendError::Closed);
-            }
-            self.shared.queue.push(submission).await
-        })
+    fn submit(&self, submission: Submission) {
+        if self.is_closed() {
+            submission.reply.fail(&BackendError::Closed);
+        } else {
+            self.shared.queue.push(submission);
+        }
     }
 
     fn outcome(
@@ -82,8 +86,9 @@ impl<S: Storage> Port for LocalPort<S> {
         within: Duration,
     ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>> {
         let find = move || {
-            let shards = (0..self.shared.storage.partitions()).map(|partition| Shard { aggregate, partition });
-            shards.map(|shard| self.shared.storage.outcome(shard, id)).find_map(Result::transpose).transpose()
+            let storage = self.shared.storage()?;
+            let shards = (0..self.shared.partitions).map(|partition| Shard { aggregate, partition });
+            shards.map(|shard| storage.outcome(shard, id)).find_map(Result::transpose).transpose()
         };
         Box::pin(async move {
             let mut commits = self.shared.commits.subscribe();
@@ -106,7 +111,7 @@ impl<S: Storage> Port for LocalPort<S> {
         _timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
         // A receipt exists only after the commit, so what is stored is never older.
-        Box::pin(async move { self.shared.storage.state(self.shard(aggregate, &key), &key) })
+        Box::pin(async move { self.shared.storage()?.state(self.shard(aggregate, &key), &key) })
     }
 
     fn read(&self, aggregate: usize, read: Read) -> Feed {
@@ -128,11 +133,17 @@ impl<S: Storage> Port for LocalPort<S> {
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         let worker = self.stop();
         Box::pin(async move {
-            let Some(worker) = worker else { return Ok(()) };
-            let joined = tokio::task::spawn_blocking(move || worker.join()).await;
-            match joined {
-                Ok(Ok(())) => Ok(()),
-                _ => Err(BackendError::failed(format!("the worker of `{}` has panicked", self.definition.name))),
+            let joined = match worker {
+                Some(worker) => tokio::task::spawn_blocking(move || worker.join().is_ok()).await.unwrap_or(false),
+                None => true,
+            };
+            if S::EXCLUSIVE {
+                self.shared.free().await;
+            }
+            if joined {
+                Ok(())
+            } else {
+                Err(BackendError::failed(format!("the worker of `{}` has panicked", self.definition.name)))
             }
         })
     }
@@ -158,8 +169,8 @@ async fn follow<S: Storage>(
     let mut commits = shared.commits.subscribe();
     loop {
         commits.mark_unchanged();
-        for partition in 0..shared.storage.partitions() {
-            if follow_shard(&shared.storage, Shard { aggregate, partition }, &mut cursor, &sender).await.is_err() {
+        for partition in 0..shared.partitions {
+            if follow_shard(&shared, Shard { aggregate, partition }, &mut cursor, &sender).await.is_err() {
                 return;
             }
         }
@@ -173,15 +184,18 @@ async fn follow<S: Storage>(
 
 /// Sends what a shard has behind the cursor.
 async fn follow_shard<S: Storage>(
-    storage: &S,
+    shared: &Shared<S>,
     shard: Shard,
     cursor: &mut Cursor,
     sender: &FeedSender,
 ) -> Result<(), ReaderGone> {
     loop {
-        let page = match storage.events(shard, cursor.next(shard.partition)) {
+        let from = cursor.next(shard.partition);
+        let page = match shared.storage().and_then(|storage| storage.events(shard, from)) {
             Ok(page) if page.is_empty() => return Ok(()),
             Ok(page) => page,
+            // The end of the app is the end of the feed.
+            Err(BackendError::Closed) => return Err(ReaderGone),
             Err(error) => {
                 sender.send(Err(error)).await?;
                 return Err(ReaderGone);
@@ -203,7 +217,7 @@ async fn history<S: Storage>(
     sender: FeedSender,
 ) {
     loop {
-        let page = match shared.storage.history(shard, &key, after) {
+        let page = match shared.storage().and_then(|storage| storage.history(shard, &key, after)) {
             Ok(page) if page.is_empty() => return,
             Ok(page) => page,
             Err(error) => {

@@ -4,53 +4,44 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::Semaphore;
-
 use crate::{BackendError, backend::Submission};
 
-/// How many commands may wait for the worker. Past it, clients wait.
-const COMMANDS_WAITING_MAX: usize = 16 * 1024;
+/// With as many commands waiting, those that nobody waits for any more are looked for.
+const ABANDONED_SOUGHT_AT: usize = 16 * 1024;
 
-/// The commands that wait for a worker, in the order in which they came. Bounded.
+/// The commands that wait for a worker, in the order in which they came.
+///
+/// It is bounded by those who wait for its commands: who sends more than is processed waits longer.
+#[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     filled: Condvar,
-    room: Semaphore,
-    /// Held while waiting for room: a later command of a client must not find room before an earlier one.
-    order: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Waiting {
     commands: VecDeque<Submission>,
+    /// How many there were when abandoned ones were last looked for.
+    swept: usize,
     /// Set when the storage has failed: what it said is the answer to everything from then on.
     failed: Option<BackendError>,
 }
 
 impl Queue {
-    pub(super) fn new() -> Self {
-        Queue {
-            waiting: Mutex::default(),
-            filled: Condvar::new(),
-            room: Semaphore::new(COMMANDS_WAITING_MAX),
-            order: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// Puts a command behind the others, waiting for room.
-    pub(super) async fn push(&self, submission: Submission) -> Result<(), BackendError> {
-        let _order = self.order.lock().await;
-        // The worker gives the permit back when it takes the command.
-        self.room.acquire().await.map_err(|_| BackendError::Closed)?.forget();
+    /// Puts a command behind the others.
+    pub(super) fn push(&self, submission: Submission) {
         let mut waiting = self.lock();
         if let Some(error) = &waiting.failed {
-            self.room.add_permits(1);
-            return Err(error.clone());
+            return submission.reply.fail(error);
         }
         waiting.commands.push_back(submission);
+        // Looked for when there are twice as many as the last time, so that each push pays for a constant part of it.
+        if waiting.commands.len() >= ABANDONED_SOUGHT_AT.max(2 * waiting.swept) {
+            waiting.commands.retain(|command| !command.reply.is_abandoned());
+            waiting.swept = waiting.commands.len();
+        }
         drop(waiting);
         self.filled.notify_one();
-        Ok(())
     }
 
     /// Waits until there is a command, or `stopped` says that nobody needs one.
@@ -70,14 +61,12 @@ impl Queue {
     /// Takes the commands that wait, at most `max`.
     pub(super) fn take(&self, max: usize) -> VecDeque<Submission> {
         let mut waiting = self.lock();
-        let taken = if waiting.commands.len() <= max {
+        waiting.swept = 0;
+        if waiting.commands.len() <= max {
             mem::take(&mut waiting.commands)
         } else {
             waiting.commands.drain(..max).collect()
-        };
-        drop(waiting);
-        self.room.add_permits(taken.len());
-        taken
+        }
     }
 
     /// Answers all that wait and all that come with the error.
@@ -86,7 +75,6 @@ impl Queue {
         waiting.failed = Some(error.clone());
         let commands = mem::take(&mut waiting.commands);
         drop(waiting);
-        self.room.add_permits(commands.len());
         for command in commands {
             command.reply.fail(error);
         }

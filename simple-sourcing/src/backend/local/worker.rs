@@ -1,5 +1,7 @@
 use std::{
+    any::Any,
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +14,7 @@ use super::{Shared, Storage};
 use crate::{
     BackendError, Position, Timestamp,
     backend::{Definition, Reply, Submission, partition_of},
-    engine::{CommandRecord, OutcomeRecord, Processor, Shard},
+    engine::{CommandRecord, OutcomeRecord, Processor, Shard, panic_message},
 };
 
 /// The most commands in one batch: bounds the memory of a batch and the time that one commit takes.
@@ -21,6 +23,7 @@ const BATCH_COMMANDS_MAX: usize = 4096;
 /// The thread that decides commands and writes what they change.
 pub(super) struct Worker<S> {
     pub(super) shared: Arc<Shared<S>>,
+    pub(super) storage: Arc<S>,
     pub(super) definition: Arc<Definition>,
     /// Tells this instance from the others on the same storage.
     pub(super) instance: u64,
@@ -48,19 +51,21 @@ impl<S: Storage> Worker<S> {
                 *turn = self.instance;
             }
             // The log's time never goes back, though the machine's clock may.
-            let now = self.shared.storage.time().max(Timestamp::now());
+            let now = self.storage.time().max(Timestamp::now());
             let mut replies = Vec::with_capacity(commands.len());
-            match self.batch(&mut processor, commands, now, &mut replies) {
+            let batch = AssertUnwindSafe(|| self.batch(&mut processor, commands, now, &mut replies));
+            let batch = catch_unwind(batch).unwrap_or_else(|panic| Err(panicked(&*panic)));
+            match batch {
                 Ok(outcomes) => {
                     drop(turn);
                     self.shared.commits.send_modify(|commits| *commits += 1);
                     replies.into_iter().zip(outcomes).for_each(|(reply, record)| reply.answer(record.outcome));
                 }
                 Err(error) => {
-                    // Whether the batch was written is not known, so nothing may follow it before a restart has looked.
+                    // Whether the batch was written is not known, so nothing may follow it before a restart has looked;
+                    // its replies are dropped unanswered.
                     error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
                     self.shared.queue.fail(&error);
-                    // `replies` is dropped unanswered: the outcome of its commands is unknown.
                     break;
                 }
             }
@@ -75,11 +80,11 @@ impl<S: Storage> Worker<S> {
         now: Timestamp,
         replies: &mut Vec<Reply>,
     ) -> Result<Vec<OutcomeRecord>, BackendError> {
-        let storage = &self.shared.storage;
+        let storage = &*self.storage;
         let mut next = HashMap::new();
         for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands {
             replies.push(reply);
-            let partition = partition_of(&key, storage.partitions());
+            let partition = partition_of(&key, self.shared.partitions);
             let shard = Shard { aggregate, partition };
             let offset = next.entry(shard).or_insert_with(|| storage.next_command(shard));
             let position = Position { partition, offset: *offset };
@@ -92,4 +97,9 @@ impl<S: Storage> Worker<S> {
         debug!(app = %self.definition.name, commands = outcomes.len(), "committed");
         Ok(outcomes)
     }
+}
+
+/// The handlers and appliers have their own guard: this is a mistake of the library, or of the store beneath.
+fn panicked(panic: &(dyn Any + Send)) -> BackendError {
+    BackendError::failed(format!("the worker has panicked: {}", panic_message(panic)))
 }

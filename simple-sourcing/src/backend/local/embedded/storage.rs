@@ -41,7 +41,7 @@ pub(super) struct EmbeddedStorage {
 struct Keyspaces {
     name: &'static str,
     deduplication_window: Duration,
-    /// Key → its latest state.
+    /// Partition, key → the latest state.
     states: Keyspace,
     /// Partition, offset → event.
     events: Keyspace,
@@ -167,7 +167,7 @@ impl EmbeddedStorage {
 impl Store for EmbeddedStorage {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
         let Keyspaces { name, states, .. } = self.keyspaces(at);
-        let bytes = states.get(key).map_err(|error| read_failed(name, error))?;
+        let bytes = states.get(state_key(at.partition, key)).map_err(|error| read_failed(name, error))?;
         bytes.map(|bytes| record::read(&bytes, || format!("the state of {name} `{key}`"))).transpose()
     }
 
@@ -183,6 +183,8 @@ impl Store for EmbeddedStorage {
 }
 
 impl Storage for EmbeddedStorage {
+    const EXCLUSIVE: bool = true;
+
     fn partitions(&self) -> u32 {
         self.partitions
     }
@@ -211,7 +213,8 @@ impl Storage for EmbeddedStorage {
             for state in changes.states {
                 let (sequence, command_position) = (state.sequence, state.command_position);
                 let stored = StoredState { sequence, command_position, state: state.state };
-                batch.insert(&keyspaces.states, state.key.as_bytes(), record::write(&stored)?);
+                let key = state_key(command_position.partition, &state.key);
+                batch.insert(&keyspaces.states, key, record::write(&stored)?);
             }
         }
         for record in &changes.outcomes {
@@ -323,6 +326,10 @@ fn read_event(name: &str, partition: u32, offset: u64, bytes: &[u8]) -> Result<E
 
 fn head_key(name: &str, partition: u32) -> Bytes {
     format!("{name}/{partition}").into()
+}
+
+fn state_key(partition: u32, key: &str) -> Bytes {
+    [&partition.to_be_bytes(), key.as_bytes()].concat().into()
 }
 
 fn event_key(partition: u32, offset: u64) -> [u8; 12] {

@@ -1,0 +1,245 @@
+//! The laws of the engine, for any commands in any batches:
+//!
+//! - a state is the fold of its events, and its sequence is their number;
+//! - sequences have no gap and no repetition;
+//! - a command id takes effect once, and each answer to it is the first;
+//! - batches, aborts, lost caches and restarts can't be told from deciding one command after the other.
+
+mod domain;
+mod store;
+
+use std::collections::HashMap;
+
+use proptest::{collection::vec, prelude::*};
+use simple_sourcing::{
+    AppliedTo, CommandId, Refusal, Sequence, Timestamp, codec,
+    engine::{Answer, CommandRecord, Processor},
+};
+
+use domain::{Counter, CounterCommand, CounterEvent};
+use store::MemoryStore;
+
+/// How commands are cut into batches: the size of one, and what becomes of it.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    commands: usize,
+    fate: Fate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Committed,
+    /// Decided and given up, then decided again.
+    Aborted,
+    /// Given up in the middle, as if the partition was taken away, then decided again.
+    Interrupted,
+    /// Committed; then another instance takes over, with empty caches.
+    Restarted,
+}
+
+fn a_command(bytes_max: usize) -> impl Strategy<Value = CounterCommand> {
+    prop_oneof![
+        3 => Just(CounterCommand::Create),
+        6 => (1..5_u64).prop_map(CounterCommand::Add),
+        2 => (1..6_usize).prop_map(|events| CounterCommand::Burst { events }),
+        3 => (1..20_u64).prop_map(CounterCommand::Subtract),
+        2 => Just(CounterCommand::Delete),
+        1 => Just(CounterCommand::Recreate),
+        1 => Just(CounterCommand::Ensure),
+        1 => Just(CounterCommand::Panic),
+        1 => Just(CounterCommand::Poison),
+        1 => Just(CounterCommand::Misfit),
+        1 => (0..=bytes_max).prop_map(|bytes| CounterCommand::Grow { bytes }),
+    ]
+}
+
+/// Any commands.
+fn a_log() -> impl Strategy<Value = Vec<CommandRecord>> {
+    a_log_with_states_of(2 * domain::STATE_BYTES_MAX)
+}
+
+/// Commands that make no state too long. The length of a state is looked at when it is written, once per batch: one that
+/// is too long between two commands only is none where both are in one batch.
+fn a_log_with_short_states() -> impl Strategy<Value = Vec<CommandRecord>> {
+    a_log_with_states_of(domain::STATE_BYTES_MAX / 2)
+}
+
+/// Commands for a few keys, some under the id of one before, as they stand in the log of one partition.
+fn a_log_with_states_of(bytes_max: usize) -> impl Strategy<Value = Vec<CommandRecord>> {
+    let entry = (0..3_usize, 0..40_u64, a_command(bytes_max), proptest::option::weighted(0.3, 0..12_u64));
+    vec(entry, 1..60).prop_map(|entries| {
+        let mut ids: HashMap<u64, (usize, CounterCommand)> = HashMap::new();
+        let log = entries.into_iter().zip(0..).map(|((key, id, command, expected), offset)| {
+            // Most repetitions of an id are of the same command, as they should be.
+            let (key, command) = match ids.get(&id) {
+                Some(first) if offset % 4 != 0 => first.clone(),
+                _ => (key, command),
+            };
+            ids.entry(id).or_insert((key, command.clone()));
+            store::command(offset, ["a", "b", "c"][key], id, expected.map(Sequence::new), &command)
+        });
+        log.collect()
+    })
+}
+
+fn cuts() -> impl Strategy<Value = Vec<Cut>> {
+    let fate = prop_oneof![
+        4 => Just(Fate::Committed),
+        2 => Just(Fate::Aborted),
+        1 => Just(Fate::Interrupted),
+        1 => Just(Fate::Restarted),
+    ];
+    vec((1..12_usize, fate).prop_map(|(commands, fate)| Cut { commands, fate }), 1..30)
+}
+
+/// Decides the log in batches that are cut like this, over and over.
+fn run(log: &[CommandRecord], cuts: &[Cut]) -> MemoryStore {
+    let definition = domain::definition();
+    let (mut processor, mut store) = (Processor::new(definition.clone()), MemoryStore::default());
+    let (mut rest, mut cuts) = (log, cuts.iter().cycle());
+    while !rest.is_empty() {
+        let Cut { commands, fate } = *cuts.next().expect("there are cuts without end");
+        let (batch, behind) = rest.split_at(commands.min(rest.len()));
+        if fate == Fate::Aborted || fate == Fate::Interrupted {
+            process(
+                &mut processor,
+                &store,
+                &batch[..if fate == Fate::Aborted { batch.len() } else { batch.len() / 2 }],
+            );
+            if fate == Fate::Aborted {
+                processor.finish(&store).expect("the store can be read");
+            }
+            processor.aborted();
+        }
+        process(&mut processor, &store, batch);
+        store.commit(processor.finish(&store).expect("the store can be read"));
+        processor.committed();
+        if fate == Fate::Restarted {
+            processor = Processor::new(definition.clone());
+        }
+        rest = behind;
+    }
+    store
+}
+
+fn process(processor: &mut Processor, store: &MemoryStore, commands: &[CommandRecord]) {
+    for command in commands {
+        processor.process(store, 0, command.clone()).expect("the store can be read");
+    }
+}
+
+const ONE_BY_ONE: &[Cut] = &[Cut { commands: 1, fate: Fate::Committed }];
+
+fn refusal(answer: &Answer) -> Option<Refusal<domain::CounterError>> {
+    match answer {
+        Answer::Accepted(_) => None,
+        Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal decodes")),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn batches_can_not_be_told_from_one_command_after_the_other(log in a_log_with_short_states(), cuts in cuts()) {
+        prop_assert_eq!(run(&log, &cuts), run(&log, ONE_BY_ONE));
+    }
+
+    #[test]
+    fn aborts_and_restarts_can_not_be_told_from_batches_that_succeed(log in a_log(), cuts in cuts()) {
+        let committed: Vec<_> = cuts.iter().map(|cut| Cut { fate: Fate::Committed, ..*cut }).collect();
+        prop_assert_eq!(run(&log, &cuts), run(&log, &committed));
+    }
+
+    #[test]
+    fn no_state_is_over_the_limit(log in a_log(), cuts in cuts()) {
+        for state in run(&log, &cuts).states.values().filter_map(|stored| stored.state.as_ref()) {
+            prop_assert!(state.len() <= domain::STATE_BYTES_MAX);
+        }
+    }
+
+    #[test]
+    fn a_state_is_the_fold_of_its_events(log in a_log(), cuts in cuts()) {
+        let store = run(&log, &cuts);
+        for (key, stored) in &store.states {
+            let mut folded: Option<Counter> = None;
+            for event in store.events.iter().filter(|event| event.key == *key) {
+                let event: CounterEvent = codec::decode(&event.payload).expect("an event decodes");
+                event.apply_to(&mut folded).expect("what was accepted can be applied");
+            }
+            let state = stored.state.as_ref().map(|state| codec::decode::<Counter>(state).expect("a state decodes"));
+            prop_assert_eq!(state, folded);
+        }
+        let changed = store.events.iter().filter(|event| !store.states.contains_key(&event.key)).count();
+        prop_assert_eq!(changed, 0, "what has events has a state, or the sequence of a deleted one");
+    }
+
+    #[test]
+    fn sequences_have_no_gap_and_no_repetition(log in a_log(), cuts in cuts()) {
+        let store = run(&log, &cuts);
+        for (key, stored) in &store.states {
+            let sequences = store.events.iter().filter(|event| event.key == *key).map(|event| event.sequence.get());
+            let sequences: Vec<u64> = sequences.collect();
+            prop_assert_eq!(&sequences, &(1..=stored.sequence.get()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_id_takes_effect_once_and_has_one_answer(log in a_log(), cuts in cuts()) {
+        let store = run(&log, &cuts);
+        prop_assert_eq!(store.answers.len(), log.len(), "each command is answered, and once");
+        let mut firsts: HashMap<CommandId, (&CommandRecord, &Answer)> = HashMap::new();
+        for (command, record) in log.iter().zip(&store.answers) {
+            prop_assert_eq!((record.id, record.position), (command.id, command.position));
+            let answer = &record.outcome.answer;
+            let effects = store.events.iter().filter(|event| event.command_position == command.position).count();
+            match firsts.get(&command.id) {
+                None => {
+                    prop_assert!(record.first);
+                    prop_assert_eq!(effects > 0, matches!(answer, Answer::Accepted(_)));
+                    firsts.insert(command.id, (command, answer));
+                }
+                Some((first, first_answer)) => {
+                    prop_assert!(!record.first);
+                    prop_assert_eq!(effects, 0, "a repetition has no events");
+                    if (&first.key, &first.payload) == (&command.key, &command.payload) {
+                        prop_assert_eq!(answer, *first_answer);
+                    } else {
+                        prop_assert_eq!(refusal(answer), Some(Refusal::IdReused));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_expected_sequence_is_the_one_at_which_the_events_are_written(log in a_log(), cuts in cuts()) {
+        let store = run(&log, &cuts);
+        for (command, record) in log.iter().zip(&store.answers).filter(|(_, record)| record.first) {
+            let Some(expected) = command.expected else { continue };
+            let before = store.events.iter().filter(|event| {
+                event.key == command.key && event.command_position.offset < command.position.offset
+            });
+            let actual = Sequence::new(before.count() as u64);
+            let conflict = refusal(&record.outcome.answer) == Some(Refusal::Conflict { expected, actual });
+            prop_assert_eq!(conflict, expected != actual);
+        }
+    }
+}
+
+#[test]
+fn the_time_of_an_id_decides_whether_it_is_too_old() {
+    let definition = domain::definition();
+    let (mut processor, store) = (Processor::new(definition), MemoryStore::default());
+    let mut old = store::command(0, "a", 0, None, &CounterCommand::Create);
+    old.time = Timestamp::from_millis(old.id.time().as_millis() + domain::WINDOW.as_millis() as u64);
+    let mut older = store::command(1, "b", 1, None, &CounterCommand::Create);
+    older.time = Timestamp::from_millis(older.id.time().as_millis() + domain::WINDOW.as_millis() as u64 + 1);
+
+    process(&mut processor, &store, &[old, older]);
+
+    let outcomes = processor.finish(&store).expect("the store can be read").outcomes;
+    assert_eq!(outcomes[0].outcome.answer, Answer::Accepted(Sequence::new(1)));
+    assert!(matches!(refusal(&outcomes[1].outcome.answer), Some(Refusal::Expired(_))));
+    assert!(!outcomes[1].first, "it did not run, so there is nothing to remember");
+}

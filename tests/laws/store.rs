@@ -1,0 +1,71 @@
+//! A store that does what it is told, and a log to decide.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use simple_sourcing::{
+    BackendError, CommandId, Position, Sequence, Timestamp, codec,
+    engine::{Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Shard, Store, StoredState},
+};
+
+use crate::domain::CounterCommand;
+
+/// What is committed of the one partition of the one aggregate type.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct MemoryStore {
+    pub(crate) states: HashMap<Arc<str>, StoredState>,
+    pub(crate) events: Vec<EventRecord>,
+    pub(crate) outcomes: HashMap<CommandId, Outcome>,
+    /// All answers in the order of the commands.
+    pub(crate) answers: Vec<OutcomeRecord>,
+}
+
+impl MemoryStore {
+    pub(crate) fn commit(&mut self, Changes { aggregates, outcomes }: Changes) {
+        for changes in aggregates {
+            self.events.extend(changes.events);
+            for state in changes.states {
+                let (sequence, command_position) = (state.sequence, state.command_position);
+                self.states.insert(state.key, StoredState { sequence, command_position, state: state.state });
+            }
+        }
+        for record in &outcomes {
+            if record.first {
+                let before = self.outcomes.insert(record.id, record.outcome.clone());
+                assert_eq!(before, None, "there is one first outcome of {}", record.id);
+            }
+        }
+        self.answers.extend(outcomes);
+    }
+}
+
+impl Store for MemoryStore {
+    fn state(&self, _: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
+        Ok(self.states.get(key).cloned())
+    }
+
+    fn outcome(&self, _: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
+        Ok(self.outcomes.get(&id).cloned())
+    }
+}
+
+/// A command as it stands in the log. Ids are small numbers, all made in the same second.
+pub(crate) fn command(
+    offset: u64,
+    key: &str,
+    id: u64,
+    expected: Option<Sequence>,
+    command: &CounterCommand,
+) -> CommandRecord {
+    let text = format!("018bcfe5-6800-7000-8000-{id:012x}");
+    CommandRecord {
+        position: Position { partition: 0, offset },
+        // A little later than the ids were made.
+        time: Timestamp::from_millis(1_700_000_000_000 + offset),
+        key: key.into(),
+        id: text.parse().expect("it is a UUID of version 7"),
+        expected,
+        trace: None,
+        payload: Bytes::from(codec::encode(command).expect("a command encodes")),
+    }
+}
