@@ -161,7 +161,7 @@ fn history(
     sender: &FeedSender,
 ) -> Result<(), BackendError> {
     let partition = partition_of(key, topics.partitions);
-    let target = true_end(kafka, &topics.event, partition)?;
+    let target = true_end(&end_reader(kafka)?, &topics.event, partition, kafka.connect_timeout)?;
     let reader = Reader::open(kafka, &topics.event, [(partition, Offset::Beginning)])?;
     while !closed.load(Ordering::Acquire) && !sender.is_closed() {
         match reader.poll() {
@@ -183,11 +183,19 @@ fn history(
     Ok(())
 }
 
+/// A consumer to ask for the true ends of partitions.
+pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, BackendError> {
+    kafka.end_reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))
+}
+
 /// The end of a partition with all that is in it, be it committed or not.
-pub(crate) fn true_end(kafka: &Kafka, topic: &str, partition: u32) -> Result<i64, BackendError> {
-    let consumer: BaseConsumer<Quiet> =
-        kafka.end_reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))?;
-    let watermarks = consumer.fetch_watermarks(topic, partition as i32, kafka.connect_timeout);
+pub(crate) fn true_end(
+    ends: &BaseConsumer<Quiet>,
+    topic: &str,
+    partition: u32,
+    timeout: Duration,
+) -> Result<i64, BackendError> {
+    let watermarks = ends.fetch_watermarks(topic, partition as i32, timeout);
     let (_, end) =
         watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))?;
     Ok(end)

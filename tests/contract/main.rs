@@ -14,8 +14,13 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use simple_sourcing::conformance::{Case, Subject, cases};
 use tokio::runtime;
 
+/// How many cases run at once, unless `--test-threads` says otherwise.
+const CASES_AT_ONCE: usize = 8;
+
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of a case is waiting: for disks, brokers and groups.
+    arguments.test_threads.get_or_insert(CASES_AT_ONCE);
     let backends =
         [trials::<memory::InMemory>("memory"), trials::<embedded::OnDisk>("embedded"), kafka::trials(&arguments)];
     let trials = backends.into_iter().flatten().collect();

@@ -26,12 +26,12 @@ use simple_sourcing::{
 };
 use tracing::{error, info, warn};
 
-use super::store::ShardStore;
+use super::{rebalance::Rebalances, store::ShardStore};
 use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     error,
     logging::Quiet,
-    reader::{End, Reader, true_end},
+    reader::{End, Reader, end_reader, true_end},
     record::{self, Response},
     topics::Topics,
 };
@@ -76,16 +76,20 @@ impl Wanted {
 }
 
 impl Restorer {
+    /// Starts the thread. The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     pub(super) fn start(
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
+        worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Result<Self, BackendError> {
         let (requests, receiver) = mpsc::channel();
         let (sender, restored) = mpsc::channel();
         let wanted = Arc::new(Wanted::default());
         let job = Job {
             kafka: kafka.clone(),
+            worker,
+            ends: end_reader(kafka)?,
             definition: definition.clone(),
             topics: topics.clone(),
             wanted: wanted.clone(),
@@ -130,6 +134,8 @@ impl Drop for Restorer {
 
 struct Job {
     kafka: Kafka,
+    worker: Arc<BaseConsumer<Rebalances>>,
+    ends: BaseConsumer<Quiet>,
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     wanted: Arc<Wanted>,
@@ -214,18 +220,17 @@ impl Job {
     fn committed(&self, topics: &Topics, partitions: &[u32]) -> Result<Vec<(u32, i64)>, BackendError> {
         let topic = &topics.command;
         let failed = |error| error::describe(format!("the committed offsets of topic `{topic}` can't be read"), error);
-        let consumer: BaseConsumer<Quiet> =
-            self.kafka.reader().create_with_context(Quiet).map_err(|error| error::client("offset reader", error))?;
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
             list.add_partition(topic, partition as i32);
         }
-        let committed = consumer.committed_offsets(list, TRANSACTION_TIMEOUT * 3).map_err(failed)?;
+        let committed = self.worker.committed_offsets(list, TRANSACTION_TIMEOUT * 3).map_err(failed)?;
         let mut next = Vec::with_capacity(partitions.len());
         for element in committed.elements() {
             element.error().map_err(failed)?;
             let partition = element.partition();
-            let (first, _) = consumer.fetch_watermarks(topic, partition, self.kafka.connect_timeout).map_err(failed)?;
+            let (first, _) =
+                self.worker.fetch_watermarks(topic, partition, self.kafka.connect_timeout).map_err(failed)?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => offset,
                 _ => first,
@@ -254,7 +259,7 @@ impl Job {
         // the end of what is committed may not show yet that one of them was.
         let mut targets = HashMap::new();
         for &partition in partitions {
-            let end = true_end(&self.kafka, topic, partition)?;
+            let end = true_end(&self.ends, topic, partition, self.kafka.connect_timeout)?;
             if end > 0 {
                 targets.insert(partition, end);
             }

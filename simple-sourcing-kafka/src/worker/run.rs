@@ -131,8 +131,8 @@ impl Worker {
         let transactional_id = format!("{}-{name}", kafka.group);
         let transactions = Transactions::open(&kafka, &transactional_id)
             .map_err(|error| error::describe(format!("transactions of `{transactional_id}` can't be begun"), error))?;
-        let restorer = Restorer::start(&kafka, &definition, &topics)?;
-        let consumer = consumer(&kafka, &name)?;
+        let consumer = Arc::new(consumer(&kafka, &name)?);
+        let restorer = Restorer::start(&kafka, &definition, &topics, consumer.clone())?;
         let names: Vec<&str> = commands.keys().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|error| error::describe(format!("subscribing to {names:?}"), error))?;
         info!(group = %kafka.group, worker = %name, topics = ?names, "joining the group");
@@ -144,7 +144,7 @@ impl Worker {
             commands,
             transactional_id,
             stopped,
-            consumer: Arc::new(consumer),
+            consumer,
             transactions,
             restorer,
             owned: HashMap::new(),

@@ -1,5 +1,5 @@
-//! The port between the app and what carries it: implemented by [`Memory`](crate::Memory), [`Embedded`](crate::Embedded)
-//! and the Kafka crate, and open to others. A backend is whatever passes the
+//! The port between the app and what carries it: implemented by [`Memory`], [`Embedded`] and the Kafka crate, and open to
+//! others. A backend is whatever passes the
 //! [conformance suite](crate::conformance) (feature `conformance`).
 
 mod definition;

@@ -37,6 +37,7 @@ impl<C: Command> Call<C> {
     }
 
     /// Sends under this id: a command that was sent before takes no effect again, and its first outcome is the answer.
+    /// An id is for one command to one key: what was sent under it to a key in another partition is not looked at.
     pub fn command_id(mut self, id: CommandId) -> Self {
         self.id = id;
         self

@@ -72,11 +72,7 @@ impl<S: Storage> LocalPort<S> {
 
 impl<S: Storage> Port for LocalPort<S> {
     fn submit(&self, submission: Submission) {
-        if self.is_closed() {
-            submission.reply.fail(&BackendError::Closed);
-        } else {
-            self.shared.queue.push(submission);
-        }
+        self.shared.queue.push(submission, || self.is_closed());
     }
 
     fn outcome(
@@ -91,6 +87,9 @@ impl<S: Storage> Port for LocalPort<S> {
             shards.map(|shard| storage.outcome(shard, id)).find_map(Result::transpose).transpose()
         };
         Box::pin(async move {
+            if self.is_closed() {
+                return Err(BackendError::Closed);
+            }
             let mut commits = self.shared.commits.subscribe();
             let found = timeout(within, async {
                 loop {

@@ -28,9 +28,13 @@ struct Waiting {
 }
 
 impl Queue {
-    /// Puts a command behind the others.
-    pub(super) fn push(&self, submission: Submission) {
+    /// Puts a command behind the others, unless its app is closed by then.
+    pub(super) fn push(&self, submission: Submission, is_closed: impl Fn() -> bool) {
         let mut waiting = self.lock();
+        // Under the lock: a worker that is told to stop takes what stands here once more, and nothing comes later.
+        if is_closed() {
+            return submission.reply.fail(&BackendError::Closed);
+        }
         if let Some(error) = &waiting.failed {
             return submission.reply.fail(error);
         }
@@ -56,6 +60,11 @@ impl Queue {
         // Under the lock, so that none is between looking and waiting.
         let _waiting = self.lock();
         self.filled.notify_all();
+    }
+
+    /// How many commands wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().commands.len()
     }
 
     /// Takes the commands that wait, at most `max`.

@@ -35,17 +35,22 @@ impl<S: Storage> Worker<S> {
     pub(super) fn run(self) {
         let mut processor = Processor::new(self.definition.clone());
         info!(app = %self.definition.name, instance = self.instance, "serving");
-        loop {
+        // Once it is told to stop, what waits then is still done: that of its own clients is among it.
+        let mut left = None;
+        while left != Some(0) {
             self.shared.queue.wait(|| self.stopped.load(Ordering::Acquire));
+            if left.is_none() && self.stopped.load(Ordering::Acquire) {
+                left = Some(self.shared.queue.len());
+            }
             // First the turn, then the commands: two instances must not write theirs in another order than they came.
             let mut turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let commands = self.shared.queue.take(BATCH_COMMANDS_MAX);
+            let commands = self.shared.queue.take(left.unwrap_or(usize::MAX).min(BATCH_COMMANDS_MAX));
             if commands.is_empty() {
-                if self.stopped.load(Ordering::Acquire) {
-                    break;
-                }
+                // Another instance was quicker.
+                left = left.map(|_| 0);
                 continue;
             }
+            left = left.map(|left| left - commands.len());
             if *turn != self.instance {
                 processor.forget_all();
                 *turn = self.instance;
