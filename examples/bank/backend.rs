@@ -86,7 +86,7 @@ impl Connection {
         let release = if cfg!(debug_assertions) { "" } else { " --release" };
         let arguments: Vec<_> = std::env::args().skip(1).collect();
         Err(StartError::Definition(format!(
-            "this program was built without Kafka. Build it with (needs a C compiler, make and cmake):\n  \
+            "this program was built without Kafka. Build it with (needs a C compiler and make):\n  \
              cargo run{release} --features kafka --example bank -- {}",
             arguments.join(" ")
         )))

@@ -25,7 +25,7 @@ help, quit";
 
 pub async fn run(connection: &Connection) -> Done {
     let app = connection.start().await?;
-    let accounts = app.client();
+    let accounts: AccountClient = app.client();
     let prompt = io::stdin().is_terminal();
     if prompt {
         println!("The bank is open, {}. `help` lists the commands.", connection.backend);
@@ -88,7 +88,7 @@ fn parse_amount(text: &str) -> Result<u64, String> {
 /// How the line of this first word is written.
 fn usage(word: &str) -> String {
     match HELP.lines().find(|line| line.split(' ').next() == Some(word)) {
-        Some(line) => format!("write {}", line.split("  ").next().unwrap_or(line)),
+        Some(line) => format!("write: {}", line.split("  ").next().unwrap_or(line)),
         None => format!("`{word}` is not a command; `help` lists them"),
     }
 }
@@ -96,13 +96,8 @@ fn usage(word: &str) -> String {
 async fn answer(app: &AppHandle, accounts: &AccountClient, line: Line) -> Result<(), Box<dyn Error>> {
     match line {
         Line::Command { key, command } => {
-            let receipt = match command {
-                AccountCommand::Open { owner } => accounts.open(key, owner),
-                AccountCommand::Deposit { amount } => accounts.deposit(key, amount),
-                AccountCommand::Withdraw { amount } => accounts.withdraw(key, amount),
-                AccountCommand::Close => accounts.close(key),
-            };
-            println!("ok: sequence {}", receipt.await?.sequence);
+            let receipt = accounts.send(key, command).await?;
+            println!("ok: sequence {}", receipt.sequence);
         }
         Line::Show { key } => {
             let account = app.state::<Account>(key.as_str()).await?;

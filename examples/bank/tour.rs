@@ -92,9 +92,10 @@ async fn repeat(accounts: &AccountClient) -> Result<(), CommandError<AccountErro
 
 async fn publish(accounts: &AccountClient) -> Result<(), CommandError<AccountError>> {
     title("A client need not wait: the command is queued durably, the answer comes later");
-    let pending = accounts.deposit("alice", 1).publish().await?;
-    println!("    let pending = accounts.deposit(\"alice\", 1).publish().await\n      queued");
-    show!(pending).map(drop)
+    let id = accounts.deposit("alice", 1).publish().await?.command_id();
+    println!("    let id = accounts.deposit(\"alice\", 1).publish().await?.command_id()\n      queued as {id}");
+    note("Whoever knows the id can ask for the outcome, in another process too.");
+    show!(accounts.outcome(id)).map(drop)
 }
 
 async fn read(app: &AppHandle, before: Sequence) -> Result<(), ReadError> {

@@ -1,1 +1,136 @@
+//! Runs the bank as its users do.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+#[test]
+fn a_second_tour_goes_on_from_what_the_first_has_left() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = succeed(&mut bank(directory.path()));
+    for expected in [
+        "Nobody has been here before.",
+        "accepted: sequence 2",
+        "rejected: a balance of 50 does not cover 1000000",
+        "conflict: the account is at 3, not at 2",
+        "The same receipt.",
+        "owner Alice, balance 36, at sequence 5",
+    ] {
+        assert!(first.contains(expected), "`{expected}` is missing in\n{first}");
+    }
+    let second = succeed(bank(directory.path()).arg("tour"));
+    for expected in ["An earlier tour has left 36, made of 5 events.", "owner Alice, balance 72, at sequence 9"] {
+        assert!(second.contains(expected), "`{expected}` is missing in\n{second}");
+    }
+}
+
+#[test]
+fn the_shell_answers_line_by_line_and_goes_on_after_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = "open dora Dora Long\nwithdraw dora 1\ndeposit dora 5\ndeposit dora much\nclose\nfoo\nshow dora\n\
+                 history dora\nshow nobody\nquit\nshow dora\n";
+    let mut shell = bank(directory.path()).arg("shell").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let expected = "ok: sequence 1\n\
+                    error: rejected: a balance of 0 does not cover 1\n\
+                    ok: sequence 2\n\
+                    error: `much` is no amount: write a whole number that is not negative, e.g. 50\n\
+                    error: write: close KEY\n\
+                    error: `foo` is not a command; `help` lists them\n\
+                    dora: owner Dora Long, balance 5, sequence 2\n   \
+                       1  {\"Opened\":{\"owner\":\"Dora Long\"}}\n   \
+                       2  {\"Deposited\":{\"amount\":5}}\n\
+                    error: there is no account `nobody`\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
+fn a_load_reports_what_its_history_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let history = directory.path().join("history");
+    let load =
+        ["--accounts", "20", "--commands", "500", "--in-flight", "50", "--seed", "7", "--withdraw-percent", "60"];
+    // The second time the accounts are there.
+    for _ in 0..2 {
+        let mut bank = bank(directory.path());
+        let report = succeed(bank.arg("--relaxed").arg("load").args(load).arg("--history").arg(&history));
+        let report: Value = serde_json::from_str(&report).unwrap();
+        let lines = std::fs::read_to_string(&history).unwrap();
+        let moves: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|line: &Value| line["command"].get("Open").is_none())
+            .collect();
+        let accepted = moves.iter().filter(|line| line["outcome"]["Ok"]["sequence"].is_u64()).count();
+        let rejected = moves.iter().filter(|line| line["outcome"]["Err"]["Rejected"].is_object()).count();
+        assert_eq!((lines.lines().count(), moves.len()), (520, 500));
+        assert_eq!(report["commands"], 500);
+        assert_eq!(report["accepted"], accepted);
+        assert_eq!(report["rejected"], rejected);
+        assert!(rejected > 0 && accepted + rejected == 500);
+        assert_eq!(report["unknown"], 0);
+        assert!(report["latency_us"]["p50"].as_u64() <= report["latency_us"]["max"].as_u64());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_service_says_when_it_is_ready_and_stops_when_it_is_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = bank(directory.path()).arg("serve").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    // Two apps on one directory: the second is told so.
+    let second = bank(directory.path()).output().unwrap();
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use"), "{second:?}");
+    assert!(!second.status.success());
+    let told = Command::new("kill").arg(service.id().to_string()).status().unwrap();
+    assert!(told.success());
+    assert_eq!(service.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn without_kafka_the_program_says_how_to_get_it() {
+    let mut bank = bank(Path::new("."));
+    let output = bank.args(["--backend", "kafka:localhost:9092", "shell"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("--features kafka --example bank -- --backend kafka:localhost:9092 shell"), "{error}");
+    assert!(!output.status.success());
+}
+
+/// The program, in a directory of its own.
+fn bank(directory: &Path) -> Command {
+    let mut bank = Command::new(executable());
+    bank.current_dir(directory).env_remove("RUST_LOG");
+    bank
+}
+
+/// Examples are built beside the tests, and Cargo does not say where.
+fn executable() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let bank = profile.join("examples").join("bank").with_extension(env::consts::EXE_EXTENSION);
+    assert!(
+        bank.exists(),
+        "`{}` is not there: run `cargo build -p simple-sourcing-examples --examples`",
+        bank.display()
+    );
+    bank
+}
+
+fn succeed(bank: &mut Command) -> String {
+    let Output { status, stdout, stderr } = bank.output().unwrap();
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{status}: {stderr}");
+    String::from_utf8(stdout).unwrap()
+}

@@ -6,13 +6,13 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::Serialize;
 use simple_sourcing::CommandId;
 
-use super::outcome::Outcome;
+use super::outcome::{Answered, Outcome};
 use crate::domain::AccountCommand;
 
 /// How many lines may wait for the disk; past it the lanes wait.
@@ -30,10 +30,8 @@ pub struct Lines(SyncSender<Entry>);
 pub struct Entry {
     pub key: String,
     pub command_id: CommandId,
-    pub command: AccountCommand,
-    pub outcome: Outcome,
+    pub answered: Answered,
     pub sent: Instant,
-    pub latency: Duration,
 }
 
 /// A line of the file. Times are in microseconds since 1970, so that the histories of several processes can be joined.
@@ -78,7 +76,7 @@ fn write_all(mut file: BufWriter<File>, entries: Receiver<Entry>) -> io::Result<
     // One reading of the clock for all, so that it can't jump in between.
     let (start, start_time) = (Instant::now(), SystemTime::now());
     let since_1970 = start_time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    for Entry { key, command_id, command, outcome, sent, latency } in entries {
+    for Entry { key, command_id, answered: Answered { command, outcome, latency }, sent } in entries {
         let sent_us = (since_1970 + sent.saturating_duration_since(start)).as_micros() as u64;
         let done_us = sent_us + latency.as_micros() as u64;
         let line = Line { key: &key, command_id, command: &command, outcome: &outcome, sent_us, done_us };

@@ -8,6 +8,7 @@ use simple_sourcing::{Refusal, prelude::*};
 use crate::domain::{AccountCommand, AccountError};
 
 /// A command and what became of it.
+#[derive(Debug, Clone)]
 pub struct Answered {
     pub command: AccountCommand,
     pub outcome: Outcome,

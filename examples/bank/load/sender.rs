@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use simple_sourcing::{Call, prelude::*};
+use simple_sourcing::prelude::*;
 
 use super::{
     history::{Entry, History, Lines},
-    outcome::{Answered, Outcome},
+    outcome::Answered,
     plan::Planned,
 };
-use crate::domain::{AccountClient, AccountCommand};
+use crate::domain::AccountClient;
 
 /// How long a command is asked for, and how long each time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,38 +26,22 @@ impl Sender {
         Sender { accounts, history: history.map(History::lines) }
     }
 
-    /// Sends a command, and writes it down.
+    /// Sends a command, and again under the same id for as long as nobody knows what became of it. Writes it down.
     pub async fn send(&self, Planned { key, command }: Planned) -> Answered {
-        let (id, sent) = (CommandId::new(), Instant::now());
-        let outcome = self.outcome(id, &key, &command, sent + PATIENCE).await;
-        let latency = sent.elapsed();
+        let sent = Instant::now();
+        let call = self.accounts.send(key.as_str(), command.clone());
+        let command_id = call.id();
+        let mut answer = call.timeout(ANSWER_WITHIN).await;
+        while answer.as_ref().is_err_and(CommandError::is_retryable) && sent.elapsed() + PAUSE < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+            let within = PATIENCE.saturating_sub(sent.elapsed()).min(ANSWER_WITHIN);
+            answer = self.accounts.send(key.as_str(), command.clone()).command_id(command_id).timeout(within).await;
+        }
+        let (latency, outcome) = (sent.elapsed(), answer.into());
+        let answered = Answered { command, outcome, latency };
         if let Some(history) = &self.history {
-            let (command, outcome) = (command.clone(), outcome.clone());
-            history.write(Entry { key, command_id: id, command, outcome, sent, latency });
+            history.write(Entry { key, command_id, answered: answered.clone(), sent });
         }
-        Answered { command, outcome, latency }
-    }
-
-    /// Asks again, under the same id, for as long as nobody knows what became of the command.
-    async fn outcome(&self, id: CommandId, key: &str, command: &AccountCommand, give_up: Instant) -> Outcome {
-        loop {
-            let patience = give_up.saturating_duration_since(Instant::now());
-            let call = self.call(key, command.clone()).command_id(id).timeout(patience.min(ANSWER_WITHIN));
-            match call.await {
-                Err(error) if error.is_retryable() && Instant::now() + PAUSE < give_up => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                answer => return answer.into(),
-            }
-        }
-    }
-
-    fn call(&self, key: &str, command: AccountCommand) -> Call<AccountCommand> {
-        match command {
-            AccountCommand::Open { owner } => self.accounts.open(key, owner),
-            AccountCommand::Deposit { amount } => self.accounts.deposit(key, amount),
-            AccountCommand::Withdraw { amount } => self.accounts.withdraw(key, amount),
-            AccountCommand::Close => self.accounts.close(key),
-        }
+        answered
     }
 }

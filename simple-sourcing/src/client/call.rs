@@ -17,7 +17,8 @@ pub struct Call<C: Command> {
     client: Client<C>,
     key: String,
     command: C,
-    id: CommandId,
+    /// Made when it is needed first, unless it is given.
+    id: Option<CommandId>,
     expected: Option<Sequence>,
     timeout: Duration,
     trace: Trace,
@@ -25,8 +26,15 @@ pub struct Call<C: Command> {
 
 impl<C: Command> Call<C> {
     pub(super) fn new<K: Key>(client: Client<C>, key: &K, command: C) -> Self {
-        let (key, id) = (key.to_text(), CommandId::new());
-        Call { client, key, command, id, expected: None, timeout: TIMEOUT_DEFAULT, trace: Trace::default() }
+        Call {
+            client,
+            key: key.to_text(),
+            command,
+            id: None,
+            expected: None,
+            timeout: TIMEOUT_DEFAULT,
+            trace: Trace::default(),
+        }
     }
 
     /// Accept the command only if the aggregate is at this sequence, else
@@ -39,7 +47,7 @@ impl<C: Command> Call<C> {
     /// Sends under this id: a command that was sent before takes no effect again, and its first outcome is the answer.
     /// An id is for one command to one key: what was sent under it to a key in another partition is not looked at.
     pub fn command_id(mut self, id: CommandId) -> Self {
-        self.id = id;
+        self.id = Some(id);
         self
     }
 
@@ -67,9 +75,9 @@ impl<C: Command> Call<C> {
         self
     }
 
-    /// The id that the command has or will have.
-    pub fn id(&self) -> CommandId {
-        self.id
+    /// The id that the command is sent under.
+    pub fn id(&mut self) -> CommandId {
+        *self.id.get_or_insert_with(CommandId::new)
     }
 
     /// Sends the command and returns as soon as it is durably queued: it will be processed whatever becomes of this
@@ -77,8 +85,8 @@ impl<C: Command> Call<C> {
     ///
     /// # Errors
     /// When it was not queued. After [`Timeout`](CommandError::Timeout) it may have been.
-    pub async fn publish(self) -> Result<Pending<C>, CommandError<C::Error>> {
-        let (command_id, timeout) = (self.id, self.timeout);
+    pub async fn publish(mut self) -> Result<Pending<C>, CommandError<C::Error>> {
+        let (command_id, timeout) = (self.id(), self.timeout);
         let unknown = || CommandError::Timeout { command_id };
         let (confirm, queued) = oneshot::channel();
         let publish = async {
@@ -91,10 +99,11 @@ impl<C: Command> Call<C> {
 
     /// Hands the command to the backend.
     fn submit(
-        self,
+        mut self,
         queued: Option<oneshot::Sender<Result<(), BackendError>>>,
     ) -> Result<Pending<C>, CommandError<C::Error>> {
-        let Call { client, key, command, id, expected, timeout, trace } = self;
+        let id = self.id();
+        let Call { client, key, command, expected, timeout, trace, .. } = self;
         let Route { port, aggregate, settings } = client.route()?;
         let name = command.name();
         let payload = codec::encode(&command)
@@ -120,8 +129,8 @@ impl<C: Command> IntoFuture for Call<C> {
     type Output = Result<Receipt, CommandError<C::Error>>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        let (command_id, timeout) = (self.id, self.timeout);
+    fn into_future(mut self) -> Self::IntoFuture {
+        let (command_id, timeout) = (self.id(), self.timeout);
         let answered = async move { self.submit(None)?.answered().await };
         Box::pin(async move {
             tokio::time::timeout(timeout, answered).await.unwrap_or(Err(CommandError::Timeout { command_id }))

@@ -1,6 +1,6 @@
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
-use super::typed::Live;
+use super::{HashMap, typed::Live};
 use crate::Sequence;
 
 /// Decoded states between batches, so that a busy aggregate is decoded once. Bounded: two generations of at most
@@ -21,7 +21,7 @@ pub(super) struct Cached {
 
 impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
-        Cache { young: HashMap::new(), old: HashMap::new(), capacity }
+        Cache { young: HashMap::default(), old: HashMap::default(), capacity }
     }
 
     /// Takes a state out: it comes back after the commit, or not at all.

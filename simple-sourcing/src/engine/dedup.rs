@@ -9,14 +9,15 @@ use crate::{CommandId, Timestamp};
 /// [`forgotten_before`](SeenIds::forgotten_before) has certainly never run.
 #[derive(Debug, Default)]
 pub struct SeenIds {
-    outcomes: BTreeMap<CommandId, Outcome>,
+    /// By id, as a number: those sort faster than bytes.
+    outcomes: BTreeMap<u128, Outcome>,
     forgotten_before: Timestamp,
 }
 
 impl SeenIds {
     /// The outcome of an id.
     pub fn get(&self, id: CommandId) -> Option<&Outcome> {
-        self.outcomes.get(&id)
+        self.outcomes.get(&number(id))
     }
 
     /// Ids made before this time may have been forgotten.
@@ -26,10 +27,11 @@ impl SeenIds {
 
     /// Remembers the first outcome of an id, and forgets what is out of the window or over the limit.
     pub fn insert(&mut self, id: CommandId, outcome: Outcome, now: Timestamp, window: Duration, ids_max: usize) {
-        self.outcomes.insert(id, outcome);
+        self.outcomes.insert(number(id), outcome);
         let horizon = now.before(window);
         while let Some(oldest) = self.outcomes.first_entry() {
-            let time = oldest.key().time();
+            // The time of an id is its first 48 bits.
+            let time = Timestamp::from_millis((oldest.key() >> 80) as u64);
             if time >= horizon && self.outcomes.len() <= ids_max {
                 break;
             }
@@ -47,6 +49,10 @@ impl SeenIds {
     pub fn is_empty(&self) -> bool {
         self.outcomes.is_empty()
     }
+}
+
+fn number(id: CommandId) -> u128 {
+    id.as_uuid().as_u128()
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ mod record;
 mod store;
 mod typed;
 
+/// The maps on the path of every command.
+pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
+
 pub use dedup::SeenIds;
 pub use processor::Processor;
 pub use record::{AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord};

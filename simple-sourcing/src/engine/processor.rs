@@ -1,9 +1,9 @@
-use std::{collections::HashMap, fmt, mem, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use tracing::{debug, error, trace};
 
 use super::{
-    Answer, Changes, CommandRecord, Outcome, OutcomeRecord, Shard, StateRecord, Store,
+    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Shard, StateRecord, Store,
     cache::{Cache, Cached},
     typed::{AnyAggregate, Failure, Limits, Live},
 };
@@ -32,6 +32,19 @@ struct Batch {
     slots: Vec<HashMap<Arc<str>, Slot>>,
     seen: HashMap<(Shard, CommandId), Outcome>,
     changes: Changes,
+}
+
+impl Batch {
+    /// Empties it for that many aggregate types, keeping what was allocated.
+    fn clear(&mut self, aggregates: usize) {
+        self.input.clear();
+        self.slots.resize_with(aggregates, HashMap::default);
+        self.slots.iter_mut().for_each(HashMap::clear);
+        self.seen.clear();
+        self.changes.outcomes.clear();
+        self.changes.aggregates.clear();
+        self.changes.aggregates.resize_with(aggregates, Default::default);
+    }
 }
 
 /// An aggregate that the batch has touched.
@@ -65,17 +78,9 @@ impl Processor {
     /// A processor with empty caches.
     pub fn new(definition: Arc<Definition>) -> Self {
         let caches = definition.aggregates.iter().map(|aggregate| Cache::new(aggregate.states_cached_max)).collect();
-        let mut processor = Processor { definition, caches, batch: Batch::default(), check_states: false };
-        processor.batch = processor.new_batch();
-        processor
-    }
-
-    fn new_batch(&self) -> Batch {
-        let count = self.definition.aggregates.len();
         let mut batch = Batch::default();
-        batch.slots.resize_with(count, HashMap::new);
-        batch.changes.aggregates.resize_with(count, Default::default);
-        batch
+        batch.clear(definition.aggregates.len());
+        Processor { definition, caches, batch, check_states: false }
     }
 
     /// Whether the batch has no command.
@@ -288,17 +293,17 @@ impl Processor {
 
     /// The changes are written: the states of the batch are the ones to go on from.
     pub fn committed(&mut self) {
-        let fresh = self.new_batch();
-        for (slots, cache) in mem::replace(&mut self.batch, fresh).slots.into_iter().zip(&mut self.caches) {
-            for (key, Slot { partition, sequence, live, .. }) in slots {
+        for (slots, cache) in self.batch.slots.iter_mut().zip(&mut self.caches) {
+            for (key, Slot { partition, sequence, live, .. }) in slots.drain() {
                 cache.put(key, Cached { partition, sequence, live });
             }
         }
+        self.batch.clear(self.caches.len());
     }
 
     /// The changes are not written, and never will be: everything is as before the batch.
     pub fn aborted(&mut self) {
-        self.batch = self.new_batch();
+        self.batch.clear(self.caches.len());
     }
 
     /// The partition is served elsewhere from now on: what is cached of it is dropped.

@@ -1,5 +1,4 @@
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
@@ -9,7 +8,8 @@ use crate::{
     BackendError, CommandId, Position, Sequence, Settings, Timestamp,
     backend::{Backend, BoxFuture, Definition, Logged, Port},
     engine::{
-        AggregateChanges, Changes, EventRecord, Outcome, OutcomeRecord, SeenIds, Shard, StateRecord, Store, StoredState,
+        AggregateChanges, Changes, EventRecord, HashMap, Outcome, OutcomeRecord, SeenIds, Shard, StateRecord, Store,
+        StoredState,
     },
 };
 

@@ -11,7 +11,10 @@ use crate::BackendError;
 const VERSION: u8 = 1;
 
 pub(super) fn write<T: Serialize>(value: &T) -> Result<Bytes, BackendError> {
-    postcard::to_extend(value, vec![VERSION])
+    // Most records fit, and a vector that grows byte by byte is copied several times.
+    let mut bytes = Vec::with_capacity(256);
+    bytes.push(VERSION);
+    postcard::to_extend(value, bytes)
         .map(Bytes::from)
         .map_err(|error| BackendError::failed("a record of the embedded store can't be written").because(error))
 }
