@@ -3,14 +3,15 @@
 //! The stubs do nothing. They are there so that the rest of the program type-checks, the user sees only the real mistakes,
 //! and completion goes on working in the editor. Where an item can't be what it should, a union or generic, there are none.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
-use syn::{Data, ext::IdentExt};
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::{Attribute, Data, ext::IdentExt};
 
 use crate::{
     diagnostics::Errors,
     expand::{self, private},
     model::{Aggregate, Command, Event, Item, Key, Variant},
+    symbol::SERDE,
 };
 
 /// For an item that the macros can't read: it is given back as it is.
@@ -20,15 +21,16 @@ pub(crate) fn unreadable(item: TokenStream, error: syn::Error, mut errors: Error
     quote!(#item #errors)
 }
 
-pub(crate) fn event(event: &Event, errors: &TokenStream) -> TokenStream {
+pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
     if !has_stubs(&event.item) {
         return bare(&event.item, errors);
     }
-    let item = expand::item(&event.item);
-    let applier_trait = expand::event::applier(event, first_of_each_name(&event.variants));
-    let projector_trait = expand::event::projector(event, first_of_each_name(&event.variants));
-    let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = event;
-    let (ident, key, p) = (&node.ident, expand::event::key(event), private(root.as_ref()));
+    rename_repeated(&event.item, &mut event.applier, &mut event.projector);
+    let item = item(&event.item);
+    let applier_trait = expand::event::applier(&event, first_of_each_name(&event.variants));
+    let projector_trait = expand::event::projector(&event, first_of_each_name(&event.variants));
+    let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = &event;
+    let (ident, key, p) = (&node.ident, expand::event::key(&event), private(root.as_ref()));
     quote! {
         #item
         #applier_trait
@@ -56,14 +58,15 @@ pub(crate) fn event(event: &Event, errors: &TokenStream) -> TokenStream {
     }
 }
 
-pub(crate) fn command(command: &Command, errors: &TokenStream) -> TokenStream {
+pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream {
     if !has_stubs(&command.item) {
         return bare(&command.item, errors);
     }
-    let item = expand::item(&command.item);
-    let handler_trait = expand::command::handler(command, first_of_each_name(&command.variants));
-    let client_struct = expand::command::client(command, first_of_each_name(&command.variants));
-    let Command { item: Item { node, root, .. }, event, error, handler, client, .. } = command;
+    rename_repeated(&command.item, &mut command.handler, &mut command.client);
+    let item = item(&command.item);
+    let handler_trait = expand::command::handler(&command, first_of_each_name(&command.variants));
+    let client_struct = expand::command::client(&command, first_of_each_name(&command.variants));
+    let Command { item: Item { node, root, .. }, event, error, handler, client, .. } = &command;
     let (ident, p) = (&node.ident, private(root.as_ref()));
     quote! {
         #item
@@ -92,10 +95,11 @@ pub(crate) fn command(command: &Command, errors: &TokenStream) -> TokenStream {
 }
 
 pub(crate) fn aggregate(aggregate: &Aggregate, errors: &TokenStream) -> TokenStream {
-    match has_stubs(&aggregate.item) {
-        true => [expand::aggregate::expand(aggregate), errors.clone()].into_iter().collect(),
-        false => bare(&aggregate.item, errors),
+    if !has_stubs(&aggregate.item) {
+        return bare(&aggregate.item, errors);
     }
+    let (item, implementation) = (item(&aggregate.item), expand::aggregate::aggregate_impl(aggregate));
+    quote!(#item #implementation #errors)
 }
 
 pub(crate) fn key(key: &Key, errors: &TokenStream) -> TokenStream {
@@ -121,6 +125,49 @@ fn has_stubs(item: &Item) -> bool {
     generics.params.is_empty() && generics.where_clause.is_none() && !matches!(item.node.data, Data::Union(_))
 }
 
+/// The item with its derives. Where those of serde would repeat the mistake in their words, it gets stubs of their traits.
+fn item(item: &Item) -> TokenStream {
+    if item.references.is_empty() {
+        return expand::item(item);
+    }
+    let Item { mut node, root, .. } = item.clone();
+    let (ident, p) = (node.ident.clone(), private(root.as_ref()));
+    remove_serde(&mut node.attrs);
+    if let Data::Enum(data) = &mut node.data {
+        data.variants.iter_mut().for_each(|variant| remove_serde(&mut variant.attrs));
+    }
+    for field in fields(&mut node.data) {
+        remove_serde(&mut field.attrs);
+    }
+    let derives = item.derives.iter().copied().filter(|derive| !derive.is_of_serde()).collect();
+    let item = expand::item(&Item { node, derives, serde_crate: false, ..item.clone() });
+    quote! {
+        #item
+        impl #p::serde::Serialize for #ident {
+            fn serialize<S: #p::serde::Serializer>(&self, to: S) -> ::core::result::Result<S::Ok, S::Error> {
+                <S as #p::serde::Serializer>::serialize_unit(to)
+            }
+        }
+        impl<'de> #p::serde::Deserialize<'de> for #ident {
+            fn deserialize<D: #p::serde::Deserializer<'de>>(_: D) -> ::core::result::Result<Self, D::Error> {
+                ::core::result::Result::Err(<D::Error as #p::serde::de::Error>::custom(""))
+            }
+        }
+    }
+}
+
+fn fields(data: &mut Data) -> Vec<&mut syn::Field> {
+    match data {
+        Data::Struct(data) => data.fields.iter_mut().collect(),
+        Data::Enum(data) => data.variants.iter_mut().flat_map(|variant| variant.fields.iter_mut()).collect(),
+        Data::Union(_) => Vec::new(),
+    }
+}
+
+fn remove_serde(attrs: &mut Vec<Attribute>) {
+    attrs.retain(|attr| !attr.path().is_ident(SERDE));
+}
+
 /// The item as it is; a union can't even have the derives.
 fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
     let item = match &item.node.data {
@@ -128,6 +175,17 @@ fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
         _ => expand::item(item),
     };
     quote!(#item #errors)
+}
+
+/// Gives generated items names of their own where they have one in common, which is reported already.
+fn rename_repeated(item: &Item, first: &mut Ident, second: &mut Ident) {
+    let ident = &item.node.ident;
+    if first == ident {
+        *first = format_ident!("{first}_");
+    }
+    if second == ident || second == first {
+        *second = format_ident!("{second}__");
+    }
 }
 
 /// The variants without those whose method an earlier one has: a trait can't have it twice.

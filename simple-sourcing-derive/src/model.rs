@@ -5,17 +5,22 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Data, DeriveInput, LitStr, Member, Path, Type, ext::IdentExt};
+use syn::{
+    Attribute, Data, DeriveInput, GenericArgument, LitStr, Member, Path, PathArguments, Type, TypeReference,
+    ext::IdentExt,
+};
 
 use crate::{
     naming,
     parse::{
-        AggregateOptions, CommandOptions, EventOptions, Given, Helper, Input, KeyOptions, Root, derives, serde_names,
+        AggregateOptions, CommandOptions, EventOptions, Given, Helper, Input, KeyOptions, Root, derives,
+        is_read_by_serde, serde_names,
     },
     symbol::*,
 };
 
 /// The item below the attribute, as it is given back.
+#[derive(Clone)]
 pub(crate) struct Item {
     pub(crate) node: DeriveInput,
     pub(crate) root: Option<Root>,
@@ -23,6 +28,10 @@ pub(crate) struct Item {
     pub(crate) derives: Vec<Derive>,
     /// Whether serde's derives have to be told where serde is.
     pub(crate) serde_crate: bool,
+    /// Whether names of the prelude, among them `diagnostic`, are unknown here.
+    pub(crate) no_implicit_prelude: bool,
+    /// The references in the types of fields, which nothing that is read back from the log can be.
+    pub(crate) references: Vec<TypeReference>,
 }
 
 /// A derive that the macros add.
@@ -138,7 +147,7 @@ impl Event {
             applier: options.applier.unwrap_or_else(|| generated(&base, "Applier", &item)),
             projector: options.projector.unwrap_or_else(|| generated(&base, "Projector", &item)),
             variants,
-            item: Item::new(item, options.root),
+            item: Item::new(item, options.root, &options.manual, options.no_implicit_prelude),
             given,
         }
     }
@@ -162,7 +171,7 @@ impl Command {
             handler: options.handler.unwrap_or_else(|| generated(&base, "Handler", &item)),
             client: options.client.unwrap_or_else(|| generated(&base, "Client", &item)),
             variants,
-            item: Item::new(item, options.root),
+            item: Item::new(item, options.root, &options.manual, options.no_implicit_prelude),
             given,
         }
     }
@@ -173,7 +182,7 @@ impl Aggregate {
         let Input { options, given, item, .. } = input;
         let base = item.ident.unraw().to_string();
         let command = options.command.unwrap_or_else(|| generated(&base, "Command", &item).into());
-        Aggregate { item: Item::new(item, options.root), given, command }
+        Aggregate { item: Item::new(item, options.root, &options.manual, false), given, command }
     }
 }
 
@@ -191,26 +200,35 @@ impl Key {
 }
 
 impl Item {
-    fn new(node: DeriveInput, root: Option<Root>) -> Self {
+    fn new(node: DeriveInput, root: Option<Root>, manual: &[&str], no_implicit_prelude: bool) -> Self {
         let written = derives(&node.attrs);
         let mut derives = Derive::ALL.to_vec();
-        derives.retain(|derive| !written.iter().any(|written| written == derive.word()));
-        let serde = derives.contains(&Derive::Serialize) || derives.contains(&Derive::Deserialize);
-        let serde_crate = serde && !serde_names(&node.attrs).has_crate;
-        Item { node, root, derives, serde_crate }
+        derives.retain(|derive| {
+            let word = derive.word();
+            !manual.contains(&word) && !written.iter().any(|written| written == word)
+        });
+        let serde_crate = derives.iter().any(|derive| derive.is_of_serde()) && !serde_names(&node.attrs).has_crate;
+        // How the user reads the fields back is the user's business.
+        let reads = derives.contains(&Derive::Deserialize) && node.generics.params.is_empty();
+        let references = if reads { references(&node.data) } else { Vec::new() };
+        Item { node, root, derives, serde_crate, no_implicit_prelude, references }
     }
 }
 
 impl Derive {
     const ALL: [Derive; 5] = [Derive::Debug, Derive::Clone, Derive::PartialEq, Derive::Serialize, Derive::Deserialize];
 
+    pub(crate) fn is_of_serde(self) -> bool {
+        matches!(self, Derive::Serialize | Derive::Deserialize)
+    }
+
     fn word(self) -> &'static str {
         match self {
-            Derive::Debug => "Debug",
-            Derive::Clone => "Clone",
-            Derive::PartialEq => "PartialEq",
-            Derive::Serialize => "Serialize",
-            Derive::Deserialize => "Deserialize",
+            Derive::Debug => DEBUG,
+            Derive::Clone => CLONE,
+            Derive::PartialEq => PARTIAL_EQ,
+            Derive::Serialize => SERIALIZE_DERIVE,
+            Derive::Deserialize => DESERIALIZE_DERIVE,
         }
     }
 }
@@ -282,6 +300,36 @@ fn variant<R>(
 
 fn attrs_named(attrs: &[Attribute], word: &str) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident(word)).cloned().collect()
+}
+
+/// The references in fields that serde reads back, also within the usual containers.
+fn references(data: &Data) -> Vec<TypeReference> {
+    let fields: Vec<(&[Attribute], &syn::Fields)> = match data {
+        Data::Struct(data) => vec![(&[], &data.fields)],
+        Data::Enum(data) => data.variants.iter().map(|variant| (&*variant.attrs, &variant.fields)).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    let fields = fields.into_iter().filter(|(attrs, _)| is_read_by_serde(attrs)).flat_map(|(_, fields)| fields);
+    fields.filter(|field| is_read_by_serde(&field.attrs)).filter_map(|field| reference(&field.ty).cloned()).collect()
+}
+
+fn reference(ty: &Type) -> Option<&TypeReference> {
+    match ty {
+        Type::Reference(found) => Some(found),
+        Type::Array(array) => reference(&array.elem),
+        Type::Group(group) => reference(&group.elem),
+        Type::Paren(paren) => reference(&paren.elem),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(reference),
+        Type::Path(path) => {
+            let last = path.path.segments.last().filter(|last| CONTAINERS.iter().any(|name| last.ident == name))?;
+            let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+            arguments.args.iter().find_map(|argument| match argument {
+                GenericArgument::Type(ty) => reference(ty),
+                _ => None,
+            })
+        }
+        _ => None,
+    }
 }
 
 /// In the enum `Self` is the enum; in the generated traits it is whoever implements them.

@@ -9,6 +9,8 @@ pub(crate) const AGGREGATE: &str = "aggregate";
 
 /// The type of the key; also the helper attribute of `#[derive(Key)]`.
 pub(crate) const KEY: &str = "key";
+/// `#[derive(Key)]`.
+pub(crate) const KEY_DERIVE: &str = "Key";
 /// The wire name of the aggregate.
 pub(crate) const NAME: &str = "name";
 /// The name of the generated applier trait.
@@ -23,6 +25,10 @@ pub(crate) const HANDLER: &str = "handler";
 pub(crate) const CLIENT: &str = "client";
 /// The path under which the framework is known.
 pub(crate) const CRATE: &str = "crate";
+/// The derives that the user writes by hand.
+pub(crate) const MANUAL: &str = "manual";
+/// The macros stand under `#![no_implicit_prelude]`.
+pub(crate) const NO_IMPLICIT_PRELUDE: &str = "no_implicit_prelude";
 /// Handlers take the context: an option (all of them) and a helper attribute (this one).
 pub(crate) const CONTEXT: &str = "context";
 
@@ -34,9 +40,10 @@ pub(crate) const UPSERT: &str = "upsert";
 pub(crate) const DELETE: &str = "delete";
 
 /// The options of each macro, in the order in which messages list them.
-pub(crate) const EVENT_OPTIONS: &[&str] = &[KEY, NAME, APPLIER, PROJECTOR, CRATE];
-pub(crate) const COMMAND_OPTIONS: &[&str] = &[EVENT, ERROR, CONTEXT, HANDLER, CLIENT, CRATE];
-pub(crate) const AGGREGATE_OPTIONS: &[&str] = &[COMMAND, CRATE];
+pub(crate) const EVENT_OPTIONS: &[&str] = &[KEY, NAME, APPLIER, PROJECTOR, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
+pub(crate) const COMMAND_OPTIONS: &[&str] =
+    &[EVENT, ERROR, CONTEXT, HANDLER, CLIENT, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
+pub(crate) const AGGREGATE_OPTIONS: &[&str] = &[COMMAND, MANUAL, CRATE];
 pub(crate) const KEY_OPTIONS: &[&str] = &[CRATE];
 
 /// The helper attributes of each macro's variants.
@@ -44,6 +51,17 @@ pub(crate) const EVENT_HELPERS: &[&str] = &[CREATE, DELETE];
 pub(crate) const COMMAND_HELPERS: &[&str] = &[CREATE, UPSERT, CONTEXT];
 /// All of them: one that stands in the wrong place is still known.
 pub(crate) const HELPERS: &[&str] = &[CREATE, DELETE, UPSERT, CONTEXT];
+
+/// Types that are read back if what is in them is: elsewhere, as in `PhantomData<&'static T>`, a reference may be right.
+pub(crate) const CONTAINERS: &[&str] = &["Option", "Vec", "Box", "Rc", "Arc"];
+
+/// The derives that the macros add.
+pub(crate) const DERIVES: &[&str] = &[DEBUG, CLONE, PARTIAL_EQ, SERIALIZE_DERIVE, DESERIALIZE_DERIVE];
+pub(crate) const DEBUG: &str = "Debug";
+pub(crate) const CLONE: &str = "Clone";
+pub(crate) const PARTIAL_EQ: &str = "PartialEq";
+pub(crate) const SERIALIZE_DERIVE: &str = "Serialize";
+pub(crate) const DESERIALIZE_DERIVE: &str = "Deserialize";
 
 /// Attributes of the language and of serde that the macros read.
 pub(crate) const DOC: &str = "doc";
@@ -56,15 +74,28 @@ pub(crate) const RENAME: &str = "rename";
 pub(crate) const RENAME_ALL: &str = "rename_all";
 pub(crate) const ALIAS: &str = "alias";
 pub(crate) const SERIALIZE: &str = "serialize";
+/// With these, serde does not read a field as its type says.
+pub(crate) const NOT_READ: &[&str] = &["skip", "skip_deserializing", "with", "deserialize_with"];
 
-/// What the value of an option looks like; none where it takes no value.
-pub(crate) fn example(option: &str) -> Option<&'static str> {
+/// How an option is written.
+pub(crate) enum Form {
+    /// `word`.
+    Alone,
+    /// `word = value`, with an example of a value.
+    Value(&'static str),
+    /// `word(item, item)`, with an example of a list.
+    List(&'static str),
+}
+
+/// How this option is written.
+pub(crate) fn form(option: &str) -> Form {
     match option {
-        CONTEXT => None,
-        KEY => Some("String"),
-        NAME => Some("\"...\""),
-        CRATE => Some("\"path::to::simple_sourcing\""),
-        EVENT | ERROR | COMMAND => Some("path::to::Type"),
-        _ => Some("Name"),
+        CONTEXT | NO_IMPLICIT_PRELUDE => Form::Alone,
+        MANUAL => Form::List("Debug, Clone"),
+        KEY => Form::Value("String"),
+        NAME => Form::Value("\"...\""),
+        CRATE => Form::Value("\"path::to::simple_sourcing\""),
+        EVENT | ERROR | COMMAND => Form::Value("path::to::Type"),
+        _ => Form::Value("Name"),
     }
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
-use syn::{Data, DeriveInput, Fields, Path, ext::IdentExt};
+use syn::{Data, DeriveInput, Fields, Type, ext::IdentExt};
 
 use crate::{
     diagnostics::{Errors, list},
-    model::{Aggregate, Command, Event, Key, Variant, has},
+    model::{Aggregate, Command, Event, Item, Key, Variant, has},
     naming,
     parse::{Given, conditional, is_rename},
     symbol::*,
@@ -17,6 +17,7 @@ use crate::{
 pub(crate) fn event(event: &Event, errors: &mut Errors) {
     check_no_generics(&event.item.node, errors);
     check_is_enum(&event.item.node, EVENT, "an event", errors);
+    check_owns_its_data(&event.item, "an event", errors);
     check_required(EVENT, &[(KEY, "String".to_owned())], &event.given, errors);
     check_wire_name_of_aggregate(event, errors);
     check_exclusive(&event.variants, CREATE, DELETE, errors);
@@ -28,6 +29,7 @@ pub(crate) fn event(event: &Event, errors: &mut Errors) {
 pub(crate) fn command(command: &Command, errors: &mut Errors) {
     check_no_generics(&command.item.node, errors);
     check_is_enum(&command.item.node, COMMAND, "a command", errors);
+    check_owns_its_data(&command.item, "a command", errors);
     let required = [(EVENT, spelled(&command.event)), (ERROR, spelled(&command.error))];
     check_required(COMMAND, &required, &command.given, errors);
     check_exclusive(&command.variants, CREATE, UPSERT, errors);
@@ -40,6 +42,7 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &mut Errors) {
     let node = &aggregate.item.node;
     check_no_generics(node, errors);
     check_is_state(node, errors);
+    check_owns_its_data(&aggregate.item, "the state", errors);
     check_required(AGGREGATE, &[(COMMAND, spelled(&aggregate.command))], &aggregate.given, errors);
 }
 
@@ -91,6 +94,23 @@ fn check_is_state(node: &DeriveInput, errors: &mut Errors) {
     if let Data::Union(data) = &node.data {
         let message = "`#[aggregate]` goes on a struct, or on an enum whose variants are the states of a life cycle";
         errors.at(data.union_token, format!("{message}: write `struct {} {{ ... }}`", node.ident));
+    }
+}
+
+/// What serde's derives say of a reference is long and not about the log.
+fn check_owns_its_data(item: &Item, what: &str, errors: &mut Errors) {
+    for reference in &item.references {
+        let message = format!("{what} is written to the log and read back, so it owns all that is in it");
+        errors.at(reference, format!("{message}: write `{}`", owned(&reference.elem)));
+    }
+}
+
+/// The type to write for a reference to this one.
+fn owned(ty: &Type) -> String {
+    match ty {
+        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+        Type::Slice(slice) => format!("Vec<{}>", spelled(&slice.elem)),
+        _ => spelled(ty),
     }
 }
 
@@ -226,6 +246,6 @@ fn check_conditional_fields<R>(variants: &[Variant<R>], errors: &mut Errors) {
     }
 }
 
-fn spelled(path: &Path) -> String {
-    path.to_token_stream().to_string().replace(' ', "")
+fn spelled(tokens: &impl ToTokens) -> String {
+    tokens.to_token_stream().to_string().replace(' ', "")
 }

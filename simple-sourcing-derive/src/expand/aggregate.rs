@@ -7,14 +7,15 @@ use super::{item, place, private};
 use crate::model::Aggregate;
 
 pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
-    let Aggregate { item: node, command, .. } = aggregate;
-    let (ident, p) = (&node.node.ident, private(node.root.as_ref()));
-    let item = item(node);
+    [item(&aggregate.item), aggregate_impl(aggregate)].into_iter().collect()
+}
+
+pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
+    let Aggregate { item, command, .. } = aggregate;
+    let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
     // A missing handler or applier is reported where `command` stands here: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
     quote! {
-        #item
-
         #[automatically_derived]
         impl #p::Aggregate for #ident {
             #command

@@ -3,7 +3,10 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{allow_deprecated, arguments, item, link, local, method, name_arms, place, private, with_fields};
+use super::{
+    allow_deprecated, bound, item, link, local, method, name_arms, on_unimplemented, pattern, place, private,
+    with_fields,
+};
 use crate::model::{Command, CommandRole, Expected, Variant};
 
 pub(crate) fn expand(command: &Command) -> TokenStream {
@@ -61,7 +64,7 @@ pub(crate) fn handler<'a>(command: &Command, variants: impl Iterator<Item = &'a 
     let Command { item, event, error, handler, .. } = command;
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(command), private(item.root.as_ref()));
     let methods = variants.map(|variant| {
-        let documentation = format!("Decides {}.", link(item, variant));
+        let documentation = format!(" Decides {}.", link(item, variant));
         let at = place(&variant.node.ident);
         let output = quote_spanned!(at=> -> ::core::result::Result<#p::Events<#event>, #error>;);
         let state = match variant.role.state {
@@ -79,16 +82,15 @@ pub(crate) fn handler<'a>(command: &Command, variants: impl Iterator<Item = &'a 
         method(at, None, variant, &documentation, state.into_iter().chain(context).collect(), &output)
     });
     let documentation = format!(
-        "How the commands of [`{ident}`] are decided: implement it on the aggregate.\n\n\
+        " How the commands of [`{ident}`] are decided: implement it on the aggregate.\n\n \
          There is a method for each command. It accepts the command with events, or rejects it with an error; it has no \
          clock, no randomness and no I/O, so that a replay gives the same result."
     );
     let message = format!("`{{Self}}` does not handle the commands of `{ident}`");
-    let label = format!("needs `impl {handler} for {{Self}}`");
-    let note = format!("write `impl {handler} for {{Self}}` with a method for each command");
+    let on_unimplemented = on_unimplemented(item, &message, handler, "command");
     quote! {
         #[doc = #documentation]
-        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #on_unimplemented
         #vis trait #handler: ::core::marker::Sized {
             #(#methods)*
         }
@@ -99,8 +101,7 @@ fn handled_by(command: &Command) -> TokenStream {
     let Command { item, event, error, handler, variants, .. } = command;
     let (ident, key, p) = (&item.node.ident, key(command), private(item.root.as_ref()));
     let allow = allow_deprecated(item, variants);
-    let any_context = variants.iter().any(|variant| variant.role.context);
-    let (state, context) = (local("state"), local(if any_context { "context" } else { "_context" }));
+    let (state, context) = (local("state"), local("context"));
     let arms = variants.iter().map(|variant| dispatch(variant, handler, &state, &context, &p));
     quote! {
         #[automatically_derived]
@@ -126,7 +127,7 @@ fn dispatch(
     p: &TokenStream,
 ) -> TokenStream {
     let Variant { cfgs, method, role, .. } = variant;
-    let (fields, arguments) = (with_fields(variant), arguments(variant));
+    let (fields, arguments) = (pattern(variant), bound(variant));
     let context = role.context.then(|| quote!(#context));
     let found = match role.state {
         Expected::Absent => None,
@@ -153,7 +154,7 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(command), private(item.root.as_ref()));
     let allow = allow_deprecated(item, &command.variants);
     let methods = variants.map(|variant| {
-        let documentation = format!("Sends {}.", link(item, variant));
+        let documentation = format!(" Sends {}.", link(item, variant));
         let (name, fields) = (variant.free_name("key"), with_fields(variant));
         let own = vec![quote!(&self), quote!(#name: impl ::core::convert::Into<#key>)];
         let body = quote!(-> #p::Call<#ident> { self.0.send(#name, #ident::#fields) });
@@ -161,7 +162,7 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
         method(Span::call_site(), Some(vis), variant, &documentation, own, &body)
     });
     let documentation =
-        format!("Sends the commands of [`{ident}`]: a method for each. Derefs to the untyped client, for `outcome`.");
+        format!(" Sends the commands of [`{ident}`]: a method for each. Derefs to the untyped client, for `outcome`.");
     quote! {
         #[doc = #documentation]
         #[derive(::core::fmt::Debug, ::core::clone::Clone)]

@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
-use super::{allow_deprecated, arguments, item, link, local, method, name_arms, place, private, with_fields};
+use super::{
+    allow_deprecated, arguments, bound, item, link, local, method, name_arms, on_unimplemented, pattern, place, private,
+};
 use crate::model::{Event, EventRole, Variant};
 
 pub(crate) fn expand(event: &Event) -> TokenStream {
@@ -61,7 +63,7 @@ pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Vari
     let Event { item, applier, .. } = event;
     let (ident, vis) = (&item.node.ident, &item.node.vis);
     let methods = variants.map(|variant| {
-        let documentation = format!("Applies {}.", link(item, variant));
+        let documentation = format!(" Applies {}.", link(item, variant));
         let at = place(&variant.node.ident);
         let (own, rest) = match variant.role {
             EventRole::Create => (vec![], quote_spanned!(at=> -> Self;)),
@@ -71,15 +73,14 @@ pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Vari
         method(at, None, variant, &documentation, own, &rest)
     });
     let documentation = format!(
-        "How the events of [`{ident}`] change the state of an aggregate: implement it on the aggregate.\n\n\
+        " How the events of [`{ident}`] change the state of an aggregate: implement it on the aggregate.\n\n \
          There is a method for each event but those that remove the state."
     );
     let message = format!("`{{Self}}` does not apply the events of `{ident}`");
-    let label = format!("needs `impl {applier} for {{Self}}`");
-    let note = format!("write `impl {applier} for {{Self}}` with a method for each event");
+    let on_unimplemented = on_unimplemented(item, &message, applier, "event");
     quote! {
         #[doc = #documentation]
-        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #on_unimplemented
         #vis trait #applier: ::core::marker::Sized {
             #(#methods)*
         }
@@ -93,7 +94,7 @@ fn applied_to(event: &Event) -> TokenStream {
     let state = local("state");
     let arms = variants.iter().map(|variant| {
         let Variant { node, cfgs, wire_name, method, role, .. } = variant;
-        let (name, fields, arguments) = (&node.ident, with_fields(variant), arguments(variant));
+        let (name, fields, arguments) = (&node.ident, pattern(variant), bound(variant));
         let arm = match role {
             EventRole::Create => quote! {
                 Self::#fields => #p::fill(
@@ -132,7 +133,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(event), private(item.root.as_ref()));
     let allow = allow_deprecated(item, &event.variants);
     let methods = variants.map(|variant| {
-        let documentation = format!("Projects {}; does nothing unless it is written.", link(item, variant));
+        let documentation = format!(" Projects {}; does nothing unless it is written.", link(item, variant));
         let (meta, arguments) = (variant.free_name("meta"), arguments(variant));
         let at = place(&variant.node.ident);
         let own = vec![quote_spanned!(at=> &mut self), quote_spanned!(at=> #meta: &#p::EventMeta<#key>)];
@@ -140,15 +141,14 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
         method(at, None, variant, &documentation, own, &body)
     });
     let documentation = format!(
-        "What a view makes of the events of [`{ident}`]: implement it on the view.\n\n\
+        " What a view makes of the events of [`{ident}`]: implement it on the view.\n\n \
          There is a method for each event; those that are not written do nothing."
     );
     let message = format!("`{{Self}}` does not project the events of `{ident}`");
-    let label = format!("needs `impl {projector} for {{Self}}`");
-    let note = format!("write `impl {projector} for {{Self}}` with a method for each event that it is about");
+    let on_unimplemented = on_unimplemented(item, &message, projector, "event that it is about");
     quote! {
         #[doc = #documentation]
-        #[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]
+        #on_unimplemented
         #allow
         #vis trait #projector {
             #(#methods)*
@@ -163,7 +163,7 @@ fn projected_by(event: &Event) -> TokenStream {
     let (view, meta) = (local("projector"), local("meta"));
     let arms = variants.iter().map(|variant| {
         let Variant { cfgs, method, .. } = variant;
-        let (fields, arguments) = (with_fields(variant), arguments(variant));
+        let (fields, arguments) = (pattern(variant), bound(variant));
         quote!(#(#cfgs)* Self::#fields => <__Projector as #projector>::#method(#view, #meta, #(#arguments),*),)
     });
     quote! {

@@ -5,8 +5,8 @@
 //! `simple_sourcing::__private`. Our own local names are `mixed_site`, so that no field of the user can meet them.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::{Fields, Visibility, spanned::Spanned};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Fields, Visibility, ext::IdentExt, spanned::Spanned};
 
 use crate::{
     diagnostics::Errors,
@@ -32,7 +32,7 @@ pub(crate) fn expand_event(args: TokenStream, item: TokenStream) -> TokenStream 
     validate::event(&model, &mut errors);
     match errors.check() {
         Ok(()) => event::expand(&model),
-        Err(errors) => fallback::event(&model, &errors),
+        Err(errors) => fallback::event(model, &errors),
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn expand_command(args: TokenStream, item: TokenStream) -> TokenStrea
     validate::command(&model, &mut errors);
     match errors.check() {
         Ok(()) => command::expand(&model),
-        Err(errors) => fallback::command(&model, &errors),
+        Err(errors) => fallback::command(model, &errors),
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn private(root: Option<&Root>) -> TokenStream {
 
 /// The user's item with the derives that it lacks.
 pub(crate) fn item(item: &Item) -> TokenStream {
-    let Item { node, root, derives, serde_crate } = item;
+    let Item { node, root, derives, serde_crate, .. } = item;
     let private = private(root.as_ref());
     let derives = derives.iter().map(|derive| match derive {
         Derive::Debug => quote!(::core::fmt::Debug),
@@ -102,16 +102,19 @@ pub(crate) fn item(item: &Item) -> TokenStream {
         let path = format!("{root}::__private::serde");
         quote!(#[serde(crate = #path)])
     });
+    let derives: Vec<TokenStream> = derives.collect();
+    let derive = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
     quote! {
-        #[derive(#(#derives),*)]
+        #derive
         #serde_crate
         #node
     }
 }
 
-/// A local name of the expansion.
+/// A local name of the expansion. Hygiene keeps it from names of the user's, but for those of constants: a pattern of
+/// that name would be the value, so it gets one that no constant has.
 fn local(name: &str) -> Ident {
-    Ident::new(name, Span::mixed_site())
+    format_ident!("__{name}", span = Span::mixed_site())
 }
 
 /// The place of the user's tokens, for code that is about them: errors in it, and "go to definition", lead there.
@@ -153,7 +156,7 @@ fn method<R>(
     }
 }
 
-/// The variant with its fields by name, as a pattern and as an expression: `Opened { owner, amount }`.
+/// The variant with its fields as an expression: `Opened { owner, amount }`.
 fn with_fields<R>(variant: &Variant<R>) -> TokenStream {
     let ident = &variant.node.ident;
     let fields = arguments(variant);
@@ -162,6 +165,41 @@ fn with_fields<R>(variant: &Variant<R>) -> TokenStream {
         Fields::Unnamed(_) => quote!(#ident(#(#fields),*)),
         Fields::Unit => quote!(#ident),
     }
+}
+
+/// The variant as a pattern: `Opened { owner: owner_, amount: amount_ }`. Not with the names of the fields, for the same reason
+/// as [`local`].
+fn pattern<R>(variant: &Variant<R>) -> TokenStream {
+    let ident = &variant.node.ident;
+    let fields = variant.fields.iter().zip(bindings(variant));
+    match variant.node.fields {
+        Fields::Named(_) => {
+            let fields = fields.map(|(Field { cfgs, name, .. }, binding)| quote!(#(#cfgs)* #name: #binding));
+            quote!(#ident { #(#fields),* })
+        }
+        Fields::Unnamed(_) => {
+            let bindings = bindings(variant);
+            quote!(#ident(#(#bindings),*))
+        }
+        Fields::Unit => quote!(#ident),
+    }
+}
+
+/// What [`pattern`] calls the fields, as arguments: `owner_`, `amount_`.
+fn bound<R>(variant: &Variant<R>) -> impl Iterator<Item = TokenStream> {
+    variant.fields.iter().zip(bindings(variant)).map(|(Field { cfgs, .. }, binding)| quote!(#(#cfgs)* #binding))
+}
+
+fn bindings<R>(variant: &Variant<R>) -> impl Iterator<Item = Ident> {
+    variant.fields.iter().map(|field| format_ident!("{}_", field.name.unraw(), span = Span::call_site()))
+}
+
+/// Words the error that a missing implementation of a generated trait gives. `diagnostic` is a name of the prelude.
+fn on_unimplemented(item: &Item, message: &str, the_trait: &Ident, methods: &str) -> Option<TokenStream> {
+    let label = format!("needs `impl {the_trait} for {{Self}}`");
+    let note = format!("write `impl {the_trait} for {{Self}}` with a method for each {methods}");
+    (!item.no_implicit_prelude)
+        .then(|| quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]))
 }
 
 /// The arms of `name`: `Self::Opened { .. } => "Opened",`.

@@ -19,6 +19,18 @@ pub(crate) fn derives(attrs: &[Attribute]) -> Vec<String> {
     paths.filter_map(|path| path.segments.last().map(|segment| segment.ident.to_string())).collect()
 }
 
+/// Whether serde's derive reads what has these attributes as its type says.
+pub(crate) fn is_read_by_serde(attrs: &[Attribute]) -> bool {
+    !serde_metas(attrs).any(|meta| NOT_READ.contains(&meta.word.as_str()))
+}
+
+fn serde_metas(attrs: &[Attribute]) -> impl Iterator<Item = TokenMeta> {
+    let lists = attrs.iter().filter(|attr| attr.path().is_ident(SERDE));
+    lists
+        .filter_map(|attr| attr.parse_args_with(Punctuated::<TokenMeta, Token![,]>::parse_terminated).ok())
+        .flat_map(Punctuated::into_iter)
+}
+
 /// What `#[serde(...)]` says of a name. Anything that is not about names, or wrong, is left to serde.
 #[derive(Default)]
 pub(crate) struct SerdeNames {
@@ -31,16 +43,13 @@ pub(crate) struct SerdeNames {
 /// Reads the `#[serde(...)]` attributes among `attrs`.
 pub(crate) fn serde_names(attrs: &[Attribute]) -> SerdeNames {
     let mut names = SerdeNames::default();
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident(SERDE)) {
-        let Ok(metas) = attr.parse_args_with(Punctuated::<TokenMeta, Token![,]>::parse_terminated) else { continue };
-        for TokenMeta { word, value, list } in metas {
-            match word.as_str() {
-                RENAME => names.rename = value.or_else(|| serialize_name(list)),
-                RENAME_ALL => names.rename_all = value.or_else(|| serialize_name(list)),
-                ALIAS => names.aliases.extend(value),
-                CRATE => names.has_crate = true,
-                _ => {}
-            }
+    for TokenMeta { word, value, list } in serde_metas(attrs) {
+        match word.as_str() {
+            RENAME => names.rename = value.or_else(|| serialize_name(list)),
+            RENAME_ALL => names.rename_all = value.or_else(|| serialize_name(list)),
+            ALIAS => names.aliases.extend(value),
+            CRATE => names.has_crate = true,
+            _ => {}
         }
     }
     names

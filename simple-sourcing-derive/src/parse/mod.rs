@@ -9,9 +9,9 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path, Type};
 
-use self::options::{a_name, a_path, a_root, a_text, a_type, parse_options};
+use self::options::{a_list, a_name, a_path, a_root, a_text, a_type, parse_options};
 pub(crate) use self::{
-    attrs::{conditional, derives, is_rename, serde_names},
+    attrs::{conditional, derives, is_read_by_serde, is_rename, serde_names},
     options::{Given, Root},
 };
 use crate::{
@@ -46,6 +46,8 @@ pub(crate) struct EventOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) applier: Option<Ident>,
     pub(crate) projector: Option<Ident>,
+    pub(crate) manual: Vec<&'static str>,
+    pub(crate) no_implicit_prelude: bool,
     pub(crate) root: Option<Root>,
 }
 
@@ -57,6 +59,8 @@ pub(crate) struct CommandOptions {
     pub(crate) context: bool,
     pub(crate) handler: Option<Ident>,
     pub(crate) client: Option<Ident>,
+    pub(crate) manual: Vec<&'static str>,
+    pub(crate) no_implicit_prelude: bool,
     pub(crate) root: Option<Root>,
 }
 
@@ -64,6 +68,7 @@ pub(crate) struct CommandOptions {
 #[derive(Default)]
 pub(crate) struct AggregateOptions {
     pub(crate) command: Option<Path>,
+    pub(crate) manual: Vec<&'static str>,
     pub(crate) root: Option<Root>,
 }
 
@@ -83,6 +88,8 @@ pub(crate) fn event(args: TokenStream, item: TokenStream, errors: &mut Errors) -
             NAME => options.name = Some(a_text(word, input)?),
             APPLIER => options.applier = Some(a_name(word, input)?),
             PROJECTOR => options.projector = Some(a_name(word, input)?),
+            MANUAL => a_list(word, DERIVES, input, &mut options.manual)?,
+            NO_IMPLICIT_PRELUDE => options.no_implicit_prelude = true,
             _ => options.root = Some(a_root(word, input)?),
         }
         Ok(())
@@ -101,6 +108,8 @@ pub(crate) fn command(args: TokenStream, item: TokenStream, errors: &mut Errors)
             CONTEXT => options.context = true,
             HANDLER => options.handler = Some(a_name(word, input)?),
             CLIENT => options.client = Some(a_name(word, input)?),
+            MANUAL => a_list(word, DERIVES, input, &mut options.manual)?,
+            NO_IMPLICIT_PRELUDE => options.no_implicit_prelude = true,
             _ => options.root = Some(a_root(word, input)?),
         }
         Ok(())
@@ -119,6 +128,7 @@ pub(crate) fn aggregate(
     let given = parse_options(AGGREGATE, AGGREGATE_OPTIONS, args, errors, |word, input| {
         match word {
             COMMAND => options.command = Some(a_path(word, input)?),
+            MANUAL => a_list(word, DERIVES, input, &mut options.manual)?,
             _ => options.root = Some(a_root(word, input)?),
         }
         Ok(())
@@ -238,7 +248,7 @@ fn foreign_helper(word: &str, macro_name: &str, allowed: &[&str]) -> String {
         (EVENT, UPSERT) => "it marks a command, in the `#[command]` enum".to_owned(),
         _ => format!("write one of {}", list(allowed)),
     };
-    format!("`#[{word}]` has no meaning in an `#[{macro_name}]` enum: {hint}")
+    format!("`#[{word}]` has no meaning in the enum of `#[{macro_name}]`: {hint}")
 }
 
 fn take_misplaced(attrs: &mut Vec<Attribute>, place: &str, errors: &mut Errors) {

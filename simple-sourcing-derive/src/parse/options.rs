@@ -5,11 +5,13 @@ use syn::{
     LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{ParseStream, Parser, discouraged::Speculative},
+    punctuated::Punctuated,
+    token,
 };
 
 use crate::{
     diagnostics::{Errors, did_you_mean, list},
-    symbol::example,
+    symbol::{Form, form},
 };
 
 /// `crate = "..."`: where the framework is.
@@ -95,22 +97,30 @@ fn parse_option(
         return Err(syn::Error::new_spanned(written, format!("`{word}` is written twice: keep one of the two")));
     }
     given.words.push(word);
-    let equals = input.parse::<Option<Token![=]>>()?;
-    let has_value = !input.is_empty() && !input.peek(Token![,]);
-    match example(word) {
-        Some(example) if equals.is_none() || !has_value => {
-            return Err(syn::Error::new_spanned(
-                written,
-                format!("`{word}` needs a value: write `{word} = {example}`"),
-            ));
-        }
-        None if equals.is_some() || has_value => {
-            return Err(syn::Error::new_spanned(written, format!("`{word}` takes no value: write `{word}` alone")));
-        }
-        _ => {}
+    if let Some(message) = eat_equals(word, input)? {
+        return Err(syn::Error::new_spanned(written, message));
     }
     take(word, input)?;
-    if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
+    if input.is_empty() || input.peek(Token![,]) {
+        Ok(())
+    } else {
+        Err(input.error("options have a comma between them: write `,` here"))
+    }
+}
+
+/// Goes to the value of the option, or says what is wrong with how it is written.
+fn eat_equals(word: &str, input: ParseStream<'_>) -> syn::Result<Option<String>> {
+    let is_list = input.peek(token::Paren);
+    let equals = input.parse::<Option<Token![=]>>()?;
+    let has_value = !input.is_empty() && !input.peek(Token![,]);
+    Ok(match form(word) {
+        Form::Value(example) if equals.is_none() || !has_value => {
+            Some(format!("`{word}` needs a value: write `{word} = {example}`"))
+        }
+        Form::List(example) if !is_list => Some(format!("`{word}` needs a list: write `{word}({example})`")),
+        Form::Alone if equals.is_some() || has_value => Some(format!("`{word}` takes no value: write `{word}` alone")),
+        _ => None,
+    })
 }
 
 /// Skips `= value`, in which a comma between angle brackets does not count.
@@ -188,4 +198,41 @@ pub(super) fn a_root(word: &str, input: ParseStream<'_>) -> syn::Result<Root> {
             "`crate` is the path under which simple-sourcing is known here: write e.g. `crate = \"::framework::events\"`",
         )),
     }
+}
+
+/// `manual(Debug, Clone)`: words of those that are known. Those that are right are found also beside wrong ones.
+pub(super) fn a_list(
+    word: &str,
+    known: &[&'static str],
+    input: ParseStream<'_>,
+    found: &mut Vec<&'static str>,
+) -> syn::Result<()> {
+    let content;
+    let parentheses = syn::parenthesized!(content in input);
+    let mut mistakes = Vec::new();
+    for written in content.call(Punctuated::<Ident, Token![,]>::parse_terminated)? {
+        match known.iter().find(|&&known| written == known) {
+            Some(known) if found.contains(known) => {
+                let message = format!("`{written}` is written twice: keep one of the two");
+                mistakes.push(syn::Error::new_spanned(written, message));
+            }
+            Some(known) => found.push(known),
+            None => {
+                let hint = match did_you_mean(&written.to_string(), known) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("it takes {}", list(known)),
+                };
+                mistakes.push(syn::Error::new_spanned(&written, format!("`{word}` knows no `{written}`: {hint}")));
+            }
+        }
+    }
+    if found.is_empty() && mistakes.is_empty() {
+        let message = format!("`{word}` needs at least one of {}", list(known));
+        mistakes.push(syn::Error::new(parentheses.span.join(), message));
+    }
+    let all = mistakes.into_iter().reduce(|mut all, mistake| {
+        all.combine(mistake);
+        all
+    });
+    all.map_or(Ok(()), Err)
 }
