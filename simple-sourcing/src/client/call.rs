@@ -17,8 +17,7 @@ pub struct Call<C: Command> {
     client: Client<C>,
     key: String,
     command: C,
-    /// Made when it is needed first, unless it is given.
-    id: Option<CommandId>,
+    id: CommandId,
     expected: Option<Sequence>,
     timeout: Duration,
     trace: Trace,
@@ -30,7 +29,7 @@ impl<C: Command> Call<C> {
             client,
             key: key.to_text(),
             command,
-            id: None,
+            id: CommandId::new(),
             expected: None,
             timeout: TIMEOUT_DEFAULT,
             trace: Trace::default(),
@@ -47,7 +46,7 @@ impl<C: Command> Call<C> {
     /// Sends under this id: a command that was sent before takes no effect again, and its first outcome is the answer.
     /// An id is for one command to one key: what was sent under it to a key in another partition is not looked at.
     pub fn command_id(mut self, id: CommandId) -> Self {
-        self.id = Some(id);
+        self.id = id;
         self
     }
 
@@ -76,8 +75,8 @@ impl<C: Command> Call<C> {
     }
 
     /// The id that the command is sent under.
-    pub fn id(&mut self) -> CommandId {
-        *self.id.get_or_insert_with(CommandId::new)
+    pub fn id(&self) -> CommandId {
+        self.id
     }
 
     /// Sends the command and returns as soon as it is durably queued: it will be processed whatever becomes of this
@@ -85,8 +84,8 @@ impl<C: Command> Call<C> {
     ///
     /// # Errors
     /// When it was not queued. After [`Timeout`](CommandError::Timeout) it may have been.
-    pub async fn publish(mut self) -> Result<Pending<C>, CommandError<C::Error>> {
-        let (command_id, timeout) = (self.id(), self.timeout);
+    pub async fn publish(self) -> Result<Pending<C>, CommandError<C::Error>> {
+        let (command_id, timeout) = (self.id, self.timeout);
         let unknown = || CommandError::Timeout { command_id };
         let (confirm, queued) = oneshot::channel();
         let publish = async {
@@ -99,11 +98,10 @@ impl<C: Command> Call<C> {
 
     /// Hands the command to the backend.
     fn submit(
-        mut self,
+        self,
         queued: Option<oneshot::Sender<Result<(), BackendError>>>,
     ) -> Result<Pending<C>, CommandError<C::Error>> {
-        let id = self.id();
-        let Call { client, key, command, expected, timeout, trace, .. } = self;
+        let Call { client, key, command, id, expected, timeout, trace } = self;
         let Route { port, aggregate, settings } = client.route()?;
         let name = command.name();
         let payload = codec::encode(&command)
@@ -129,8 +127,8 @@ impl<C: Command> IntoFuture for Call<C> {
     type Output = Result<Receipt, CommandError<C::Error>>;
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        let (command_id, timeout) = (self.id(), self.timeout);
+    fn into_future(self) -> Self::IntoFuture {
+        let (command_id, timeout) = (self.id, self.timeout);
         let answered = async move { self.submit(None)?.answered().await };
         Box::pin(async move {
             tokio::time::timeout(timeout, answered).await.unwrap_or(Err(CommandError::Timeout { command_id }))
