@@ -25,7 +25,11 @@ pub async fn run(connection: &Connection) -> Done {
     println!("ready");
     io::stdout().flush()?;
 
-    signals.next().await;
+    tokio::select! {
+        // Without a signal it stops only because of an error.
+        stopped = app.stopped() => stopped?,
+        () = signals.next() => {}
+    }
     eprintln!("stopping: finishing what is under way (once more to stop at once)");
     tokio::select! {
         stopped = app.shutdown() => stopped?,

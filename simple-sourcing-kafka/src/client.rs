@@ -22,7 +22,7 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     answers::{Answers, Waiter, Waiting},
-    config::Kafka,
+    config::{Kafka, RECORD_BYTES_MAX},
     error, logging, record,
     topics::Topics,
 };
@@ -191,6 +191,7 @@ impl CommandClient {
                 ("queue.buffering.max.messages", "10000000"),
                 ("queue.buffering.max.kbytes", "2147483647"),
                 ("message.timeout.ms", "60000"),
+                ("message.max.bytes", RECORD_BYTES_MAX),
             ])
             .create_with_context(Confirmations { waiting: self.waiting.clone() })
             .map_err(|error| error::client("command producer", error))?;

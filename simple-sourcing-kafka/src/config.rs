@@ -46,6 +46,9 @@ pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
 /// After this time without a commit the broker aborts the transaction of a process that is gone.
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest record that the producers take: the limits of the aggregates are below it, and checked against the topics.
+pub(crate) const RECORD_BYTES_MAX: &str = "100000000";
+
 /// The settings that the guarantees rest on.
 const OURS: [&str; 11] = [
     "bootstrap.servers",

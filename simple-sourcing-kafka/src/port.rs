@@ -10,7 +10,7 @@ use std::{
 
 use simple_sourcing::{
     BackendError, CommandId,
-    backend::{BoxFuture, Definition, Feed, Port, Read, Submission},
+    backend::{BoxFuture, Definition, Ending, Feed, Port, Read, Submission},
     engine::{Outcome, StoredState},
 };
 use tracing::info;
@@ -32,6 +32,7 @@ pub(crate) struct KafkaPort {
     topics: Arc<[Topics]>,
     client: Arc<CommandClient>,
     closed: Arc<AtomicBool>,
+    ending: Ending,
     workers: Mutex<Option<Workers>>,
 }
 
@@ -42,7 +43,8 @@ impl KafkaPort {
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
             let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition, &runtime)?.into();
-            let workers = Workers::start(&kafka, &definition, &topics)?;
+            let ending = Ending::new();
+            let workers = Workers::start(&kafka, &definition, &topics, &ending)?;
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
             Ok(KafkaPort {
@@ -51,6 +53,7 @@ impl KafkaPort {
                 topics,
                 client,
                 closed: Arc::default(),
+                ending,
                 workers: Mutex::new(Some(workers)),
             })
         });
@@ -109,6 +112,10 @@ impl Port for KafkaPort {
         }
     }
 
+    fn stopped(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(self.ending.wait())
+    }
+
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         self.closed.store(true, Ordering::Release);
         let (workers, client) = (self.take_workers(), self.client.clone());
@@ -120,7 +127,9 @@ impl Port for KafkaPort {
                 flushed.and(stopped)
             };
             let stopped = tokio::task::spawn_blocking(stop).await;
-            stopped.map_err(|error| BackendError::failed("the shutdown has panicked").because(error))?
+            let stopped = stopped.map_err(|error| BackendError::failed("the shutdown has panicked").because(error));
+            self.ending.end(stopped.flatten());
+            self.ending.wait().await
         })
     }
 }

@@ -171,7 +171,7 @@ impl Cluster<'_> {
     fn check(&self, name: &str, topic: Topic, settings: &Settings) -> Result<(), BackendError> {
         let config = self.describe(name)?;
         let value = |property: &str| config.get(property).and_then(|entry| entry.value.as_deref()).unwrap_or_default();
-        let millis = |property: &str| value(property).parse::<i64>().unwrap_or(-1);
+        let number = |property: &str| value(property).parse::<i64>().unwrap_or(-1);
         let refuse = |property: &str, fix: &str, why: &str| {
             Err(BackendError::failed(format!(
                 "topic `{name}` has {property}={}, {why}; mend it with `kafka-configs.sh --bootstrap-server {} --alter \
@@ -180,6 +180,11 @@ impl Cluster<'_> {
                 self.kafka.bootstrap_servers
             )))
         };
+        let (max, needed) = (number("max.message.bytes"), longest_record(settings));
+        if max != -1 && (max as usize) < needed {
+            let why = "which is less than the limits of the aggregate allow; lower them (`Settings`)";
+            return refuse("max.message.bytes", &needed.to_string(), why);
+        }
         let policy = value("cleanup.policy");
         match topic {
             Topic::State if policy != "compact" => {
@@ -191,13 +196,13 @@ impl Cluster<'_> {
             }
             Topic::Event | Topic::DeadLetter => {
                 for property in ["retention.ms", "retention.bytes"] {
-                    if millis(property) != -1 {
+                    if number(property) != -1 {
                         return refuse(property, "-1", "which would lose records that are kept for ever");
                     }
                 }
             }
             Topic::Response => {
-                let (needed, found) = (response_retention(settings).as_millis(), millis("retention.ms"));
+                let (needed, found) = (response_retention(settings).as_millis(), number("retention.ms"));
                 if found != -1 && (found as u128) < needed {
                     let why = "which forgets command ids within the deduplication window";
                     return refuse("retention.ms", &needed.to_string(), why);
@@ -247,6 +252,15 @@ impl Cluster<'_> {
         }
         Ok(())
     }
+}
+
+/// What a record may have beside its value: the headers of an event, the key in three of them, and the batch around it.
+const RECORD_OVERHEAD: usize = 8 * 1024;
+
+/// The longest record that the limits allow.
+fn longest_record(settings: &Settings) -> usize {
+    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, .. } = *settings;
+    command_bytes_max.max(event_bytes_max).max(state_bytes_max) + 4 * key_bytes_max + RECORD_OVERHEAD
 }
 
 /// A response is needed until its command's id is out of the window, and the id may be from the future.

@@ -68,6 +68,23 @@ impl AppHandle {
         View::start(self.follow::<E>(Cursor::beginning()), projector)
     }
 
+    /// Waits until the app no longer serves: a service should end when this does.
+    ///
+    /// ```no_run
+    /// # async fn example(app: simple_sourcing::AppHandle, signal: impl Future<Output = ()>) -> Result<(), simple_sourcing::BackendError> {
+    /// tokio::select! {
+    ///     stopped = app.stopped() => stopped?,      // the disk is full, another process has our name, ...
+    ///     () = signal => app.shutdown().await?,
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The error because of which it can't go on; none after a [`shutdown`](AppHandle::shutdown).
+    pub async fn stopped(&self) -> Result<(), BackendError> {
+        self.port.stopped().await
+    }
+
     /// Stops taking commands, finishes those under way, and leaves. Safe to call again.
     ///
     /// # Errors

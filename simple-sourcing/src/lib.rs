@@ -1,4 +1,73 @@
 //! Event sourcing where a domain is a few annotated enums.
+//!
+//! A user writes commands, events and state as enums; [`command`], [`event`] and [`aggregate`] turn them into handler and
+//! applier traits, codecs and a typed client. Clients send commands for one aggregate, named by its key. A command is
+//! validated against the aggregate's state; if it is accepted, its events, the new state, the response and the fact that it
+//! was consumed are written in **one atomic operation**.
+//!
+//! ```text
+//!  user's enums ──macros──▶ model (traits)
+//!                              │
+//!  client ─▶ backend ─▶ engine (pure) ─▶ one atomic commit ─▶ event log ─▶ read (streams, views)
+//!                         ▲ state, seen ids                └▶ answer ─▶ client
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `model` | the traits behind the macros, and the values they speak in; re-exported here |
+//! | [`client`] | a command on its way, and what becomes of it |
+//! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
+//! | [`backend`] | the port between the app and what carries it; [`Memory`] and [`Embedded`] |
+//! | `read` | the event log as a stream, and views; re-exported here |
+//! | [`codec`] | how values are written |
+//!
+//! To follow one command: [`Call`] → [`backend::Port::submit`] → `backend/local/worker.rs` (or the worker of the Kafka crate)
+//! → [`engine::Processor`] → the commit → [`backend::Reply`] → [`Receipt`].
+//!
+//! ```
+//! use simple_sourcing::prelude::*;
+//!
+//! #[event(key = u32)]
+//! pub enum CounterEvent {
+//!     #[create] Started,
+//!     Counted { by: u64 },
+//! }
+//!
+//! #[command(event = CounterEvent, error = Overflow)]
+//! pub enum CounterCommand {
+//!     #[create] Start,
+//!     Count { by: u64 },
+//! }
+//!
+//! #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+//! #[error("it can count no further")]
+//! pub struct Overflow;
+//!
+//! #[aggregate(command = CounterCommand)]
+//! pub struct Counter(u64);
+//!
+//! impl CounterHandler for Counter {
+//!     fn start() -> Decision<Self> { emit(CounterEvent::Started) }
+//!     fn count(&self, by: u64) -> Decision<Self> {
+//!         ensure!(self.0.checked_add(by).is_some(), Overflow);
+//!         emit(CounterEvent::Counted { by })
+//!     }
+//! }
+//!
+//! impl CounterApplier for Counter {
+//!     fn started() -> Self { Counter(0) }
+//!     fn counted(&mut self, by: u64) { self.0 += by }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let app = App::new("counters").aggregate::<Counter>().start(Memory::new()).await?;
+//! let counters: CounterClient = app.client();
+//! counters.start(7_u32).await?;
+//! counters.count(7_u32, 2).await?;
+//! assert_eq!(app.state::<Counter>(7_u32).await?.map(|counter| counter.0), Some(2));
+//! # Ok(()) }
+//! ```
 // The macros write absolute paths to this crate; its own modules and tests use them too.
 extern crate self as simple_sourcing;
 

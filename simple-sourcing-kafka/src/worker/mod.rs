@@ -17,7 +17,10 @@ use std::{
     time::Duration,
 };
 
-use simple_sourcing::{BackendError, backend::Definition};
+use simple_sourcing::{
+    BackendError,
+    backend::{Definition, Ending},
+};
 use tracing::error;
 
 use self::run::{Joined, Worker};
@@ -39,6 +42,7 @@ impl Workers {
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
+        ending: &Ending,
     ) -> Result<Self, BackendError> {
         let mut workers = Workers { stopped: Arc::default(), threads: Vec::new() };
         if !definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
@@ -51,9 +55,13 @@ impl Workers {
             let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let ending = ending.clone();
             let thread = thread.spawn(move || {
                 let worker = Worker::start(kafka, definition, topics, name, stopped, joined)?;
-                worker.run().inspect_err(|error| error!(worker = number, %error, "the worker has ended"))
+                worker.run().inspect_err(|error| {
+                    error!(worker = number, %error, "the worker has ended");
+                    ending.end(Err(error.clone()));
+                })
             });
             workers.threads.push(
                 thread.map_err(|error| BackendError::failed("the worker thread can't be started").because(error))?,

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 
 use crate::{
-    config::{Kafka, TRANSACTION_TIMEOUT},
+    config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
     logging,
 };
 
@@ -93,6 +93,7 @@ impl Transactions {
                 ("compression.type", "lz4"),
                 ("batch.num.messages", "10000"),
                 ("batch.size", "1000000"),
+                ("message.max.bytes", RECORD_BYTES_MAX),
                 ("queue.buffering.max.messages", "500000"),
                 // The next transaction begins while the broker still closes the last; this is how long it asks again.
                 ("retry.backoff.ms", "5"),

@@ -3,6 +3,7 @@
 //! [conformance suite](crate::conformance) (feature `conformance`).
 
 mod definition;
+mod ending;
 mod feed;
 mod local;
 mod partition;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use definition::{AggregateDefinition, Definition};
+pub use ending::Ending;
 pub use feed::{Feed, FeedSender, Logged, Read};
 pub use local::Memory;
 #[cfg(feature = "embedded")]
@@ -61,6 +63,10 @@ pub trait Port: Send + Sync + 'static {
 
     /// Reads the event log.
     fn read(&self, aggregate: usize, read: Read) -> Feed;
+
+    /// Ends when the app no longer serves: in order after a [`shutdown`](Port::shutdown), or with the error because of
+    /// which it can't go on.
+    fn stopped(&self) -> BoxFuture<'_, Result<(), BackendError>>;
 
     /// Stops taking commands, finishes what is under way, and leaves. Ends when that is done; safe to call again.
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>>;

@@ -1,6 +1,6 @@
 use std::{fmt, mem, sync::Arc};
 
-use tracing::{debug, error, trace};
+use tracing::{debug, error, trace, trace_span};
 
 use super::{
     Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Shard, StateRecord, Store,
@@ -97,7 +97,12 @@ impl Processor {
     /// # Panics
     /// When the definition has no such aggregate.
     pub fn process(&mut self, store: &dyn Store, aggregate: usize, command: CommandRecord) -> Result<(), BackendError> {
-        let shard = Shard { aggregate, partition: command.position.partition };
+        let Position { partition, offset } = command.position;
+        let name = self.aggregate(aggregate).name;
+        let span =
+            trace_span!("command", aggregate = name, key = %command.key, command_id = %command.id, partition, offset);
+        let _span = span.enter();
+        let shard = Shard { aggregate, partition };
         let fingerprint = codec::fingerprint(&command.key, &command.payload);
         let (outcome, first) = match self.known_outcome(store, shard, &command, fingerprint)? {
             Some(outcome) => (outcome, false),
@@ -110,7 +115,7 @@ impl Processor {
                 (outcome, first)
             }
         };
-        self.log(aggregate, &command, &outcome, first);
+        log(name, &command, &outcome, first);
         self.batch.changes.outcomes.push(OutcomeRecord {
             aggregate,
             position: command.position,
@@ -319,18 +324,17 @@ impl Processor {
     fn aggregate(&self, aggregate: usize) -> &AggregateDefinition {
         &self.definition.aggregates[aggregate]
     }
+}
 
-    fn log(&self, aggregate: usize, command: &CommandRecord, outcome: &Outcome, first: bool) {
-        let aggregate = self.aggregate(aggregate).name;
-        let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
-        match &outcome.answer {
-            Answer::Accepted(sequence) => {
-                trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
-            }
-            Answer::Refused(answer) => {
-                let answer = String::from_utf8_lossy(answer);
-                debug!(aggregate, %key, command_id = %id, partition, offset, %answer, "refused");
-            }
+fn log(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool) {
+    let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
+    match &outcome.answer {
+        Answer::Accepted(sequence) => {
+            trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
+        }
+        Answer::Refused(answer) => {
+            let answer = String::from_utf8_lossy(answer);
+            debug!(aggregate, %key, command_id = %id, partition, offset, %answer, "refused");
         }
     }
 }

@@ -12,7 +12,9 @@ use tokio::{sync::watch, time::timeout};
 use super::{Shared, Storage, worker::Worker};
 use crate::{
     BackendError, CommandId, Cursor, Sequence,
-    backend::{BoxFuture, Definition, Feed, FeedSender, Port, Read, Submission, feed::ReaderGone, partition_of},
+    backend::{
+        BoxFuture, Definition, Ending, Feed, FeedSender, Port, Read, Submission, feed::ReaderGone, partition_of,
+    },
     engine::{Outcome, Shard, StoredState},
 };
 
@@ -21,6 +23,7 @@ pub(super) struct LocalPort<S> {
     shared: Arc<Shared<S>>,
     definition: Arc<Definition>,
     stopped: Arc<AtomicBool>,
+    ending: Ending,
     closed: watch::Sender<bool>,
     worker: Mutex<Option<JoinHandle<()>>>,
 }
@@ -29,7 +32,7 @@ impl<S: Storage> LocalPort<S> {
     /// Starts the worker, unless the app is only a client.
     pub(super) fn start(shared: Arc<Shared<S>>, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
         static INSTANCES: AtomicU64 = AtomicU64::new(1);
-        let stopped = Arc::new(AtomicBool::new(false));
+        let (stopped, ending) = (Arc::new(AtomicBool::new(false)), Ending::new());
         let worker = if definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
             let worker = Worker {
@@ -38,6 +41,7 @@ impl<S: Storage> LocalPort<S> {
                 definition: definition.clone(),
                 instance,
                 stopped: stopped.clone(),
+                ending: ending.clone(),
             };
             let thread = thread::Builder::new().name(format!("{}-worker", definition.name));
             let thread = thread.spawn(move || worker.run());
@@ -49,6 +53,7 @@ impl<S: Storage> LocalPort<S> {
             shared,
             definition,
             stopped,
+            ending,
             closed: watch::Sender::new(false),
             worker: Mutex::new(worker),
         }))
@@ -129,6 +134,10 @@ impl<S: Storage> Port for LocalPort<S> {
         feed
     }
 
+    fn stopped(&self) -> BoxFuture<'_, Result<(), BackendError>> {
+        Box::pin(self.ending.wait())
+    }
+
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
         let worker = self.stop();
         Box::pin(async move {
@@ -139,11 +148,12 @@ impl<S: Storage> Port for LocalPort<S> {
             if S::EXCLUSIVE {
                 self.shared.free().await;
             }
-            if joined {
+            self.ending.end(if joined {
                 Ok(())
             } else {
                 Err(BackendError::failed(format!("the worker of `{}` has panicked", self.definition.name)))
-            }
+            });
+            self.ending.wait().await
         })
     }
 }

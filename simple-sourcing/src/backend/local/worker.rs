@@ -13,7 +13,7 @@ use tracing::{debug, error, info};
 use super::{Shared, Storage};
 use crate::{
     BackendError, Position, Timestamp,
-    backend::{Definition, Reply, Submission, partition_of},
+    backend::{Definition, Ending, Reply, Submission, partition_of},
     engine::{CommandRecord, OutcomeRecord, Processor, Shard, panic_message},
 };
 
@@ -28,6 +28,7 @@ pub(super) struct Worker<S> {
     /// Tells this instance from the others on the same storage.
     pub(super) instance: u64,
     pub(super) stopped: Arc<AtomicBool>,
+    pub(super) ending: Ending,
 }
 
 impl<S: Storage> Worker<S> {
@@ -71,6 +72,7 @@ impl<S: Storage> Worker<S> {
                     // its replies are dropped unanswered.
                     error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
                     self.shared.queue.fail(&error);
+                    self.ending.end(Err(error));
                     break;
                 }
             }
