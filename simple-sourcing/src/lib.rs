@@ -20,6 +20,7 @@
 //! | [`backend`] | the port between the app and what carries it; [`Memory`] and [`Embedded`] |
 //! | `read` | the event log as a stream, and views; re-exported here |
 //! | [`codec`] | how values are written |
+//! | `testing` | given, when, then: tests of a domain without a runtime (feature `testing`) |
 //!
 //! To follow one command: [`Call`] → [`backend::Port::submit`] → `backend/local/worker.rs` (or the worker of the Kafka crate)
 //! → [`engine::Processor`] → the commit → [`backend::Reply`] → [`Receipt`].
@@ -86,6 +87,8 @@ mod handle;
 mod model;
 mod read;
 mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use app::{AggregateOptions, App};
 pub use backend::Memory;

@@ -1,0 +1,57 @@
+//! The rules of the bank: tests of the domain alone, without a server or a runtime.
+
+#[rustfmt::skip]
+#[path = "../bank/domain.rs"]
+#[expect(unreachable_pub, reason = "the domain is written as its users would, not as a library")]
+mod domain;
+
+use domain::{Account, AccountCommand, AccountError, AccountEvent};
+use simple_sourcing::testing::{Given, given, given_nothing};
+
+fn alice_with(balance: u64) -> Given<Account> {
+    given([AccountEvent::Opened { owner: "Alice".into() }, AccountEvent::Deposited { amount: balance }])
+}
+
+#[test]
+fn an_account_is_opened_once() {
+    let open = || AccountCommand::Open { owner: "Alice".into() };
+    given_nothing::<Account>()
+        .when(open())
+        .then([AccountEvent::Opened { owner: "Alice".into() }])
+        .then_state(|account| assert_eq!(account.balance, 0))
+        .when(open())
+        .then_already_exists();
+}
+
+#[test]
+fn nothing_can_be_done_without_an_account() {
+    given_nothing::<Account>()
+        .when(AccountCommand::Deposit { amount: 1 })
+        .then_not_found()
+        .when(AccountCommand::Withdraw { amount: 1 })
+        .then_not_found()
+        .when(AccountCommand::Close)
+        .then_not_found();
+}
+
+#[test]
+fn a_balance_covers_what_is_withdrawn() {
+    alice_with(10)
+        .when(AccountCommand::Withdraw { amount: 20 })
+        .then_rejected(AccountError::InsufficientFunds { balance: 10, amount: 20 })
+        .when(AccountCommand::Withdraw { amount: 10 })
+        .then([AccountEvent::Withdrawn { amount: 10 }])
+        .then_state(|account| assert_eq!(account.balance, 0));
+}
+
+#[test]
+fn only_an_empty_account_is_closed() {
+    alice_with(10)
+        .when(AccountCommand::Close)
+        .then_rejected(AccountError::NotEmpty)
+        .when(AccountCommand::Withdraw { amount: 10 })
+        .then([AccountEvent::Withdrawn { amount: 10 }])
+        .when(AccountCommand::Close)
+        .then([AccountEvent::Closed])
+        .then_nothing();
+}
