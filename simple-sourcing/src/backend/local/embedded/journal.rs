@@ -6,19 +6,21 @@
 //! for first, and refused.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom},
     path::Path,
 };
 
+use memchr::memmem;
 use xxhash_rust::xxh3::Xxh3Default;
 
+use super::storage::in_use;
 use crate::BackendError;
 
 /// What ends a batch, and the file that names the format: the one that this module knows.
 const TRAILER: &[u8] = b"FJL\x03";
 
-/// Refuses a store with a damaged journal. A store of another format is left to fjall.
+/// Refuses a store with a damaged journal, and one that another app is using. A store of another format is left to fjall.
 pub(super) fn check(directory: &Path) -> Result<(), BackendError> {
     let unreadable = |path: &Path, error| {
         BackendError::failed(format!("`{}` of the embedded store can't be read", path.display())).because(error)
@@ -27,6 +29,17 @@ pub(super) fn check(directory: &Path) -> Result<(), BackendError> {
         Ok(version) if version.starts_with(TRAILER) => {}
         _ => return Ok(()),
     }
+    // The lock that fjall takes, held while the journals are read: one that is being written looks damaged.
+    let lock = directory.join("lock");
+    let _held = match File::open(&lock) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Some(file),
+            Err(TryLockError::WouldBlock) => return Err(in_use(directory)),
+            Err(TryLockError::Error(error)) => return Err(unreadable(&lock, error)),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(unreadable(&lock, error)),
+    };
     for entry in fs::read_dir(directory).map_err(|error| unreadable(directory, error))? {
         let path = entry.map_err(|error| unreadable(directory, error))?.path();
         if path.extension().is_none_or(|extension| extension != "jnl") {
@@ -60,9 +73,26 @@ fn damage(mut journal: impl Read + Seek) -> io::Result<Option<u64>> {
     }
     // What is left is no batch. One that was being written has no trailer, so if there is one, a whole batch is damaged.
     journal.seek(SeekFrom::Start(end))?;
-    let mut rest = Vec::new();
-    journal.read_to_end(&mut rest)?;
-    Ok(rest.windows(TRAILER.len()).any(|window| window == TRAILER).then_some(end))
+    Ok(contains_trailer(journal)?.then_some(end))
+}
+
+/// Whether there is a trailer in what is left: up to 64 MB, most of it space that fjall has reserved.
+fn contains_trailer(mut journal: impl Read) -> io::Result<bool> {
+    let mut buffer = vec![0; 256 * 1024];
+    // The last bytes of the chunk before: a trailer may begin there.
+    let mut kept = 0;
+    loop {
+        let read = journal.read(&mut buffer[kept..])?;
+        if read == 0 {
+            return Ok(false);
+        }
+        let filled = kept + read;
+        if memmem::find(&buffer[..filled], TRAILER).is_some() {
+            return Ok(true);
+        }
+        kept = filled.min(TRAILER.len() - 1);
+        buffer.copy_within(filled - kept..filled, 0);
+    }
 }
 
 /// The kinds of entries.
@@ -155,6 +185,8 @@ mod tests {
             batch.commit().unwrap();
         }
         database.persist(PersistMode::SyncAll).unwrap();
+        assert!(check(directory.path()).unwrap_err().to_string().contains("in use"));
+        drop((keyspace, database));
         check(directory.path()).unwrap();
         fs::read(directory.path().join("0.jnl")).unwrap()
     }

@@ -303,12 +303,17 @@ fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> 
     }
 }
 
+pub(super) fn in_use(directory: &Path) -> BackendError {
+    BackendError::failed(format!(
+        "the store in `{}` is in use by another app; stop that one, or use another directory",
+        directory.display()
+    ))
+}
+
 fn opening_failed(directory: &Path, error: fjall::Error) -> BackendError {
     let place = directory.display();
     match error {
-        fjall::Error::Locked => BackendError::failed(format!(
-            "the store in `{place}` is in use by another app; stop that one, or use another directory"
-        )),
+        fjall::Error::Locked => in_use(directory),
         error => BackendError::failed(format!(
             "the store in `{place}` can't be opened; restore the directory from a backup, or move it away to begin anew"
         ))

@@ -1,0 +1,101 @@
+//! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
+//! `node kafka BOOTSTRAP PREFIX PARTITIONS`.
+//!
+//! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
+//! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
+//! At the end of the input, or on SIGTERM, it shuts down; what keeps it from serving goes to standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
+#![allow(unreachable_pub, reason = "the domain is written as in a library")]
+
+#[rustfmt::skip]
+#[path = "../../../examples/bank/domain.rs"]
+mod domain;
+
+use std::{env, error::Error, io, process::ExitCode, thread};
+
+use simple_sourcing::prelude::*;
+use simple_sourcing_kafka::Kafka;
+use simple_sourcing_tests::{history::Answer, sending};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+};
+
+use domain::{Account, AccountClient, AccountCommand};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    // Before anybody can think that it is time to send one.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let app = start().await?;
+    println!("ready");
+    tokio::select! {
+        answered = answer(app.client()) => answered?,
+        _ = terminate.recv() => {}
+    }
+    app.shutdown().await?;
+    Ok(())
+}
+
+async fn start() -> Result<AppHandle, Box<dyn Error>> {
+    let app = App::new("bank").aggregate::<Account>();
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let started = match arguments[..] {
+        ["embedded", directory, partitions] => {
+            app.start(Embedded::open(directory).partitions(partitions.parse()?)).await
+        }
+        ["kafka", servers, prefix, partitions] => {
+            app.start(Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?)).await
+        }
+        _ => return Err("usage: node embedded DIRECTORY PARTITIONS | kafka BOOTSTRAP PREFIX PARTITIONS".into()),
+    };
+    Ok(started?)
+}
+
+/// Sends the commands of the standard input, in their order, until it ends and all are answered.
+async fn answer(accounts: AccountClient) -> Result<(), Box<dyn Error>> {
+    let mut lines = input();
+    let mut under_way = JoinSet::new();
+    while let Some(line) = lines.recv().await {
+        let line = line?;
+        let [id, key, command] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+            return Err(format!("`{line}` is not `ID KEY COMMAND`").into());
+        };
+        let (id, command): (CommandId, AccountCommand) = (id.parse()?, serde_json::from_str(command)?);
+        let answer = sending::send(accounts.send(key, command).command_id(id)).await;
+        under_way.spawn(async move {
+            let result = answer.await;
+            match (Answer::of(&result), result) {
+                (Some(Answer::Accepted(sequence)), _) => println!("{id} ok {sequence}"),
+                (Some(Answer::Refused(reason)), _) => println!("{id} refused {reason}"),
+                (None, result) => println!("{id} unknown {result:?}"),
+            }
+        });
+        while let Some(answered) = under_way.try_join_next() {
+            answered?;
+        }
+    }
+    while let Some(answered) = under_way.join_next().await {
+        answered?;
+    }
+    Ok(())
+}
+
+/// The lines of the standard input. It is read by a thread that nobody waits for when a signal ends the process.
+fn input() -> mpsc::UnboundedReceiver<io::Result<String>> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    thread::spawn(move || io::stdin().lines().try_for_each(|line| sender.send(line)));
+    lines
+}

@@ -1,0 +1,74 @@
+//! The one broker of a test binary, and what becomes of the trials that need it where there is none: they are ignored,
+//! with the reason; with `SIMPLE_SOURCING_KAFKA=required` they fail.
+
+use std::{
+    env, process,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::broker::{Broker, Unavailable};
+
+/// The broker of this run. It ends with the process.
+fn shared() -> &'static Result<Broker, Unavailable> {
+    static BROKER: OnceLock<Result<Broker, Unavailable>> = OnceLock::new();
+    BROKER.get_or_init(Broker::start)
+}
+
+/// The broker, for the trials that need one.
+///
+/// # Panics
+/// Where there is none: then no such trial runs.
+#[must_use]
+pub fn broker() -> &'static Broker {
+    shared().as_ref().expect("trials run only where there is a broker")
+}
+
+/// A prefix for topics that no other has, also on a broker that has those of other runs.
+#[must_use]
+pub fn fresh_prefix(what: &str) -> String {
+    static PLACES: AtomicU64 = AtomicU64::new(0);
+    let place = PLACES.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    format!("{what}-{now}-{}-{place}-", process::id())
+}
+
+/// The trials; where there is no broker, trials that say so. It is started only when one of them is to run.
+#[must_use]
+pub fn trials(arguments: &Arguments, trials: Vec<Trial>) -> Vec<Trial> {
+    if !trials.iter().any(|trial| will_run(arguments, trial.name())) {
+        return trials;
+    }
+    let Err(Unavailable(reason)) = shared() else { return trials };
+    let required = env::var("SIMPLE_SOURCING_KAFKA").is_ok_and(|value| value == "required");
+    if !required {
+        report(reason);
+    }
+    let first_line = reason.lines().next().unwrap_or_default();
+    let unavailable = trials.into_iter().map(|trial| {
+        // It fails also where ignored trials are asked for.
+        let failing = Trial::test(trial.name(), move || Err(Failed::from(format!("there is no broker: {reason}"))));
+        if required { failing } else { failing.with_ignored_flag(true).with_kind(format!("no broker: {first_line}")) }
+    });
+    unavailable.collect()
+}
+
+#[expect(clippy::print_stderr, reason = "the harness shows one line of it only")]
+fn report(reason: &str) {
+    eprintln!("Kafka's part of the suite is ignored, because there is no broker: {reason}");
+}
+
+/// Whether the harness will run the trial of this name.
+fn will_run(arguments: &Arguments, name: &str) -> bool {
+    let matches = |pattern: &String| if arguments.exact { name == pattern } else { name.contains(pattern.as_str()) };
+    // None of them is marked as ignored, which is all that `--ignored` runs.
+    !arguments.list
+        && !arguments.ignored
+        && arguments.filter.as_ref().is_none_or(matches)
+        && !arguments.skip.iter().any(matches)
+}
