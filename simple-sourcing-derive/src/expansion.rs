@@ -20,7 +20,7 @@ use crate::{
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     match syn::parse2(input)? {
         Input::Item(item) => {
-            let code = expand_item(item)?;
+            let code = expand_item(*item)?;
             Ok(text::format(code).to_token_stream())
         }
         Input::InFile { file, name } => {
@@ -49,13 +49,13 @@ enum Input {
     /// `"bank/domain.rs", AccountEvent`.
     InFile { file: LitStr, name: Ident },
     /// `#[event(key = String)] pub enum AccountEvent { ... }`.
-    Item(DeriveInput),
+    Item(Box<DeriveInput>),
 }
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if !input.peek(LitStr) {
-            return Ok(Input::Item(input.parse()?));
+            return Ok(Input::Item(Box::new(input.parse()?)));
         }
         let file = input.parse()?;
         input.parse::<Token![,]>()?;

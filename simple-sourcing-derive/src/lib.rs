@@ -581,14 +581,12 @@ pub fn key(item: TokenStream) -> TokenStream {
 ///
 /// In a test, with [insta](https://docs.rs/insta):
 ///
-/// ```
-/// # /*
+/// ```ignore
 /// #[test]
 /// fn the_code_of_the_macros() {
 ///     insta::assert_snapshot!(simple_sourcing::expansion!("src/domain.rs", AccountEvent));
 ///     insta::assert_snapshot!(simple_sourcing::expansion!("src/domain.rs", AccountCommand));
 /// }
-/// # */
 /// ```
 ///
 /// And to look at something once:

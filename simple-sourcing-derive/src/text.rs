@@ -264,7 +264,7 @@ mod tests {
     fn the_text_is_the_code() {
         for (name, code) in snapshots::all() {
             let text = format(code.clone());
-            let again: TokenStream = text.parse().unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+            let again: TokenStream = text.parse().unwrap();
             let (mut expected, mut found) = (Vec::new(), Vec::new());
             flat(code, &mut expected);
             flat(again, &mut found);

@@ -100,7 +100,7 @@ pub use handle::AppHandle;
 pub use model::*;
 pub use read::{EventStream, View};
 pub use settings::Settings;
-pub use simple_sourcing_derive::{Key, aggregate, command, event};
+pub use simple_sourcing_derive::{Key, aggregate, command, event, expansion};
 
 /// What a domain, its service and its clients need.
 pub mod prelude {

@@ -8,8 +8,7 @@ use super::{aggregate, command, event, key};
 
 /// The code as rustfmt would have it.
 fn formatted(code: TokenStream) -> String {
-    let file = syn::parse2::<syn::File>(code.clone());
-    prettyplease::unparse(&file.unwrap_or_else(|error| panic!("{error}: {code}")))
+    prettyplease::unparse(&syn::parse2(code).unwrap())
 }
 
 macro_rules! snapshots {

@@ -1,0 +1,76 @@
+//! How a user keeps what the macros write for their enums as snapshots.
+
+use simple_sourcing_derive::expansion;
+
+/// The enum stands in a file of the crate, and the test names both.
+#[test]
+fn of_an_item_in_a_file() {
+    insta::assert_snapshot!("parcel_event", expansion!("../tests/hygiene/contract/src/lib.rs", ParcelEvent));
+    insta::assert_snapshot!("parcel_command", expansion!("../tests/hygiene/contract/src/lib.rs", ParcelCommand));
+    insta::assert_snapshot!("parcel_key", expansion!("../tests/hygiene/contract/src/lib.rs", Number));
+    insta::assert_snapshot!("parcel", expansion!("../tests/hygiene/service/src/lib.rs", Parcel));
+}
+
+/// An item in a module, below attributes of others, after items of like names.
+#[test]
+fn of_an_item_in_a_module() {
+    let text = expansion!("../tests/hygiene/attributes.rs", DoorEvent);
+    assert!(text.contains("trait DoorApplier"), "{text}");
+    assert!(text.contains("/// Nobody does that any more.\n    #[deprecated = \"doors have no bells\"]"), "{text}");
+}
+
+/// The enum stands in the test: to try out how something is written.
+#[test]
+fn of_an_item_that_is_given() {
+    const TEXT: &str = expansion! {
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, simple_sourcing::Key)]
+        pub struct Number(u64);
+    };
+    insta::assert_snapshot!(TEXT, @r#"
+    #[automatically_derived]
+    impl ::simple_sourcing::__private::Key for Number {
+        fn to_text(&self) -> ::simple_sourcing::__private::String {
+            <u64 as ::simple_sourcing::__private::Key>::to_text(&self.0)
+        }
+        fn from_text(text: &str) -> ::core::result::Result<Self, ::simple_sourcing::__private::KeyError> {
+            ::core::result::Result::Ok(Self { 0: <u64 as ::simple_sourcing::__private::Key>::from_text(text)? })
+        }
+    }
+    "#);
+    let aggregate = expansion! {
+        #[simple_sourcing::aggregate(command = NoteCommand, manual(Debug))]
+        enum Note { Draft, Sent { at: u64 } }
+    };
+    insta::assert_snapshot!(aggregate, @r#"
+    #[derive(
+        ::core::clone::Clone,
+        ::core::cmp::PartialEq,
+        ::simple_sourcing::__private::serde::Serialize,
+        ::simple_sourcing::__private::serde::Deserialize
+    )]
+    #[serde(crate = "::simple_sourcing::__private::serde")]
+    enum Note {
+        Draft,
+        Sent { at: u64 }
+    }
+
+    #[automatically_derived]
+    impl ::simple_sourcing::__private::Aggregate for Note {
+        type Command = NoteCommand;
+    }
+    "#);
+}
+
+/// It is a constant text of the code, which is that of the enum.
+#[test]
+fn it_is_always_the_same() {
+    let inline = expansion! {
+        /// The state of a parcel.
+        #[aggregate(command = ParcelCommand, crate = "hygiene_facade::events")]
+        pub struct Parcel {
+            /// Where it is.
+            pub place: String,
+        }
+    };
+    assert_eq!(inline, expansion!("../tests/hygiene/service/src/lib.rs", Parcel));
+}

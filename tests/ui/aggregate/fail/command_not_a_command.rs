@@ -1,0 +1,30 @@
+//! `command` is a `#[command]` enum.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError)]
+pub enum AccountCommand {
+    #[create]
+    Open { owner: String },
+    Deposit { amount: u64 },
+    Close,
+}
+
+#[aggregate(command = AccountEvent)]
+pub struct Account {
+    owner: String,
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+//! A command that is not compiled has no method.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError)]
+pub enum AccountCommand {
+    #[create]
+    Open { owner: String },
+    #[cfg(any())]
+    Freeze,
+}
+
+pub fn send(accounts: AccountClient) {
+    let _ = accounts.freeze("alice");
+}
+
+fn main() {}

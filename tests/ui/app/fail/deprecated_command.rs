@@ -1,0 +1,29 @@
+//! A deprecated command has a deprecated method.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError)]
+pub enum AccountCommand {
+    #[create]
+    #[deprecated = "use `Register`"]
+    Open { owner: String },
+}
+
+#[deny(deprecated)]
+pub fn send(accounts: AccountClient) {
+    let _ = accounts.open("alice", String::new());
+}
+
+fn main() {}

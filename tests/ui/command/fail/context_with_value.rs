@@ -1,0 +1,23 @@
+//! An option without a value has none.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError, context = true)]
+pub enum AccountCommand {
+    #[create]
+    Open { owner: String },
+}
+
+fn main() {}

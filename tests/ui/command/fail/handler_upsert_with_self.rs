@@ -1,0 +1,42 @@
+//! A command that may create the aggregate may find none.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError)]
+pub enum AccountCommand {
+    #[upsert]
+    Open { owner: String },
+}
+
+#[aggregate(command = AccountCommand)]
+pub struct Account {
+    owner: String,
+}
+
+impl AccountHandler for Account {
+    fn open(&self, owner: String) -> Decision<Self> {
+        emit(AccountEvent::Opened { owner })
+    }
+}
+
+impl AccountApplier for Account {
+    fn opened(owner: String) -> Self {
+        Account { owner }
+    }
+
+    fn deposited(&mut self, _: u64) {}
+}
+
+fn main() {}

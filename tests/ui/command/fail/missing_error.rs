@@ -1,0 +1,25 @@
+//! `#[command]` names the error.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent)]
+pub enum AccountCommand {
+    #[create]
+    Open { owner: String },
+    Deposit { amount: u64 },
+    Close,
+}
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! Two commands do not have one method.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError)]
+pub enum AccountCommand {
+    #[create]
+    OpenATM,
+    OpenAtm,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! A field without a name is not conditional.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened(#[cfg(all())] String, u64),
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! An event does not create and delete.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    #[create]
+    #[delete]
+    Closed,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! A mark is not conditional.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[cfg_attr(all(), create)]
+    Opened { owner: String },
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! A mark is written once.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    #[create]
+    Opened { owner: String },
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+//! A mark takes no arguments.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create(first)]
+    Opened { owner: String },
+}
+
+fn main() {}

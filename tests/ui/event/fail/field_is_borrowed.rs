@@ -1,0 +1,10 @@
+//! What is in an event is owned.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: &'static str },
+}
+
+fn main() {}

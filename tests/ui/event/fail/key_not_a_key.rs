@@ -1,0 +1,13 @@
+//! The key goes to text and back.
+use simple_sourcing::prelude::*;
+
+#[event(key = Vec<u8>)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! An option that is nearly right is suggested.
+use simple_sourcing::prelude::*;
+
+#[event(key = String, projektor = AccountView)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! The name of the aggregate is a text.
+use simple_sourcing::prelude::*;
+
+#[event(key = String, name = account)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! Two events do not have one method.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened,
+    HTTPFailed,
+    HttpFailed,
+}
+
+fn main() {}

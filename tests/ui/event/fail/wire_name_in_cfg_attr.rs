@@ -1,0 +1,11 @@
+//! A name on the wire is not conditional.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    #[cfg_attr(all(), serde(rename = "created"))]
+    Opened,
+}
+
+fn main() {}
