@@ -1,11 +1,13 @@
 //! The workers of a process. Each is a thread with a consumer, a transactional producer, and what is committed of its
-//! partitions; `run.rs` has its loop.
+//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch.
 
+mod collect;
 mod rebalance;
 mod restore;
 mod run;
 mod store;
 mod transaction;
+mod write;
 
 use std::{
     sync::{

@@ -1,0 +1,166 @@
+//! The reading side of a batch: commands are taken from the log and decided, and what is no command is put aside.
+
+use std::{collections::HashMap, time::Duration};
+
+use rdkafka::{
+    Message,
+    error::KafkaError,
+    message::{BorrowedMessage, OwnedHeaders},
+    types::RDKafkaErrorCode,
+};
+use simple_sourcing::{
+    BackendError, Position, Refusal, Timestamp,
+    backend::partition_of,
+    engine::{Answer, Outcome, OutcomeRecord, Shard},
+};
+use tracing::{debug, warn};
+
+use super::run::{Owned, Worker};
+use crate::{
+    error,
+    record::{self, Malformed, Request, Sender as Asker},
+};
+
+/// The most commands in one transaction. It is committed earlier when no more commands wait.
+const BATCH_COMMANDS_MAX: usize = 5_000;
+
+/// The most bytes of commands in one transaction.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
+const IDLE_POLL: Duration = Duration::from_millis(100);
+
+/// The same while a partition is being restored.
+const RESTORING_POLL: Duration = Duration::from_millis(5);
+
+/// What a batch writes beside the changes of the engine.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) commands: usize,
+    pub(super) bytes: usize,
+    /// The offset of the next command, for each partition with commands in this batch.
+    pub(super) next: HashMap<Shard, i64>,
+    pub(super) questions: Vec<(Shard, Asker)>,
+    pub(super) refusals: Vec<OutcomeRecord>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+}
+
+/// A record of the command topic that is no command.
+pub(super) struct DeadLetter {
+    pub(super) shard: Shard,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: OwnedHeaders,
+}
+
+/// Why a batch was given up.
+pub(super) enum Failure {
+    /// Starting over may help.
+    Passing(BackendError),
+    /// The worker must end.
+    Lasting(BackendError),
+}
+
+impl Worker {
+    /// Decides the commands that wait, up to the limits of a batch.
+    pub(super) fn collect(&mut self, batch: &mut Batch) -> Result<(), Failure> {
+        let consumer = self.consumer.clone();
+        let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
+        let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
+        while batch.commands < BATCH_COMMANDS_MAX && batch.bytes < BATCH_BYTES_MAX {
+            match consumer.poll(wait) {
+                Some(Ok(message)) => self.take(&message, batch)?,
+                Some(Err(error)) => check_consumer(error)?,
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    /// Takes one record of a command topic into the batch.
+    fn take(&mut self, message: &BorrowedMessage<'_>, batch: &mut Batch) -> Result<(), Failure> {
+        let Some(&aggregate) = self.commands.get(message.topic()) else { return Ok(()) };
+        let Position { partition, offset } = record::position(message);
+        let shard = Shard { aggregate, partition };
+        let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
+            // Fetched before the partition was taken away.
+            return Ok(());
+        };
+        if message.offset() < next {
+            return Ok(());
+        }
+        batch.commands += 1;
+        batch.bytes += message.payload_len();
+        batch.next.insert(shard, message.offset() + 1);
+        match record::read_request(message).and_then(|request| self.check_partition(shard, request)) {
+            Ok(Request::Command(command)) => {
+                self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
+            }
+            Ok(Request::State(asker)) => batch.questions.push((shard, asker)),
+            Err(Malformed { reason, sender }) => {
+                warn!(topic = message.topic(), partition, offset, reason, "put aside a record that is no command");
+                batch.dead_letters.push(DeadLetter {
+                    shard,
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    headers: record::dead_letter_headers(message, &reason),
+                });
+                let position = Position { partition, offset };
+                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, reason)));
+            }
+        }
+        Ok(())
+    }
+
+    /// A key has one partition: in another it would be another aggregate.
+    fn check_partition(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
+        let (key, id, fingerprint) = match &request {
+            Request::Command(command) => {
+                (&command.key, command.id, simple_sourcing::codec::fingerprint(&command.key, &command.payload))
+            }
+            Request::State(asker) => (&asker.key, asker.id, asker.fingerprint),
+        };
+        let right = partition_of(key, self.topics[shard.aggregate].partitions);
+        if right == shard.partition {
+            return Ok(request);
+        }
+        let reason = format!(
+            "key `{key}` belongs to partition {right}, and this is partition {}; use the partitioner `murmur2_random`",
+            shard.partition
+        );
+        Err(Malformed { reason, sender: Some(Asker { key: key.clone(), id, fingerprint }) })
+    }
+}
+
+/// What an error of the consumer means.
+fn check_consumer(error: KafkaError) -> Result<(), Failure> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(
+            BackendError::failed(
+                "another process runs under the same instance name; give each its own `.instance(...)`",
+            )
+            .because(error),
+        )),
+        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+            Err(Failure::Lasting(error::describe("the consumer has failed", error)))
+        }
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
+        }
+        _ => {
+            // The client library connects again by itself.
+            debug!(%error, "reading commands");
+            Ok(())
+        }
+    }
+}
+
+/// A refusal of a record that is no command. It is not remembered: under its id nothing has run.
+fn refuse(sender: Asker, shard: Shard, position: Position, reason: String) -> OutcomeRecord {
+    let Asker { key, id, fingerprint } = sender;
+    let answer = Answer::refused(&Refusal::Invalid(reason));
+    let outcome = Outcome { fingerprint, position, answer };
+    let time = Timestamp::now();
+    OutcomeRecord { aggregate: shard.aggregate, position, key, id, fingerprint, time, outcome, first: false }
+}
