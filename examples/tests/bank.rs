@@ -25,7 +25,7 @@ fn a_second_tour_goes_on_from_what_the_first_has_left() {
         assert!(first.contains(expected), "`{expected}` is missing in\n{first}");
     }
     let second = succeed(bank(directory.path()).arg("tour"));
-    for expected in ["An earlier tour has left 36, made of 5 events.", "owner Alice, balance 72, at sequence 9"] {
+    for expected in ["An earlier tour has left 46, made of 6 events.", "owner Alice, balance 82, at sequence 10"] {
         assert!(second.contains(expected), "`{expected}` is missing in\n{second}");
     }
 }

@@ -1,16 +1,31 @@
 //! How commands, events, states and answers are written: JSON, exactly what serde makes of the enum. The one place that knows.
 
+use std::cell::Cell;
+
+use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The media type of what [`encode`] writes.
 pub const CONTENT_TYPE: &str = "application/json";
 
+/// A longer buffer is not kept for the next value.
+const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
+
 /// Writes a value.
 ///
 /// # Errors
 /// When the value has no JSON form, such as a map whose keys are not text.
-pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-    serde_json::to_vec(value).map_err(|error| error.to_string())
+pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
+    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    // Written where there is room, then copied to where there is just enough: one allocation, and none that grows.
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    let written = serde_json::to_writer(&mut buffer, value);
+    let bytes = written.map(|()| Bytes::copy_from_slice(&buffer)).map_err(|error| error.to_string());
+    if buffer.capacity() <= BUFFER_BYTES_KEPT_MAX {
+        BUFFER.set(buffer);
+    }
+    bytes
 }
 
 /// Reads a value.

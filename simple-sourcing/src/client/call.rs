@@ -116,7 +116,7 @@ impl<C: Command> Call<C> {
             name,
             expected,
             trace,
-            payload: payload.into(),
+            payload,
             reply: Reply { queued, outcome },
         });
         Ok(Pending::new(id, answer, timeout))

@@ -106,7 +106,7 @@ impl Answer {
     /// A refusal that carries no error of the domain.
     pub fn refused(refusal: &Refusal<()>) -> Self {
         // These have fixed shapes of numbers and text, which always encode.
-        Answer::Refused(codec::encode(refusal).unwrap_or_default().into())
+        Answer::Refused(codec::encode(refusal).unwrap_or_default())
     }
 }
 

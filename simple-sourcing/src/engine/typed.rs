@@ -157,7 +157,9 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
 
     fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
         let state: &Option<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
-        state.as_ref().map(|state| codec::encode(state).map(Bytes::from)).transpose()
+        let encode = || state.as_ref().map(codec::encode).transpose();
+        catch_unwind(AssertUnwindSafe(encode))
+            .unwrap_or_else(|panic| Err(format!("encoding it panicked: {}", panic_message(&*panic))))
     }
 
     fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
@@ -176,17 +178,22 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
         limits: Limits<'_>,
         events: &mut Vec<EventRecord>,
     ) -> Result<(), Failure> {
-        let state = self.state(live);
-        let decided = self.decide(state.as_ref(), command, sequence).map_err(Failure::Refused)?;
         let kept = events.len();
-        if let Err(reason) = record(&decided, command, sequence, limits.settings, events) {
+        let run = AssertUnwindSafe(|| {
+            let state = self.state(live);
+            let decided = self.decide(state.as_ref(), command, sequence).map_err(Failure::Refused)?;
+            let recorded = record(&decided, command, sequence, limits.settings, events);
+            recorded.map_err(|reason| Failure::Refused(failed(reason)))?;
+            self.apply(state, decided, limits).map_err(|reason| Failure::StateLost(failed(reason)))
+        });
+        // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
+        let result = catch_unwind(run).unwrap_or_else(|panic| {
+            Err(Failure::StateLost(failed(format!("the user's code panicked: {}", panic_message(&*panic)))))
+        });
+        if result.is_err() {
             events.truncate(kept);
-            return Err(Failure::Refused(failed(reason)));
         }
-        self.apply(state, decided, limits).map_err(|reason| {
-            events.truncate(kept);
-            Failure::StateLost(failed(reason))
-        })
+        result
     }
 }
 
@@ -218,7 +225,7 @@ fn record<E: Event>(
             time: command.time,
             name: Cow::Borrowed(name),
             trace: command.trace.clone(),
-            payload: payload.into(),
+            payload,
         });
     }
     Ok(())
@@ -226,7 +233,7 @@ fn record<E: Event>(
 
 fn encode_rejection<A: Aggregate>(error: ErrorOf<A>) -> Answer {
     match codec::encode(&Refusal::Rejected(error)) {
-        Ok(bytes) => Answer::Refused(bytes.into()),
+        Ok(bytes) => Answer::Refused(bytes),
         Err(reason) => failed(format!("it rejected the command with an error that can't be encoded: {reason}")),
     }
 }
