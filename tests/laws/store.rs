@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
 use simple_sourcing::{
     BackendError, CommandId, Position, Sequence, Timestamp, codec,
     engine::{Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Shard, Store, StoredState},
@@ -66,6 +65,6 @@ pub(crate) fn command(
         id: text.parse().expect("it is a UUID of version 7"),
         expected,
         trace: None,
-        payload: Bytes::from(codec::encode(command).expect("a command encodes")),
+        payload: codec::encode(command).expect("a command encodes"),
     }
 }
