@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// The media type of what [`encode`] writes.
 pub const CONTENT_TYPE: &str = "application/json";
@@ -38,9 +39,5 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 
 /// The hash of a command's payload and key: the same id with another hash is another command.
 pub fn fingerprint(key: &str, payload: &[u8]) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
-    hasher.update(key.as_bytes());
-    hasher.update(&[0xff]);
-    hasher.update(payload);
-    hasher.digest()
+    xxh3_64_with_seed(payload, xxh3_64(key.as_bytes()))
 }

@@ -39,7 +39,7 @@ impl AppHandle {
     pub async fn state<A: Aggregate>(&self, key: impl Into<KeyOf<A>>) -> Result<Option<Versioned<A>>, ReadError> {
         let name = EventOf::<A>::AGGREGATE;
         let aggregate = self.index(name)?;
-        let key = key.into().to_text();
+        let key = key.into().into_text();
         let stored = self.port.state(aggregate, key.as_str().into(), TIMEOUT_DEFAULT).await?;
         let Some((sequence, bytes)) = stored.and_then(|stored| Some((stored.sequence, stored.state?))) else {
             return Ok(None);
@@ -53,7 +53,7 @@ impl AppHandle {
     /// The events of one aggregate behind a sequence, up to those of every receipt that anybody held when this was called.
     /// [`Sequence::ZERO`] is the beginning.
     pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
-        let key = key.into().to_text().into();
+        let key = key.into().into_text().into();
         EventStream::new(self.read::<E>(Read::History { key, after }))
     }
 

@@ -94,7 +94,7 @@ pub use app::{AggregateOptions, App};
 pub use backend::Memory;
 #[cfg(feature = "embedded")]
 pub use backend::{Durability, Embedded};
-pub use client::{Call, Client, Pending, Receipt};
+pub use client::{Call, Client, Pending, Receipt, ReceiptFuture};
 pub use error::{BackendError, CommandError, ReadError, Refusal, SharedError, StartError};
 pub use handle::AppHandle;
 pub use model::*;

@@ -112,8 +112,9 @@ fn run(log: &[CommandRecord], cuts: &[Cut]) -> MemoryStore {
             processor.aborted();
         }
         process(&mut processor, &store, batch);
-        store.commit(processor.finish(&store).expect("the store can be read"));
-        processor.committed();
+        let changes = processor.finish(&store).expect("the store can be read");
+        store.commit(&changes);
+        processor.committed(changes);
         if fate == Fate::Restarted {
             processor = Processor::new(definition.clone());
         }

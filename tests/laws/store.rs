@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use simple_sourcing::{
     BackendError, CommandId, Position, Sequence, Timestamp, codec,
-    engine::{Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Shard, Store, StoredState},
+    engine::{Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Shard, StateRecord, Store, StoredState},
 };
 
 use crate::domain::CounterCommand;
@@ -20,21 +20,22 @@ pub(crate) struct MemoryStore {
 }
 
 impl MemoryStore {
-    pub(crate) fn commit(&mut self, Changes { aggregates, outcomes }: Changes) {
+    pub(crate) fn commit(&mut self, Changes { aggregates, outcomes }: &Changes) {
         for changes in aggregates {
-            self.events.extend(changes.events);
-            for state in changes.states {
-                let (sequence, command_position) = (state.sequence, state.command_position);
-                self.states.insert(state.key, StoredState { sequence, command_position, state: state.state });
+            self.events.extend(changes.events.iter().cloned());
+            for StateRecord { key, sequence, command_position, state, .. } in &changes.states {
+                let stored =
+                    StoredState { sequence: *sequence, command_position: *command_position, state: state.clone() };
+                self.states.insert(key.clone(), stored);
             }
         }
-        for record in &outcomes {
+        for record in outcomes {
             if record.first {
                 let before = self.outcomes.insert(record.id, record.outcome.clone());
                 assert_eq!(before, None, "there is one first outcome of {}", record.id);
             }
         }
-        self.answers.extend(outcomes);
+        self.answers.extend(outcomes.iter().cloned());
     }
 }
 

@@ -11,7 +11,7 @@ use simple_sourcing::{Call, Command, CommandError, Receipt};
 pub async fn send<C: Command>(
     call: Call<C>,
 ) -> impl Future<Output = Result<Receipt, CommandError<C::Error>>> + Send + 'static {
-    let mut call = call.into_future();
+    let mut call = Box::pin(call.into_future());
     let first = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
     async move {
         match first {

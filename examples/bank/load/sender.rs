@@ -9,7 +9,9 @@ use super::{
     outcome::Answered,
     plan::Planned,
 };
-use crate::domain::AccountClient;
+use crate::domain::{AccountClient, AccountCommand, AccountError};
+
+type Answer = Result<Receipt, CommandError<AccountError>>;
 
 /// How long a command is asked for, and how long each time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,13 +31,12 @@ impl Sender {
     /// Sends a command, and again under the same id for as long as nobody knows what became of it. Writes it down.
     pub async fn send(&self, Planned { key, command }: Planned) -> Answered {
         let sent = Instant::now();
-        let call = self.accounts.send(key.as_str(), command.clone());
+        let call = self.accounts.send(key.as_str(), command.clone()).timeout(ANSWER_WITHIN);
         let command_id = call.id();
-        let mut answer = call.timeout(ANSWER_WITHIN).await;
-        while answer.as_ref().is_err_and(CommandError::is_retryable) && sent.elapsed() + PAUSE < PATIENCE {
-            tokio::time::sleep(PAUSE).await;
-            let within = PATIENCE.saturating_sub(sent.elapsed()).min(ANSWER_WITHIN);
-            answer = self.accounts.send(key.as_str(), command.clone()).command_id(command_id).timeout(within).await;
+        let mut answer = call.await;
+        if answer.as_ref().is_err_and(CommandError::is_retryable) {
+            // Boxed, to keep what all commands are made of small: thousands are under way at a time.
+            answer = Box::pin(self.send_again(&key, &command, command_id, answer, sent)).await;
         }
         let (latency, outcome) = (sent.elapsed(), answer.into());
         let answered = Answered { command, outcome, latency };
@@ -43,5 +44,21 @@ impl Sender {
             history.write(Entry { key, command_id, answered: answered.clone(), sent });
         }
         answered
+    }
+
+    async fn send_again(
+        &self,
+        key: &str,
+        command: &AccountCommand,
+        id: CommandId,
+        mut answer: Answer,
+        sent: Instant,
+    ) -> Answer {
+        while answer.as_ref().is_err_and(CommandError::is_retryable) && sent.elapsed() + PAUSE < PATIENCE {
+            tokio::time::sleep(PAUSE).await;
+            let within = PATIENCE.saturating_sub(sent.elapsed()).min(ANSWER_WITHIN);
+            answer = self.accounts.send(key, command.clone()).command_id(id).timeout(within).await;
+        }
+        answer
     }
 }

@@ -35,16 +35,16 @@ impl WorkerStore {
         self.shards.get(&at).map(|shard| shard.next)
     }
 
-    /// Takes over what a transaction has written.
-    pub(super) fn committed(&mut self, changes: Changes, next: &HashMap<Shard, i64>, definition: &Definition) {
-        for (aggregate, changes) in changes.aggregates.into_iter().enumerate() {
-            for StateRecord { key, sequence, command_position, state, .. } in changes.states {
+    /// Takes over what a transaction has written. The changes are taken out.
+    pub(super) fn committed(&mut self, changes: &mut Changes, next: &HashMap<Shard, i64>, definition: &Definition) {
+        for (aggregate, changes) in changes.aggregates.iter_mut().enumerate() {
+            for StateRecord { key, sequence, command_position, state, .. } in changes.states.drain(..) {
                 let shard = Shard { aggregate, partition: command_position.partition };
                 let stored = StoredState { sequence, command_position, state };
                 self.shards.entry(shard).or_default().states.insert(key, stored);
             }
         }
-        for record in changes.outcomes {
+        for record in changes.outcomes.drain(..) {
             let OutcomeRecord { aggregate, position: Position { partition, .. }, id, time, .. } = record;
             if record.first {
                 let shard = self.shards.entry(Shard { aggregate, partition }).or_default();

@@ -17,12 +17,12 @@ use crate::{error, record};
 impl Worker {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
     pub(super) fn write(&mut self, batch: Batch) -> Result<(), Failure> {
-        let changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
+        let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
         let written = self.transact(&batch, &changes);
         written.map_err(|error| Failure::Passing(error::describe("a transaction failed", error)))?;
         debug!(commands = batch.commands, "committed");
-        self.store.committed(changes, &batch.next, &self.definition);
-        self.processor.committed();
+        self.store.committed(&mut changes, &batch.next, &self.definition);
+        self.processor.committed(changes);
         Ok(())
     }
 

@@ -2,10 +2,10 @@ use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Client, Pending, Receipt, Route, TIMEOUT_DEFAULT};
+use super::{Client, Pending, Receipt, ReceiptFuture, Route, TIMEOUT_DEFAULT, future::Answer};
 use crate::{
     BackendError, Command, CommandError, CommandId, Key, Sequence, Trace,
-    backend::{BoxFuture, Reply, Submission},
+    backend::{Reply, Submission},
     codec,
 };
 
@@ -20,19 +20,19 @@ pub struct Call<C: Command> {
     id: CommandId,
     expected: Option<Sequence>,
     timeout: Duration,
-    trace: Trace,
+    trace: Option<Arc<Trace>>,
 }
 
 impl<C: Command> Call<C> {
-    pub(super) fn new<K: Key>(client: Client<C>, key: &K, command: C) -> Self {
+    pub(super) fn new<K: Key>(client: Client<C>, key: K, command: C) -> Self {
         Call {
             client,
-            key: key.to_text(),
+            key: key.into_text(),
             command,
             id: CommandId::new(),
             expected: None,
             timeout: TIMEOUT_DEFAULT,
-            trace: Trace::default(),
+            trace: None,
         }
     }
 
@@ -58,25 +58,33 @@ impl<C: Command> Call<C> {
 
     /// Names the business transaction that the command belongs to. The command and its events carry it.
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
-        self.trace.correlation_id = Some(id.into());
+        self.trace_mut().correlation_id = Some(id.into());
         self
     }
 
     /// Names what caused the command. The command and its events carry it.
     pub fn causation_id(mut self, id: impl Into<String>) -> Self {
-        self.trace.causation_id = Some(id.into());
+        self.trace_mut().causation_id = Some(id.into());
         self
     }
 
     /// The W3C trace context. The command and its events carry it.
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
-        self.trace.traceparent = Some(traceparent.into());
+        self.trace_mut().traceparent = Some(traceparent.into());
         self
     }
 
     /// The id that the command is sent under.
     pub fn id(&self) -> CommandId {
         self.id
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.timeout
+    }
+
+    fn trace_mut(&mut self) -> &mut Trace {
+        Arc::make_mut(self.trace.get_or_insert_default())
     }
 
     /// Sends the command and returns as soon as it is durably queued: it will be processed whatever becomes of this
@@ -89,25 +97,24 @@ impl<C: Command> Call<C> {
         let unknown = || CommandError::Timeout { command_id };
         let (confirm, queued) = oneshot::channel();
         let publish = async {
-            let pending = self.submit(Some(confirm))?;
+            let answer = self.submit(Some(confirm))?;
             queued.await.map_err(|_| unknown())??;
-            Ok(pending)
+            Ok(Pending::new(command_id, answer, timeout))
         };
         tokio::time::timeout(timeout, publish).await.unwrap_or_else(|_| Err(unknown()))
     }
 
     /// Hands the command to the backend.
-    fn submit(
+    pub(super) fn submit(
         self,
         queued: Option<oneshot::Sender<Result<(), BackendError>>>,
-    ) -> Result<Pending<C>, CommandError<C::Error>> {
-        let Call { client, key, command, id, expected, timeout, trace } = self;
+    ) -> Result<Answer, CommandError<C::Error>> {
+        let Call { client, key, command, id, expected, trace, .. } = self;
         let Route { port, aggregate, settings } = client.route()?;
         let name = command.name();
         let payload = codec::encode(&command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
         settings.check_lengths(&key, &payload).map_err(CommandError::Invalid)?;
-        let trace = (trace != Trace::default()).then(|| Arc::new(trace));
         let (outcome, answer) = oneshot::channel();
         port.submit(Submission {
             aggregate: *aggregate,
@@ -119,20 +126,16 @@ impl<C: Command> Call<C> {
             payload,
             reply: Reply { queued, outcome },
         });
-        Ok(Pending::new(id, answer, timeout))
+        Ok(answer)
     }
 }
 
 impl<C: Command> IntoFuture for Call<C> {
     type Output = Result<Receipt, CommandError<C::Error>>;
-    type IntoFuture = BoxFuture<'static, Self::Output>;
+    type IntoFuture = ReceiptFuture<C>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let (command_id, timeout) = (self.id, self.timeout);
-        let answered = async move { self.submit(None)?.answered().await };
-        Box::pin(async move {
-            tokio::time::timeout(timeout, answered).await.unwrap_or(Err(CommandError::Timeout { command_id }))
-        })
+        ReceiptFuture::unsent(self)
     }
 }
 

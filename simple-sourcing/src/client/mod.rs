@@ -1,10 +1,12 @@
 //! Sending commands and waiting for what becomes of them.
 
 mod call;
+mod future;
 mod pending;
 mod receipt;
 
 pub use call::Call;
+pub use future::ReceiptFuture;
 pub use pending::Pending;
 pub use receipt::Receipt;
 
@@ -37,7 +39,7 @@ impl<C: Command> Client<C> {
 
     /// A command for the aggregate of this key. It is sent when the call is awaited or published.
     pub fn send(&self, key: impl Into<<C::Event as Event>::Key>, command: C) -> Call<C> {
-        Call::new(self.clone(), &key.into(), command)
+        Call::new(self.clone(), key.into(), command)
     }
 
     /// The outcome of a command that was sent before, from this process or another, waiting for it where it is not there

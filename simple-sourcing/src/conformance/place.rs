@@ -164,10 +164,10 @@ impl<T> Started<T> {
 
 /// Sends calls in this order without waiting: each is polled once, which settles its place.
 pub(super) async fn start_all<T>(
-    calls: impl IntoIterator<Item: IntoFuture<Output = T, IntoFuture = BoxFuture<'static, T>>>,
+    calls: impl IntoIterator<Item: IntoFuture<Output = T, IntoFuture: Send + 'static>>,
 ) -> Vec<Started<T>> {
     let mut started: Vec<_> =
-        calls.into_iter().map(|call| Started { call: call.into_future(), answer: None }).collect();
+        calls.into_iter().map(|call| Started { call: Box::pin(call.into_future()), answer: None }).collect();
     // Without tokio's budget, at the end of which a poll does nothing.
     let poll_each = poll_fn(|context| {
         for call in &mut started {
@@ -181,7 +181,7 @@ pub(super) async fn start_all<T>(
 
 /// Sends calls in this order without waiting, and then waits for the answer to each.
 pub(super) async fn send_all<T>(
-    calls: impl IntoIterator<Item: IntoFuture<Output = T, IntoFuture = BoxFuture<'static, T>>>,
+    calls: impl IntoIterator<Item: IntoFuture<Output = T, IntoFuture: Send + 'static>>,
 ) -> Vec<T> {
     let mut answers = Vec::new();
     for call in start_all(calls).await {

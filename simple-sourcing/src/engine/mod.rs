@@ -9,10 +9,10 @@
 //! One command is followed in `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
 //! apply); nothing else takes part.
 
-mod cache;
 mod dedup;
 mod processor;
 mod record;
+mod states;
 mod store;
 mod typed;
 

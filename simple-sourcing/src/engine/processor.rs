@@ -4,11 +4,11 @@ use tracing::{debug, error, trace, trace_span};
 
 use super::{
     Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Shard, StateRecord, Store,
-    cache::{Cache, Cached},
-    typed::{AnyAggregate, Failure, Limits, Live},
+    states::{Slot, States},
+    typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
 };
 use crate::{
-    BackendError, CommandId, Position, Refusal, Sequence, Timestamp,
+    BackendError, CommandId, Position, Refusal, Sequence,
     backend::{AggregateDefinition, Definition},
     codec,
 };
@@ -19,53 +19,35 @@ use crate::{
 /// to its own later commands and to nobody else.
 pub struct Processor {
     definition: Arc<Definition>,
-    caches: Vec<Cache>,
+    /// By aggregate type.
+    states: Vec<States>,
     batch: Batch,
     /// Look at the length of a state after each command and not once per batch.
     check_states: bool,
 }
 
-/// What is not committed yet.
+/// What is not committed yet, beside the states.
 #[derive(Debug, Default)]
 struct Batch {
     input: Vec<(usize, CommandRecord)>,
-    slots: Vec<HashMap<Arc<str>, Slot>>,
-    seen: HashMap<(Shard, CommandId), Outcome>,
     changes: Changes,
+    /// Where the first outcomes of this batch are among its changes.
+    seen: HashMap<(Shard, CommandId), usize>,
 }
 
 impl Batch {
     /// Empties it for that many aggregate types, keeping what was allocated.
     fn clear(&mut self, aggregates: usize) {
         self.input.clear();
-        self.slots.resize_with(aggregates, HashMap::default);
-        self.slots.iter_mut().for_each(HashMap::clear);
         self.seen.clear();
-        self.changes.outcomes.clear();
-        self.changes.aggregates.clear();
-        self.changes.aggregates.resize_with(aggregates, Default::default);
+        self.changes.clear(aggregates);
     }
-}
-
-/// An aggregate that the batch has touched.
-#[derive(Debug)]
-struct Slot {
-    partition: u32,
-    sequence: Sequence,
-    live: Live,
-    changed_by: Option<(Position, Timestamp)>,
 }
 
 /// Why an aggregate can't take part.
 enum Unreadable {
     Store(BackendError),
-    State(String),
-}
-
-impl From<BackendError> for Unreadable {
-    fn from(error: BackendError) -> Self {
-        Unreadable::Store(error)
-    }
+    Decode(Undecodable),
 }
 
 impl fmt::Debug for Processor {
@@ -77,10 +59,10 @@ impl fmt::Debug for Processor {
 impl Processor {
     /// A processor with empty caches.
     pub fn new(definition: Arc<Definition>) -> Self {
-        let caches = definition.aggregates.iter().map(|aggregate| Cache::new(aggregate.states_cached_max)).collect();
+        let states = definition.aggregates.iter().map(|aggregate| States::new(aggregate.states_cached_max)).collect();
         let mut batch = Batch::default();
         batch.clear(definition.aggregates.len());
-        Processor { definition, caches, batch, check_states: false }
+        Processor { definition, states, batch, check_states: false }
     }
 
     /// Whether the batch has no command.
@@ -110,7 +92,7 @@ impl Processor {
                 let (answer, first) = self.run(store, shard, &command)?;
                 let outcome = Outcome { fingerprint, position: command.position, answer };
                 if first {
-                    self.batch.seen.insert((shard, command.id), outcome.clone());
+                    self.batch.seen.insert((shard, command.id), self.batch.changes.outcomes.len());
                 }
                 (outcome, first)
             }
@@ -143,7 +125,7 @@ impl Processor {
             Ok(Some(Outcome { fingerprint, position: command.position, answer }))
         };
         let seen = match self.batch.seen.get(&(shard, command.id)) {
-            Some(outcome) => Some(outcome.clone()),
+            Some(&index) => Some(self.batch.changes.outcomes[index].outcome.clone()),
             None => store.outcome(shard, command.id)?,
         };
         if let Some(first) = seen {
@@ -181,7 +163,7 @@ impl Processor {
         shard: Shard,
         command: &CommandRecord,
     ) -> Result<(Answer, bool), BackendError> {
-        let definition = self.definition.clone();
+        let Processor { definition, states, batch, .. } = self;
         let AggregateDefinition { name, settings, model, .. } = &definition.aggregates[shard.aggregate];
         let Some(model) = model else {
             return Err(BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it")));
@@ -189,67 +171,46 @@ impl Processor {
         if let Err(reason) = settings.check_lengths(&command.key, &command.payload) {
             return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
         }
-        let mut slot = match self.slot(store, shard, &command.key, &**model) {
-            Ok(slot) => slot,
+        let states = &mut states[shard.aggregate];
+        let index = match find_or_load(states, store, shard, &command.key, &**model) {
+            Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
-            Err(Unreadable::State(reason)) => {
+            Err(Unreadable::Decode(Undecodable::Key(reason))) => {
+                return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
+            }
+            Err(Unreadable::Decode(Undecodable::State(reason))) => {
                 let Position { partition, offset } = command.position;
                 error!(aggregate = %name, key = %command.key, command_id = %command.id, partition, offset, reason, "quarantined: the stored state can't be read");
                 return Ok((Answer::refused(&Refusal::Quarantined), false));
             }
         };
-        let events = &mut self.batch.changes.aggregates[shard.aggregate].events;
+        let Slot { live, sequence, .. } = states.slot(index);
+        let events = &mut batch.changes.aggregates[shard.aggregate].events;
         let before = events.len();
         let limits = Limits { settings, check_state: self.check_states };
-        let answer = match model.execute(&mut slot.live, command, slot.sequence, limits, events) {
+        let answer = match model.execute(live, command, *sequence, limits, events) {
             Ok(()) => {
-                slot.sequence = Sequence::new(slot.sequence.get() + (events.len() - before) as u64);
-                slot.changed_by = Some((command.position, command.time));
-                Answer::Accepted(slot.sequence)
+                let sequence = Sequence::new(sequence.get() + (events.len() - before) as u64);
+                states.change(index, sequence, (command.position, command.time));
+                Answer::Accepted(sequence)
             }
             Err(Failure::Refused(answer)) => answer,
             Err(Failure::StateLost(answer)) => {
-                slot.live = self.remake(store, shard, &command.key, &**model)?;
+                let live = self.remake(store, shard, &command.key)?;
+                self.states[shard.aggregate].slot(index).live = live;
                 answer
             }
         };
-        self.batch.slots[shard.aggregate].insert(command.key.clone(), slot);
         Ok((answer, true))
     }
 
-    /// The aggregate as the commands of this batch left it: from the batch, the cache or the store. Taken out: `run`
-    /// puts it back.
-    fn slot(
-        &mut self,
-        store: &dyn Store,
-        shard: Shard,
-        key: &Arc<str>,
-        model: &dyn AnyAggregate,
-    ) -> Result<Slot, Unreadable> {
-        if let Some(slot) = self.batch.slots[shard.aggregate].remove(key) {
-            return Ok(slot);
-        }
-        if let Some(Cached { partition, sequence, live }) = self.caches[shard.aggregate].take(key) {
-            return Ok(Slot { partition, sequence, live, changed_by: None });
-        }
-        let stored = store.state(shard, key)?;
-        let sequence = stored.as_ref().map_or(Sequence::ZERO, |stored| stored.sequence);
-        let bytes = stored.and_then(|stored| stored.state);
-        let live = model.decode(bytes.as_deref()).map_err(Unreadable::State)?;
-        Ok(Slot { partition: shard.partition, sequence, live, changed_by: None })
-    }
-
     /// Makes a state again after its applier has failed half-way: what is committed, and the events of this batch.
-    fn remake(
-        &self,
-        store: &dyn Store,
-        shard: Shard,
-        key: &Arc<str>,
-        model: &dyn AnyAggregate,
-    ) -> Result<Live, BackendError> {
+    fn remake(&self, store: &dyn Store, shard: Shard, key: &Arc<str>) -> Result<Live, BackendError> {
         let failed = |reason| BackendError::failed(format!("the state of `{key}` can't be made again: {reason}"));
+        let AggregateDefinition { name, model, .. } = self.aggregate(shard.aggregate);
+        let model = model.as_ref().ok_or_else(|| failed(format!("aggregate `{name}` is not served here")))?;
         let bytes = store.state(shard, key)?.and_then(|stored| stored.state);
-        let mut live = model.decode(bytes.as_deref()).map_err(failed)?;
+        let mut live = model.decode(key, bytes.as_deref()).map_err(|error| failed(error.reason()))?;
         for event in self.batch.changes.aggregates[shard.aggregate].events.iter().filter(|event| event.key == *key) {
             model.replay(&mut live, &event.payload).map_err(failed)?;
         }
@@ -257,7 +218,8 @@ impl Processor {
     }
 
     /// Ends the batch: all that its commands have changed, for the backend to write in one atomic operation. Then
-    /// either [`committed`](Processor::committed) or [`aborted`](Processor::aborted) must be called.
+    /// either [`committed`](Processor::committed), which takes the changes back, or [`aborted`](Processor::aborted) must
+    /// be called.
     ///
     /// # Errors
     /// When the store can't be read: the batch must be given up.
@@ -278,11 +240,12 @@ impl Processor {
     }
 
     fn collect_states(&mut self) -> Result<(), String> {
-        let Batch { slots, changes, .. } = &mut self.batch;
-        for ((slots, definition), changes) in slots.iter().zip(&self.definition.aggregates).zip(&mut changes.aggregates)
+        let Processor { definition, states, batch, .. } = self;
+        for ((states, definition), changes) in
+            states.iter().zip(&definition.aggregates).zip(&mut batch.changes.aggregates)
         {
             let Some(model) = &definition.model else { continue };
-            for (key, slot) in slots {
+            for (key, slot) in states.changed() {
                 let Some((command_position, time)) = slot.changed_by else { continue };
                 let state = model.encode(&slot.live)?;
                 let bytes = state.as_ref().map_or(0, |state| state.len());
@@ -296,34 +259,51 @@ impl Processor {
         Ok(())
     }
 
-    /// The changes are written: the states of the batch are the ones to go on from.
-    pub fn committed(&mut self) {
-        for (slots, cache) in self.batch.slots.iter_mut().zip(&mut self.caches) {
-            for (key, Slot { partition, sequence, live, .. }) in slots.drain() {
-                cache.put(key, Cached { partition, sequence, live });
-            }
-        }
-        self.batch.clear(self.caches.len());
+    /// The changes are written: the states of the batch are the ones to go on from. What is left of the changes is taken
+    /// back, for the room that it has.
+    pub fn committed(&mut self, changes: Changes) {
+        self.states.iter_mut().for_each(States::committed);
+        self.batch.changes = changes;
+        self.batch.clear(self.states.len());
     }
 
     /// The changes are not written, and never will be: everything is as before the batch.
     pub fn aborted(&mut self) {
-        self.batch.clear(self.caches.len());
+        self.states.iter_mut().for_each(States::aborted);
+        self.batch.clear(self.states.len());
     }
 
     /// The partition is served elsewhere from now on: what is cached of it is dropped.
     pub fn forget(&mut self, shard: Shard) {
-        self.caches[shard.aggregate].forget(shard.partition);
+        self.states[shard.aggregate].forget(shard.partition);
     }
 
     /// Somebody else has written to the store: all that is cached is dropped.
     pub fn forget_all(&mut self) {
-        self.caches.iter_mut().for_each(Cache::clear);
+        self.states.iter_mut().for_each(States::clear);
     }
 
     fn aggregate(&self, aggregate: usize) -> &AggregateDefinition {
         &self.definition.aggregates[aggregate]
     }
+}
+
+/// Where the aggregate is among the decoded states, as the commands of this batch left it; else from the store.
+fn find_or_load(
+    states: &mut States,
+    store: &dyn Store,
+    shard: Shard,
+    key: &Arc<str>,
+    model: &dyn AnyAggregate,
+) -> Result<usize, Unreadable> {
+    if let Some(index) = states.find(key) {
+        return Ok(index);
+    }
+    let stored = store.state(shard, key).map_err(Unreadable::Store)?;
+    let sequence = stored.as_ref().map_or(Sequence::ZERO, |stored| stored.sequence);
+    let bytes = stored.and_then(|stored| stored.state);
+    let live = model.decode(key, bytes.as_deref()).map_err(Unreadable::Decode)?;
+    Ok(states.insert(key.clone(), Slot { partition: shard.partition, sequence, live, changed_by: None }))
 }
 
 fn log(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool) {

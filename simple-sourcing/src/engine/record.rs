@@ -119,6 +119,18 @@ pub struct Changes {
     pub outcomes: Vec<OutcomeRecord>,
 }
 
+impl Changes {
+    /// Empties it for that many aggregate types, keeping what was allocated.
+    pub(super) fn clear(&mut self, aggregates: usize) {
+        self.outcomes.clear();
+        for AggregateChanges { events, states } in &mut self.aggregates {
+            events.clear();
+            states.clear();
+        }
+        self.aggregates.resize_with(aggregates, AggregateChanges::default);
+    }
+}
+
 /// What a batch of commands changes in the aggregates of one type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AggregateChanges {

@@ -13,8 +13,15 @@ use crate::{
     KeyOf, Mismatch, Refusal, Refused, Resolution, Sequence, Settings, codec,
 };
 
-/// A decoded state: an `Option<A>` whose type only [`Typed`] knows.
+/// An aggregate in memory: a [`State`] whose type only [`Typed`] knows.
 pub(crate) struct Live(Box<dyn Any + Send>);
+
+struct State<A: Aggregate> {
+    /// None if the aggregate does not exist.
+    state: Option<A>,
+    /// That of the last command: each makes it its own.
+    context: Context<KeyOf<A>>,
+}
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +32,7 @@ impl fmt::Debug for Live {
 /// An aggregate type, seen through bytes: what lets one worker run many types.
 pub(crate) trait AnyAggregate: Send + Sync {
     /// Decodes a state; none is an aggregate that does not exist.
-    fn decode(&self, state: Option<&[u8]>) -> Result<Live, String>;
+    fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable>;
 
     /// Encodes a state; none if the aggregate does not exist.
     fn encode(&self, live: &Live) -> Result<Option<Bytes>, String>;
@@ -42,6 +49,21 @@ pub(crate) trait AnyAggregate: Send + Sync {
         limits: Limits<'_>,
         events: &mut Vec<EventRecord>,
     ) -> Result<(), Failure>;
+}
+
+/// What of an aggregate can't be decoded, and why.
+#[derive(Debug)]
+pub(crate) enum Undecodable {
+    Key(String),
+    State(String),
+}
+
+impl Undecodable {
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Undecodable::Key(reason) | Undecodable::State(reason) => reason,
+        }
+    }
 }
 
 /// What a command must keep to.
@@ -67,20 +89,18 @@ pub(crate) struct Typed<A: Aggregate> {
 }
 
 impl<A: Aggregate> Typed<A> {
-    fn state<'a>(&self, live: &'a mut Live) -> &'a mut Option<A> {
+    fn state<'a>(&self, live: &'a mut Live) -> &'a mut State<A> {
         live.0.downcast_mut().expect("a state is only given to the type that made it")
     }
 
-    /// Whether the command may run at this sequence.
+    /// Whether the command may run at the sequence at which the aggregate is.
     fn check_sequence(
         &self,
         command: &A::Command,
-        record: &CommandRecord,
-        key: &KeyOf<A>,
-        state: Option<&A>,
-        actual: Sequence,
+        expected: Option<Sequence>,
+        State { state, context }: &State<A>,
     ) -> Result<(), Answer> {
-        let Some(expected) = record.expected else {
+        let Some(expected) = expected else {
             let create = || {
                 let variant = A::Command::VARIANTS.iter().find(|variant| variant.name == command.name());
                 variant.is_some_and(|variant| variant.role == CommandRole::Create)
@@ -94,11 +114,12 @@ impl<A: Aggregate> Typed<A> {
                 Ok(())
             };
         };
+        let actual = context.sequence;
         if expected == actual {
             return Ok(());
         }
         if let Concurrency::Resolve(resolve) = self.concurrency {
-            let mismatch = Mismatch { key, command, state, expected, actual };
+            let mismatch = Mismatch { key: &context.key, command, state: state.as_ref(), expected, actual };
             let resolution = catch_unwind(AssertUnwindSafe(|| resolve(&mismatch)))
                 .map_err(|panic| failed(format!("the concurrency policy panicked: {}", panic_message(&*panic))))?;
             if resolution == Resolution::Accept {
@@ -109,20 +130,14 @@ impl<A: Aggregate> Typed<A> {
     }
 
     /// Runs the handler.
-    fn decide(
-        &self,
-        state: Option<&A>,
-        record: &CommandRecord,
-        sequence: Sequence,
-    ) -> Result<Events<EventOf<A>>, Answer> {
-        let invalid = |reason| Answer::refused(&Refusal::Invalid(reason));
-        let key = KeyOf::<A>::from_text(&record.key).map_err(|error| invalid(error.to_string()))?;
+    fn decide(&self, state: &State<A>, record: &CommandRecord) -> Result<Events<EventOf<A>>, Answer> {
         let command: A::Command = codec::decode(&record.payload).map_err(|error| {
-            invalid(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
+            let reason = format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE);
+            Answer::refused(&Refusal::Invalid(reason))
         })?;
-        self.check_sequence(&command, record, &key, state, sequence)?;
-        let context = Context { key, sequence, command_id: record.id, time: record.time, trace: record.trace.clone() };
-        let decision = catch_unwind(AssertUnwindSafe(|| command.handle(state, &context)))
+        self.check_sequence(&command, record.expected, state)?;
+        let State { state, context } = state;
+        let decision = catch_unwind(AssertUnwindSafe(|| command.handle(state.as_ref(), context)))
             .map_err(|panic| failed(format!("it panicked: {}", panic_message(&*panic))))?;
         decision.map_err(|refused| match refused {
             Refused::Rejected(error) => encode_rejection::<A>(error),
@@ -150,21 +165,22 @@ impl<A: Aggregate> Typed<A> {
 }
 
 impl<A: Aggregate> AnyAggregate for Typed<A> {
-    fn decode(&self, state: Option<&[u8]>) -> Result<Live, String> {
-        let state: Option<A> = state.map(codec::decode).transpose()?;
-        Ok(Live(Box::new(state)))
+    fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable> {
+        let key = KeyOf::<A>::from_text(key).map_err(|error| Undecodable::Key(error.to_string()))?;
+        let state: Option<A> = state.map(codec::decode).transpose().map_err(Undecodable::State)?;
+        Ok(Live(Box::new(State { state, context: Context::before_all(key) })))
     }
 
     fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
-        let state: &Option<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
-        let encode = || state.as_ref().map(codec::encode).transpose();
+        let live: &State<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
+        let encode = || live.state.as_ref().map(codec::encode).transpose();
         catch_unwind(AssertUnwindSafe(encode))
             .unwrap_or_else(|panic| Err(format!("encoding it panicked: {}", panic_message(&*panic))))
     }
 
     fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
         let event: EventOf<A> = codec::decode(event)?;
-        let state = self.state(live);
+        let state = &mut self.state(live).state;
         catch_unwind(AssertUnwindSafe(|| event.apply_to(state)))
             .map_err(|panic| format!("the applier panicked: {}", panic_message(&*panic)))?
             .map_err(|misapplied| misapplied.to_string())
@@ -181,10 +197,12 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
         let kept = events.len();
         let run = AssertUnwindSafe(|| {
             let state = self.state(live);
-            let decided = self.decide(state.as_ref(), command, sequence).map_err(Failure::Refused)?;
+            let CommandRecord { id, time, ref trace, .. } = *command;
+            state.context.set(sequence, id, time, trace);
+            let decided = self.decide(state, command).map_err(Failure::Refused)?;
             let recorded = record(&decided, command, sequence, limits.settings, events);
             recorded.map_err(|reason| Failure::Refused(failed(reason)))?;
-            self.apply(state, decided, limits).map_err(|reason| Failure::StateLost(failed(reason)))
+            self.apply(&mut state.state, decided, limits).map_err(|reason| Failure::StateLost(failed(reason)))
         });
         // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
         let result = catch_unwind(run).unwrap_or_else(|panic| {

@@ -16,6 +16,18 @@ pub struct Context<K> {
 }
 
 impl<K> Context<K> {
+    /// That of no command yet.
+    pub(crate) fn before_all(key: K) -> Self {
+        let time = Timestamp::from_millis(0);
+        Context { key, sequence: Sequence::ZERO, command_id: CommandId::first_of(time), time, trace: None }
+    }
+
+    /// Makes it that of a command for the same aggregate.
+    pub(crate) fn set(&mut self, sequence: Sequence, id: CommandId, time: Timestamp, trace: &Option<Arc<Trace>>) {
+        (self.sequence, self.command_id, self.time) = (sequence, id, time);
+        self.trace.clone_from(trace);
+    }
+
     /// The key of the aggregate.
     pub fn key(&self) -> &K {
         &self.key

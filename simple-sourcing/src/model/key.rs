@@ -23,6 +23,11 @@ pub trait Key: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
     /// The key as text: what the log is partitioned by. Two keys are equal exactly if their texts are.
     fn to_text(&self) -> String;
 
+    /// [`to_text`](Key::to_text) of a key that is not needed any more. Worth writing for a key that is a text already.
+    fn into_text(self) -> String {
+        self.to_text()
+    }
+
     /// The key back from its text.
     ///
     /// # Errors
@@ -49,6 +54,10 @@ impl KeyError {
 impl Key for String {
     fn to_text(&self) -> String {
         self.clone()
+    }
+
+    fn into_text(self) -> String {
+        self
     }
 
     fn from_text(text: &str) -> Result<Self, KeyError> {

@@ -78,11 +78,16 @@ struct MemoryStorage {
 struct MemoryShard {
     next_command: u64,
     time: Timestamp,
-    states: HashMap<Arc<str>, StoredState>,
+    aggregates: HashMap<Arc<str>, MemoryAggregate>,
     events: Vec<EventRecord>,
-    /// For each aggregate the offsets of its events: that of sequence n is at n - 1.
-    histories: HashMap<Arc<str>, Vec<usize>>,
     seen: SeenIds,
+}
+
+#[derive(Default)]
+struct MemoryAggregate {
+    state: Option<StoredState>,
+    /// The offsets of its events: that of sequence n is at n - 1.
+    events: Vec<usize>,
 }
 
 impl MemoryStorage {
@@ -109,7 +114,7 @@ impl MemoryStorage {
 
 impl Store for MemoryStorage {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
-        Ok(self.read(at, |shard| shard.states.get(key).cloned()))
+        Ok(self.read(at, |shard| shard.aggregates.get(key)?.state.clone()))
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
@@ -142,21 +147,20 @@ impl Storage for MemoryStorage {
         self.read(shard, |shard| shard.next_command)
     }
 
-    fn commit(&self, changes: Changes) -> Result<Vec<OutcomeRecord>, BackendError> {
+    fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
-        let Changes { aggregates, outcomes } = changes;
-        for (aggregate, AggregateChanges { events, states }) in aggregates.into_iter().enumerate() {
-            for event in events {
+        for (aggregate, AggregateChanges { events, states }) in changes.aggregates.iter_mut().enumerate() {
+            for event in events.drain(..) {
                 let shard = &mut shards[self.index(Shard { aggregate, partition: event.command_position.partition })];
-                shard.histories.entry(event.key.clone()).or_default().push(shard.events.len());
+                shard.aggregates.entry(event.key.clone()).or_default().events.push(shard.events.len());
                 shard.events.push(event);
             }
-            for StateRecord { key, sequence, command_position, state, .. } in states {
+            for StateRecord { key, sequence, command_position, state, .. } in states.drain(..) {
                 let shard = &mut shards[self.index(Shard { aggregate, partition: command_position.partition })];
-                shard.states.insert(key, StoredState { sequence, command_position, state });
+                shard.aggregates.entry(key).or_default().state = Some(StoredState { sequence, command_position, state });
             }
         }
-        for record in &outcomes {
+        for record in &changes.outcomes {
             let OutcomeRecord { aggregate, position: Position { partition, offset }, .. } = *record;
             let shard = &mut shards[self.index(Shard { aggregate, partition })];
             (shard.next_command, shard.time) = (offset + 1, record.time);
@@ -166,7 +170,7 @@ impl Storage for MemoryStorage {
                 shard.seen.insert(record.id, outcome, record.time, deduplication_window, deduplication_ids_max);
             }
         }
-        Ok(outcomes)
+        Ok(())
     }
 
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError> {
@@ -178,7 +182,7 @@ impl Storage for MemoryStorage {
 
     fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
         Ok(self.read(shard, |shard| {
-            let offsets = shard.histories.get(key).map(Vec::as_slice).unwrap_or_default();
+            let offsets = shard.aggregates.get(key).map(|aggregate| &*aggregate.events).unwrap_or_default();
             let offsets = offsets.iter().skip(after.get() as usize).take(PAGE_EVENTS_MAX);
             offsets.map(|&offset| Logged { offset: offset as u64, record: shard.events[offset].clone() }).collect()
         }))

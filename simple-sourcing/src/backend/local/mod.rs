@@ -27,7 +27,7 @@ use self::queue::Queue;
 use super::Logged;
 use crate::{
     BackendError, Sequence, Timestamp,
-    engine::{Changes, OutcomeRecord, Shard, Store},
+    engine::{Changes, Shard, Store},
 };
 
 /// Where a local backend keeps everything.
@@ -44,8 +44,9 @@ trait Storage: Store + Send + Sync + 'static {
     /// The offset of the next command of a shard.
     fn next_command(&self, shard: Shard) -> u64;
 
-    /// Writes all or nothing. Durable, as far as the storage is, when it returns the answers to be given.
-    fn commit(&self, changes: Changes) -> Result<Vec<OutcomeRecord>, BackendError>;
+    /// Writes all or nothing. Durable, as far as the storage is, when it returns. Events and states may be taken out;
+    /// the outcomes stay, to be answered with.
+    fn commit(&self, changes: &mut Changes) -> Result<(), BackendError>;
 
     /// Some events of a shard from an offset on, in order; none if there is none yet.
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError>;

@@ -67,14 +67,15 @@ impl Queue {
         self.lock().commands.len()
     }
 
-    /// Takes the commands that wait, at most `max`.
-    pub(super) fn take(&self, max: usize) -> VecDeque<Submission> {
+    /// Takes the commands that wait, at most `max`, and leaves room for as many in their place.
+    pub(super) fn take(&self, max: usize, commands: &mut VecDeque<Submission>) {
+        commands.clear();
         let mut waiting = self.lock();
         waiting.swept = 0;
         if waiting.commands.len() <= max {
-            mem::take(&mut waiting.commands)
+            mem::swap(&mut waiting.commands, commands);
         } else {
-            waiting.commands.drain(..max).collect()
+            commands.extend(waiting.commands.drain(..max));
         }
     }
 

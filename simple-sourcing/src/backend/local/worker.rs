@@ -1,6 +1,6 @@
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError,
@@ -14,7 +14,7 @@ use super::{Shared, Storage};
 use crate::{
     BackendError, Position, Timestamp,
     backend::{Definition, Ending, Reply, Submission, partition_of},
-    engine::{CommandRecord, OutcomeRecord, Processor, Shard, panic_message},
+    engine::{CommandRecord, HashMap, Processor, Shard, panic_message},
 };
 
 /// The most commands in one batch: bounds the memory of a batch and the time that one commit takes.
@@ -38,6 +38,7 @@ impl<S: Storage> Worker<S> {
         info!(app = %self.definition.name, instance = self.instance, "serving");
         // Once it is told to stop, what waits then is still done: that of its own clients is among it.
         let mut left = None;
+        let (mut commands, mut replies) = (VecDeque::new(), Vec::new());
         while left != Some(0) {
             self.shared.queue.wait(|| self.stopped.load(Ordering::Acquire));
             if left.is_none() && self.stopped.load(Ordering::Acquire) {
@@ -45,7 +46,7 @@ impl<S: Storage> Worker<S> {
             }
             // First the turn, then the commands: two instances must not write theirs in another order than they came.
             let mut turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let commands = self.shared.queue.take(left.unwrap_or(usize::MAX).min(BATCH_COMMANDS_MAX));
+            self.shared.queue.take(left.unwrap_or(usize::MAX).min(BATCH_COMMANDS_MAX), &mut commands);
             if commands.is_empty() {
                 // Another instance was quicker.
                 left = left.map(|_| 0);
@@ -58,38 +59,31 @@ impl<S: Storage> Worker<S> {
             }
             // The log's time never goes back, though the machine's clock may.
             let now = self.storage.time().max(Timestamp::now());
-            let mut replies = Vec::with_capacity(commands.len());
-            let batch = AssertUnwindSafe(|| self.batch(&mut processor, commands, now, &mut replies));
+            let batch = AssertUnwindSafe(|| self.batch(&mut processor, &mut commands, now, &mut replies));
             let batch = catch_unwind(batch).unwrap_or_else(|panic| Err(panicked(&*panic)));
-            match batch {
-                Ok(outcomes) => {
-                    drop(turn);
-                    self.shared.commits.send_modify(|commits| *commits += 1);
-                    replies.into_iter().zip(outcomes).for_each(|(reply, record)| reply.answer(record.outcome));
-                }
-                Err(error) => {
-                    // Whether the batch was written is not known, so nothing may follow it before a restart has looked;
-                    // its replies are dropped unanswered.
-                    error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
-                    self.shared.queue.fail(&error);
-                    self.ending.end(Err(error));
-                    break;
-                }
+            if let Err(error) = batch {
+                // Whether the batch was written is not known, so nothing may follow it before a restart has looked; its
+                // replies are dropped unanswered.
+                error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
+                self.shared.queue.fail(&error);
+                self.ending.end(Err(error));
+                break;
             }
         }
         info!(app = %self.definition.name, instance = self.instance, "stopped");
     }
 
+    /// Decides commands, writes what they change, and answers. Both buffers are empty afterwards.
     fn batch(
         &self,
         processor: &mut Processor,
-        commands: impl IntoIterator<Item = Submission>,
+        commands: &mut VecDeque<Submission>,
         now: Timestamp,
         replies: &mut Vec<Reply>,
-    ) -> Result<Vec<OutcomeRecord>, BackendError> {
+    ) -> Result<(), BackendError> {
         let storage = &*self.storage;
-        let mut next = HashMap::new();
-        for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands {
+        let mut next = HashMap::default();
+        for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands.drain(..) {
             replies.push(reply);
             let partition = partition_of(&key, self.shared.partitions);
             let shard = Shard { aggregate, partition };
@@ -99,10 +93,13 @@ impl<S: Storage> Worker<S> {
             let command = CommandRecord { position, time: now, key, id, expected, trace, payload };
             processor.process(storage, aggregate, command)?;
         }
-        let outcomes = storage.commit(processor.finish(storage)?)?;
-        processor.committed();
-        debug!(app = %self.definition.name, commands = outcomes.len(), "committed");
-        Ok(outcomes)
+        let mut changes = processor.finish(storage)?;
+        storage.commit(&mut changes)?;
+        debug!(app = %self.definition.name, commands = replies.len(), "committed");
+        self.shared.commits.send_modify(|commits| *commits += 1);
+        replies.drain(..).zip(changes.outcomes.drain(..)).for_each(|(reply, record)| reply.answer(record.outcome));
+        processor.committed(changes);
+        Ok(())
     }
 }
 

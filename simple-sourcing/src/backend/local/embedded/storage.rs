@@ -15,7 +15,7 @@ use crate::{
         Definition, Logged,
         local::{PAGE_EVENTS_MAX, Storage},
     },
-    engine::{Changes, EventRecord, Outcome, OutcomeRecord, Shard, Store, StoredState},
+    engine::{Changes, EventRecord, Outcome, Shard, Store, StoredState},
 };
 
 /// How often the relaxed mode syncs all the same.
@@ -198,19 +198,19 @@ impl Storage for EmbeddedStorage {
         progress.heads.iter().flatten().map(|head| head.time).max().unwrap_or_default()
     }
 
-    fn commit(&self, changes: Changes) -> Result<Vec<OutcomeRecord>, BackendError> {
+    fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut progress = self.progress();
         let mut batch = self.database.batch();
-        for ((keyspaces, heads), changes) in self.aggregates.iter().zip(&mut progress.heads).zip(changes.aggregates) {
-            for event in changes.events {
+        for ((keyspaces, heads), changes) in self.aggregates.iter().zip(&mut progress.heads).zip(&mut changes.aggregates) {
+            for event in &changes.events {
                 let partition = event.command_position.partition;
                 let offset = &mut heads[partition as usize].next_event;
                 let history_key = history_key(&event.key, event.sequence);
-                batch.insert(&keyspaces.events, event_key(partition, *offset), record::write(&event)?);
+                batch.insert(&keyspaces.events, event_key(partition, *offset), record::write(event)?);
                 batch.insert(&keyspaces.histories, history_key, offset.to_be_bytes());
                 *offset += 1;
             }
-            for state in changes.states {
+            for state in changes.states.drain(..) {
                 let (sequence, command_position) = (state.sequence, state.command_position);
                 let stored = StoredState { sequence, command_position, state: state.state };
                 let key = state_key(command_position.partition, &state.key);
@@ -236,8 +236,7 @@ impl Storage for EmbeddedStorage {
         batch.durability(Some(mode)).commit().map_err(|error| {
             BackendError::failed("a batch can't be written to the embedded store; is the disk full or damaged?")
                 .because(error)
-        })?;
-        Ok(changes.outcomes)
+        })
     }
 
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError> {

@@ -1,0 +1,86 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::{
+    sync::oneshot,
+    time::{Sleep, sleep},
+};
+
+use super::{Call, Receipt, receipt};
+use crate::{BackendError, Command, CommandError, CommandId, engine::Outcome};
+
+pin_project! {
+    /// Ends with the receipt of a command: what a [`Call`] or a [`Pending`](super::Pending) is when it is awaited.
+    ///
+    /// A call is sent when this is first polled. Small and without a box of its own, because a busy client holds
+    /// thousands.
+    #[must_use = "a command is sent when its future is polled"]
+    pub struct ReceiptFuture<C: Command> {
+        #[pin]
+        stage: Stage<C>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<C: Command> {
+        // None once it is sent.
+        Unsent { call: Option<Call<C>> },
+        Waiting { id: CommandId, answer: Answer, #[pin] timeout: Sleep },
+    }
+}
+
+/// How a backend answers.
+pub(super) type Answer = oneshot::Receiver<Result<Outcome, BackendError>>;
+
+impl<C: Command> ReceiptFuture<C> {
+    pub(super) fn unsent(call: Call<C>) -> Self {
+        ReceiptFuture { stage: Stage::Unsent { call: Some(call) } }
+    }
+
+    pub(super) fn waiting(id: CommandId, answer: Answer, timeout: Duration) -> Self {
+        ReceiptFuture { stage: Stage::Waiting { id, answer, timeout: sleep(timeout) } }
+    }
+}
+
+impl<C: Command> Future for ReceiptFuture<C> {
+    type Output = Result<Receipt, CommandError<C::Error>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut stage = self.project().stage;
+        if let StageProjection::Unsent { call } = stage.as_mut().project()
+            && let Some(call) = call.take()
+        {
+            let (id, timeout) = (call.id(), call.patience());
+            let answer = call.submit(None)?;
+            stage.set(Stage::Waiting { id, answer, timeout: sleep(timeout) });
+        }
+        let StageProjection::Waiting { id, answer, timeout } = stage.project() else {
+            panic!("the future of a command was polled again after it had ended");
+        };
+        match Pin::new(answer).poll(context) {
+            Poll::Ready(Ok(outcome)) => return Poll::Ready(receipt::read(*id, outcome?)),
+            // The backend went away with the command under way.
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => ready!(timeout.poll(context)),
+        }
+        Poll::Ready(Err(CommandError::Timeout { command_id: *id }))
+    }
+}
+
+impl<C: Command> fmt::Debug for ReceiptFuture<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ReceiptFuture");
+        match &self.stage {
+            Stage::Unsent { call } => debug.field("call", call),
+            Stage::Waiting { id, .. } => debug.field("command_id", id),
+        };
+        debug.finish_non_exhaustive()
+    }
+}

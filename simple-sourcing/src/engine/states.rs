@@ -1,0 +1,98 @@
+use std::{mem, sync::Arc};
+
+use indexmap::IndexMap;
+
+use super::typed::Live;
+use crate::{Position, Sequence, Timestamp};
+
+/// The decoded states of one aggregate type: those that the batch has changed, and others from batches before, so that a
+/// busy aggregate is decoded once.
+///
+/// Bounded between batches: two generations of at most `capacity` each; when the younger is full the older is dropped. A
+/// dropped state is decoded again from the store.
+#[derive(Debug)]
+pub(super) struct States {
+    young: Generation,
+    old: Generation,
+    capacity: usize,
+    /// Where the states that the batch has changed are in the younger generation.
+    changed: Vec<usize>,
+}
+
+type Generation = IndexMap<Arc<str>, Slot, foldhash::fast::RandomState>;
+
+/// An aggregate as the commands so far have left it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) partition: u32,
+    pub(super) sequence: Sequence,
+    pub(super) live: Live,
+    /// The command of this batch that was the last to change it.
+    pub(super) changed_by: Option<(Position, Timestamp)>,
+}
+
+impl States {
+    pub(super) fn new(capacity: usize) -> Self {
+        States { young: Generation::default(), old: Generation::default(), capacity, changed: Vec::new() }
+    }
+
+    /// Where the state of an aggregate is, if it is here. Good until the end of the batch.
+    pub(super) fn find(&mut self, key: &str) -> Option<usize> {
+        self.young.get_index_of(key).or_else(|| {
+            let (key, slot) = self.old.swap_remove_entry(key)?;
+            Some(self.young.insert_full(key, slot).0)
+        })
+    }
+
+    /// Puts a state where it was not.
+    pub(super) fn insert(&mut self, key: Arc<str>, slot: Slot) -> usize {
+        self.young.insert_full(key, slot).0
+    }
+
+    pub(super) fn slot(&mut self, index: usize) -> &mut Slot {
+        &mut self.young[index]
+    }
+
+    /// Notes that a command has changed the aggregate.
+    pub(super) fn change(&mut self, index: usize, sequence: Sequence, by: (Position, Timestamp)) {
+        let slot = &mut self.young[index];
+        slot.sequence = sequence;
+        if slot.changed_by.replace(by).is_none() {
+            self.changed.push(index);
+        }
+    }
+
+    /// What the batch has changed, in the order of the first changes.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
+        self.changed.iter().filter_map(|&index| self.young.get_index(index))
+    }
+
+    /// The changes are committed.
+    pub(super) fn committed(&mut self) {
+        for index in self.changed.drain(..) {
+            self.young[index].changed_by = None;
+        }
+        if self.young.len() >= self.capacity {
+            self.old = mem::take(&mut self.young);
+        }
+    }
+
+    /// The changes are not committed and never will be.
+    pub(super) fn aborted(&mut self) {
+        if !self.changed.is_empty() {
+            self.changed.clear();
+            self.young.retain(|_, slot| slot.changed_by.is_none());
+        }
+    }
+
+    /// Drops what is of a partition.
+    pub(super) fn forget(&mut self, partition: u32) {
+        self.young.retain(|_, slot| slot.partition != partition);
+        self.old.retain(|_, slot| slot.partition != partition);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+}
