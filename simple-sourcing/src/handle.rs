@@ -22,12 +22,17 @@ impl AppHandle {
 
     /// The client of an aggregate type: `let accounts: AccountClient = app.client();`
     pub fn client<T: TypedClient>(&self) -> T {
-        let name = <<T::Command as Command>::Event as Event>::AGGREGATE;
+        T::new(self.untyped())
+    }
+
+    /// The client that the typed one wraps.
+    pub(crate) fn untyped<C: Command>(&self) -> Client<C> {
+        let name = C::Event::AGGREGATE;
         let route = self.index(name).ok().map(|aggregate| {
             let settings = self.definition.aggregates[aggregate].settings.clone();
             Route { port: self.port.clone(), aggregate, settings }
         });
-        T::new(Client::new(route))
+        Client::new(route)
     }
 
     /// The state of an aggregate with its sequence; none if there is no aggregate of this key.

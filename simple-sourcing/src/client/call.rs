@@ -20,7 +20,7 @@ pub struct Call<C: Command> {
     id: CommandId,
     expected: Option<Sequence>,
     timeout: Duration,
-    trace: Option<Arc<Trace>>,
+    pub(crate) trace: Option<Arc<Trace>>,
 }
 
 impl<C: Command> Call<C> {
