@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Given, differ, fail, key_from};
 use crate::{
     Aggregate, AppHandle, AppliedTo, Client, Command, CommandError, CommandId, Context, ErrorOf, Event, EventOf,
-    HandledBy, Key, KeyOf, Recorded, Refused, Sequence, Trace, Versioned, codec,
+    HandledBy, Key, KeyOf, Recorded, Refused, Sequence, Timestamp, Trace, Versioned, codec,
 };
 
 /// A step of a scenario, after the domain alone has taken it as expected.
@@ -17,7 +17,7 @@ pub(super) struct Step<A: Aggregate> {
     pub(super) place: &'static Location<'static>,
     pub(super) command: A::Command,
     pub(super) trace: Option<Arc<Trace>>,
-    /// Accepted, or why not. The events are not kept: on the app the command has another time and id.
+    /// Accepted, or why not. The events are not kept: in the context that the command has on the app they may be others.
     pub(super) expected: Result<(), Refused<ErrorOf<A>>>,
 }
 
@@ -73,9 +73,9 @@ where
     /// ```
     ///
     /// It sends the same commands, and after each compares the answer, the events in the log and the state with those of
-    /// the domain alone. There the domain is given the context that the command has in the log, so events and states may
-    /// hold its time, id or key. A decision may not depend on the time that has passed: an app has the real one, whatever
-    /// [`at_time`](Given::at_time) says.
+    /// the domain alone. For that, the domain is given the context that the command has in the log, so events and states
+    /// may hold its time, id or key. But whether a command is accepted may not depend on the time that has passed: on an
+    /// app that is the real one, whatever [`at_time`](Given::at_time) says.
     ///
     /// It runs under a key that is made up for each run, or under that of [`with_key`](Given::with_key), which nobody may
     /// have used before.
@@ -124,7 +124,8 @@ where
 
         // An app may demand the sequence (`Concurrency::Strict`); and so nobody else's command goes unnoticed.
         let mut call = self.commands.send(self.key.clone(), command.clone()).expect_sequence(self.sequence);
-        call.trace = trace;
+        call.trace = trace.clone();
+        let id = call.id();
         match (expected, call.await) {
             (_, Err(error @ CommandError::Conflict { .. })) => panic!(
                 "{what} met the commands of others ({error}): a scenario needs a key of its own; name one that nobody \
@@ -140,7 +141,9 @@ where
                 differ(&format!("{what} was accepted"), &expected, &events)
             }
             (Err(expected), Err(error)) => {
-                let expected = error_of(expected);
+                // The error may hold what the log has put into the state, such as a time.
+                let decided = self.decide(command, id, Timestamp::now(), trace);
+                let expected = error_of(decided.err().unwrap_or(expected));
                 if error != expected {
                     differ(&format!("{what} was refused otherwise"), &expected, &error);
                 }
@@ -155,20 +158,14 @@ where
         events.unwrap_or_else(|error| panic!("{what} was accepted, but its events can't be read: {error}"))
     }
 
-    /// Has the domain alone decide a command that the app has accepted, and moves on.
+    /// Checks the events of an accepted command, and moves on behind them.
     fn follow(&mut self, command: A::Command, events: Vec<Recorded<EventOf<A>>>, what: &str) {
         let Some(Recorded { meta, .. }) = events.first() else {
             panic!("{what} was accepted, and the log holds no event of it");
         };
-        let context = Context {
-            key: self.key.clone(),
-            sequence: self.sequence,
-            command_id: meta.command_id,
-            time: meta.time,
-            trace: meta.trace.clone(),
-        };
+        let decided = self.decide(command, meta.command_id, meta.time, meta.trace.clone());
         let written: Vec<_> = events.into_iter().map(|recorded| recorded.event).collect();
-        match command.handle(self.state.as_ref(), &context).map(Vec::from_iter) {
+        match decided {
             Ok(decided) if decided == written => {}
             Ok(decided) => differ(&format!("{what} was accepted with other events"), &decided, &written),
             Err(refused) => differ(&format!("{what} was accepted"), &refused, &written),
@@ -177,6 +174,18 @@ where
             self.sequence = self.sequence.next();
             event.apply_to(&mut self.state).unwrap_or_else(|error| panic!("{what}: {error}"));
         }
+    }
+
+    /// What the domain alone makes of a command in the context that it has on the app.
+    fn decide(
+        &self,
+        command: A::Command,
+        command_id: CommandId,
+        time: Timestamp,
+        trace: Option<Arc<Trace>>,
+    ) -> Result<Vec<EventOf<A>>, Refused<ErrorOf<A>>> {
+        let context = Context { key: self.key.clone(), sequence: self.sequence, command_id, time, trace };
+        command.handle(self.state.as_ref(), &context).map(Vec::from_iter)
     }
 
     async fn compare_states(&self, what: &str) {
@@ -221,7 +230,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Concurrency, Timestamp,
+        Concurrency,
         engine::panic_message,
         prelude::*,
         testing::{given, given_nothing},
@@ -256,9 +265,8 @@ mod tests {
     #[error("it is lit for {max} minutes at most")]
     struct TooLong {
         max: u64,
+        hung: Timestamp,
     }
-
-    const MAX: u64 = 60;
 
     #[aggregate(command = LampCommand)]
     struct Lamp {
@@ -271,7 +279,7 @@ mod tests {
             emit(LampEvent::Hung { at: context.time(), by: context.correlation_id().map(str::to_owned) })
         }
         fn light(&self, minutes: u64) -> Decision<Self> {
-            ensure!(minutes <= MAX, TooLong { max: MAX });
+            ensure!(minutes <= 60, TooLong { max: 60, hung: self.hung });
             emit(LampEvent::Lit { minutes })
         }
         fn remove(&self) -> Decision<Self> {
@@ -299,9 +307,9 @@ mod tests {
         fn light(&self, minutes: u64) -> Decision<Self> {
             match minutes {
                 1 => emit([LampEvent::Lit { minutes }, LampEvent::Lit { minutes: 2 }]),
-                2 => reject(TooLong { max: 1 }),
+                2 => reject(TooLong { max: 1, hung: self.0.hung }),
                 61 => emit(LampEvent::Lit { minutes }),
-                62 => reject(TooLong { max: 61 }),
+                62 => reject(TooLong { max: 61, hung: self.0.hung }),
                 _ => self.0.light(minutes),
             }
         }
@@ -344,7 +352,7 @@ mod tests {
                 .when(LampCommand::Hang)
                 .then_already_exists()
                 .when(light(61))
-                .then_rejected(TooLong { max: 60 })
+                .then_rejected(TooLong { max: 60, hung: at })
                 .when(light(3))
                 .then([LampEvent::Lit { minutes: 3 }])
                 .then_state(|lamp| assert_eq!(lamp.minutes, 3))
@@ -373,7 +381,7 @@ mod tests {
     async fn every_difference_fails_with_its_place_and_shows_it() {
         let light = |minutes| hung().when(LampCommand::Light { minutes });
         let lit = |minutes| [LampEvent::Lit { minutes }];
-        let too_long = || TooLong { max: 60 };
+        let too_long = || TooLong { max: 60, hung: Timestamp::from_millis(10) };
 
         let (line, scenario) = (line!(), light(1).then(lit(1)));
         let events = failure(scenario).await;
