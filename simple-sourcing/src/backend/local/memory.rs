@@ -157,7 +157,8 @@ impl Storage for MemoryStorage {
             }
             for StateRecord { key, sequence, command_position, state, .. } in states.drain(..) {
                 let shard = &mut shards[self.index(Shard { aggregate, partition: command_position.partition })];
-                shard.aggregates.entry(key).or_default().state = Some(StoredState { sequence, command_position, state });
+                shard.aggregates.entry(key).or_default().state =
+                    Some(StoredState { sequence, command_position, state });
             }
         }
         for record in &changes.outcomes {

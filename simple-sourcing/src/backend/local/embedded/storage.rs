@@ -201,7 +201,9 @@ impl Storage for EmbeddedStorage {
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut progress = self.progress();
         let mut batch = self.database.batch();
-        for ((keyspaces, heads), changes) in self.aggregates.iter().zip(&mut progress.heads).zip(&mut changes.aggregates) {
+        for ((keyspaces, heads), changes) in
+            self.aggregates.iter().zip(&mut progress.heads).zip(&mut changes.aggregates)
+        {
             for event in &changes.events {
                 let partition = event.command_position.partition;
                 let offset = &mut heads[partition as usize].next_event;
