@@ -13,7 +13,7 @@ mod tally;
 use std::{process::ExitCode, sync::Arc, thread, time::Instant};
 
 use futures_util::{StreamExt, stream};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, unconstrained};
 
 use crate::{
     Done,
@@ -56,7 +56,8 @@ async fn send_all(what: &'static str, work: Work, sender: &Arc<Sender>, in_fligh
         .map(|lane| {
             // What the division leaves over goes to the first lanes.
             let in_flight = in_flight / lanes + u32::from(lane < in_flight % lanes);
-            tokio::spawn(drive(work.clone(), sender.clone(), in_flight as usize))
+            // A lane does nothing but this, so it need not be made to pause for others.
+            tokio::spawn(unconstrained(drive(work.clone(), sender.clone(), in_flight as usize)))
         })
         .collect();
     let mut tally = Tally::default();
