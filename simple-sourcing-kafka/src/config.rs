@@ -196,6 +196,13 @@ impl Kafka {
         ])
     }
 
+    /// The settings of a reader that soon comes to an end, and waits there for as long as a fetch does.
+    pub(crate) fn brief_reader(&self) -> ClientConfig {
+        let mut config = self.reader();
+        config.set("fetch.wait.max.ms", "10");
+        config
+    }
+
     /// The settings of a reader that only asks for the true ends of logs, open transactions included.
     pub(crate) fn end_reader(&self) -> ClientConfig {
         let mut config = self.reader();

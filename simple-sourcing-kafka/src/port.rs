@@ -18,7 +18,7 @@ use tracing::info;
 use crate::{
     client::CommandClient,
     config::Kafka,
-    reader,
+    reader::Readers,
     topics::{self, Topics},
     worker::Workers,
 };
@@ -31,6 +31,7 @@ pub(crate) struct KafkaPort {
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     client: Arc<CommandClient>,
+    readers: Arc<Readers>,
     closed: Arc<AtomicBool>,
     ending: Ending,
     workers: Mutex<Option<Workers>>,
@@ -47,12 +48,14 @@ impl KafkaPort {
             let workers = Workers::start(&kafka, &definition, &topics, &ending)?;
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
+            let closed: Arc<AtomicBool> = Arc::default();
             Ok(KafkaPort {
+                readers: Readers::new(kafka.clone(), closed.clone()),
                 kafka,
                 definition,
                 topics,
                 client,
-                closed: Arc::default(),
+                closed,
                 ending,
                 workers: Mutex::new(Some(workers)),
             })
@@ -83,11 +86,11 @@ impl Port for KafkaPort {
         id: CommandId,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>> {
-        let (kafka, topics, closed) = (self.kafka.clone(), self.topics.clone(), self.closed.clone());
+        let (readers, topics) = (self.readers.clone(), self.topics.clone());
         let clock_ahead_max = self.definition.aggregates[aggregate].settings.clock_ahead_max;
         Box::pin(async move {
             self.check_open()?;
-            let find = move || reader::outcome(&kafka, &topics[aggregate], id, clock_ahead_max, timeout, &closed);
+            let find = move || readers.outcome(&topics[aggregate], id, clock_ahead_max, timeout);
             let found = tokio::task::spawn_blocking(find).await;
             found.map_err(|error| BackendError::failed("the search for an outcome has panicked").because(error))?
         })
@@ -107,7 +110,7 @@ impl Port for KafkaPort {
 
     fn read(&self, aggregate: usize, read: Read) -> Feed {
         match self.check_open() {
-            Ok(()) => reader::read(&self.kafka, &self.topics[aggregate], read, self.closed.clone()),
+            Ok(()) => self.readers.read(&self.topics[aggregate], read),
             Err(error) => Feed::failed(error),
         }
     }

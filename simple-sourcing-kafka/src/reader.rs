@@ -1,15 +1,15 @@
-//! Reading the event log, and looking for the outcome of a command. Each reader is a thread with a consumer of its own.
+//! Reading the event log, and looking for the outcome of a command. Each read has a thread and a consumer for itself.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::BorrowedMessage,
@@ -31,27 +31,172 @@ use crate::{
 /// How long a reader waits for records before it looks whether it is still needed.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Reads the event log in a thread.
-pub(crate) fn read(kafka: &Kafka, topics: &Topics, read: Read, closed: Arc<AtomicBool>) -> Feed {
-    let (sender, feed) = Feed::new();
-    let (kafka, topics) = (kafka.clone(), topics.clone());
-    let thread = std::thread::Builder::new().name("event-reader".into());
-    let thread = thread.spawn({
-        let sender = sender.clone();
-        move || {
+/// How many idle pairs of consumers are kept, and how long.
+const IDLE_MAX: usize = 4;
+const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Reads the topics of an app.
+pub(crate) struct Readers {
+    kafka: Kafka,
+    closed: Arc<AtomicBool>,
+    /// For reads that come to an end: kept for the next ones, because to connect takes longer than to read.
+    idle: Mutex<Vec<Consumers>>,
+}
+
+struct Consumers {
+    /// Reads what is committed.
+    committed: BaseConsumer<Quiet>,
+    /// Asks for true ends.
+    ends: BaseConsumer<Quiet>,
+    /// When they were last used.
+    used: Instant,
+}
+
+impl Readers {
+    pub(crate) fn new(kafka: Kafka, closed: Arc<AtomicBool>) -> Arc<Self> {
+        Arc::new(Readers { kafka, closed, idle: Mutex::default() })
+    }
+
+    /// Reads the event log in a thread.
+    pub(crate) fn read(self: &Arc<Self>, topics: &Topics, read: Read) -> Feed {
+        let (sender, feed) = Feed::new();
+        let (readers, topics) = (self.clone(), topics.clone());
+        let thread = std::thread::Builder::new().name("event-reader".into());
+        let thread = thread.spawn(move || {
             let result = match read {
-                Read::Follow(cursor) => follow(&kafka, &topics, &cursor, &closed, &sender),
-                Read::History { key, after } => history(&kafka, &topics, &key, after, &closed, &sender),
+                Read::Follow(cursor) => readers.follow(&topics, &cursor, &sender),
+                Read::History { key, after } => readers.history(&topics, &key, after, &sender),
             };
             if let Err(error) = result {
                 // A reader that is gone needs no error.
                 let _ = sender.send_blocking(Err(error));
             }
+        });
+        match thread {
+            Ok(_) => feed,
+            Err(error) => Feed::failed(BackendError::failed("the reader thread can't be started").because(error)),
         }
-    });
-    match thread {
-        Ok(_) => feed,
-        Err(error) => Feed::failed(BackendError::failed("the reader thread can't be started").because(error)),
+    }
+
+    fn follow(&self, topics: &Topics, cursor: &Cursor, sender: &FeedSender) -> Result<(), BackendError> {
+        let from = (0..topics.partitions).map(|partition| (partition, Offset::Offset(cursor.next(partition) as i64)));
+        let reader = Reader::open(&self.kafka, &topics.event, from)?;
+        while self.is_wanted(sender) {
+            match reader.poll() {
+                Ok(Some(message)) => {
+                    let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
+                    if sender.send_blocking(event).is_err() {
+                        return Ok(());
+                    }
+                }
+                Ok(None) | Err(End::Of(_)) => {}
+                Err(End::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn history(&self, topics: &Topics, key: &str, after: Sequence, sender: &FeedSender) -> Result<(), BackendError> {
+        self.with_consumers(&topics.event, |reader, ends| {
+            let partition = partition_of(key, topics.partitions);
+            let (first, target) = true_ends(ends, &topics.event, partition, reader.timeout)?;
+            reader.assign([(partition, Offset::Offset(first))])?;
+            while self.is_wanted(sender) {
+                match reader.poll() {
+                    Ok(Some(message)) if message.offset() >= target => return Ok(()),
+                    Ok(Some(message)) if message.key() == Some(key.as_bytes()) => {
+                        let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
+                        let wanted = !event.as_ref().is_ok_and(|event| event.record.sequence <= after);
+                        if wanted && sender.send_blocking(event).is_err() {
+                            return Ok(());
+                        }
+                    }
+                    Ok(_) => {}
+                    // Transactions that were open when the reading began are waited for: a receipt may be of one of them.
+                    Err(End::Of(_)) if reader.committed_end(partition)? < target => {}
+                    Err(End::Of(_)) => return Ok(()),
+                    Err(End::Failed(error)) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Looks for the first outcome of a command among the responses since its id was made, waiting where it is not there
+    /// yet. Blocks.
+    pub(crate) fn outcome(
+        &self,
+        topics: &Topics,
+        id: CommandId,
+        clock_ahead_max: Duration,
+        timeout: Duration,
+    ) -> Result<Option<Outcome>, BackendError> {
+        let deadline = Instant::now() + timeout;
+        self.with_consumers(&topics.response, |reader, _| {
+            let mut since = TopicPartitionList::new();
+            // A response bears the time of the log, which may be behind that of the id as far as a client's clock may be
+            // ahead.
+            let time = id.time().before(clock_ahead_max).as_millis() as i64;
+            for partition in 0..topics.partitions as i32 {
+                let added = since.add_partition_offset(&topics.response, partition, Offset::Offset(time));
+                added.map_err(|error| reader.failed(error))?;
+            }
+            let since = reader.consumer.offsets_for_times(since, timeout).map_err(|error| reader.failed(error))?;
+            let from: Result<Vec<_>, BackendError> = since
+                .elements()
+                .iter()
+                .map(|element| {
+                    let partition = element.partition() as u32;
+                    // Where no record is as young, those to come are.
+                    Ok(match element.offset() {
+                        Offset::Offset(offset) => (partition, Offset::Offset(offset)),
+                        _ => (partition, Offset::Offset(reader.committed_end(partition)?)),
+                    })
+                })
+                .collect();
+            reader.assign(from?)?;
+            while Instant::now() < deadline && !self.closed.load(Ordering::Acquire) {
+                match reader.poll() {
+                    Ok(Some(message)) if record::answered_id(&message) == Some(id) => {
+                        if let Ok(Response::Outcome { outcome, first: true, .. }) = record::read_response(&message) {
+                            return Ok(Some(outcome));
+                        }
+                    }
+                    Ok(_) | Err(End::Of(_)) => {}
+                    Err(End::Failed(error)) => return Err(error),
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Lends consumers to a read. After an error they are not used again.
+    fn with_consumers<T>(
+        &self,
+        topic: &str,
+        read: impl FnOnce(&Reader<'_>, &BaseConsumer<Quiet>) -> Result<T, BackendError>,
+    ) -> Result<T, BackendError> {
+        let idle = self.lock_idle().pop().filter(|consumers| consumers.used.elapsed() < IDLE_TIME_MAX);
+        let (committed, ends) = match idle {
+            Some(Consumers { committed, ends, .. }) => (committed, ends),
+            None => (create(&self.kafka.brief_reader())?, end_reader(&self.kafka)?),
+        };
+        let reader = Reader { consumer: committed, topic, timeout: self.kafka.connect_timeout };
+        let result = read(&reader, &ends)?;
+        reader.assign([])?;
+        let mut idle = self.lock_idle();
+        if idle.len() < IDLE_MAX {
+            idle.push(Consumers { committed: reader.consumer, ends, used: Instant::now() });
+        }
+        Ok(result)
+    }
+
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Consumers>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_wanted(&self, sender: &FeedSender) -> bool {
+        !self.closed.load(Ordering::Acquire) && !sender.is_closed()
     }
 }
 
@@ -68,7 +213,7 @@ impl<'a> Reader<'a> {
         topic: &'a str,
         from: impl IntoIterator<Item = (u32, Offset)>,
     ) -> Result<Self, BackendError> {
-        let consumer = kafka.reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))?;
+        let consumer = create(&kafka.reader())?;
         let reader = Reader { consumer, topic, timeout: kafka.connect_timeout };
         reader.assign(from)?;
         Ok(reader)
@@ -128,121 +273,22 @@ fn is_passing(error: &KafkaError) -> bool {
         && error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset)
 }
 
-fn follow(
-    kafka: &Kafka,
-    topics: &Topics,
-    cursor: &Cursor,
-    closed: &AtomicBool,
-    sender: &FeedSender,
-) -> Result<(), BackendError> {
-    let from = (0..topics.partitions).map(|partition| (partition, Offset::Offset(cursor.next(partition) as i64)));
-    let reader = Reader::open(kafka, &topics.event, from)?;
-    while !closed.load(Ordering::Acquire) && !sender.is_closed() {
-        match reader.poll() {
-            Ok(Some(message)) => {
-                let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
-                if sender.send_blocking(event).is_err() {
-                    return Ok(());
-                }
-            }
-            Ok(None) | Err(End::Of(_)) => {}
-            Err(End::Failed(error)) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn history(
-    kafka: &Kafka,
-    topics: &Topics,
-    key: &str,
-    after: Sequence,
-    closed: &AtomicBool,
-    sender: &FeedSender,
-) -> Result<(), BackendError> {
-    let partition = partition_of(key, topics.partitions);
-    let target = true_end(&end_reader(kafka)?, &topics.event, partition, kafka.connect_timeout)?;
-    let reader = Reader::open(kafka, &topics.event, [(partition, Offset::Beginning)])?;
-    while !closed.load(Ordering::Acquire) && !sender.is_closed() {
-        match reader.poll() {
-            Ok(Some(message)) if message.offset() >= target => return Ok(()),
-            Ok(Some(message)) if message.key() == Some(key.as_bytes()) => {
-                let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
-                let wanted = !event.as_ref().is_ok_and(|event| event.record.sequence <= after);
-                if wanted && sender.send_blocking(event).is_err() {
-                    return Ok(());
-                }
-            }
-            Ok(_) => {}
-            // Transactions that were open when the reading began are waited for: a receipt may be of one of them.
-            Err(End::Of(_)) if reader.committed_end(partition)? < target => {}
-            Err(End::Of(_)) => return Ok(()),
-            Err(End::Failed(error)) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// A consumer to ask for the true ends of partitions.
 pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, BackendError> {
-    kafka.end_reader().create_with_context(Quiet).map_err(|error| error::client("reader", error))
+    create(&kafka.end_reader())
 }
 
-/// The end of a partition with all that is in it, be it committed or not.
-pub(crate) fn true_end(
+fn create(config: &ClientConfig) -> Result<BaseConsumer<Quiet>, BackendError> {
+    config.create_with_context(Quiet).map_err(|error| error::client("reader", error))
+}
+
+/// The first offset of a partition, and the end with all that is in it, be it committed or not.
+pub(crate) fn true_ends(
     ends: &BaseConsumer<Quiet>,
     topic: &str,
     partition: u32,
     timeout: Duration,
-) -> Result<i64, BackendError> {
+) -> Result<(i64, i64), BackendError> {
     let watermarks = ends.fetch_watermarks(topic, partition as i32, timeout);
-    let (_, end) =
-        watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))?;
-    Ok(end)
-}
-
-/// Looks for the first outcome of a command among the responses since its id was made, waiting where it is not there yet.
-pub(crate) fn outcome(
-    kafka: &Kafka,
-    topics: &Topics,
-    id: CommandId,
-    clock_ahead_max: Duration,
-    timeout: Duration,
-    closed: &AtomicBool,
-) -> Result<Option<Outcome>, BackendError> {
-    let deadline = Instant::now() + timeout;
-    let reader = Reader::open(kafka, &topics.response, [])?;
-    let mut since = TopicPartitionList::new();
-    // A response bears the time of the log, which may be behind that of the id as far as a client's clock may be ahead.
-    let time = id.time().before(clock_ahead_max).as_millis() as i64;
-    for partition in 0..topics.partitions as i32 {
-        let added = since.add_partition_offset(&topics.response, partition, Offset::Offset(time));
-        added.map_err(|error| reader.failed(error))?;
-    }
-    let since = reader.consumer.offsets_for_times(since, timeout).map_err(|error| reader.failed(error))?;
-    let from: Result<Vec<_>, BackendError> = since
-        .elements()
-        .iter()
-        .map(|element| {
-            let partition = element.partition() as u32;
-            // Where no record is as young, those to come are.
-            Ok(match element.offset() {
-                Offset::Offset(offset) => (partition, Offset::Offset(offset)),
-                _ => (partition, Offset::Offset(reader.committed_end(partition)?)),
-            })
-        })
-        .collect();
-    reader.assign(from?)?;
-    while Instant::now() < deadline && !closed.load(Ordering::Acquire) {
-        match reader.poll() {
-            Ok(Some(message)) if record::answered_id(&message) == Some(id) => {
-                if let Ok(Response::Outcome { outcome, first: true, .. }) = record::read_response(&message) {
-                    return Ok(Some(outcome));
-                }
-            }
-            Ok(_) | Err(End::Of(_)) => {}
-            Err(End::Failed(error)) => return Err(error),
-        }
-    }
-    Ok(None)
+    watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))
 }

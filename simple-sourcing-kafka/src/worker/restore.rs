@@ -31,7 +31,7 @@ use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     error,
     logging::Quiet,
-    reader::{End, Reader, end_reader, true_end},
+    reader::{End, Reader, end_reader, true_ends},
     record::{self, Response},
     topics::Topics,
 };
@@ -259,7 +259,7 @@ impl Job {
         // the end of what is committed may not show yet that one of them was.
         let mut targets = HashMap::new();
         for &partition in partitions {
-            let end = true_end(&self.ends, topic, partition, self.kafka.connect_timeout)?;
+            let (_, end) = true_ends(&self.ends, topic, partition, self.kafka.connect_timeout)?;
             if end > 0 {
                 targets.insert(partition, end);
             }
