@@ -1,0 +1,112 @@
+//! The engine alone, beside the same decisions written by hand: decode, look up, decide, apply, encode.
+
+use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
+
+use simple_sourcing::{
+    BackendError, CommandId, Position, Timestamp, codec,
+    engine::{CommandRecord, Outcome, Processor, Shard, Store, StoredState},
+    prelude::*,
+};
+
+use crate::{
+    Options,
+    comparison::{Comparison, Contender, Unit},
+    domain::{Account, AccountCommand, AccountEvent},
+    load,
+};
+
+const BATCH: usize = 1000;
+
+pub fn comparisons(options: &Options) -> Vec<Comparison> {
+    let commands = options.scaled(500_000);
+    let comparison = |accounts: usize| Comparison {
+        title: format!("decisions in batches of {BATCH}, {accounts} accounts, 1 core"),
+        unit: Unit::PerSecond,
+        contenders: vec![
+            Contender::new("written by hand", move || by_hand(commands, accounts)),
+            Contender::new("engine", move || engine(commands, accounts)),
+        ],
+    };
+    vec![comparison(10), comparison(1000)]
+}
+
+fn records(commands: impl IntoIterator<Item = (usize, AccountCommand)>, first: u64) -> Vec<CommandRecord> {
+    let time = Timestamp::now();
+    let record = |((account, command), offset): ((usize, AccountCommand), u64)| CommandRecord {
+        position: Position { partition: 0, offset },
+        time,
+        key: load::key(account).into(),
+        id: CommandId::new(),
+        expected: None,
+        trace: None,
+        payload: codec::encode(&command).unwrap(),
+    };
+    commands.into_iter().zip(first..).map(record).collect()
+}
+
+fn openings(accounts: usize) -> Vec<CommandRecord> {
+    records((0..accounts).map(|account| (account, AccountCommand::Open { owner: "Owner".into() })), 0)
+}
+
+fn deposits(commands: usize, accounts: usize) -> Vec<CommandRecord> {
+    records((0..commands).map(|number| (number * 7919 % accounts, load::deposit(number))), accounts as u64)
+}
+
+/// Nothing is committed: what the engine needs it has seen.
+struct Nothing;
+
+impl Store for Nothing {
+    fn state(&self, _: Shard, _: &str) -> Result<Option<StoredState>, BackendError> {
+        Ok(None)
+    }
+
+    fn outcome(&self, _: Shard, _: CommandId) -> Result<Option<Outcome>, BackendError> {
+        Ok(None)
+    }
+}
+
+fn engine(commands: usize, accounts: usize) -> f64 {
+    let definition = App::new("bank").aggregate::<Account>().into_definition();
+    let mut processor = Processor::new(Arc::new(definition));
+    let mut batch = |records: &mut dyn Iterator<Item = CommandRecord>| {
+        records.for_each(|record| processor.process(&Nothing, 0, record).unwrap());
+        let changes = processor.finish(&Nothing).unwrap();
+        black_box(&changes);
+        processor.committed(changes);
+    };
+    batch(&mut openings(accounts).into_iter());
+    let mut records = deposits(commands, accounts).into_iter();
+    let begun = Instant::now();
+    for _ in 0..commands / BATCH {
+        batch(&mut records.by_ref().take(BATCH));
+    }
+    commands as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn by_hand(commands: usize, accounts: usize) -> f64 {
+    let mut states: HashMap<Arc<str>, Account> = HashMap::new();
+    for record in openings(accounts) {
+        states.insert(record.key, Account { owner: "Owner".into(), balance: 0 });
+    }
+    let records = deposits(commands, accounts);
+    let begun = Instant::now();
+    for batch in records.chunks(BATCH) {
+        let (mut events, mut touched, mut outcomes) = (Vec::new(), HashMap::new(), Vec::new());
+        for CommandRecord { key, payload, id, .. } in batch {
+            let account = states.get_mut(key).unwrap();
+            let event = match serde_json::from_slice(payload).unwrap() {
+                AccountCommand::Deposit { amount } => {
+                    account.balance += amount;
+                    AccountEvent::Deposited { amount }
+                }
+                _ => unreachable!("there are only deposits"),
+            };
+            events.push((key.clone(), *id, serde_json::to_vec(&event).unwrap()));
+            outcomes.push((*id, account.balance));
+            touched.insert(key.clone(), ());
+        }
+        let states: Vec<_> = touched.into_keys().map(|key| serde_json::to_vec(&states[&key]).unwrap()).collect();
+        black_box((events, outcomes, states));
+    }
+    commands as f64 / begun.elapsed().as_secs_f64()
+}

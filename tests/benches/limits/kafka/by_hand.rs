@@ -1,0 +1,260 @@
+//! What one would write without the library, for this one domain, with nothing in it that is not needed while all goes
+//! well: no second chance after an error, no state that is restored, no id that is remembered.
+
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant, SystemTime},
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+use simple_sourcing::{CommandId, backend::partition_of};
+
+use crate::domain::{Account, AccountCommand, AccountEvent};
+
+const BATCH_MAX: usize = 5000;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn headers<const N: usize>(headers: [(&str, &str); N]) -> OwnedHeaders {
+    headers
+        .iter()
+        .fold(OwnedHeaders::new_with_capacity(N), |all, &(key, value)| all.insert(Header { key, value: Some(value) }))
+}
+
+fn header<'a>(message: &'a BorrowedMessage<'_>, key: &str) -> Option<&'a str> {
+    let value = message.headers()?.iter().find(|header| header.key == key)?.value?;
+    std::str::from_utf8(value).ok()
+}
+
+fn client(servers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    config
+}
+
+fn reader(servers: &str, group: &str) -> ClientConfig {
+    let mut config = client(servers);
+    config
+        .set("group.id", group)
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.queue.backoff.ms", "10")
+        .set("queued.min.messages", "20000");
+    config
+}
+
+struct Topics {
+    command: String,
+    event: String,
+    state: String,
+    response: String,
+}
+
+impl Topics {
+    fn new(prefix: &str) -> Self {
+        let topic = |name| format!("{prefix}account-{name}");
+        Topics {
+            command: topic("command_request"),
+            event: topic("event"),
+            state: topic("aggregate"),
+            response: topic("command_response"),
+        }
+    }
+}
+
+/// Processes commands until it is told to stop.
+pub fn serve(servers: &str, prefix: &str, stopped: &AtomicBool) {
+    let topics = Topics::new(prefix);
+    let group = format!("{prefix}bank");
+    let consumer: BaseConsumer =
+        reader(servers, &group).set("partition.assignment.strategy", "cooperative-sticky").create().unwrap();
+    let producer: BaseProducer = client(servers)
+        .set("transactional.id", &group)
+        .set("linger.ms", "0")
+        .set("compression.type", "lz4")
+        .set("batch.num.messages", "10000")
+        .set("retry.backoff.ms", "5")
+        .create()
+        .unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
+    consumer.subscribe(&[&topics.command]).unwrap();
+    let mut accounts: HashMap<String, (Account, u64)> = HashMap::new();
+    while !stopped.load(Ordering::Acquire) {
+        let Some(first) = consumer.poll(Duration::from_millis(100)) else { continue };
+        producer.begin_transaction().unwrap();
+        let mut batch =
+            Batch { topics: &topics, producer: &producer, accounts: &mut accounts, touched: HashMap::new() };
+        let mut next = HashMap::new();
+        let (mut message, mut taken) = (Some(first), 0);
+        while let Some(command) = message {
+            let command = command.unwrap();
+            batch.decide(&command);
+            next.insert(command.partition(), command.offset() + 1);
+            taken += 1;
+            message = if taken < BATCH_MAX { consumer.poll(Duration::ZERO) } else { None };
+        }
+        batch.write_states();
+        let mut offsets = TopicPartitionList::new();
+        for (partition, offset) in next {
+            offsets.add_partition_offset(&topics.command, partition, Offset::Offset(offset)).unwrap();
+        }
+        // A commit that finds records under way looks again for them after 100 ms only.
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::from_millis(1));
+        }
+        let group = consumer.group_metadata().unwrap();
+        producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT).unwrap();
+        producer.commit_transaction(TIMEOUT).unwrap();
+    }
+}
+
+struct Batch<'a> {
+    topics: &'a Topics,
+    producer: &'a BaseProducer,
+    accounts: &'a mut HashMap<String, (Account, u64)>,
+    /// The partition and offset of the last command.
+    touched: HashMap<String, (i32, i64)>,
+}
+
+impl Batch<'_> {
+    fn decide(&mut self, message: &BorrowedMessage<'_>) {
+        let key = std::str::from_utf8(message.key().unwrap()).unwrap();
+        let (partition, offset, id) = (message.partition(), message.offset(), header(message, "ce_id").unwrap());
+        let (event, kind) = match serde_json::from_slice(message.payload().unwrap()).unwrap() {
+            AccountCommand::Open { owner } => {
+                self.accounts.insert(key.into(), (Account { owner: owner.clone(), balance: 0 }, 0));
+                (AccountEvent::Opened { owner }, "account.Opened")
+            }
+            AccountCommand::Deposit { amount } => {
+                self.accounts.get_mut(key).unwrap().0.balance += amount;
+                (AccountEvent::Deposited { amount }, "account.Deposited")
+            }
+            other => unreachable!("{} is not sent", serde_json::to_string(&other).unwrap()),
+        };
+        let (_, sequence) = self.accounts.get_mut(key).unwrap();
+        *sequence += 1;
+        let (text, offset_text) = (sequence.to_string(), offset.to_string());
+        let time = humantime::format_rfc3339_millis(
+            SystemTime::UNIX_EPOCH + Duration::from_millis(message.timestamp().to_millis().unwrap() as u64),
+        );
+        let written = headers([
+            ("ce_specversion", "1.0"),
+            ("ce_id", &format!("{key}/{sequence}")),
+            ("ce_source", "bank"),
+            ("ce_type", kind),
+            ("ce_subject", key),
+            ("ce_time", &time.to_string()),
+            ("content-type", "application/json"),
+            ("ce_sequence", &text),
+            ("ce_commandid", id),
+            ("ce_commandoffset", &offset_text),
+        ]);
+        self.send(&self.topics.event, partition, key, &serde_json::to_vec(&event).unwrap(), written);
+        let answered = headers([
+            ("content-type", "application/json"),
+            ("ce_commandid", id),
+            ("ce_commandoffset", &offset_text),
+            // The length of a hash, which nobody looks at.
+            ("ce_commandhash", "0123456789abcdef"),
+            ("ce_sequence", &text),
+        ]);
+        self.send(
+            &self.topics.response,
+            partition,
+            key,
+            format!(r#"{{"Ok":{{"sequence":{text}}}}}"#).as_bytes(),
+            answered,
+        );
+        match self.touched.get_mut(key) {
+            Some(touched) => *touched = (partition, offset),
+            None => drop(self.touched.insert(key.into(), (partition, offset))),
+        }
+    }
+
+    fn write_states(&self) {
+        for (key, (partition, offset)) in &self.touched {
+            let (account, sequence) = &self.accounts[key];
+            let written = headers([
+                ("content-type", "application/json"),
+                ("ce_sequence", &sequence.to_string()),
+                ("ce_commandoffset", &offset.to_string()),
+            ]);
+            self.send(&self.topics.state, *partition, key, &serde_json::to_vec(account).unwrap(), written);
+        }
+    }
+
+    fn send(&self, topic: &str, partition: i32, key: &str, value: &[u8], headers: OwnedHeaders) {
+        let mut record = BaseRecord::to(topic).partition(partition).key(key).payload(value).headers(headers);
+        // The queue is full: the broker is slower than this loop.
+        while let Err((_, back)) = self.producer.send(record) {
+            self.producer.poll(Duration::from_millis(1));
+            record = back;
+        }
+    }
+}
+
+/// Sends a command, and waits for the response.
+pub struct Client {
+    topics: Topics,
+    partitions: u32,
+    producer: BaseProducer,
+    responses: BaseConsumer,
+}
+
+impl Client {
+    pub fn new(servers: &str, prefix: &str, partitions: u32) -> Self {
+        let topics = Topics::new(prefix);
+        let producer = client(servers)
+            .set("linger.ms", "0")
+            .set("enable.idempotence", "true")
+            .set("compression.type", "lz4")
+            .create()
+            .unwrap();
+        let responses: BaseConsumer = reader(servers, "by-hand").create().unwrap();
+        let mut all = TopicPartitionList::new();
+        for partition in 0..partitions as i32 {
+            let (_, end) = responses.fetch_watermarks(&topics.response, partition, TIMEOUT).unwrap();
+            all.add_partition_offset(&topics.response, partition, Offset::Offset(end)).unwrap();
+        }
+        responses.assign(&all).unwrap();
+        Client { topics, partitions, producer, responses }
+    }
+
+    /// How long the answer took.
+    pub fn send(&self, key: &str, kind: &str, command: &AccountCommand) -> Duration {
+        let begun = Instant::now();
+        let id = CommandId::new().to_string();
+        let value = serde_json::to_vec(command).unwrap();
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let sent = headers([
+            ("ce_specversion", "1.0"),
+            ("ce_id", &id),
+            ("ce_source", "bank"),
+            ("ce_type", kind),
+            ("ce_subject", key),
+            ("ce_time", &time.to_string()),
+            ("content-type", "application/json"),
+        ]);
+        let record = BaseRecord::to(&self.topics.command)
+            .partition(partition_of(key, self.partitions) as i32)
+            .key(key)
+            .payload(&value)
+            .headers(sent);
+        self.producer.send(record).map_err(|(error, _)| error).unwrap();
+        loop {
+            self.producer.poll(Duration::ZERO);
+            if let Some(response) = self.responses.poll(Duration::from_millis(100))
+                && header(&response.unwrap(), "ce_commandid") == Some(&id)
+            {
+                return begun.elapsed();
+            }
+        }
+    }
+}

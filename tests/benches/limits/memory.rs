@@ -1,0 +1,89 @@
+//! The backend in memory, client and all, beside a thread that is sent closures through a channel.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Instant,
+};
+
+use futures_util::{StreamExt, stream};
+use simple_sourcing::prelude::*;
+use tokio::{runtime::Runtime, sync::oneshot};
+
+use crate::{
+    Options,
+    comparison::{Comparison, Contender, Unit},
+    domain::{Account, AccountCommand},
+    load,
+};
+
+pub fn comparisons(options: &Options) -> Vec<Comparison> {
+    let commands = options.scaled(300_000);
+    let comparison = |in_flight: usize| Comparison {
+        title: format!("{in_flight} in flight, 1,000 accounts, clients included"),
+        unit: Unit::PerSecond,
+        contenders: vec![
+            Contender::new("a thread and a channel", move || by_hand(commands, in_flight)),
+            Contender::new("Memory", move || memory(commands, in_flight)),
+        ],
+    };
+    vec![comparison(256), comparison(2000)]
+}
+
+const ACCOUNTS: usize = 1000;
+
+fn memory(commands: usize, in_flight: usize) -> f64 {
+    let runtime = Runtime::new().unwrap();
+    let app = runtime.block_on(App::new("bank").aggregate::<Account>().start(Memory::new())).unwrap();
+    load::open(&runtime, &app, ACCOUNTS);
+    load::throughput(&runtime, &app, ACCOUNTS, commands, in_flight)
+}
+
+/// What is left of an actor without events, ids, encoding or a time limit.
+fn by_hand(commands: usize, in_flight: usize) -> f64 {
+    let runtime = Runtime::new().unwrap();
+    let (sender, receiver) = mpsc::channel::<(String, AccountCommand, oneshot::Sender<u64>)>();
+    let actor = thread::spawn(move || {
+        let mut balances: HashMap<String, u64> = HashMap::new();
+        for (key, command, reply) in receiver {
+            let AccountCommand::Deposit { amount } = command else { unreachable!("there are only deposits") };
+            let balance = balances.entry(key).or_default();
+            *balance += amount;
+            let _ = reply.send(*balance);
+        }
+    });
+    let next = Arc::new(AtomicUsize::new(0));
+    let lanes = thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    runtime.block_on(async {
+        let lanes: Vec<_> = (0..lanes)
+            .map(|_| {
+                let (sender, next) = (sender.clone(), next.clone());
+                let numbers = std::iter::from_fn(move || {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    (number < commands).then_some(number)
+                });
+                let sent = stream::iter(numbers)
+                    .map(move |number| {
+                        let (reply, answer) = oneshot::channel();
+                        sender.send((load::key(number * 7919 % ACCOUNTS), load::deposit(number), reply)).unwrap();
+                        answer
+                    })
+                    .buffer_unordered(in_flight / lanes);
+                tokio::spawn(tokio::task::unconstrained(sent.for_each(|answer| async { _ = answer.unwrap() })))
+            })
+            .collect();
+        for lane in lanes {
+            lane.await.unwrap();
+        }
+    });
+    let rate = commands as f64 / begun.elapsed().as_secs_f64();
+    drop(sender);
+    actor.join().unwrap();
+    rate
+}
