@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use crate::{
     Aggregate, BackendError, Client, Command, Cursor, Event, EventOf, EventStream, Key, KeyOf, ProjectedBy, ReadError,
     Sequence, TypedClient, Versioned, View,
-    backend::{Definition, Feed, Port, Read},
+    backend::{BoxFuture, Definition, Feed, Port, Read},
     client::{Route, TIMEOUT_DEFAULT},
     codec,
 };
@@ -41,18 +41,24 @@ impl AppHandle {
     ///
     /// # Errors
     /// When it can't be read, or no answer came within 30 seconds.
-    pub async fn state<A: Aggregate>(&self, key: impl Into<KeyOf<A>>) -> Result<Option<Versioned<A>>, ReadError> {
-        let name = EventOf::<A>::AGGREGATE;
-        let aggregate = self.index(name)?;
+    // Not an `async fn`: of a wrong key the compiler would tell three times, at the call, its future and the `.await`.
+    pub fn state<A: Aggregate>(
+        &self,
+        key: impl Into<KeyOf<A>>,
+    ) -> BoxFuture<'_, Result<Option<Versioned<A>>, ReadError>> {
         let key = key.into().into_text();
-        let stored = self.port.state(aggregate, key.as_str().into(), TIMEOUT_DEFAULT).await?;
-        let Some((sequence, bytes)) = stored.and_then(|stored| Some((stored.sequence, stored.state?))) else {
-            return Ok(None);
-        };
-        match codec::decode(&bytes) {
-            Ok(state) => Ok(Some(Versioned { sequence, state })),
-            Err(reason) => Err(ReadError::Undecodable { what: format!("the state of {name} `{key}`"), reason }),
-        }
+        Box::pin(async move {
+            let name = EventOf::<A>::AGGREGATE;
+            let aggregate = self.index(name)?;
+            let stored = self.port.state(aggregate, key.as_str().into(), TIMEOUT_DEFAULT).await?;
+            let Some((sequence, bytes)) = stored.and_then(|stored| Some((stored.sequence, stored.state?))) else {
+                return Ok(None);
+            };
+            match codec::decode(&bytes) {
+                Ok(state) => Ok(Some(Versioned { sequence, state })),
+                Err(reason) => Err(ReadError::Undecodable { what: format!("the state of {name} `{key}`"), reason }),
+            }
+        })
     }
 
     /// The events of one aggregate behind a sequence, up to those of every receipt that anybody held when this was called.

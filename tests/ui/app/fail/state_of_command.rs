@@ -1,4 +1,3 @@
-// errors: 3, because `state` is an async function: the compiler speaks of its bounds at the call, at its future and at the `.await`
 //! A state is that of an aggregate.
 use simple_sourcing::prelude::*;
 
