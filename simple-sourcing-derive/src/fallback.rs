@@ -39,6 +39,7 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
             type Key = #key;
             const AGGREGATE: &'static str = #aggregate;
             const VARIANTS: &'static [#p::EventVariant] = &[];
+            const DESCRIPTION: &'static [&'static str] = &[];
             fn name(&self) -> &'static str {
                 ""
             }
@@ -77,6 +78,7 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
             type Error = #error;
             type Client = #client;
             const VARIANTS: &'static [#p::CommandVariant] = &[];
+            const DESCRIPTION: &'static [&'static str] = &[];
             fn name(&self) -> &'static str {
                 ""
             }

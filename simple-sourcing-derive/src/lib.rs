@@ -28,6 +28,7 @@
 
 use proc_macro::TokenStream;
 
+mod describe;
 mod diagnostics;
 mod expand;
 mod expansion;
@@ -176,7 +177,7 @@ mod validate;
 /// # What it writes
 ///
 /// ```ignore
-/// impl Event for AccountEvent { /* the key, the names, the variants */ }
+/// impl Event for AccountEvent { /* the key, the names, the variants, their description */ }
 ///
 /// /// How the events change the state: implemented by the aggregate.
 /// pub trait AccountApplier: Sized {
@@ -368,7 +369,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # What it writes
 ///
 /// ```ignore
-/// impl Command for AccountCommand { /* the types, the names, the variants */ }
+/// impl Command for AccountCommand { /* the types, the names, the variants, their description */ }
 ///
 /// /// How the commands are decided: implemented by the aggregate.
 /// pub trait AccountHandler: Sized {
@@ -511,6 +512,7 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```ignore
 /// impl Aggregate for Order {
 ///     type Command = OrderCommand;
+///     const DESCRIPTION: &'static [&'static str] = &["state: Order", "    Draft", "    Placed { items: u32 }"];
 /// }
 /// ```
 #[proc_macro_attribute]
@@ -605,6 +607,7 @@ pub fn key(item: TokenStream) -> TokenStream {
 /// #[automatically_derived]
 /// impl ::simple_sourcing::__private::Aggregate for Account {
 ///     type Command = AccountCommand;
+///     const DESCRIPTION: &'static [&'static str] = &[\"state: Account { owner: String }\"];
 /// }
 /// "
 /// ));

@@ -32,6 +32,8 @@ pub(crate) struct Item {
     pub(crate) no_implicit_prelude: bool,
     /// The references in the types of fields, which nothing that is read back from the log can be.
     pub(crate) references: Vec<TypeReference>,
+    /// The derives that the user writes by hand.
+    pub(crate) manual: Vec<&'static str>,
 }
 
 /// A derive that the macros add.
@@ -147,7 +149,7 @@ impl Event {
             applier: options.applier.unwrap_or_else(|| generated(&base, "Applier", &item)),
             projector: options.projector.unwrap_or_else(|| generated(&base, "Projector", &item)),
             variants,
-            item: Item::new(item, options.root, &options.manual, options.no_implicit_prelude),
+            item: Item::new(item, options.root, options.manual, options.no_implicit_prelude),
             given,
         }
     }
@@ -171,7 +173,7 @@ impl Command {
             handler: options.handler.unwrap_or_else(|| generated(&base, "Handler", &item)),
             client: options.client.unwrap_or_else(|| generated(&base, "Client", &item)),
             variants,
-            item: Item::new(item, options.root, &options.manual, options.no_implicit_prelude),
+            item: Item::new(item, options.root, options.manual, options.no_implicit_prelude),
             given,
         }
     }
@@ -182,7 +184,7 @@ impl Aggregate {
         let Input { options, given, item, .. } = input;
         let base = item.ident.unraw().to_string();
         let command = options.command.unwrap_or_else(|| generated(&base, "Command", &item).into());
-        Aggregate { item: Item::new(item, options.root, &options.manual, false), given, command }
+        Aggregate { item: Item::new(item, options.root, options.manual, false), given, command }
     }
 }
 
@@ -200,7 +202,7 @@ impl Key {
 }
 
 impl Item {
-    fn new(node: DeriveInput, root: Option<Root>, manual: &[&str], no_implicit_prelude: bool) -> Self {
+    fn new(node: DeriveInput, root: Option<Root>, manual: Vec<&'static str>, no_implicit_prelude: bool) -> Self {
         let written = derives(&node.attrs);
         let mut derives = Derive::ALL.to_vec();
         derives.retain(|derive| {
@@ -211,7 +213,7 @@ impl Item {
         // How the user reads the fields back is the user's business.
         let reads = derives.contains(&Derive::Deserialize) && node.generics.params.is_empty();
         let references = if reads { references(&node.data) } else { Vec::new() };
-        Item { node, root, derives, serde_crate, no_implicit_prelude, references }
+        Item { node, root, derives, serde_crate, no_implicit_prelude, references, manual }
     }
 }
 
@@ -267,12 +269,6 @@ fn variant<R>(
     rename_all: Option<&LitStr>,
     item: &Ident,
 ) -> Variant<R> {
-    let serde = serde_names(&node.attrs);
-    let default_name = || {
-        let name = node.ident.unraw().to_string();
-        let renamed = rename_all.map(|rule| naming::rename_all(&rule.value(), &name));
-        LitStr::new(&renamed.unwrap_or(name), node.ident.span())
-    };
     let mut method = naming::method(&node.ident);
     method.set_span(Span::call_site().located_at(node.ident.span()));
     let several = node.fields.len() > 1;
@@ -288,14 +284,23 @@ fn variant<R>(
         role,
         helpers,
         method,
-        wire_name: serde.rename.unwrap_or_else(default_name),
-        aliases: serde.aliases,
+        wire_name: wire_name(node, rename_all),
+        aliases: serde_names(&node.attrs).aliases,
         docs: attrs_named(&node.attrs, DOC),
         cfgs: attrs_named(&node.attrs, CFG),
         deprecated: attrs_named(&node.attrs, DEPRECATED).pop(),
         fields: fields.collect(),
         node: node.clone(),
     }
+}
+
+/// The name that serde writes for a variant.
+pub(crate) fn wire_name(node: &syn::Variant, rename_all: Option<&LitStr>) -> LitStr {
+    serde_names(&node.attrs).rename.unwrap_or_else(|| {
+        let name = node.ident.unraw().to_string();
+        let renamed = rename_all.map(|rule| naming::rename_all(&rule.value(), &name));
+        LitStr::new(&renamed.unwrap_or(name), node.ident.span())
+    })
 }
 
 fn attrs_named(attrs: &[Attribute], word: &str) -> Vec<Attribute> {

@@ -80,16 +80,31 @@ pub(crate) fn rename_all(rule: &str, variant: &str) -> String {
     match rule {
         "lowercase" => variant.to_ascii_lowercase(),
         "UPPERCASE" => variant.to_ascii_uppercase(),
-        "camelCase" => {
-            let mut letters = variant.chars();
-            letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
-        }
+        "camelCase" => with_first(variant, |first| first.to_ascii_lowercase()),
         "snake_case" => serde_snake_case(variant),
         "SCREAMING_SNAKE_CASE" => serde_snake_case(variant).to_ascii_uppercase(),
         "kebab-case" => serde_snake_case(variant).replace('_', "-"),
         "SCREAMING-KEBAB-CASE" => serde_snake_case(variant).to_ascii_uppercase().replace('_', "-"),
         _ => variant.to_owned(),
     }
+}
+
+/// `#[serde(rename_all_fields = "...")]`, or `rename_all` above fields, applied to a field exactly as serde does: it takes
+/// the name to be in snake_case.
+pub(crate) fn rename_all_fields(rule: &str, field: &str) -> String {
+    match rule {
+        "UPPERCASE" | "SCREAMING_SNAKE_CASE" => field.to_ascii_uppercase(),
+        "PascalCase" => field.split('_').map(|word| with_first(word, |first| first.to_ascii_uppercase())).collect(),
+        "camelCase" => with_first(&rename_all_fields("PascalCase", field), |first| first.to_ascii_lowercase()),
+        "kebab-case" => field.replace('_', "-"),
+        "SCREAMING-KEBAB-CASE" => field.to_ascii_uppercase().replace('_', "-"),
+        _ => field.to_owned(),
+    }
+}
+
+fn with_first(word: &str, change: impl FnOnce(char) -> char) -> String {
+    let mut letters = word.chars();
+    letters.next().map(change).into_iter().chain(letters).collect()
 }
 
 /// serde puts a separator before every capital, so an acronym is spelled out: `HTTPFailed` is `h_t_t_p_failed`.
@@ -162,5 +177,19 @@ mod tests {
         assert_eq!(renamed("SCREAMING-KEBAB-CASE"), "VERY-TASTY");
         assert_eq!(rename_all("snake_case", "Z42"), "z42");
         assert_eq!(rename_all("snake_case", "HTTPFailed"), "h_t_t_p_failed");
+    }
+
+    #[test]
+    fn all_rules_of_serde_for_fields() {
+        let renamed = |rule| rename_all_fields(rule, "very_tasty");
+        assert_eq!(renamed("lowercase"), "very_tasty");
+        assert_eq!(renamed("UPPERCASE"), "VERY_TASTY");
+        assert_eq!(renamed("PascalCase"), "VeryTasty");
+        assert_eq!(renamed("camelCase"), "veryTasty");
+        assert_eq!(renamed("snake_case"), "very_tasty");
+        assert_eq!(renamed("SCREAMING_SNAKE_CASE"), "VERY_TASTY");
+        assert_eq!(renamed("kebab-case"), "very-tasty");
+        assert_eq!(renamed("SCREAMING-KEBAB-CASE"), "VERY-TASTY");
+        assert_eq!(rename_all_fields("camelCase", "_z__42"), "z42");
     }
 }

@@ -72,10 +72,12 @@ pub(crate) const DERIVE: &str = "derive";
 pub(crate) const SERDE: &str = "serde";
 pub(crate) const RENAME: &str = "rename";
 pub(crate) const RENAME_ALL: &str = "rename_all";
+pub(crate) const RENAME_ALL_FIELDS: &str = "rename_all_fields";
 pub(crate) const ALIAS: &str = "alias";
 pub(crate) const SERIALIZE: &str = "serialize";
+pub(crate) const SKIP: &str = "skip";
 /// With these, serde does not read a field as its type says.
-pub(crate) const NOT_READ: &[&str] = &["skip", "skip_deserializing", "with", "deserialize_with"];
+pub(crate) const NOT_READ: &[&str] = &[SKIP, "skip_deserializing", "with", "deserialize_with"];
 
 /// How an option is written.
 pub(crate) enum Form {

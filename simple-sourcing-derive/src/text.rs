@@ -4,6 +4,7 @@
 use std::iter::Peekable;
 
 use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree, token_stream};
+use quote::ToTokens;
 
 use crate::symbol::DOC;
 
@@ -17,6 +18,13 @@ pub(crate) fn format(code: TokenStream) -> String {
     let mut printer = Printer::default();
     printer.lines(code, 0);
     printer.text.push('\n');
+    printer.text
+}
+
+/// A type or an attribute on one line: the same text, however it was spaced.
+pub(crate) fn inline(code: impl ToTokens) -> String {
+    let mut printer = Printer::default();
+    printer.line(code.into_token_stream(), None);
     printer.text
 }
 
@@ -270,6 +278,24 @@ mod tests {
             flat(again, &mut found);
             assert_eq!(expected, found, "{name}:\n{text}");
             assert!(text.lines().all(|line| !line.ends_with(' ')), "{name}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_type_has_one_text() {
+        for text in [
+            "HashMap<String, Vec<Option<u8>>>",
+            "(u8, [u8; 4], ())",
+            "::std::sync::Arc<dyn Fn(&'static str, u8) -> Box<u8> + Send>",
+            "<Vec<u8> as IntoIterator>::Item",
+            "fn(&mut u8) -> !",
+            "#[serde(default, with = \"own::module\")]",
+            "#[cfg(all(test, not(feature = \"x\")))]",
+        ] {
+            let code: TokenStream = text.parse().unwrap();
+            assert_eq!(inline(&code), text);
+            let spaced: TokenStream = code.to_string().parse().unwrap();
+            assert_eq!(inline(&spaced), text);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     naming,
     parse::{Given, conditional, is_rename},
     symbol::*,
+    text::inline,
 };
 
 pub(crate) fn event(event: &Event, errors: &mut Errors) {
@@ -30,7 +31,7 @@ pub(crate) fn command(command: &Command, errors: &mut Errors) {
     check_no_generics(&command.item.node, errors);
     check_is_enum(&command.item.node, COMMAND, "a command", errors);
     check_owns_its_data(&command.item, "a command", errors);
-    let required = [(EVENT, spelled(&command.event)), (ERROR, spelled(&command.error))];
+    let required = [(EVENT, inline(&command.event)), (ERROR, inline(&command.error))];
     check_required(COMMAND, &required, &command.given, errors);
     check_exclusive(&command.variants, CREATE, UPSERT, errors);
     check_some_command_creates(command, errors);
@@ -43,7 +44,7 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &mut Errors) {
     check_no_generics(node, errors);
     check_is_state(node, errors);
     check_owns_its_data(&aggregate.item, "the state", errors);
-    check_required(AGGREGATE, &[(COMMAND, spelled(&aggregate.command))], &aggregate.given, errors);
+    check_required(AGGREGATE, &[(COMMAND, inline(&aggregate.command))], &aggregate.given, errors);
 }
 
 pub(crate) fn key(key: &Key, errors: &mut Errors) {
@@ -109,8 +110,8 @@ fn check_owns_its_data(item: &Item, what: &str, errors: &mut Errors) {
 fn owned(ty: &Type) -> String {
     match ty {
         Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-        Type::Slice(slice) => format!("Vec<{}>", spelled(&slice.elem)),
-        _ => spelled(ty),
+        Type::Slice(slice) => format!("Vec<{}>", inline(&slice.elem)),
+        _ => inline(ty),
     }
 }
 
@@ -244,8 +245,4 @@ fn check_conditional_fields<R>(variants: &[Variant<R>], errors: &mut Errors) {
             errors.at(cfg, format!("a field without a name can't be conditional: write `{name} {{ name: Type }}`"));
         }
     }
-}
-
-fn spelled(tokens: &impl ToTokens) -> String {
-    tokens.to_token_stream().to_string().replace(' ', "")
 }

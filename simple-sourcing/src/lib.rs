@@ -81,6 +81,7 @@ pub mod client;
 pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod describe;
 pub mod engine;
 mod error;
 mod handle;
@@ -95,6 +96,7 @@ pub use backend::Memory;
 #[cfg(feature = "embedded")]
 pub use backend::{Durability, Embedded};
 pub use client::{Call, Client, Pending, Receipt, ReceiptFuture};
+pub use describe::{describe, describe_contract};
 pub use error::{BackendError, CommandError, ReadError, Refusal, SharedError, StartError};
 pub use handle::AppHandle;
 pub use model::*;

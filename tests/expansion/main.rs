@@ -57,6 +57,7 @@ fn of_an_item_that_is_given() {
     #[automatically_derived]
     impl ::simple_sourcing::__private::Aggregate for Note {
         type Command = NoteCommand;
+        const DESCRIPTION: &'static [&'static str] = &["state: Note", "    Draft", "    Sent { at: u64 }"];
     }
     "#);
 }

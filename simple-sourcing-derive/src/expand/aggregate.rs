@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::{item, place, private};
-use crate::model::Aggregate;
+use crate::{describe, model::Aggregate};
 
 pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
     [item(&aggregate.item), aggregate_impl(aggregate)].into_iter().collect()
@@ -13,12 +13,15 @@ pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
 pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
     let Aggregate { item, command, .. } = aggregate;
     let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
+    let description = describe::aggregate(aggregate);
     // A missing handler or applier is reported where `command` stands here: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
     quote! {
         #[automatically_derived]
         impl #p::Aggregate for #ident {
             #command
+
+            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
         }
     }
 }

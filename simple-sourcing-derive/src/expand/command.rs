@@ -7,7 +7,10 @@ use super::{
     allow_deprecated, bound, item, link, local, method, name_arms, on_unimplemented, pattern, place, private,
     with_fields,
 };
-use crate::model::{Command, CommandRole, Expected, Variant};
+use crate::{
+    describe,
+    model::{Command, CommandRole, Expected, Variant},
+};
 
 pub(crate) fn expand(command: &Command) -> TokenStream {
     [
@@ -42,6 +45,7 @@ fn command_impl(command: &Command) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::CommandVariant { name: #wire_name, role: #p::CommandRole::#role })
     });
+    let description = describe::command(command);
     quote! {
         #[automatically_derived]
         #allow
@@ -51,6 +55,8 @@ fn command_impl(command: &Command) -> TokenStream {
             type Client = #client;
 
             const VARIANTS: &'static [#p::CommandVariant] = &[#(#table),*];
+
+            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 
             fn name(&self) -> &'static str {
                 match self { #names }

@@ -6,7 +6,10 @@ use quote::{ToTokens, quote, quote_spanned};
 use super::{
     allow_deprecated, arguments, bound, item, link, local, method, name_arms, on_unimplemented, pattern, place, private,
 };
-use crate::model::{Event, EventRole, Variant};
+use crate::{
+    describe,
+    model::{Event, EventRole, Variant},
+};
 
 pub(crate) fn expand(event: &Event) -> TokenStream {
     [
@@ -41,6 +44,7 @@ fn event_impl(event: &Event) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::EventVariant { name: #wire_name, role: #p::EventRole::#role })
     });
+    let description = describe::event(event);
     quote! {
         #[automatically_derived]
         #allow
@@ -50,6 +54,8 @@ fn event_impl(event: &Event) -> TokenStream {
             const AGGREGATE: &'static str = #aggregate;
 
             const VARIANTS: &'static [#p::EventVariant] = &[#(#table),*];
+
+            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 
             fn name(&self) -> &'static str {
                 match self { #names }

@@ -1,10 +1,11 @@
 //! Attributes of the language and of serde that the macros read and leave where they are.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::{
     Attribute, LitStr, Meta, Path, Token,
     ext::IdentExt,
-    parse::{ParseStream, Parser},
+    parse::{ParseStream, Parser, discouraged::Speculative},
     punctuated::Punctuated,
 };
 
@@ -24,11 +25,34 @@ pub(crate) fn is_read_by_serde(attrs: &[Attribute]) -> bool {
     !serde_metas(attrs).any(|meta| NOT_READ.contains(&meta.word.as_str()))
 }
 
+/// Whether serde's derives pass over what has these attributes.
+pub(crate) fn is_skipped_by_serde(attrs: &[Attribute]) -> bool {
+    serde_metas(attrs).any(|meta| meta.word == SKIP)
+}
+
 fn serde_metas(attrs: &[Attribute]) -> impl Iterator<Item = TokenMeta> {
-    let lists = attrs.iter().filter(|attr| attr.path().is_ident(SERDE));
-    lists
-        .filter_map(|attr| attr.parse_args_with(Punctuated::<TokenMeta, Token![,]>::parse_terminated).ok())
-        .flat_map(Punctuated::into_iter)
+    attrs.iter().filter(|attr| attr.path().is_ident(SERDE)).flat_map(metas)
+}
+
+fn metas(attr: &Attribute) -> Punctuated<TokenMeta, Token![,]> {
+    attr.parse_args_with(Punctuated::parse_terminated).unwrap_or_default()
+}
+
+/// The attributes that may have a say in what is written: conditions, and those of serde without these words, which are
+/// applied. A word stays that says one thing of writing and another of reading.
+pub(crate) fn attributes_without(attrs: &[Attribute], applied: &[&str]) -> Vec<TokenStream> {
+    let is_applied = |meta: &TokenMeta| applied.contains(&meta.word.as_str()) && meta.list.is_empty();
+    let left = attrs.iter().filter_map(|attr| {
+        if attr.path().is_ident(SERDE) {
+            let left = metas(attr).into_iter().filter(|meta| !is_applied(meta)).map(|meta| meta.tokens);
+            let left: Vec<TokenStream> = left.collect();
+            (!left.is_empty()).then(|| quote!(#[serde(#(#left),*)]))
+        } else {
+            let is_of_serde = |meta: &Meta| meta.path().is_ident(SERDE);
+            (attr.path().is_ident(CFG) || conditional(attr).iter().any(is_of_serde)).then(|| attr.to_token_stream())
+        }
+    });
+    left.collect()
 }
 
 /// What `#[serde(...)]` says of a name. Anything that is not about names, or wrong, is left to serde.
@@ -36,6 +60,7 @@ fn serde_metas(attrs: &[Attribute]) -> impl Iterator<Item = TokenMeta> {
 pub(crate) struct SerdeNames {
     pub(crate) rename: Option<LitStr>,
     pub(crate) rename_all: Option<LitStr>,
+    pub(crate) rename_all_fields: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) has_crate: bool,
 }
@@ -43,10 +68,11 @@ pub(crate) struct SerdeNames {
 /// Reads the `#[serde(...)]` attributes among `attrs`.
 pub(crate) fn serde_names(attrs: &[Attribute]) -> SerdeNames {
     let mut names = SerdeNames::default();
-    for TokenMeta { word, value, list } in serde_metas(attrs) {
+    for TokenMeta { word, value, list, .. } in serde_metas(attrs) {
         match word.as_str() {
             RENAME => names.rename = value.or_else(|| serialize_name(list)),
             RENAME_ALL => names.rename_all = value.or_else(|| serialize_name(list)),
+            RENAME_ALL_FIELDS => names.rename_all_fields = value.or_else(|| serialize_name(list)),
             ALIAS => names.aliases.extend(value),
             CRATE => names.has_crate = true,
             _ => {}
@@ -66,10 +92,17 @@ struct TokenMeta {
     word: String,
     value: Option<LitStr>,
     list: TokenStream,
+    /// All of it.
+    tokens: TokenStream,
 }
 
 impl syn::parse::Parse for TokenMeta {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let ahead = input.fork();
+        let mut tokens = TokenStream::new();
+        while !ahead.is_empty() && !ahead.peek(Token![,]) {
+            tokens.extend([ahead.parse::<TokenTree>()?]);
+        }
         let word = input.call(Ident::parse_any)?.to_string();
         let (mut value, mut list) = (None, TokenStream::new());
         if input.parse::<Option<Token![=]>>()?.is_some() {
@@ -79,10 +112,8 @@ impl syn::parse::Parse for TokenMeta {
             syn::parenthesized!(content in input);
             list = content.parse()?;
         }
-        while !input.is_empty() && !input.peek(Token![,]) {
-            input.parse::<TokenTree>()?;
-        }
-        Ok(TokenMeta { word, value, list })
+        input.advance_to(&ahead);
+        Ok(TokenMeta { word, value, list, tokens })
     }
 }
 

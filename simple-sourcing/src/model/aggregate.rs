@@ -14,6 +14,9 @@ use super::{AppliedTo, Command, Event, HandledBy};
 pub trait Aggregate: Sized + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The commands that this aggregate decides.
     type Command: Command<Event: AppliedTo<Self>> + HandledBy<Self>;
+
+    /// What [`describe`](crate::describe) says of the state, line by line.
+    const DESCRIPTION: &'static [&'static str];
 }
 
 /// The events of an aggregate.

@@ -21,6 +21,9 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [CommandVariant];
 
+    /// What [`describe`](crate::describe) says of the commands, line by line.
+    const DESCRIPTION: &'static [&'static str];
+
     /// The wire name of this command's variant, as serde writes it.
     fn name(&self) -> &'static str;
 }

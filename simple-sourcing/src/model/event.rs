@@ -17,6 +17,9 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [EventVariant];
 
+    /// What [`describe`](crate::describe) says of the events, line by line.
+    const DESCRIPTION: &'static [&'static str];
+
     /// The wire name of this event's variant, as serde writes it.
     fn name(&self) -> &'static str;
 }

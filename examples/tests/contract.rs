@@ -1,0 +1,50 @@
+//! What the clients, the services and the log of the bank depend on, as committed text: a change of it is read in review.
+//!
+//! `cargo insta review` takes over a change that is meant; so does `INSTA_UPDATE=always`, but for texts that stand in the code.
+
+#[rustfmt::skip]
+#[path = "../bank/domain.rs"]
+#[expect(unreachable_pub, reason = "the domain is written as its users would, not as a library")]
+mod domain;
+
+use domain::{Account, AccountError};
+use simple_sourcing::{describe, expansion};
+
+/// How the account is on the wire.
+#[test]
+fn the_wire() {
+    insta::assert_snapshot!(describe::<Account>(), @"
+    aggregate: account
+    key: String
+    event: AccountEvent
+        create  Opened { owner: String }
+        change  Deposited { amount: u64 }
+        change  Withdrawn { amount: u64 }
+        delete  Closed
+
+    command: AccountCommand
+    error: AccountError
+    client: AccountClient
+        create  open: Open { owner: String }
+        update  deposit: Deposit { amount: u64 }
+        update  withdraw: Withdraw { amount: u64 }
+        update  close: Close
+
+    state: Account { owner: String, balance: u64 }
+    ");
+}
+
+/// The macros do not see how the error is declared: a value of each variant shows how it is written.
+#[test]
+fn the_errors() {
+    let errors = [AccountError::InsufficientFunds { balance: 1, amount: 2 }, AccountError::NotEmpty];
+    insta::assert_snapshot!(serde_json::to_string(&errors).unwrap(), @r#"[{"InsufficientFunds":{"balance":1,"amount":2}},"NotEmpty"]"#);
+}
+
+/// What the macros have written: the traits to implement, the client, and how they are wired.
+#[test]
+fn the_generated_code() {
+    insta::assert_snapshot!("account_event", expansion!("bank/domain.rs", AccountEvent));
+    insta::assert_snapshot!("account_command", expansion!("bank/domain.rs", AccountCommand));
+    insta::assert_snapshot!("account", expansion!("bank/domain.rs", Account));
+}

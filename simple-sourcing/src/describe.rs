@@ -1,0 +1,94 @@
+use crate::{Aggregate, Command, Event};
+
+/// An aggregate as it is on the wire, as a text: to be kept as a snapshot, so that a change of what is in the log, or may be
+/// sent, is seen in review.
+///
+/// ```
+/// use simple_sourcing::{describe, prelude::*};
+/// # #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+/// # #[error("no")]
+/// # pub struct AccountError;
+/// # impl AccountHandler for Account {
+/// #     fn open(_: String) -> Decision<Self> { reject(AccountError) }
+/// #     fn pay_in(&self, _: u64) -> Decision<Self> { reject(AccountError) }
+/// #     fn close(&self) -> Decision<Self> { reject(AccountError) }
+/// # }
+/// # impl AccountApplier for Account {
+/// #     fn opened(owner: String, _: Option<String>) -> Self { Account { owner, balance: 0, label: String::new() } }
+/// #     fn deposited(&mut self, amount: u64) { self.balance += amount }
+/// # }
+///
+/// #[event(key = String)]
+/// #[serde(rename_all_fields = "camelCase")]
+/// pub enum AccountEvent {
+///     #[create]
+///     Opened {
+///         owner: String,
+///         #[serde(default)]
+///         opened_by: Option<String>,
+///     },
+///     #[serde(alias = "PaidIn")]
+///     Deposited { amount: u64 },
+///     #[delete]
+///     Closed,
+/// }
+///
+/// #[command(event = AccountEvent, error = AccountError)]
+/// #[serde(rename_all = "kebab-case")]
+/// pub enum AccountCommand {
+///     #[create]
+///     Open { owner: String },
+///     PayIn(u64),
+///     Close,
+/// }
+///
+/// #[aggregate(command = AccountCommand)]
+/// pub struct Account {
+///     owner: String,
+///     balance: u64,
+///     #[serde(skip)]
+///     label: String,
+/// }
+///
+/// assert_eq!(
+///     describe::<Account>(),
+///     r#"aggregate: account
+/// key: String
+/// event: AccountEvent
+///     create  Opened { owner: String, #[serde(default)] openedBy: Option<String> }
+///     change  #[serde(alias = "PaidIn")] Deposited { amount: u64 }
+///     delete  Closed
+///
+/// command: AccountCommand
+/// error: AccountError
+/// client: AccountClient
+///     create  open: open { owner: String }
+///     update  pay_in: pay-in(u64)
+///     update  close: close
+///
+/// state: Account { owner: String, balance: u64 }
+/// "#
+/// );
+/// ```
+///
+/// In a test, with [insta](https://docs.rs/insta): `insta::assert_snapshot!(describe::<Account>());`.
+///
+/// Each variant has a line: its role, the method of the client that sends it, its name on the wire, and its fields with their
+/// names on the wire and the types that the source names. What the macros can't apply, other words of serde and `#[cfg]`, stands
+/// there as it was written.
+///
+/// Macros see declarations and not what these refer to: how types of fields, the error and the key are written is not in it,
+/// nor anything that is serialized by hand. A snapshot of a value's JSON shows that, e.g.
+/// `insta::assert_snapshot!(serde_json::to_string(&AccountError::NotEmpty)?);`.
+pub fn describe<A: Aggregate>() -> String {
+    format!("{}\n{}", describe_contract::<A::Command>(), text(A::DESCRIPTION))
+}
+
+/// [`describe`] without the state: for a crate that knows the contract alone.
+pub fn describe_contract<C: Command>() -> String {
+    format!("{}\n{}", text(C::Event::DESCRIPTION), text(C::DESCRIPTION))
+}
+
+fn text(lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
