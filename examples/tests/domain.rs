@@ -6,7 +6,19 @@
 mod domain;
 
 use domain::{Account, AccountCommand, AccountError, AccountEvent};
-use simple_sourcing::testing::{Given, given, given_nothing};
+use simple_sourcing::testing::{Given, given, given_nothing, laws, proptest::prelude::*};
+
+laws!(Account, any_command());
+
+fn any_command() -> impl Strategy<Value = AccountCommand> {
+    let amount = || 0..100_u64;
+    prop_oneof![
+        any::<String>().prop_map(|owner| AccountCommand::Open { owner }),
+        amount().prop_map(|amount| AccountCommand::Deposit { amount }),
+        amount().prop_map(|amount| AccountCommand::Withdraw { amount }),
+        Just(AccountCommand::Close),
+    ]
+}
 
 fn alice_with(balance: u64) -> Given<Account> {
     given([AccountEvent::Opened { owner: "Alice".into() }, AccountEvent::Deposited { amount: balance }])

@@ -20,7 +20,10 @@
 //! | [`backend`] | the port between the app and what carries it; [`Memory`] and [`Embedded`] |
 //! | `read` | the event log as a stream, and views; re-exported here |
 //! | [`codec`] | how values are written |
-//! | `testing` | given, when, then: tests of a domain without a runtime (feature `testing`) |
+//! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
+//!
+//! [`describe`] shows what of an aggregate is on the wire, [`expansion!`] what the macros write for it: texts to be kept as
+//! snapshots, so that a change is seen in review.
 //!
 //! To follow one command: [`Call`] → [`backend::Port::submit`] → `backend/local/worker.rs` (or the worker of the Kafka crate)
 //! → [`engine::Processor`] → the commit → [`backend::Reply`] → [`Receipt`].

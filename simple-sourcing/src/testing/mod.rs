@@ -1,0 +1,399 @@
+//! Given, when, then: tests of a domain that need no server and no runtime.
+//!
+//! ```
+//! # use simple_sourcing::prelude::*;
+//! use simple_sourcing::testing::{given, given_nothing};
+//! # #[event(key = String)]
+//! # pub enum AccountEvent { #[create] Opened { owner: String }, Deposited { amount: u64 }, Withdrawn { amount: u64 } }
+//! # #[command(event = AccountEvent, error = AccountError)]
+//! # pub enum AccountCommand { #[create] Open { owner: String }, Deposit { amount: u64 }, Withdraw { amount: u64 } }
+//! # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+//! # pub enum AccountError {
+//! #     #[error("a balance of {balance} does not cover {amount}")]
+//! #     InsufficientFunds { balance: u64, amount: u64 },
+//! # }
+//! # #[aggregate(command = AccountCommand)]
+//! # pub struct Account { balance: u64 }
+//! # impl AccountHandler for Account {
+//! #     fn open(owner: String) -> Decision<Self> { emit(AccountEvent::Opened { owner }) }
+//! #     fn deposit(&self, amount: u64) -> Decision<Self> { emit(AccountEvent::Deposited { amount }) }
+//! #     fn withdraw(&self, amount: u64) -> Decision<Self> {
+//! #         ensure!(self.balance >= amount, AccountError::InsufficientFunds { balance: self.balance, amount });
+//! #         emit(AccountEvent::Withdrawn { amount })
+//! #     }
+//! # }
+//! # impl AccountApplier for Account {
+//! #     fn opened(_owner: String) -> Self { Account { balance: 0 } }
+//! #     fn deposited(&mut self, amount: u64) { self.balance += amount }
+//! #     fn withdrawn(&mut self, amount: u64) { self.balance -= amount }
+//! # }
+//!
+//! given::<Account>([AccountEvent::Opened { owner: "Alice".into() }, AccountEvent::Deposited { amount: 10 }])
+//!     .when(AccountCommand::Withdraw { amount: 20 })
+//!     .then_rejected(AccountError::InsufficientFunds { balance: 10, amount: 20 })
+//!     .when(AccountCommand::Withdraw { amount: 10 })
+//!     .then([AccountEvent::Withdrawn { amount: 10 }])
+//!     .then_state(|account| assert_eq!(account.balance, 0));
+//!
+//! given_nothing::<Account>().when(AccountCommand::Deposit { amount: 1 }).then_not_found();
+//! ```
+//!
+//! A failure points at the line of the test, and shows the difference between what was expected and what came.
+//!
+//! What holds for every aggregate and any commands is tested with [`laws!`](crate::laws!) (feature `laws`).
+
+#[cfg(feature = "laws")]
+mod laws;
+
+use std::{
+    fmt::{self, Debug},
+    sync::Arc,
+};
+
+#[cfg(feature = "laws")]
+pub use self::laws::{Comparable, laws, laws_for_any_command, laws_with_key};
+#[cfg(feature = "laws")]
+pub use crate::laws;
+#[cfg(feature = "laws")]
+pub use proptest;
+
+use crate::{
+    Aggregate, AppliedTo, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf, Refused, Sequence,
+    Timestamp, Trace,
+};
+
+/// An aggregate with these events behind it.
+///
+/// # Panics
+/// When an event does not fit the state that those before it have made.
+#[must_use = "a scenario goes on with `when`"]
+#[track_caller]
+pub fn given<A: Aggregate>(events: impl IntoIterator<Item = EventOf<A>>) -> Given<A> {
+    let mut given = given_nothing();
+    for event in events {
+        given.apply(event);
+    }
+    given
+}
+
+/// No aggregate: none was created yet.
+#[must_use = "a scenario goes on with `when`"]
+pub fn given_nothing<A: Aggregate>() -> Given<A> {
+    Given { state: None, sequence: Sequence::ZERO, key: None, time: Timestamp::from_millis(0), trace: None }
+}
+
+/// An aggregate in this state, at sequence 1.
+#[must_use = "a scenario goes on with `when`"]
+pub fn given_state<A: Aggregate>(state: A) -> Given<A> {
+    Given { state: Some(state), sequence: Sequence::new(1), ..given_nothing() }
+}
+
+/// What there is before a command.
+pub struct Given<A: Aggregate> {
+    state: Option<A>,
+    sequence: Sequence,
+    key: Option<KeyOf<A>>,
+    time: Timestamp,
+    trace: Option<Arc<Trace>>,
+}
+
+/// What came of a command.
+#[must_use = "say what is expected: `then`, `then_rejected`, `then_not_found` or `then_already_exists`"]
+pub struct When<A: Aggregate> {
+    given: Given<A>,
+    decision: Result<Vec<EventOf<A>>, Refused<ErrorOf<A>>>,
+}
+
+impl<A: Aggregate> Debug for Given<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Given").field("key", &self.key).field("sequence", &self.sequence).finish_non_exhaustive()
+    }
+}
+
+impl<A: Aggregate> Debug for When<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("When")
+            .field("given", &self.given)
+            .field("accepted", &self.decision.is_ok())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Aggregate> Given<A> {
+    /// The key of the aggregate, for handlers that ask for the context. Without it one is made up.
+    pub fn with_key(mut self, key: impl Into<KeyOf<A>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The time of the commands that follow; 1970 unless set.
+    pub fn at_time(mut self, time: impl Into<Timestamp>) -> Self {
+        self.time = time.into();
+        self
+    }
+
+    /// What ties the commands that follow to other work.
+    pub fn with_trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(Arc::new(trace));
+        self
+    }
+
+    /// Has a command decided.
+    ///
+    /// # Panics
+    /// When the handler panics, or when no key can be made up ([`with_key`](Given::with_key)).
+    #[track_caller]
+    pub fn when(self, command: A::Command) -> When<A> {
+        let decision = command.handle(self.state.as_ref(), &self.context());
+        When { decision: decision.map(|events| events.into_iter().collect()), given: self }
+    }
+
+    /// Looks at the state.
+    ///
+    /// # Panics
+    /// When there is no aggregate.
+    #[track_caller]
+    pub fn then_state(self, look: impl FnOnce(&A)) -> Self {
+        match &self.state {
+            Some(state) => look(state),
+            None => panic!("there is no aggregate to look at"),
+        }
+        self
+    }
+
+    /// There is no aggregate: it was deleted, or never created.
+    ///
+    /// # Panics
+    /// When there is one.
+    #[track_caller]
+    pub fn then_nothing(self) -> Self {
+        assert!(self.state.is_none(), "there is an aggregate at sequence {}, where none was expected", self.sequence);
+        self
+    }
+
+    #[track_caller]
+    fn context(&self) -> Context<KeyOf<A>> {
+        Context {
+            key: self.key.clone().unwrap_or_else(made_up_key),
+            sequence: self.sequence,
+            command_id: CommandId::first_of(self.time),
+            time: self.time,
+            trace: self.trace.clone(),
+        }
+    }
+
+    #[track_caller]
+    fn apply(&mut self, event: EventOf<A>) {
+        let name = event.name();
+        if let Err(error) = event.apply_to(&mut self.state) {
+            panic!("event `{name}` can't be applied: {error}");
+        }
+        self.sequence = self.sequence.next();
+    }
+}
+
+impl<A: Aggregate> When<A>
+where
+    EventOf<A>: Debug,
+    ErrorOf<A>: Debug,
+{
+    /// The command is accepted with these events. The scenario goes on behind them.
+    ///
+    /// # Panics
+    /// When it is not, or with others, or when one of them can't be applied.
+    #[track_caller]
+    pub fn then(self, expected: impl IntoIterator<Item = EventOf<A>>) -> Given<A>
+    where
+        EventOf<A>: PartialEq,
+    {
+        let expected: Vec<_> = expected.into_iter().collect();
+        let When { mut given, decision } = self;
+        match decision {
+            Ok(events) if events == expected => {
+                for event in events {
+                    given.apply(event);
+                }
+                given
+            }
+            Ok(events) => differ("the command was accepted with other events", &expected, &events),
+            Err(refused) => differ("the command was not accepted", &expected, &refused),
+        }
+    }
+
+    /// The command is rejected with this error, and nothing has changed.
+    ///
+    /// # Panics
+    /// When it is not, or with another.
+    #[track_caller]
+    pub fn then_rejected(self, expected: ErrorOf<A>) -> Given<A>
+    where
+        ErrorOf<A>: PartialEq,
+    {
+        self.then_refused(Refused::Rejected(expected))
+    }
+
+    /// There is no aggregate, and the command needs one.
+    ///
+    /// # Panics
+    /// When anything else came of it.
+    #[track_caller]
+    pub fn then_not_found(self) -> Given<A>
+    where
+        ErrorOf<A>: PartialEq,
+    {
+        self.then_refused(Refused::NotFound)
+    }
+
+    /// There is an aggregate, and the command creates one.
+    ///
+    /// # Panics
+    /// When anything else came of it.
+    #[track_caller]
+    pub fn then_already_exists(self) -> Given<A>
+    where
+        ErrorOf<A>: PartialEq,
+    {
+        self.then_refused(Refused::AlreadyExists)
+    }
+
+    #[track_caller]
+    fn then_refused(self, expected: Refused<ErrorOf<A>>) -> Given<A>
+    where
+        ErrorOf<A>: PartialEq,
+    {
+        match self.decision {
+            Err(refused) if refused == expected => self.given,
+            Err(refused) => differ("the command was refused otherwise", &expected, &refused),
+            Ok(events) => differ("the command was accepted", &expected, &events),
+        }
+    }
+}
+
+/// A key for handlers that ask for a context, in tests that care for none.
+#[track_caller]
+fn made_up_key<K: Key>() -> K {
+    let texts = ["test", "1", "00000000-0000-0000-0000-000000000001", "a", "true"];
+    match texts.into_iter().find_map(|text| K::from_text(text).ok()) {
+        Some(key) => key,
+        None => panic!("no key of this type can be made up: name one, with `.with_key(...)` or `laws_with_key`"),
+    }
+}
+
+/// Fails the test with the difference.
+#[track_caller]
+fn differ(what: &str, expected: &dyn Debug, actual: &dyn Debug) -> ! {
+    panic!("{what} (- expected, + actual):\n{}", difference(expected, actual))
+}
+
+/// The difference, line by line.
+fn difference(expected: &dyn Debug, actual: &dyn Debug) -> String {
+    let (expected, actual) = (format!("{expected:#?}\n"), format!("{actual:#?}\n"));
+    let diff = similar::TextDiff::from_lines(&expected, &actual);
+    diff.iter_all_changes().map(|change| format!("  {} {change}", change.tag())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::{engine::panic_message, prelude::*};
+
+    #[event(key = u32)]
+    enum CounterEvent {
+        #[create]
+        Started,
+        Counted {
+            by: u64,
+        },
+        #[delete]
+        Stopped,
+    }
+
+    #[command(event = CounterEvent, error = TooMuch, context)]
+    enum CounterCommand {
+        #[create]
+        Start,
+        Count {
+            by: u64,
+        },
+        Stop,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+    #[error("{by} is too much")]
+    struct TooMuch {
+        by: u64,
+    }
+
+    #[aggregate(command = CounterCommand)]
+    struct Counter(u64);
+
+    impl CounterHandler for Counter {
+        fn start(context: &Context<u32>) -> Decision<Self> {
+            assert_eq!(context.sequence(), Sequence::ZERO);
+            emit(CounterEvent::Started)
+        }
+        fn count(&self, context: &Context<u32>, by: u64) -> Decision<Self> {
+            ensure!(by <= context.time().as_millis(), TooMuch { by });
+            emit([CounterEvent::Counted { by }, CounterEvent::Counted { by: u64::from(*context.key()) }])
+        }
+        fn stop(&self, _: &Context<u32>) -> Decision<Self> {
+            emit(CounterEvent::Stopped)
+        }
+    }
+
+    impl CounterApplier for Counter {
+        fn started() -> Self {
+            Counter(0)
+        }
+        fn counted(&mut self, by: u64) {
+            self.0 += by;
+        }
+    }
+
+    #[test]
+    fn a_scenario_goes_from_step_to_step() {
+        given_nothing::<Counter>()
+            .with_key(7_u32)
+            .at_time(Timestamp::from_millis(10))
+            .when(CounterCommand::Count { by: 1 })
+            .then_not_found()
+            .when(CounterCommand::Start)
+            .then([CounterEvent::Started])
+            .when(CounterCommand::Start)
+            .then_already_exists()
+            .when(CounterCommand::Count { by: 11 })
+            .then_rejected(TooMuch { by: 11 })
+            .when(CounterCommand::Count { by: 2 })
+            .then([CounterEvent::Counted { by: 2 }, CounterEvent::Counted { by: 7 }])
+            .then_state(|counter| assert_eq!(counter.0, 9))
+            .when(CounterCommand::Stop)
+            .then([CounterEvent::Stopped])
+            .then_nothing();
+        given_state(Counter(3)).when(CounterCommand::Count { by: 1 }).then_rejected(TooMuch { by: 1 });
+    }
+
+    pub(super) fn failure(scenario: impl FnOnce()) -> String {
+        let panic = catch_unwind(AssertUnwindSafe(scenario)).expect_err("the scenario fails");
+        panic_message(&*panic).to_owned()
+    }
+
+    #[test]
+    fn every_expectation_can_fail_and_shows_the_difference() {
+        let started = || given::<Counter>([CounterEvent::Started]);
+        let other = failure(|| drop(started().when(CounterCommand::Stop).then([CounterEvent::Counted { by: 1 }])));
+        assert!(other.contains("other events") && other.contains("+     Stopped"), "{other}");
+        let accepted = failure(|| drop(started().when(CounterCommand::Stop).then_not_found()));
+        assert!(accepted.contains("the command was accepted"), "{accepted}");
+        let refused = failure(|| drop(started().when(CounterCommand::Start).then([CounterEvent::Started])));
+        assert!(refused.contains("not accepted") && refused.contains("AlreadyExists"), "{refused}");
+        let otherwise =
+            failure(|| drop(started().when(CounterCommand::Count { by: 9 }).then_rejected(TooMuch { by: 8 })));
+        assert!(otherwise.contains("-     by: 8") || otherwise.contains("by: 8"), "{otherwise}");
+        let nothing = failure(|| drop(started().then_nothing()));
+        assert!(nothing.contains("where none was expected"), "{nothing}");
+        let misfit = failure(|| drop(given::<Counter>([CounterEvent::Counted { by: 1 }])));
+        assert!(misfit.contains("`Counted` can't be applied"), "{misfit}");
+    }
+}
