@@ -41,6 +41,23 @@ fn the_errors() {
     insta::assert_snapshot!(serde_json::to_string(&errors).unwrap(), @r#"[{"InsufficientFunds":{"balance":1,"amount":2}},"NotEmpty"]"#);
 }
 
+/// Where it is on Kafka, and for how long.
+#[cfg(feature = "kafka")]
+#[test]
+fn the_topics() {
+    use simple_sourcing::Settings;
+    use simple_sourcing_kafka::Kafka;
+
+    insta::assert_snapshot!(Kafka::new("localhost:9092").describe_topics::<Account>(&Settings::default()), @"
+    topics: 6 partitions
+        account-command_request: cleanup.policy=delete retention.ms=604800000 message.timestamp.type=LogAppendTime
+        account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
+        account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1
+        account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1
+        account-dead_letter: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
+    ");
+}
+
 /// What the macros have written: the traits to implement, the client, and how they are wired.
 #[test]
 fn the_generated_code() {

@@ -79,7 +79,8 @@ use crate::{Aggregate, Command, Event};
 ///
 /// Macros see declarations and not what these refer to: how types of fields, the error and the key are written is not in it,
 /// nor anything that is serialized by hand. A snapshot of a value's JSON shows that, e.g.
-/// `insta::assert_snapshot!(serde_json::to_string(&AccountError::NotEmpty)?);`.
+/// `insta::assert_snapshot!(serde_json::to_string(&AccountError::NotEmpty)?);`. Topics are the backend's own: the Kafka crate has
+/// `Kafka::describe_topics` for them.
 pub fn describe<A: Aggregate>() -> String {
     format!("{}\n{}", describe_contract::<A::Command>(), text(A::DESCRIPTION))
 }

@@ -8,7 +8,7 @@ use proptest::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Given, difference, given_nothing, made_up_key};
+use super::{Given, difference_of, given_nothing, made_up_key};
 use crate::{
     Aggregate, AppliedTo, Command, Event, EventOf, Events, HandledBy, KeyOf, Misapplied, Refused, Timestamp, codec,
 };
@@ -243,7 +243,7 @@ fn agree<T: PartialEq + Debug>(law: &str, expected: &T, actual: &T) -> Result<()
     if expected == actual {
         return Ok(());
     }
-    Err(format!("{law}, but (- the one, + the other):\n{}", difference(expected, actual)))
+    Err(format!("{law}, but (- the one, + the other):\n{}", difference_of(expected, actual)))
 }
 
 #[cfg(test)]

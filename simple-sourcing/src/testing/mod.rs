@@ -40,13 +40,16 @@
 //!
 //! A failure points at the line of the test, and shows the difference between what was expected and what came.
 //!
-//! What holds for every aggregate and any commands is tested with [`laws!`](crate::laws!) (feature `laws`).
+//! The same scenario runs on a backend with one call more: [`run_on`](Given::run_on). What holds for every aggregate and
+//! any commands is tested with [`laws!`](crate::laws!) (feature `laws`).
 
 #[cfg(feature = "laws")]
 mod laws;
+mod on_app;
 
 use std::{
     fmt::{self, Debug},
+    panic::Location,
     sync::Arc,
 };
 
@@ -56,6 +59,8 @@ pub use self::laws::{Comparable, laws, laws_for_any_command, laws_with_key};
 pub use crate::laws;
 #[cfg(feature = "laws")]
 pub use proptest;
+
+use self::on_app::Step;
 
 use crate::{
     Aggregate, AppliedTo, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf, Refused, Sequence,
@@ -73,19 +78,20 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = EventOf<A>>) -> Give
     for event in events {
         given.apply(event);
     }
-    given
+    Given { steps: None, ..given }
 }
 
 /// No aggregate: none was created yet.
 #[must_use = "a scenario goes on with `when`"]
 pub fn given_nothing<A: Aggregate>() -> Given<A> {
-    Given { state: None, sequence: Sequence::ZERO, key: None, time: Timestamp::from_millis(0), trace: None }
+    let time = Timestamp::from_millis(0);
+    Given { state: None, sequence: Sequence::ZERO, key: None, time, trace: None, steps: Some(Vec::new()) }
 }
 
 /// An aggregate in this state, at sequence 1.
 #[must_use = "a scenario goes on with `when`"]
 pub fn given_state<A: Aggregate>(state: A) -> Given<A> {
-    Given { state: Some(state), sequence: Sequence::new(1), ..given_nothing() }
+    Given { state: Some(state), sequence: Sequence::new(1), steps: None, ..given_nothing() }
 }
 
 /// What there is before a command.
@@ -95,12 +101,15 @@ pub struct Given<A: Aggregate> {
     key: Option<KeyOf<A>>,
     time: Timestamp,
     trace: Option<Arc<Trace>>,
+    /// What was done since there was nothing; none where it began with more.
+    steps: Option<Vec<Step<A>>>,
 }
 
 /// What came of a command.
 #[must_use = "say what is expected: `then`, `then_rejected`, `then_not_found` or `then_already_exists`"]
 pub struct When<A: Aggregate> {
     given: Given<A>,
+    command: A::Command,
     decision: Result<Vec<EventOf<A>>, Refused<ErrorOf<A>>>,
 }
 
@@ -143,9 +152,12 @@ impl<A: Aggregate> Given<A> {
     /// # Panics
     /// When the handler panics, or when no key can be made up ([`with_key`](Given::with_key)).
     #[track_caller]
-    pub fn when(self, command: A::Command) -> When<A> {
-        let decision = command.handle(self.state.as_ref(), &self.context());
-        When { decision: decision.map(|events| events.into_iter().collect()), given: self }
+    pub fn when(self, command: A::Command) -> When<A>
+    where
+        A::Command: Clone,
+    {
+        let decision = command.clone().handle(self.state.as_ref(), &self.context());
+        When { decision: decision.map(|events| events.into_iter().collect()), command, given: self }
     }
 
     /// Looks at the state.
@@ -190,6 +202,14 @@ impl<A: Aggregate> Given<A> {
         }
         self.sequence = self.sequence.next();
     }
+
+    /// Keeps a step that was taken as expected, for [`run_on`](Given::run_on).
+    #[track_caller]
+    fn record(&mut self, command: A::Command, expected: Result<(), Refused<ErrorOf<A>>>) {
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step { place: Location::caller(), command, trace: self.trace.clone(), expected });
+        }
+    }
 }
 
 impl<A: Aggregate> When<A>
@@ -207,12 +227,13 @@ where
         EventOf<A>: PartialEq,
     {
         let expected: Vec<_> = expected.into_iter().collect();
-        let When { mut given, decision } = self;
+        let When { mut given, command, decision } = self;
         match decision {
             Ok(events) if events == expected => {
                 for event in events {
                     given.apply(event);
                 }
+                given.record(command, Ok(()));
                 given
             }
             Ok(events) => differ("the command was accepted with other events", &expected, &events),
@@ -261,8 +282,12 @@ where
     where
         ErrorOf<A>: PartialEq,
     {
-        match self.decision {
-            Err(refused) if refused == expected => self.given,
+        let When { mut given, command, decision } = self;
+        match decision {
+            Err(refused) if refused == expected => {
+                given.record(command, Err(refused));
+                given
+            }
             Err(refused) => differ("the command was refused otherwise", &expected, &refused),
             Ok(events) => differ("the command was accepted", &expected, &events),
         }
@@ -272,8 +297,13 @@ where
 /// A key for handlers that ask for a context, in tests that care for none.
 #[track_caller]
 fn made_up_key<K: Key>() -> K {
-    let texts = ["test", "1", "00000000-0000-0000-0000-000000000001", "a", "true"];
-    match texts.into_iter().find_map(|text| K::from_text(text).ok()) {
+    key_from(["test", "1", "00000000-0000-0000-0000-000000000001", "a", "true"])
+}
+
+/// The first of these texts that is a key.
+#[track_caller]
+fn key_from<K: Key>(texts: impl IntoIterator<Item: AsRef<str>>) -> K {
+    match texts.into_iter().find_map(|text| K::from_text(text.as_ref()).ok()) {
         Some(key) => key,
         None => panic!("no key of this type can be made up: name one, with `.with_key(...)` or `laws_with_key`"),
     }
@@ -282,13 +312,21 @@ fn made_up_key<K: Key>() -> K {
 /// Fails the test with the difference.
 #[track_caller]
 fn differ(what: &str, expected: &dyn Debug, actual: &dyn Debug) -> ! {
+    panic!("{what} (- expected, + actual):\n{}", difference_of(expected, actual))
+}
+
+#[track_caller]
+fn fail(what: &str, expected: &str, actual: &str) -> ! {
     panic!("{what} (- expected, + actual):\n{}", difference(expected, actual))
 }
 
+fn difference_of(expected: &dyn Debug, actual: &dyn Debug) -> String {
+    difference(&format!("{expected:#?}\n"), &format!("{actual:#?}\n"))
+}
+
 /// The difference, line by line.
-fn difference(expected: &dyn Debug, actual: &dyn Debug) -> String {
-    let (expected, actual) = (format!("{expected:#?}\n"), format!("{actual:#?}\n"));
-    let diff = similar::TextDiff::from_lines(&expected, &actual);
+fn difference(expected: &str, actual: &str) -> String {
+    let diff = similar::TextDiff::from_lines(expected, actual);
     diff.iter_all_changes().map(|change| format!("  {} {change}", change.tag())).collect()
 }
 

@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic = "name one with `.with_key(...)`"]
+    #[should_panic = "name one, with `.with_key(...)`"]
     fn a_small_key_has_to_be_named() {
         unused_key::<u8>();
     }
