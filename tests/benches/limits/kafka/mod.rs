@@ -50,7 +50,9 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let in_flight = [16, 256, 2000].map(|in_flight| Comparison {
         title: format!("client to answer, {in_flight} in flight, {PARTITIONS} partitions"),
         unit: Unit::PerSecond,
-        contenders: vec![Contender::new("simple-sourcing-kafka", move || end_to_end(preloaded.min(60 * in_flight), in_flight))],
+        contenders: vec![Contender::new("simple-sourcing-kafka", move || {
+            end_to_end(preloaded.min(60 * in_flight), in_flight)
+        })],
     });
     [throughput, latency].into_iter().chain(in_flight).collect()
 }
