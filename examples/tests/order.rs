@@ -10,7 +10,11 @@ mod scenarios;
 
 use domain::{Order, OrderCommand, OrderError, OrderEvent};
 use scenarios::{NOON, SCENARIOS, placed};
-use simple_sourcing::{Event, Timestamp, prelude::*};
+use simple_sourcing::{
+    Timestamp, describe,
+    prelude::*,
+    testing::{laws, proptest::prelude::*},
+};
 
 #[test]
 fn the_domain_alone_keeps_the_rules() {
@@ -36,11 +40,46 @@ fn a_placed_order_is_cancelled_within_the_hour() {
     placed().at_time(after(60)).when(OrderCommand::Cancel).then([OrderEvent::Cancelled]);
 }
 
+laws!(Order, any_command());
+
+fn any_command() -> impl Strategy<Value = OrderCommand> {
+    prop_oneof![
+        any::<String>().prop_map(|item| OrderCommand::AddItem { item }),
+        Just(OrderCommand::Place),
+        any::<String>().prop_map(|tracking| OrderCommand::Ship { tracking }),
+        Just(OrderCommand::Cancel),
+    ]
+}
+
+/// Its own names, and not those of the enums.
 #[test]
-fn names_on_the_wire_are_those_of_the_shop() {
-    assert_eq!(OrderEvent::AGGREGATE, "shop-order");
-    let event = serde_json::to_string(&OrderEvent::ItemAdded { item: "tea".into() }).unwrap();
-    assert_eq!(event, r#"{"item_added":{"item":"tea"}}"#);
-    let error = serde_json::to_string(&OrderError::AlreadyShipped { tracking: "P-7".into() }).unwrap();
-    assert_eq!(error, r#"{"already_shipped":{"tracking":"P-7"}}"#);
+fn the_wire() {
+    insta::assert_snapshot!(describe::<Order>(), @"
+    aggregate: shop-order
+    key: OrderId
+    event: OrderEvent
+        create  drafted
+        change  item_added { item: String }
+        change  placed { at: Timestamp }
+        change  shipped { tracking: String }
+        change  cancelled
+        delete  discarded
+
+    command: OrderCommand
+    error: OrderError
+    client: OrderClient
+        upsert  add_item: add_item { item: String }
+        update  place: place
+        update  ship: ship { tracking: String }
+        update  cancel: cancel
+
+    state: Order
+        Draft { items: Vec<String> }
+        Placed { items: Vec<String>, at: Timestamp }
+        Shipped { tracking: String }
+        Cancelled
+    ");
+    let errors = [OrderError::NotPlaced, OrderError::AlreadyShipped { tracking: "P-7".into() }];
+    let errors = serde_json::to_string(&errors).unwrap();
+    assert_eq!(errors, r#"["not_placed",{"already_shipped":{"tracking":"P-7"}}]"#);
 }
