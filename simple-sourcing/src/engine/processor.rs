@@ -273,12 +273,12 @@ impl Processor {
         self.batch.clear(self.states.len());
     }
 
-    /// The partition is served elsewhere from now on: what is cached of it is dropped.
+    /// The partition is served elsewhere from now on: what is cached of it is dropped. Between two batches.
     pub fn forget(&mut self, shard: Shard) {
         self.states[shard.aggregate].forget(shard.partition);
     }
 
-    /// Somebody else has written to the store: all that is cached is dropped.
+    /// Somebody else has written to the store: all that is cached is dropped. Between two batches.
     pub fn forget_all(&mut self) {
         self.states.iter_mut().for_each(States::clear);
     }

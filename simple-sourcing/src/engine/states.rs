@@ -87,11 +87,13 @@ impl States {
 
     /// Drops what is of a partition.
     pub(super) fn forget(&mut self, partition: u32) {
+        debug_assert!(self.changed.is_empty(), "what the batch has changed would be somewhere else");
         self.young.retain(|_, slot| slot.partition != partition);
         self.old.retain(|_, slot| slot.partition != partition);
     }
 
     pub(super) fn clear(&mut self) {
+        debug_assert!(self.changed.is_empty(), "what the batch has changed would be lost");
         self.young.clear();
         self.old.clear();
     }
