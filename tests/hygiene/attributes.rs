@@ -41,14 +41,15 @@ fn names_are_those_that_serde_writes() {
         FileEvent::Written { bytes: 1 },
         FileEvent::Closed,
     ];
-    for (i, (event, variant)) in events.iter().zip(FileEvent::VARIANTS).enumerate() {
+    let description = FileEvent::DESCRIPTION.join("\n");
+    for (event, variant) in events.iter().zip(FileEvent::VARIANTS) {
         let json = serde_json::to_value(event).unwrap();
         assert_eq!(json["type"], event.name());
         assert_eq!(variant.name, event.name());
-        let described = FileEvent::DESCRIPTION[i + 3];
-        assert!(described.contains(event.name()), "{described}");
         let fields = json.as_object().unwrap().keys().filter(|name| *name != "type");
-        fields.for_each(|name| assert!(described.contains(&format!("{name}: ")), "no `{name}` in {described}"));
+        for name in fields.map(|name| format!(" {name}: ")).chain([format!(" {}", event.name())]) {
+            assert!(description.contains(&name), "no `{name}` in\n{description}");
+        }
     }
     assert_eq!(serde_json::to_string(&events[0]).unwrap(), r#"{"type":"first-opened","fileName":"a"}"#);
     assert_eq!(serde_json::from_str::<FileEvent>(r#"{"type":"written","bytes":1}"#).unwrap(), events[1]);
