@@ -9,7 +9,15 @@ pub enum Topic {
     State,
     /// The outcome of each command, kept for the deduplication window: `account-command_response`.
     Response,
-    /// Records of the command topic that are no commands, with their cause: `account-dead_letter`.
+    /// Poison: `account-dead_letter`.
+    ///
+    /// It holds each record of the command topic that is no command (no key, no id, no value, in the wrong partition) and
+    /// each command on which the service failed ([which are those](simple_sourcing::engine::Poison)): its key, value and
+    /// headers as they came, and the headers `dead_letter_topic`, `dead_letter_partition`, `dead_letter_offset` and
+    /// `dead_letter_cause`. A record that is too long for this topic leaves only those, and `dead_letter_left_out`.
+    ///
+    /// It is written in the transaction of the answer and of the consumed offset, so exactly once. A command that is still
+    /// wanted when the cause is mended is sent anew, under a new id: the old one has its answer.
     DeadLetter,
 }
 

@@ -15,6 +15,9 @@ use simple_sourcing::{
     engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord, StoredState},
 };
 
+/// What a record may have beside its value: the headers of an event, the key in three of them, and the batch around it.
+pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
+
 const SPEC_VERSION: &str = "ce_specversion";
 const ID: &str = "ce_id";
 const SOURCE: &str = "ce_source";
@@ -197,19 +200,34 @@ pub(crate) fn state_answer<'a>(
     (headers.0, state.and_then(|state| state.state.as_deref()).unwrap_or(NOTHING))
 }
 
-/// The headers of a record that is put aside: its own, where it stood, and why.
-pub(crate) fn dead_letter_headers(message: &BorrowedMessage<'_>, cause: &str) -> OwnedHeaders {
-    let mut headers = message.headers().map_or_else(OwnedHeaders::new, |headers| headers.detach());
-    let place = [
-        ("dead_letter_topic", message.topic().to_owned()),
-        ("dead_letter_partition", message.partition().to_string()),
-        ("dead_letter_offset", message.offset().to_string()),
-        ("dead_letter_cause", cause.to_owned()),
-    ];
-    for (key, value) in &place {
-        headers = headers.insert(Header { key, value: Some(value) });
+/// A record that is put aside: as it came, and behind its own headers where it stood and why.
+pub(crate) struct DeadLetter<'a> {
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: OwnedHeaders,
+}
+
+impl<'a> DeadLetter<'a> {
+    /// A record for a topic that takes so many bytes. Of one that is too long only the place is kept: without it the
+    /// partition would stand still.
+    pub(crate) fn of(message: &'a BorrowedMessage<'_>, cause: &str, bytes_max: usize) -> Self {
+        let headers = message.headers();
+        let header_bytes = headers.iter().flat_map(|headers| headers.iter());
+        let header_bytes = header_bytes.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len) + 16);
+        let bytes = message.key_len() + message.payload_len() + header_bytes.sum::<usize>();
+        let fits = bytes + RECORD_OVERHEAD <= bytes_max;
+        let own = headers.filter(|_| fits).map_or_else(OwnedHeaders::new, |headers| headers.detach());
+        let left_out =
+            || format!("{bytes} bytes of key, value and headers, over the `max.message.bytes` of this topic");
+        let headers = Out(own)
+            .with("dead_letter_topic", message.topic())
+            .with("dead_letter_partition", message.partition().to_string())
+            .with("dead_letter_offset", message.offset().to_string())
+            .with("dead_letter_cause", cause)
+            .with_some("dead_letter_left_out", (!fits).then(left_out));
+        let (key, value) = (message.key().filter(|_| fits), message.payload().filter(|_| fits));
+        DeadLetter { key, value, headers: headers.0 }
     }
-    headers
 }
 
 /// The headers of a record that was read.

@@ -16,10 +16,11 @@ use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use crate::{
-    config::{Kafka, PARTITIONS_DEFAULT},
+    config::{Kafka, PARTITIONS_DEFAULT, RECORD_BYTES_MAX},
     error,
     logging::Quiet,
     naming::Topic,
+    record::RECORD_OVERHEAD,
 };
 
 /// How long commands are kept, so that a service may be away.
@@ -33,6 +34,8 @@ pub(crate) struct Topics {
     pub(crate) state: String,
     pub(crate) response: String,
     pub(crate) dead_letter: String,
+    /// The longest record that the dead letters take.
+    pub(crate) dead_letter_bytes_max: usize,
     pub(crate) partitions: u32,
 }
 
@@ -86,6 +89,7 @@ impl Cluster<'_> {
             event: name(Topic::Event),
             state: name(Topic::State),
             response: name(Topic::Response),
+            dead_letter_bytes_max: self.bytes_max(&name(Topic::DeadLetter))?,
             dead_letter: name(Topic::DeadLetter),
             partitions,
         })
@@ -189,6 +193,13 @@ impl Cluster<'_> {
         Ok(())
     }
 
+    fn bytes_max(&self, name: &str) -> Result<usize, BackendError> {
+        let config = self.describe(name)?;
+        let bytes = config.get("max.message.bytes").and_then(|entry| entry.value.as_deref()?.parse().ok());
+        // Where the broker does not say, the default of Kafka.
+        Ok(bytes.unwrap_or(1024 * 1024))
+    }
+
     fn describe(&self, name: &str) -> Result<ConfigResource, BackendError> {
         let failed = |error| error::describe(format!("the configuration of topic `{name}` can't be read"), error);
         let described = self.await_made(name, "can't be described", || {
@@ -255,7 +266,7 @@ impl Kafka {
     ///     test.account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
     ///     test.account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1
     ///     test.account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1
-    ///     test.account-dead_letter: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
+    ///     test.account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1
     /// "
     /// );
     /// ```
@@ -274,23 +285,30 @@ impl Kafka {
 
 /// The properties with which a topic is made: ours, unless the user sets them, and the user's.
 fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
-    let ours: &[(&str, String)] = &match topic {
-        Topic::Command => [
+    let ours = match topic {
+        Topic::Command => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", COMMAND_RETENTION.as_millis().to_string()),
             ("message.timestamp.type", "LogAppendTime".to_owned()),
         ],
-        Topic::Event | Topic::DeadLetter => [
+        Topic::Event => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
         ],
-        Topic::State => [
+        // It takes whatever can stand in the command topic, and the place and the cause beside it.
+        Topic::DeadLetter => vec![
+            ("cleanup.policy", "delete".to_owned()),
+            ("max.message.bytes", RECORD_BYTES_MAX.to_owned()),
+            ("retention.ms", "-1".to_owned()),
+            ("retention.bytes", "-1".to_owned()),
+        ],
+        Topic::State => vec![
             ("cleanup.policy", "compact".to_owned()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
         ],
-        Topic::Response => [
+        Topic::Response => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", response_retention(settings).as_millis().to_string()),
             ("retention.bytes", "-1".to_owned()),
@@ -298,14 +316,11 @@ fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, 
     };
     let users = kafka.topic_properties.iter().filter(|(of, ..)| *of == topic);
     let users: Vec<_> = users.map(|(_, name, value)| (name.clone(), value.clone())).collect();
-    let ours = ours.iter().filter(|(name, _)| users.iter().all(|(set, _)| set != name));
-    let mut all: Vec<_> = ours.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let ours = ours.into_iter().filter(|(name, _)| users.iter().all(|(set, _)| set != name));
+    let mut all: Vec<_> = ours.map(|(name, value)| (name.to_owned(), value)).collect();
     all.extend(users);
     all
 }
-
-/// What a record may have beside its value: the headers of an event, the key in three of them, and the batch around it.
-const RECORD_OVERHEAD: usize = 8 * 1024;
 
 /// The longest record that the limits allow.
 fn longest_record(settings: &Settings) -> usize {

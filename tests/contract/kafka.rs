@@ -1,4 +1,9 @@
-//! The suite on Kafka, with a real broker: started once, and only when a trial is to run on it.
+//! The suite on Kafka, with a real broker: started once, and only when a trial is to run on it. And what holds there only,
+//! because it is about the topics.
+
+mod dead_letters;
+mod domain;
+mod topics;
 
 use libtest_mimic::{Arguments, Trial};
 use simple_sourcing::conformance::Subject;
@@ -27,5 +32,7 @@ impl Subject for OnKafka {
 
 /// The suite as trials.
 pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
-    on_broker::trials(arguments, crate::trials::<OnKafka>("kafka"))
+    let mut trials = crate::trials::<OnKafka>("kafka");
+    trials.extend(dead_letters::trials());
+    on_broker::trials(arguments, trials)
 }

@@ -11,7 +11,7 @@ mod memory;
 use std::{process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use simple_sourcing::conformance::{Case, Subject, cases};
+use simple_sourcing::conformance::{Subject, cases};
 use tokio::runtime;
 
 /// How many cases run at once, unless `--test-threads` says otherwise.
@@ -31,15 +31,20 @@ fn main() -> ExitCode {
 fn trials<S: Subject>(backend: &str) -> Vec<Trial> {
     let trials = cases::<S>().into_iter().map(|case| {
         let name = format!("{backend}::{}", case.name());
-        Trial::test(name.clone(), move || run(&name, &case))
+        Trial::test(name.clone(), move || run(&name, case.run()))
     });
     trials.collect()
 }
 
-fn run(name: &str, case: &Case) -> Result<(), Failed> {
+/// A trial of one backend only.
+fn trial<F: Future<Output = ()> + 'static>(name: &'static str, case: fn() -> F) -> Trial {
+    Trial::test(name, move || run(name, case()))
+}
+
+fn run(name: &str, case: impl Future<Output = ()>) -> Result<(), Failed> {
     // A panic's message begins with the name of the thread.
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()?;
-    runtime.block_on(case.run());
+    runtime.block_on(case);
     // A task of a backend that hangs must not keep the other trials from their end.
     runtime.shutdown_timeout(Duration::from_secs(5));
     Ok(())

@@ -3,6 +3,7 @@
 //! - a state is the fold of its events, and its sequence is their number;
 //! - sequences have no gap and no repetition;
 //! - a command id takes effect once, and each answer to it is the first;
+//! - a command on which the user's code fails is put aside, once;
 //! - batches, aborts, lost caches and restarts can't be told from deciding one command after the other.
 
 mod domain;
@@ -211,6 +212,16 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_the_handler_fails_on_is_put_aside_once(log in a_log(), cuts in cuts()) {
+        let store = run(&log, &cuts);
+        let failed = store.answers.iter().filter(|record| record.first).filter_map(|record| {
+            let Some(Refusal::HandlerFailed(reason)) = refusal(&record.outcome.answer) else { return None };
+            Some((record.position, reason))
+        });
+        prop_assert_eq!(&store.poison, &failed.collect::<Vec<_>>());
     }
 
     #[test]

@@ -17,10 +17,12 @@ pub(crate) struct MemoryStore {
     pub(crate) outcomes: HashMap<CommandId, Outcome>,
     /// All answers in the order of the commands.
     pub(crate) answers: Vec<OutcomeRecord>,
+    /// Where the commands stand that were put aside, and why.
+    pub(crate) poison: Vec<(Position, String)>,
 }
 
 impl MemoryStore {
-    pub(crate) fn commit(&mut self, Changes { aggregates, outcomes }: &Changes) {
+    pub(crate) fn commit(&mut self, Changes { aggregates, outcomes, poison }: &Changes) {
         for changes in aggregates {
             self.events.extend(changes.events.iter().cloned());
             for StateRecord { key, sequence, command_position, state, .. } in &changes.states {
@@ -36,6 +38,7 @@ impl MemoryStore {
             }
         }
         self.answers.extend(outcomes.iter().cloned());
+        self.poison.extend(poison.iter().map(|poison| (outcomes[poison.outcome].position, poison.cause.clone())));
     }
 }
 

@@ -2,20 +2,18 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use rdkafka::{
-    Message,
-    error::KafkaError,
-    message::{BorrowedMessage, OwnedHeaders},
-    types::RDKafkaErrorCode,
-};
+use rdkafka::{Message, consumer::BaseConsumer, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
 use simple_sourcing::{
     BackendError, Position, Refusal, Timestamp,
     backend::partition_of,
-    engine::{Answer, Outcome, OutcomeRecord, Shard},
+    engine::{Answer, Outcome, OutcomeRecord, Shard, brief},
 };
-use tracing::{debug, warn};
+use tracing::{debug, error};
 
-use super::run::{Owned, Worker};
+use super::{
+    rebalance::Rebalances,
+    run::{Owned, Worker},
+};
 use crate::{
     error,
     record::{self, Malformed, Request, Sender as Asker},
@@ -33,24 +31,19 @@ const IDLE_POLL: Duration = Duration::from_millis(100);
 /// The same while a partition is being restored.
 const RESTORING_POLL: Duration = Duration::from_millis(5);
 
-/// What a batch writes beside the changes of the engine.
+/// What was taken from the log.
 #[derive(Default)]
-pub(super) struct Batch {
+pub(super) struct Batch<'a> {
     pub(super) commands: usize,
     pub(super) bytes: usize,
     /// The offset of the next command, for each partition with commands in this batch.
     pub(super) next: HashMap<Shard, i64>,
     pub(super) questions: Vec<(Shard, Asker)>,
     pub(super) refusals: Vec<OutcomeRecord>,
-    pub(super) dead_letters: Vec<DeadLetter>,
-}
-
-/// A record of the command topic that is no command.
-pub(super) struct DeadLetter {
-    pub(super) shard: Shard,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: OwnedHeaders,
+    /// What was given to the engine, in that order: which of it is poison shows at the end of the batch.
+    pub(super) messages: Vec<BorrowedMessage<'a>>,
+    /// What is no command, and why.
+    pub(super) malformed: Vec<(BorrowedMessage<'a>, String)>,
 }
 
 /// Why a batch was given up.
@@ -63,13 +56,16 @@ pub(super) enum Failure {
 
 impl Worker {
     /// Decides the commands that wait, up to the limits of a batch.
-    pub(super) fn collect(&mut self, batch: &mut Batch) -> Result<(), Failure> {
-        let consumer = self.consumer.clone();
+    pub(super) fn collect<'a>(
+        &mut self,
+        consumer: &'a BaseConsumer<Rebalances>,
+        batch: &mut Batch<'a>,
+    ) -> Result<(), Failure> {
         let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
         let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
         while batch.commands < BATCH_COMMANDS_MAX && batch.bytes < BATCH_BYTES_MAX {
             match consumer.poll(wait) {
-                Some(Ok(message)) => self.take(&message, batch)?,
+                Some(Ok(message)) => self.take(message, batch)?,
                 Some(Err(error)) => check_consumer(error)?,
                 None => break,
             }
@@ -79,9 +75,9 @@ impl Worker {
     }
 
     /// Takes one record of a command topic into the batch.
-    fn take(&mut self, message: &BorrowedMessage<'_>, batch: &mut Batch) -> Result<(), Failure> {
+    fn take<'a>(&mut self, message: BorrowedMessage<'a>, batch: &mut Batch<'a>) -> Result<(), Failure> {
         let Some(&aggregate) = self.commands.get(message.topic()) else { return Ok(()) };
-        let Position { partition, offset } = record::position(message);
+        let Position { partition, offset } = record::position(&message);
         let shard = Shard { aggregate, partition };
         let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
             // Fetched before the partition was taken away.
@@ -93,21 +89,18 @@ impl Worker {
         batch.commands += 1;
         batch.bytes += message.payload_len();
         batch.next.insert(shard, message.offset() + 1);
-        match record::read_request(message).and_then(|request| self.check_partition(shard, request)) {
+        match record::read_request(&message).and_then(|request| self.check_partition(shard, request)) {
             Ok(Request::Command(command)) => {
                 self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
+                batch.messages.push(message);
             }
             Ok(Request::State(asker)) => batch.questions.push((shard, asker)),
             Err(Malformed { reason, sender }) => {
-                warn!(topic = message.topic(), partition, offset, reason, "put aside a record that is no command");
-                batch.dead_letters.push(DeadLetter {
-                    shard,
-                    key: message.key().map(<[u8]>::to_vec),
-                    value: message.payload().map(<[u8]>::to_vec),
-                    headers: record::dead_letter_headers(message, &reason),
-                });
+                let reason = brief(reason);
+                error!(topic = message.topic(), partition, offset, reason, "poison: a record is no command");
                 let position = Position { partition, offset };
-                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, reason)));
+                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, reason.clone())));
+                batch.malformed.push((message, reason));
             }
         }
         Ok(())

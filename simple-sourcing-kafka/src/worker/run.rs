@@ -126,6 +126,7 @@ impl Worker {
     }
 
     fn serve(&mut self) -> Result<(), BackendError> {
+        let consumer = self.consumer.clone();
         while !self.is_stopped() {
             for change in self.consumer.context().take() {
                 self.rebalance(change)?;
@@ -135,7 +136,7 @@ impl Worker {
             }
             self.joining.report(&self.owned);
             let mut batch = Batch::default();
-            let collected = self.collect(&mut batch);
+            let collected = self.collect(&consumer, &mut batch);
             let written = match collected {
                 Ok(()) if batch.commands == 0 => continue,
                 Ok(()) => self.write(batch),

@@ -1,22 +1,27 @@
 //! The writing side of a batch: everything that it changes, in one transaction.
 
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer, error::KafkaError, message::OwnedHeaders};
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::Consumer,
+    error::KafkaError,
+    message::{BorrowedMessage, OwnedHeaders},
+};
 use simple_sourcing::{
     Timestamp,
-    engine::{Changes, OutcomeRecord, Shard, StateRecord, Store, StoredState},
+    engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
 use tracing::debug;
 
 use super::{
-    collect::{Batch, DeadLetter, Failure},
+    collect::{Batch, Failure},
     run::Worker,
     transaction::Record,
 };
-use crate::{error, record};
+use crate::{error, record, record::DeadLetter, topics::Topics};
 
 impl Worker {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
-    pub(super) fn write(&mut self, batch: Batch) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
         let written = self.transact(&batch, &changes);
         written.map_err(|error| Failure::Passing(error::describe("a transaction failed", error)))?;
@@ -26,7 +31,7 @@ impl Worker {
         Ok(())
     }
 
-    fn transact(&mut self, batch: &Batch, changes: &Changes) -> Result<(), KafkaError> {
+    fn transact(&mut self, batch: &Batch<'_>, changes: &Changes) -> Result<(), KafkaError> {
         self.transactions.begin()?;
         self.write_changes(changes)?;
         for outcome in changes.outcomes.iter().chain(&batch.refusals) {
@@ -42,10 +47,11 @@ impl Worker {
             let topic = &self.topics[shard.aggregate].response;
             self.transactions.write(keyed(topic, shard.partition, &asker.key, value, headers, Timestamp::now()))?;
         }
-        for DeadLetter { shard, key, value, headers } in &batch.dead_letters {
-            let (topic, headers) = (&self.topics[shard.aggregate].dead_letter, headers.clone());
-            let (partition, key, value) = (shard.partition, key.as_deref(), value.as_deref());
-            self.transactions.write(Record { topic, partition, key, value, headers, time: None })?;
+        for (message, cause) in &batch.malformed {
+            self.put_aside(message, cause)?;
+        }
+        for Poison { outcome, cause } in &changes.poison {
+            self.put_aside(&batch.messages[*outcome], cause)?;
         }
         let mut offsets = TopicPartitionList::new();
         for (shard, &next) in &batch.next {
@@ -55,6 +61,16 @@ impl Worker {
         // Asked for after the last poll: it bears the generation of the group in which these partitions are ours.
         let group = self.consumer.group_metadata().ok_or(KafkaError::Canceled)?;
         self.transactions.commit(&offsets, &group)
+    }
+
+    /// Writes a dead letter.
+    fn put_aside(&mut self, message: &BorrowedMessage<'_>, cause: &str) -> Result<(), KafkaError> {
+        // Only what these topics hold is read.
+        let Some(&aggregate) = self.commands.get(message.topic()) else { return Ok(()) };
+        let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
+        let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
+        let partition = message.partition() as u32;
+        self.transactions.write(Record { topic, partition, key, value, headers, time: None })
     }
 
     fn write_changes(&mut self, changes: &Changes) -> Result<(), KafkaError> {

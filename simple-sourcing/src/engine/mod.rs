@@ -21,6 +21,8 @@ pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::
 
 pub use dedup::SeenIds;
 pub use processor::Processor;
-pub use record::{AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord};
+pub use record::{
+    AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Poison, StateRecord, brief,
+};
 pub use store::{Shard, Store, StoredState};
 pub(crate) use typed::{AnyAggregate, Typed, panic_message};

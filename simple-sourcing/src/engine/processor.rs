@@ -3,7 +3,7 @@ use std::{fmt, mem, sync::Arc};
 use tracing::{debug, error, trace, trace_span};
 
 use super::{
-    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Shard, StateRecord, Store,
+    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Poison, Shard, StateRecord, Store, brief,
     states::{Slot, States},
     typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
 };
@@ -36,6 +36,14 @@ struct Batch {
 }
 
 impl Batch {
+    /// Answers the command that is being decided, and notes that it is poison.
+    fn put_aside(&mut self, refusal: fn(String) -> Refusal<()>, cause: String) -> Answer {
+        let cause = brief(cause);
+        let answer = Answer::refused(&refusal(cause.clone()));
+        self.changes.poison.push(Poison { outcome: self.changes.outcomes.len(), cause });
+        answer
+    }
+
     /// Empties it for that many aggregate types, keeping what was allocated.
     fn clear(&mut self, aggregates: usize) {
         self.input.clear();
@@ -176,7 +184,7 @@ impl Processor {
             Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
             Err(Unreadable::Decode(Undecodable::Key(reason))) => {
-                return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
+                return Ok((batch.put_aside(Refusal::Invalid, reason), true));
             }
             Err(Unreadable::Decode(Undecodable::State(reason))) => {
                 let Position { partition, offset } = command.position;
@@ -195,7 +203,10 @@ impl Processor {
                 Answer::Accepted(sequence)
             }
             Err(Failure::Refused(answer)) => answer,
-            Err(Failure::StateLost(answer)) => {
+            Err(Failure::Undecodable(reason)) => batch.put_aside(Refusal::Invalid, reason),
+            Err(Failure::Failed(reason)) => batch.put_aside(Refusal::HandlerFailed, reason),
+            Err(Failure::StateLost(reason)) => {
+                let answer = batch.put_aside(Refusal::HandlerFailed, reason);
                 let live = self.remake(store, shard, &command.key)?;
                 self.states[shard.aggregate].slot(index).live = live;
                 answer
@@ -236,7 +247,15 @@ impl Processor {
             again?;
             self.collect_states().map_err(BackendError::failed)?;
         }
+        self.batch.changes.poison.iter().for_each(|poison| self.report(poison));
         Ok(mem::take(&mut self.batch.changes))
+    }
+
+    /// Not before the batch has ended: it may run twice.
+    fn report(&self, Poison { outcome, cause }: &Poison) {
+        let OutcomeRecord { aggregate, position, key, id, .. } = &self.batch.changes.outcomes[*outcome];
+        let (aggregate, Position { partition, offset }) = (self.aggregate(*aggregate).name, *position);
+        error!(aggregate, %key, command_id = %id, partition, offset, cause, "poison: a command can't be processed, and is answered so");
     }
 
     fn collect_states(&mut self) -> Result<(), String> {

@@ -117,18 +117,55 @@ pub struct Changes {
     pub aggregates: Vec<AggregateChanges>,
     /// One answer for each command, in the order in which they were processed.
     pub outcomes: Vec<OutcomeRecord>,
+    /// The commands among them that are to be put aside.
+    pub poison: Vec<Poison>,
 }
 
 impl Changes {
     /// Empties it for that many aggregate types, keeping what was allocated.
     pub(super) fn clear(&mut self, aggregates: usize) {
         self.outcomes.clear();
+        self.poison.clear();
         for AggregateChanges { events, states } in &mut self.aggregates {
             events.clear();
             states.clear();
         }
         self.aggregates.resize_with(aggregates, AggregateChanges::default);
     }
+}
+
+/// A command on which the service failed: sending it again would fail again, until somebody mends the sender or the
+/// service. It is answered like any other; beside that it is logged, and a backend that has a place for it puts it aside
+/// as it came, in the same atomic operation.
+///
+/// | answer | poison | because |
+/// |---|---|---|
+/// | `Invalid`: the payload or the key does not decode | yes | sender and service do not agree on the contract |
+/// | `HandlerFailed`: a panic, or a rule or limit that the decision breaks | yes | the service's code has a mistake |
+/// | `Rejected`, `NotFound`, `AlreadyExists`, `Conflict` | no | the domain's answer |
+/// | `Invalid`: over a length limit, an id from the future, no expected sequence | no | a bound that held; the answer says which |
+/// | `IdReused`, `Expired` | no | it did not run; the answer says why |
+/// | `Quarantined` | no | the aggregate is broken, not the command, which may be sent again |
+/// | any of them, to an id that was answered before | no | put aside the first time |
+#[derive(Debug, Clone, PartialEq)]
+pub struct Poison {
+    /// The place of its answer among the outcomes of the batch.
+    pub outcome: usize,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
+/// The most bytes of a reason that is given in an answer or a dead letter: they must fit a record.
+const REASON_BYTES_MAX: usize = 2048;
+
+/// The reason, or its beginning where it is long: it may quote what a user's code or a foreign client has made up.
+pub fn brief(mut reason: String) -> String {
+    if reason.len() > REASON_BYTES_MAX {
+        let cut = (0..=REASON_BYTES_MAX).rev().find(|&at| reason.is_char_boundary(at));
+        reason.truncate(cut.unwrap_or_default());
+        reason.push('…');
+    }
+    reason
 }
 
 /// What a batch of commands changes in the aggregates of one type.

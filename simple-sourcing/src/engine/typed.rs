@@ -77,10 +77,20 @@ pub(crate) struct Limits<'a> {
 /// A command that was not accepted.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The state is as before.
+    /// The answer of the domain, or to a rule that the sender did not keep to. The state is as before.
     Refused(Answer),
-    /// The applier failed half-way: the state must be made again from what was there before.
-    StateLost(Answer),
+    /// It can't be decoded. The state is as before.
+    Undecodable(String),
+    /// The user's code failed. The state is as before.
+    Failed(String),
+    /// The user's code failed half-way: the state must be made again from what was there before.
+    StateLost(String),
+}
+
+impl From<Refusal<()>> for Failure {
+    fn from(refusal: Refusal<()>) -> Self {
+        Failure::Refused(Answer::refused(&refusal))
+    }
 }
 
 /// The one implementation of [`AnyAggregate`].
@@ -99,17 +109,15 @@ impl<A: Aggregate> Typed<A> {
         command: &A::Command,
         expected: Option<Sequence>,
         State { state, context }: &State<A>,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), Failure> {
         let Some(expected) = expected else {
             let create = || {
                 let variant = A::Command::VARIANTS.iter().find(|variant| variant.name == command.name());
                 variant.is_some_and(|variant| variant.role == CommandRole::Create)
             };
             return if matches!(self.concurrency, Concurrency::Strict) && !create() {
-                Err(Answer::refused(&Refusal::Invalid(format!(
-                    "`{}` must say at which sequence it expects the aggregate (`expect_sequence`): its concurrency is strict",
-                    command.name()
-                ))))
+                let what = "must say at which sequence it expects the aggregate (`expect_sequence`): its concurrency is strict";
+                Err(Refusal::Invalid(format!("`{}` {what}", command.name())).into())
             } else {
                 Ok(())
             };
@@ -121,28 +129,27 @@ impl<A: Aggregate> Typed<A> {
         if let Concurrency::Resolve(resolve) = self.concurrency {
             let mismatch = Mismatch { key: &context.key, command, state: state.as_ref(), expected, actual };
             let resolution = catch_unwind(AssertUnwindSafe(|| resolve(&mismatch)))
-                .map_err(|panic| failed(format!("the concurrency policy panicked: {}", panic_message(&*panic))))?;
+                .map_err(|panic| failed("the concurrency policy panicked", &*panic))?;
             if resolution == Resolution::Accept {
                 return Ok(());
             }
         }
-        Err(Answer::refused(&Refusal::Conflict { expected, actual }))
+        Err(Refusal::Conflict { expected, actual }.into())
     }
 
     /// Runs the handler.
-    fn decide(&self, state: &State<A>, record: &CommandRecord) -> Result<Events<EventOf<A>>, Answer> {
+    fn decide(&self, state: &State<A>, record: &CommandRecord) -> Result<Events<EventOf<A>>, Failure> {
         let command: A::Command = codec::decode(&record.payload).map_err(|error| {
-            let reason = format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE);
-            Answer::refused(&Refusal::Invalid(reason))
+            Failure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
         self.check_sequence(&command, record.expected, state)?;
         let State { state, context } = state;
         let decision = catch_unwind(AssertUnwindSafe(|| command.handle(state.as_ref(), context)))
-            .map_err(|panic| failed(format!("it panicked: {}", panic_message(&*panic))))?;
+            .map_err(|panic| failed("it panicked", &*panic))?;
         decision.map_err(|refused| match refused {
-            Refused::Rejected(error) => encode_rejection::<A>(error),
-            Refused::NotFound => Answer::refused(&Refusal::NotFound),
-            Refused::AlreadyExists => Answer::refused(&Refusal::AlreadyExists),
+            Refused::Rejected(error) => rejected::<A>(error),
+            Refused::NotFound => Refusal::NotFound.into(),
+            Refused::AlreadyExists => Refusal::AlreadyExists.into(),
         })
     }
 
@@ -199,14 +206,13 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
             let state = self.state(live);
             let CommandRecord { id, time, ref trace, .. } = *command;
             state.context.set(sequence, id, time, trace);
-            let decided = self.decide(state, command).map_err(Failure::Refused)?;
-            let recorded = record(&decided, command, sequence, limits.settings, events);
-            recorded.map_err(|reason| Failure::Refused(failed(reason)))?;
-            self.apply(&mut state.state, decided, limits).map_err(|reason| Failure::StateLost(failed(reason)))
+            let decided = self.decide(state, command)?;
+            record(&decided, command, sequence, limits.settings, events).map_err(Failure::Failed)?;
+            self.apply(&mut state.state, decided, limits).map_err(Failure::StateLost)
         });
         // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
         let result = catch_unwind(run).unwrap_or_else(|panic| {
-            Err(Failure::StateLost(failed(format!("the user's code panicked: {}", panic_message(&*panic)))))
+            Err(Failure::StateLost(format!("the user's code panicked: {}", panic_message(&*panic))))
         });
         if result.is_err() {
             events.truncate(kept);
@@ -249,15 +255,17 @@ fn record<E: Event>(
     Ok(())
 }
 
-fn encode_rejection<A: Aggregate>(error: ErrorOf<A>) -> Answer {
+fn rejected<A: Aggregate>(error: ErrorOf<A>) -> Failure {
     match codec::encode(&Refusal::Rejected(error)) {
-        Ok(bytes) => Answer::Refused(bytes),
-        Err(reason) => failed(format!("it rejected the command with an error that can't be encoded: {reason}")),
+        Ok(bytes) => Failure::Refused(Answer::Refused(bytes)),
+        Err(reason) => {
+            Failure::Failed(format!("it rejected the command with an error that can't be encoded: {reason}"))
+        }
     }
 }
 
-fn failed(reason: String) -> Answer {
-    Answer::refused(&Refusal::HandlerFailed(reason))
+fn failed(what: &str, panic: &(dyn Any + Send)) -> Failure {
+    Failure::Failed(format!("{what}: {}", panic_message(panic)))
 }
 
 /// What a panic said.

@@ -1,0 +1,126 @@
+//! A counter whose code can be made to fail, and whose key is a number, so that not every text is a key.
+
+use std::panic::resume_unwind;
+
+use simple_sourcing::prelude::*;
+use simple_sourcing_kafka::Kafka;
+use simple_sourcing_tests::on_broker;
+
+pub(super) const PARTITIONS: u32 = 3;
+
+/// The limits of the counters.
+const BYTES_MAX: usize = 1000;
+const EVENTS_PER_COMMAND_MAX: usize = 10;
+
+#[event(key = u64)]
+pub(super) enum CounterEvent {
+    #[create]
+    Created,
+    Added {
+        amount: u64,
+    },
+    Grown {
+        bytes: usize,
+    },
+    Broken,
+}
+
+#[command(event = CounterEvent, error = CounterError)]
+pub(super) enum CounterCommand {
+    #[create]
+    Create,
+    Add {
+        amount: u64,
+    },
+    /// Makes the state longer than it may be.
+    Overgrow,
+    /// Emits more events than it may.
+    Flood,
+    /// The handler panics.
+    Panic,
+    /// The applier panics.
+    Break,
+    /// Is refused, and rightly so.
+    Refuse,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("it has to be")]
+pub(super) struct CounterError;
+
+#[aggregate(command = CounterCommand)]
+#[derive(Default)]
+pub(super) struct Counter {
+    pub(super) value: u64,
+    ballast: String,
+}
+
+impl CounterHandler for Counter {
+    fn create() -> Decision<Self> {
+        emit(CounterEvent::Created)
+    }
+
+    fn add(&self, amount: u64) -> Decision<Self> {
+        emit(CounterEvent::Added { amount })
+    }
+
+    fn overgrow(&self) -> Decision<Self> {
+        emit(CounterEvent::Grown { bytes: BYTES_MAX })
+    }
+
+    fn flood(&self) -> Decision<Self> {
+        emit(Events::new(CounterEvent::Created).and((0..EVENTS_PER_COMMAND_MAX).map(|_| CounterEvent::Created)))
+    }
+
+    fn panic(&self) -> Decision<Self> {
+        quiet_panic("the handler gave up")
+    }
+
+    fn r#break(&self) -> Decision<Self> {
+        emit([CounterEvent::Added { amount: 1_000_000 }, CounterEvent::Broken])
+    }
+
+    fn refuse(&self) -> Decision<Self> {
+        reject(CounterError)
+    }
+}
+
+impl CounterApplier for Counter {
+    fn created() -> Self {
+        Counter::default()
+    }
+
+    fn added(&mut self, amount: u64) {
+        self.value += amount;
+    }
+
+    fn grown(&mut self, bytes: usize) {
+        self.ballast = "x".repeat(bytes);
+    }
+
+    fn broken(&mut self) {
+        quiet_panic("the applier gave up")
+    }
+}
+
+/// A panic that is caught like any other, but that the panic hook does not print.
+fn quiet_panic(what: &'static str) -> ! {
+    resume_unwind(Box::new(what))
+}
+
+/// Kafka, with these topics.
+pub(super) fn kafka(prefix: &str) -> Kafka {
+    Kafka::new(on_broker::broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS)
+}
+
+/// A service of the counters.
+pub(super) async fn start(kafka: Kafka) -> AppHandle {
+    let app = App::new("counters").aggregate_with::<Counter>(|options| {
+        options.settings(|limits| {
+            (limits.command_bytes_max, limits.key_bytes_max) = (BYTES_MAX, 100);
+            (limits.event_bytes_max, limits.state_bytes_max) = (BYTES_MAX, BYTES_MAX);
+            limits.events_per_command_max = EVENTS_PER_COMMAND_MAX;
+        })
+    });
+    app.start(kafka).await.expect("the app starts")
+}

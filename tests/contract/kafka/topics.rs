@@ -1,0 +1,115 @@
+//! The topics of an app, read and written as an operator or a foreign client would, past the library.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{Header, Headers, OwnedHeaders, OwnedMessage},
+    producer::{FutureProducer, FutureRecord},
+};
+use simple_sourcing_tests::on_broker;
+
+use super::domain::PARTITIONS;
+
+/// How long the broker may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The topics with one prefix.
+pub(super) struct Topics {
+    prefix: String,
+    producer: FutureProducer,
+}
+
+/// A record to write.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    pub(super) partition: u32,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+fn config() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", on_broker::broker().bootstrap_servers());
+    config
+}
+
+impl Topics {
+    pub(super) fn of(prefix: &str) -> Self {
+        Topics { prefix: prefix.to_owned(), producer: config().create().expect("a producer") }
+    }
+
+    /// The topic of the counters with this end of its name.
+    pub(super) fn name(&self, topic: &str) -> String {
+        format!("{}counter-{topic}", self.prefix)
+    }
+
+    /// Writes a record, and says at which offset it stands.
+    pub(super) async fn write(&self, topic: &str, record: &Record) -> i64 {
+        let name = self.name(topic);
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+        let mut out = FutureRecord::<[u8], [u8]>::to(&name).partition(record.partition as i32).headers(headers);
+        (out.key, out.payload) = (record.key.as_deref(), record.value.as_deref());
+        let delivery = self.producer.send_result(out).map_err(|(error, _)| error).expect("it is queued");
+        delivery.await.expect("the producer is there").expect("it is delivered").offset
+    }
+
+    /// All that is committed in a topic.
+    pub(super) fn read(&self, topic: &str) -> Vec<OwnedMessage> {
+        let name = self.name(topic);
+        let consumer = self.consumer();
+        let mut all = TopicPartitionList::new();
+        let mut left: BTreeSet<i32> = (0..PARTITIONS as i32).collect();
+        for &partition in &left {
+            all.add_partition_offset(&name, partition, Offset::Beginning).expect("an offset");
+        }
+        consumer.assign(&all).expect("it can be read");
+        let mut messages = Vec::new();
+        while !left.is_empty() {
+            match consumer.poll(PATIENCE).expect("the broker answers") {
+                Ok(message) => messages.push(message.detach()),
+                Err(KafkaError::PartitionEOF(partition)) => drop(left.remove(&partition)),
+                Err(error) => panic!("topic {name} can't be read: {error}"),
+            }
+        }
+        messages
+    }
+
+    /// For each partition of the commands, what the services have consumed, and its end.
+    pub(super) fn consumed(&self) -> Vec<(Offset, i64)> {
+        let (consumer, name) = (self.consumer(), self.name("command_request"));
+        let mut all = TopicPartitionList::new();
+        all.add_partition_range(&name, 0, PARTITIONS as i32 - 1);
+        let committed = consumer.committed_offsets(all, PATIENCE).expect("the group is known");
+        let of = |partition| {
+            let committed = committed.find_partition(&name, partition).expect("it was asked for").offset();
+            (committed, consumer.fetch_watermarks(&name, partition, PATIENCE).expect("it has an end").1)
+        };
+        (0..PARTITIONS as i32).map(of).collect()
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        let mut config = config();
+        config.set("group.id", format!("{}counters", self.prefix));
+        config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
+        config.set("enable.auto.commit", "false").create().expect("a consumer")
+    }
+}
+
+/// The headers of a record.
+pub(super) fn headers(message: &OwnedMessage) -> Vec<(&str, &[u8])> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    headers.map(|header| (header.key, header.value.unwrap_or_default())).collect()
+}
+
+/// The text in a header, the last of that name.
+pub(super) fn header<'a>(message: &'a OwnedMessage, name: &str) -> Option<&'a str> {
+    let (_, value) = headers(message).into_iter().rfind(|(key, _)| *key == name)?;
+    std::str::from_utf8(value).ok()
+}
