@@ -18,7 +18,7 @@
 //! | `record.rs` | commands, events, states and responses as Kafka records |
 //! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
-//! | `worker/` | the exactly-once loop |
+//! | `worker/` | the exactly-once loop, and in `repair.rs` what becomes of states that can't be read |
 
 mod answers;
 mod client;

@@ -4,8 +4,21 @@ pub enum Topic {
     /// Commands on their way: `account-command_request`.
     Command,
     /// Events, kept for ever: `account-event`.
+    ///
+    /// At one that can't be read, readers get an error that says where it stands, and go on behind it; a view stops. The
+    /// service needs events only where a state can't be read, see below.
     Event,
     /// The latest state of each aggregate, compacted: `account-aggregate`.
+    ///
+    /// A state that can't be read, because it is damaged or of another shape, is made again from the events, in the
+    /// background: the partition of the event topic is read once for all aggregates that wait for it. Until then, commands
+    /// to the aggregate are answered with `Quarantined`, which may be sent again; no other aggregate waits.
+    ///
+    /// Where an event can't be read either, or one is missing, the aggregate stays quarantined, and the log has an error
+    /// with topic, partition, offset and key. To release it, start a version that can read the event, or write the right
+    /// state to this topic: the key as it is, the value as the service would write it, and the headers `ce_sequence` (that
+    /// of the last event), `ce_commandoffset` (as on that event) and, if it is deleted, `ce_deleted`. It is found with the
+    /// next command that comes some seconds after the last try.
     State,
     /// The outcome of each command, kept for the deduplication window: `account-command_response`.
     Response,

@@ -40,8 +40,9 @@ pub enum CommandError<E> {
     /// has the details.
     #[error("the command's handler failed: {0}")]
     HandlerFailed(String),
-    /// The aggregate's stored state can't be read. The log of the service says where; nothing is lost, and after the
-    /// repair the command can be sent again.
+    /// The aggregate's stored state can't be read, and none was made of its events yet: they are still being read, or one
+    /// of them can't be. The log of the service says which and where; nothing has changed, and the command can be sent
+    /// again.
     #[error("the aggregate is quarantined: its stored state can't be read; see the service's log")]
     Quarantined,
     /// **The outcome is unknown**: no answer came in time. Send the command again under the same id, or ask for its

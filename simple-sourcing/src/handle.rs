@@ -1,11 +1,12 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    Aggregate, BackendError, Client, Command, Cursor, Event, EventOf, EventStream, Key, KeyOf, ProjectedBy, ReadError,
-    Sequence, TypedClient, Versioned, View,
+    Aggregate, BackendError, Client, Command, Concurrency, Cursor, Event, EventOf, EventStream, Key, KeyOf,
+    ProjectedBy, ReadError, Sequence, TypedClient, Versioned, View,
     backend::{BoxFuture, Definition, Feed, Port, Read},
     client::{Route, TIMEOUT_DEFAULT},
     codec,
+    engine::{Rebuild, Shard, StoredState, Typed},
 };
 
 /// A running app. Clones are handles to the same one; it stops with [`shutdown`](AppHandle::shutdown) or with the last.
@@ -37,10 +38,11 @@ impl AppHandle {
 
     /// The state of an aggregate with its sequence; none if there is no aggregate of this key.
     ///
-    /// It is never older than a receipt that anybody held when this was called, whichever process owns the key.
+    /// It is never older than a receipt that anybody held when this was called, whichever process owns the key. Where the
+    /// stored state can't be decoded, it is made again from the events.
     ///
     /// # Errors
-    /// When it can't be read, or no answer came within 30 seconds.
+    /// When neither can be read, or not within 30 seconds.
     // Not an `async fn`: of a wrong key the compiler would tell three times, at the call, its future and the `.await`.
     pub fn state<A: Aggregate>(
         &self,
@@ -51,14 +53,46 @@ impl AppHandle {
             let name = EventOf::<A>::AGGREGATE;
             let aggregate = self.index(name)?;
             let stored = self.port.state(aggregate, key.as_str().into(), TIMEOUT_DEFAULT).await?;
-            let Some((sequence, bytes)) = stored.and_then(|stored| Some((stored.sequence, stored.state?))) else {
-                return Ok(None);
-            };
-            match codec::decode(&bytes) {
-                Ok(state) => Ok(Some(Versioned { sequence, state })),
-                Err(reason) => Err(ReadError::Undecodable { what: format!("the state of {name} `{key}`"), reason }),
+            let Some(stored) = stored else { return Ok(None) };
+            let undecodable = |reason| ReadError::Undecodable { what: format!("the state of {name} `{key}`"), reason };
+            match decode(&stored) {
+                Ok(state) => Ok(state),
+                Err(reason) => {
+                    let made = self.rebuild::<A>(aggregate, key.as_str().into(), &stored);
+                    let made =
+                        tokio::time::timeout(TIMEOUT_DEFAULT, made).await.map_err(|_| ReadError::Timeout {
+                            what: format!("the events of {name} `{key}`, whose state can't be decoded ({reason}),"),
+                            after: TIMEOUT_DEFAULT,
+                        })??;
+                    made.and_then(|made| decode(&made))
+                        .map_err(|events| undecodable(format!("{reason}, nor its events: {events}")))
+                }
             }
         })
+    }
+
+    /// The state that the events make, for one who asks while no command has had it made again.
+    async fn rebuild<A: Aggregate>(
+        &self,
+        aggregate: usize,
+        key: Arc<str>,
+        stored: &StoredState,
+    ) -> Result<Result<StoredState, String>, BackendError> {
+        let at = Shard { aggregate, partition: stored.command_position.partition };
+        let model = Arc::new(Typed::<A> { concurrency: Concurrency::Any });
+        let mut rebuild = match Rebuild::new(model, at, key.clone(), stored) {
+            Ok(rebuild) => rebuild,
+            Err(error) => return Ok(Err(error.reason())),
+        };
+        let mut events = self.port.read(aggregate, Read::History { key, after: Sequence::ZERO });
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => rebuild.event(&event),
+                Err(error @ (BackendError::Closed | BackendError::Unavailable { .. })) => return Err(error),
+                Err(error) => rebuild.unreadable(error.to_string()),
+            }
+        }
+        Ok(rebuild.finish(None))
     }
 
     /// The events of one aggregate behind a sequence, up to those of every receipt that anybody held when this was called.
@@ -115,6 +149,12 @@ impl AppHandle {
         let index = self.definition.aggregates.iter().position(|aggregate| aggregate.name == name);
         index.ok_or(BackendError::UnknownAggregate(name))
     }
+}
+
+/// None where the aggregate is deleted.
+fn decode<A: Aggregate>(stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
+    let state = stored.state.as_deref().map(codec::decode).transpose()?;
+    Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
 }
 
 impl fmt::Debug for AppHandle {

@@ -3,6 +3,7 @@
 
 mod dead_letters;
 mod domain;
+mod quarantine;
 mod topics;
 
 use libtest_mimic::{Arguments, Trial};
@@ -33,6 +34,6 @@ impl Subject for OnKafka {
 /// The suite as trials.
 pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials = crate::trials::<OnKafka>("kafka");
-    trials.extend(dead_letters::trials());
+    trials.extend(dead_letters::trials().into_iter().chain(quarantine::trials()));
     on_broker::trials(arguments, trials)
 }

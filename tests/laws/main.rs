@@ -4,7 +4,8 @@
 //! - sequences have no gap and no repetition;
 //! - a command id takes effect once, and each answer to it is the first;
 //! - a command on which the user's code fails is put aside, once;
-//! - batches, aborts, lost caches and restarts can't be told from deciding one command after the other.
+//! - batches, aborts, lost caches, restarts and states that can't be decoded can't be told from deciding one command after
+//!   the other.
 
 mod domain;
 mod store;
@@ -36,6 +37,8 @@ enum Fate {
     Interrupted,
     /// Committed; then another instance takes over, with empty caches.
     Restarted,
+    /// The same, and none of the states can be decoded any more.
+    Damaged,
 }
 
 fn a_command(bytes_max: usize) -> impl Strategy<Value = CounterCommand> {
@@ -116,7 +119,10 @@ fn run(log: &[CommandRecord], cuts: &[Cut]) -> MemoryStore {
         let changes = processor.finish(&store).expect("the store can be read");
         store.commit(&changes);
         processor.committed(changes);
-        if fate == Fate::Restarted {
+        if fate == Fate::Damaged {
+            store.damage_states();
+        }
+        if matches!(fate, Fate::Restarted | Fate::Damaged) {
             processor = Processor::new(definition.clone());
         }
         rest = behind;
@@ -151,6 +157,14 @@ proptest! {
     fn aborts_and_restarts_can_not_be_told_from_batches_that_succeed(log in a_log(), cuts in cuts()) {
         let committed: Vec<_> = cuts.iter().map(|cut| Cut { fate: Fate::Committed, ..*cut }).collect();
         prop_assert_eq!(run(&log, &cuts), run(&log, &committed));
+    }
+
+    #[test]
+    fn states_that_can_not_be_decoded_are_made_again_from_their_events(log in a_log(), cuts in cuts()) {
+        let damaged = |cut: &Cut| if cut.fate == Fate::Restarted { Cut { fate: Fate::Damaged, ..*cut } } else { *cut };
+        let damaged = run(&log, &cuts.iter().map(damaged).collect::<Vec<_>>());
+        let intact = run(&log, &cuts);
+        prop_assert_eq!((damaged.events, damaged.answers), (intact.events, intact.answers));
     }
 
     #[test]

@@ -2,9 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use simple_sourcing::{
-    BackendError, CommandId, Position, Sequence, Timestamp, codec,
-    engine::{Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Shard, StateRecord, Store, StoredState},
+    BackendError, CommandId, Position, Sequence, Timestamp,
+    backend::Logged,
+    codec,
+    engine::{
+        Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Rebuild, Rebuilt, Shard, StateRecord, Store,
+        StoredState,
+    },
 };
 
 use crate::domain::CounterCommand;
@@ -22,6 +28,11 @@ pub(crate) struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// Makes every state one that can't be decoded.
+    pub(crate) fn damage_states(&mut self) {
+        self.states.values_mut().for_each(|stored| stored.state = Some(Bytes::from_static(b"damaged")));
+    }
+
     pub(crate) fn commit(&mut self, Changes { aggregates, outcomes, poison }: &Changes) {
         for changes in aggregates {
             self.events.extend(changes.events.iter().cloned());
@@ -45,6 +56,14 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn state(&self, _: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
         Ok(self.states.get(key).cloned())
+    }
+
+    fn rebuild(&self, mut rebuild: Rebuild) -> Rebuilt {
+        let key = rebuild.key().clone();
+        for (record, offset) in self.events.iter().zip(0..).filter(|(event, _)| event.key == key) {
+            rebuild.event(&Logged { offset, record: record.clone() });
+        }
+        rebuild.finish(None).into()
     }
 
     fn outcome(&self, _: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {

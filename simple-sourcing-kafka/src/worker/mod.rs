@@ -2,7 +2,9 @@
 //! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch.
 
 mod collect;
+mod log;
 mod rebalance;
+mod repair;
 mod restore;
 mod run;
 mod store;

@@ -26,21 +26,16 @@ use simple_sourcing::{
 };
 use tracing::{error, info, warn};
 
-use super::{rebalance::Rebalances, store::ShardStore};
+use super::{log::Log, rebalance::Rebalances, store::ShardStore};
 use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     error,
-    logging::Quiet,
-    reader::{End, Reader, end_reader, true_ends},
     record::{self, Response},
     topics::Topics,
 };
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// How often the progress of a long restore is logged.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Asks for partitions, and gives back what they hold.
 pub(super) struct Restorer {
@@ -89,7 +84,7 @@ impl Restorer {
         let job = Job {
             kafka: kafka.clone(),
             worker,
-            ends: end_reader(kafka)?,
+            log: Log::open(kafka)?,
             definition: definition.clone(),
             topics: topics.clone(),
             wanted: wanted.clone(),
@@ -135,7 +130,7 @@ impl Drop for Restorer {
 struct Job {
     kafka: Kafka,
     worker: Arc<BaseConsumer<Rebalances>>,
-    ends: BaseConsumer<Quiet>,
+    log: Log,
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     wanted: Arc<Wanted>,
@@ -189,11 +184,12 @@ impl Job {
         for (partition, next) in self.committed(topics, &partitions)? {
             stores.insert(partition, ShardStore { next, ..ShardStore::default() });
         }
-        self.read_all(&topics.state, &partitions, |message| {
+        let stopped = &self.wanted.stopped;
+        self.log.read_all(&topics.state, &partitions, stopped, |message| {
             let shard = stores.entry(record::position(message).partition).or_default();
             restore_state(shard, message);
         })?;
-        self.read_all(&topics.response, &partitions, |message| {
+        self.log.read_all(&topics.response, &partitions, stopped, |message| {
             let shard = stores.entry(record::position(message).partition).or_default();
             match record::read_response(message) {
                 Ok(Response::Outcome { id, outcome, first: true, .. }) => {
@@ -247,55 +243,6 @@ impl Job {
         }
         Ok(next)
     }
-
-    /// Gives every committed record of the partitions to a function, up to what was written when this was called.
-    fn read_all(
-        &self,
-        topic: &str,
-        partitions: &[u32],
-        mut each: impl FnMut(&BorrowedMessage<'_>),
-    ) -> Result<(), BackendError> {
-        // The true end, open transactions included: those of the former owner must be over before this one goes on, and
-        // the end of what is committed may not show yet that one of them was.
-        let mut targets = HashMap::new();
-        for &partition in partitions {
-            let (_, end) = true_ends(&self.ends, topic, partition, self.kafka.connect_timeout)?;
-            if end > 0 {
-                targets.insert(partition, end);
-            }
-        }
-        if targets.is_empty() {
-            return Ok(());
-        }
-        let reader = Reader::open(&self.kafka, topic, targets.keys().map(|&partition| (partition, Offset::Beginning)))?;
-        let mut logged = Instant::now();
-        let mut records: u64 = 0;
-        while !targets.is_empty() {
-            if self.wanted.stopped.load(Ordering::Acquire) {
-                return Err(BackendError::Closed);
-            }
-            match reader.poll() {
-                Ok(Some(message)) => {
-                    records += 1;
-                    each(&message);
-                }
-                Ok(None) => {}
-                // A position at the end is no proof: markers of transactions take offsets, and are never delivered.
-                Err(End::Of(partition)) => {
-                    let Some(&target) = targets.get(&partition) else { continue };
-                    if reader.committed_end(partition)? >= target {
-                        targets.remove(&partition);
-                    }
-                }
-                Err(End::Failed(error)) => return Err(error),
-            }
-            if logged.elapsed() > PROGRESS_INTERVAL {
-                info!(topic, records, partitions_left = targets.len(), "restoring");
-                logged = Instant::now();
-            }
-        }
-        Ok(())
-    }
 }
 
 fn restore_state(shard: &mut ShardStore, message: &BorrowedMessage<'_>) {
@@ -305,9 +252,9 @@ fn restore_state(shard: &mut ShardStore, message: &BorrowedMessage<'_>) {
         }
         Err(reason) => {
             let position = record::position(message);
-            error!(topic = message.topic(), %position, reason, "a state can't be read: its aggregate is quarantined");
+            error!(topic = message.topic(), %position, key = ?message.key().map(String::from_utf8_lossy), reason, "a record is no state; with the next command to its key that is made again from the events");
             if let Some(key) = message.key().and_then(|key| std::str::from_utf8(key).ok()) {
-                // No state has an empty value, so this one can't be decoded: whoever asks for it is told.
+                // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
                 let state = Some(Bytes::new());
                 let unreadable = StoredState { sequence: Sequence::ZERO, command_position: position, state };
                 shard.states.insert(key.into(), unreadable);

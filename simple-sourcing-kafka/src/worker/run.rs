@@ -24,6 +24,7 @@ use tracing::{info, warn};
 use super::{
     collect::{Batch, Failure},
     rebalance::{Change, Rebalances},
+    repair::Repairs,
     restore::{Restored, Restorer},
     store::WorkerStore,
     transaction::Transactions,
@@ -94,6 +95,7 @@ impl Worker {
             .map_err(|error| error::describe(format!("transactions of `{transactional_id}` can't be begun"), error))?;
         let consumer = Arc::new(consumer(&kafka, &name)?);
         let restorer = Restorer::start(&kafka, &definition, &topics, consumer.clone())?;
+        let store = WorkerStore::new(Repairs::start(&kafka, &topics)?);
         let names: Vec<&str> = commands.keys().map(String::as_str).collect();
         consumer.subscribe(&names).map_err(|error| error::describe(format!("subscribing to {names:?}"), error))?;
         info!(group = %kafka.group, worker = %name, topics = ?names, "joining the group");
@@ -110,7 +112,7 @@ impl Worker {
             restorer,
             owned: HashMap::new(),
             requests: 0,
-            store: WorkerStore::default(),
+            store,
             joining: Joining { sender: Some(joined), admitted: false },
             failures: 0,
         })
@@ -134,6 +136,7 @@ impl Worker {
             while let Some(restored) = self.restorer.next() {
                 self.begin_serving(restored)?;
             }
+            self.store.take_repaired();
             self.joining.report(&self.owned);
             let mut batch = Batch::default();
             let collected = self.collect(&consumer, &mut batch);

@@ -3,13 +3,16 @@ use std::{collections::HashMap, sync::Arc};
 use simple_sourcing::{
     BackendError, CommandId, Position, Settings, Timestamp,
     backend::Definition,
-    engine::{Changes, Outcome, OutcomeRecord, SeenIds, Shard, StateRecord, Store, StoredState},
+    engine::{Changes, Outcome, OutcomeRecord, Rebuild, Rebuilt, SeenIds, Shard, StateRecord, Store, StoredState},
 };
 
+use super::repair::Repairs;
+
 /// What is committed of the partitions that a worker serves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct WorkerStore {
     shards: HashMap<Shard, ShardStore>,
+    repairs: Repairs,
 }
 
 /// What is committed of one partition.
@@ -22,11 +25,25 @@ pub(super) struct ShardStore {
 }
 
 impl WorkerStore {
+    pub(super) fn new(repairs: Repairs) -> Self {
+        WorkerStore { shards: HashMap::new(), repairs }
+    }
+
+    /// Takes over the states that were made again.
+    pub(super) fn take_repaired(&mut self) {
+        while let Some(((at, key), state)) = self.repairs.next() {
+            if let Some(shard) = self.shards.get_mut(&at) {
+                shard.states.insert(key, state);
+            }
+        }
+    }
+
     pub(super) fn insert(&mut self, at: Shard, shard: ShardStore) {
         self.shards.insert(at, shard);
     }
 
     pub(super) fn remove(&mut self, at: Shard) {
+        self.repairs.forget(at);
         self.shards.remove(&at);
     }
 
@@ -66,6 +83,11 @@ impl ShardStore {
 impl Store for WorkerStore {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
         Ok(self.shards.get(&at).and_then(|shard| shard.states.get(key).cloned()))
+    }
+
+    fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
+        self.repairs.request(rebuild);
+        Rebuilt::UnderWay
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {

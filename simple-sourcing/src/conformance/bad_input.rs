@@ -8,7 +8,7 @@ use super::{
     laws::check_log,
     place::{Answered, Place, RawClient, accepted, account, history, send_all, state, stop, until_certain, within},
 };
-use crate::{App, AppHandle, CommandError, CommandId, Refusal, Sequence};
+use crate::{App, AppHandle, CommandError, CommandId, ReadError, Refusal, Sequence};
 
 async fn start<S: Subject>() -> (Place<S>, AppHandle, AccountClient) {
     let place = Place::<S>::new(1);
@@ -162,19 +162,57 @@ pub(super) async fn a_key_that_does_not_parse_is_refused<S: Subject>() {
     assert_eq!(order.map(|order| order.sequence), Some(Sequence::new(2)));
 }
 
-pub(super) async fn a_state_that_does_not_decode_quarantines_its_aggregate_only<S: Subject>() {
+/// A service whose state has other fields, and which knows fewer events.
+fn other_service() -> App {
+    App::new("conformance").aggregate::<other_version::Account>().aggregate::<Order>()
+}
+
+pub(super) async fn a_state_that_does_not_decode_is_made_again_from_its_events<S: Subject>() {
     let (place, app, accounts) = start::<S>().await;
+    accounts.deposit("alice", 5).await.expect("the deposit is accepted");
     drop(accounts);
     stop(app).await;
 
-    // A service whose state has other fields.
-    let service = App::new("conformance").aggregate::<other_version::Account>().aggregate::<Order>();
-    let app = place.start_app(service).await;
+    let app = place.start_app(other_service()).await;
+    let others: other_version::AccountClient = app.client();
+    let alice = || async { within("a state", app.state::<other_version::Account>("alice")).await };
+    let made = alice().await.expect("it can be made").expect("there is an account");
+    assert_eq!((made.sequence, &*made.state.iban, made.state.balance), (Sequence::new(2), "alice", 5), "to read it");
+    // Where it takes its time, the client is told to try again.
+    let deposit = until_certain(|| others.deposit("alice", 7)).await.expect("the deposit is accepted");
+    assert_eq!(deposit.sequence, Sequence::new(3), "the sequence goes on");
+    let made = alice().await.expect("it can be read").expect("there is an account");
+    assert_eq!((made.sequence, made.state.balance), (Sequence::new(3), 12));
+    drop(others);
+    stop(app).await;
+
+    // And back, beside those whose state the other service did not touch.
+    let app = place.start().await;
+    let accounts: AccountClient = app.client();
+    let deposit = until_certain(|| accounts.deposit("alice", 1)).await.expect("the deposit is accepted");
+    assert_eq!(deposit.sequence, Sequence::new(4));
+    assert_eq!(account(&app, "alice").await.balance, 13);
+    assert_eq!(account(&app, "bob").await.balance, 0);
+    check_log(&place.read_log(&app).await);
+}
+
+pub(super) async fn a_state_and_an_event_that_do_not_decode_quarantine_their_aggregate_only<S: Subject>() {
+    let (place, app, accounts) = start::<S>().await;
+    accounts.note("alice", 1).await.expect("a note is accepted");
+    drop(accounts);
+    stop(app).await;
+
+    let app = place.start_app(other_service()).await;
     let others: other_version::AccountClient = app.client();
     let id = CommandId::new();
     assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
     others.open("carol", "Carol".to_owned()).await.expect("other aggregates are served");
+    until_certain(|| others.deposit("bob", 5)).await.expect("so are those whose state is made again");
     assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
+    assert_eq!(others.open("alice", "Eve".to_owned()).await, Err(CommandError::Quarantined), "it does exist");
+    let read = within("a state", app.state::<other_version::Account>("alice")).await;
+    let Err(ReadError::Undecodable { what, reason }) = &read else { panic!("it can't be read, but is {read:?}") };
+    assert!(what.contains("account `alice`") && says(reason, &["event 2", "Noted", "offset"]), "{what}: {reason}");
     others.deposit("carol", 5).await.expect("other aggregates are served");
     drop(others);
     stop(app).await;
@@ -182,9 +220,9 @@ pub(super) async fn a_state_that_does_not_decode_quarantines_its_aggregate_only<
     // The right service again: nothing is lost, and the command can be sent again under its id.
     let app = place.start().await;
     let accounts: AccountClient = app.client();
-    assert_eq!(state(&app, "alice").await.map(|(sequence, _)| sequence), Some(Sequence::new(1)));
+    assert_eq!(state(&app, "alice").await.map(|(sequence, _)| sequence), Some(Sequence::new(2)));
     let deposit = until_certain(|| accounts.deposit("alice", 5).command_id(id)).await.expect("the deposit is accepted");
-    assert_eq!(deposit.sequence, Sequence::new(2));
+    assert_eq!(deposit.sequence, Sequence::new(3));
 }
 
 fn says(text: &str, words: &[&str]) -> bool {

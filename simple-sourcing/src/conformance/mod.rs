@@ -183,7 +183,8 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_too_long_command_is_refused_by_the_service,
             a_payload_that_does_not_decode_is_refused,
             a_key_that_does_not_parse_is_refused,
-            a_state_that_does_not_decode_quarantines_its_aggregate_only,
+            a_state_that_does_not_decode_is_made_again_from_its_events,
+            a_state_and_an_event_that_do_not_decode_quarantine_their_aggregate_only,
         }
         views {
             a_view_reads_its_own_writes,

@@ -7,10 +7,11 @@
 //! ```
 //!
 //! One command is followed in `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
-//! apply); nothing else takes part.
+//! apply); nothing else takes part, but `rebuild.rs` where a stored state can't be decoded.
 
 mod dedup;
 mod processor;
+mod rebuild;
 mod record;
 mod states;
 mod store;
@@ -21,6 +22,7 @@ pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::
 
 pub use dedup::SeenIds;
 pub use processor::Processor;
+pub use rebuild::{Rebuild, Rebuilt};
 pub use record::{
     AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Poison, StateRecord, brief,
 };

@@ -1,9 +1,11 @@
 use std::{fmt, mem, sync::Arc};
 
-use tracing::{debug, error, trace, trace_span};
+use tracing::{debug, error, trace, trace_span, warn};
 
 use super::{
-    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Poison, Shard, StateRecord, Store, brief,
+    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard, StateRecord,
+    Store, StoredState, brief,
+    rebuild::Quarantine,
     states::{Slot, States},
     typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
 };
@@ -21,6 +23,7 @@ pub struct Processor {
     definition: Arc<Definition>,
     /// By aggregate type.
     states: Vec<States>,
+    quarantine: Quarantine,
     batch: Batch,
     /// Look at the length of a state after each command and not once per batch.
     check_states: bool,
@@ -55,7 +58,10 @@ impl Batch {
 /// Why an aggregate can't take part.
 enum Unreadable {
     Store(BackendError),
-    Decode(Undecodable),
+    /// Its key is none of this type.
+    Key(String),
+    /// There is a state that can't be decoded, and none was made in its place yet.
+    Quarantined,
 }
 
 impl fmt::Debug for Processor {
@@ -70,7 +76,7 @@ impl Processor {
         let states = definition.aggregates.iter().map(|aggregate| States::new(aggregate.states_cached_max)).collect();
         let mut batch = Batch::default();
         batch.clear(definition.aggregates.len());
-        Processor { definition, states, batch, check_states: false }
+        Processor { definition, states, quarantine: Quarantine::default(), batch, check_states: false }
     }
 
     /// Whether the batch has no command.
@@ -171,27 +177,19 @@ impl Processor {
         shard: Shard,
         command: &CommandRecord,
     ) -> Result<(Answer, bool), BackendError> {
-        let Processor { definition, states, batch, .. } = self;
-        let AggregateDefinition { name, settings, model, .. } = &definition.aggregates[shard.aggregate];
-        let Some(model) = model else {
-            return Err(BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it")));
-        };
-        if let Err(reason) = settings.check_lengths(&command.key, &command.payload) {
+        if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
             return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
         }
-        let states = &mut states[shard.aggregate];
-        let index = match find_or_load(states, store, shard, &command.key, &**model) {
+        let index = match self.find_or_load(store, shard, command) {
             Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
-            Err(Unreadable::Decode(Undecodable::Key(reason))) => {
-                return Ok((batch.put_aside(Refusal::Invalid, reason), true));
-            }
-            Err(Unreadable::Decode(Undecodable::State(reason))) => {
-                let Position { partition, offset } = command.position;
-                error!(aggregate = %name, key = %command.key, command_id = %command.id, partition, offset, reason, "quarantined: the stored state can't be read");
-                return Ok((Answer::refused(&Refusal::Quarantined), false));
-            }
+            Err(Unreadable::Key(reason)) => return Ok((self.batch.put_aside(Refusal::Invalid, reason), true)),
+            Err(Unreadable::Quarantined) => return Ok((Answer::refused(&Refusal::Quarantined), false)),
         };
+        let Processor { definition, states, batch, .. } = self;
+        let AggregateDefinition { settings, .. } = &definition.aggregates[shard.aggregate];
+        let model = served(&definition.aggregates[shard.aggregate])?;
+        let states = &mut states[shard.aggregate];
         let Slot { live, sequence, .. } = states.slot(index);
         let events = &mut batch.changes.aggregates[shard.aggregate].events;
         let before = events.len();
@@ -207,7 +205,7 @@ impl Processor {
             Err(Failure::Failed(reason)) => batch.put_aside(Refusal::HandlerFailed, reason),
             Err(Failure::StateLost(reason)) => {
                 let answer = batch.put_aside(Refusal::HandlerFailed, reason);
-                let live = self.remake(store, shard, &command.key)?;
+                let live = self.remake(store, shard, command)?;
                 self.states[shard.aggregate].slot(index).live = live;
                 answer
             }
@@ -215,13 +213,80 @@ impl Processor {
         Ok((answer, true))
     }
 
+    /// Where the aggregate is among the decoded states, as the commands of this batch left it; else from the store.
+    fn find_or_load(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<usize, Unreadable> {
+        if let Some(index) = self.states[shard.aggregate].find(&command.key) {
+            return Ok(index);
+        }
+        let (sequence, live) = self.load(store, shard, command)?;
+        let slot = Slot { partition: shard.partition, sequence, live, changed_by: None };
+        Ok(self.states[shard.aggregate].insert(command.key.clone(), slot))
+    }
+
+    /// What is committed of an aggregate.
+    fn load(
+        &mut self,
+        store: &dyn Store,
+        shard: Shard,
+        command: &CommandRecord,
+    ) -> Result<(Sequence, Live), Unreadable> {
+        let key = &command.key;
+        let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
+        let Some(stored) = store.state(shard, key).map_err(Unreadable::Store)? else {
+            let live = model.decode(key, None).map_err(|error| Unreadable::Key(error.reason()))?;
+            return Ok((Sequence::ZERO, live));
+        };
+        match model.decode(key, stored.state.as_deref()) {
+            Ok(live) => Ok((stored.sequence, live)),
+            Err(Undecodable::Key(reason)) => Err(Unreadable::Key(reason)),
+            Err(Undecodable::State(reason)) => self.rebuild(store, shard, command, &stored, &reason),
+        }
+    }
+
+    /// Makes a state again that can't be decoded, now or in the background.
+    fn rebuild(
+        &mut self,
+        store: &dyn Store,
+        shard: Shard,
+        command: &CommandRecord,
+        stored: &StoredState,
+        reason: &str,
+    ) -> Result<(Sequence, Live), Unreadable> {
+        let CommandRecord { key, time, .. } = command;
+        if self.quarantine.holds(shard, key, *time) {
+            return Err(Unreadable::Quarantined);
+        }
+        let (aggregate, partition, sequence) = (self.aggregate(shard.aggregate).name, shard.partition, stored.sequence);
+        let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
+        let rebuild = Rebuild::new(model.clone(), shard, key.clone(), stored);
+        let rebuild = rebuild.map_err(|error| Unreadable::Key(error.reason()))?;
+        match store.rebuild(rebuild) {
+            Rebuilt::Made(made) => {
+                warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
+                let live = model.decode(key, made.state.as_deref());
+                return live.map(|live| (made.sequence, live)).map_err(|error| Unreadable::Key(error.reason()));
+            }
+            Rebuilt::Failed(events) => {
+                error!(aggregate, %key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
+            }
+            Rebuilt::UnderWay => {
+                warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it is made again from its events");
+            }
+        }
+        self.quarantine.add(shard, key, *time);
+        Err(Unreadable::Quarantined)
+    }
+
     /// Makes a state again after its applier has failed half-way: what is committed, and the events of this batch.
-    fn remake(&self, store: &dyn Store, shard: Shard, key: &Arc<str>) -> Result<Live, BackendError> {
+    fn remake(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Live, BackendError> {
+        let key = &command.key;
         let failed = |reason| BackendError::failed(format!("the state of `{key}` can't be made again: {reason}"));
-        let AggregateDefinition { name, model, .. } = self.aggregate(shard.aggregate);
-        let model = model.as_ref().ok_or_else(|| failed(format!("aggregate `{name}` is not served here")))?;
-        let bytes = store.state(shard, key)?.and_then(|stored| stored.state);
-        let mut live = model.decode(key, bytes.as_deref()).map_err(|error| failed(error.reason()))?;
+        let (_, mut live) = self.load(store, shard, command).map_err(|error| match error {
+            Unreadable::Store(error) => error,
+            Unreadable::Key(reason) => failed(reason),
+            Unreadable::Quarantined => failed("what is stored can't be decoded any more".to_owned()),
+        })?;
+        let model = served(self.aggregate(shard.aggregate))?;
         for event in self.batch.changes.aggregates[shard.aggregate].events.iter().filter(|event| event.key == *key) {
             model.replay(&mut live, &event.payload).map_err(failed)?;
         }
@@ -295,11 +360,13 @@ impl Processor {
     /// The partition is served elsewhere from now on: what is cached of it is dropped. Between two batches.
     pub fn forget(&mut self, shard: Shard) {
         self.states[shard.aggregate].forget(shard.partition);
+        self.quarantine.clear();
     }
 
     /// Somebody else has written to the store: all that is cached is dropped. Between two batches.
     pub fn forget_all(&mut self) {
         self.states.iter_mut().for_each(States::clear);
+        self.quarantine.clear();
     }
 
     fn aggregate(&self, aggregate: usize) -> &AggregateDefinition {
@@ -307,22 +374,11 @@ impl Processor {
     }
 }
 
-/// Where the aggregate is among the decoded states, as the commands of this batch left it; else from the store.
-fn find_or_load(
-    states: &mut States,
-    store: &dyn Store,
-    shard: Shard,
-    key: &Arc<str>,
-    model: &dyn AnyAggregate,
-) -> Result<usize, Unreadable> {
-    if let Some(index) = states.find(key) {
-        return Ok(index);
-    }
-    let stored = store.state(shard, key).map_err(Unreadable::Store)?;
-    let sequence = stored.as_ref().map_or(Sequence::ZERO, |stored| stored.sequence);
-    let bytes = stored.and_then(|stored| stored.state);
-    let live = model.decode(key, bytes.as_deref()).map_err(Unreadable::Decode)?;
-    Ok(states.insert(key.clone(), Slot { partition: shard.partition, sequence, live, changed_by: None }))
+/// The code of an aggregate type.
+fn served(aggregate: &AggregateDefinition) -> Result<&Arc<dyn AnyAggregate>, BackendError> {
+    let name = aggregate.name;
+    let not_served = || BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it"));
+    aggregate.model.as_ref().ok_or_else(not_served)
 }
 
 fn log(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool) {

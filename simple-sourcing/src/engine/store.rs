@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{Outcome, Rebuild, Rebuilt};
 use crate::{BackendError, CommandId, Position, Sequence, Timestamp};
 
 /// What is committed, for the engine to read. A backend shows exactly the result of the batches before this one.
@@ -11,6 +11,11 @@ pub trait Store {
     /// # Errors
     /// When the store can't be read. The batch is given up.
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError>;
+
+    /// Makes a state again that can't be decoded: gives the rebuild all committed events of its aggregate and finishes it,
+    /// or begins to. Until it is made, commands to the aggregate are answered with `Quarantined`; it is asked for again
+    /// by those that come some seconds later.
+    fn rebuild(&self, rebuild: Rebuild) -> Rebuilt;
 
     /// The outcome of a command id, if it is remembered.
     ///

@@ -173,24 +173,20 @@ impl<A: Aggregate> Typed<A> {
 
 impl<A: Aggregate> AnyAggregate for Typed<A> {
     fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable> {
-        let key = KeyOf::<A>::from_text(key).map_err(|error| Undecodable::Key(error.to_string()))?;
-        let state: Option<A> = state.map(codec::decode).transpose().map_err(Undecodable::State)?;
+        let key = guard(|| KeyOf::<A>::from_text(key).map_err(|error| error.to_string())).map_err(Undecodable::Key)?;
+        let state: Option<A> = guard(|| state.map(codec::decode).transpose()).map_err(Undecodable::State)?;
         Ok(Live(Box::new(State { state, context: Context::before_all(key) })))
     }
 
     fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
         let live: &State<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
-        let encode = || live.state.as_ref().map(codec::encode).transpose();
-        catch_unwind(AssertUnwindSafe(encode))
-            .unwrap_or_else(|panic| Err(format!("encoding it panicked: {}", panic_message(&*panic))))
+        guard(|| live.state.as_ref().map(codec::encode).transpose())
     }
 
     fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
-        let event: EventOf<A> = codec::decode(event)?;
+        let event: EventOf<A> = guard(|| codec::decode(event))?;
         let state = &mut self.state(live).state;
-        catch_unwind(AssertUnwindSafe(|| event.apply_to(state)))
-            .map_err(|panic| format!("the applier panicked: {}", panic_message(&*panic)))?
-            .map_err(|misapplied| misapplied.to_string())
+        guard(|| event.apply_to(state).map_err(|misapplied| misapplied.to_string()))
     }
 
     fn execute(
@@ -266,6 +262,12 @@ fn rejected<A: Aggregate>(error: ErrorOf<A>) -> Failure {
 
 fn failed(what: &str, panic: &(dyn Any + Send)) -> Failure {
     Failure::Failed(format!("{what}: {}", panic_message(panic)))
+}
+
+/// Runs code of the user's that belongs to no command.
+fn guard<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(format!("the user's code panicked: {}", panic_message(&*panic))))
 }
 
 /// What a panic said.

@@ -15,7 +15,8 @@ use crate::{
 /// Events of one aggregate type, in the order of the log within each partition. A [`Stream`], with
 /// [`next`](EventStream::next) and [`try_collect`](EventStream::try_collect) of its own for those who need no more.
 ///
-/// An event that can't be decoded is an error, and the stream goes on behind it. After an error of the backend it ends.
+/// An event that can't be decoded is an error that says where it stands, and the stream goes on behind it, as it does on
+/// Kafka behind a record that is no event at all. After any other error of the backend it ends.
 #[derive(Debug)]
 pub struct EventStream<E> {
     feed: Feed,

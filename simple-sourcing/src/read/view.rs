@@ -14,7 +14,8 @@ use crate::{ProjectedBy, ReadError, Receipt, Recorded, Sequence, engine::panic_m
 
 /// A read model in memory: a projector that is given every event of an aggregate type, from the first on.
 ///
-/// It follows the log for as long as it exists. Its reader sees it between two events, never within one.
+/// It follows the log for as long as it exists. Its reader sees it between two events, never within one. At an event that
+/// can't be read it stops, and says so to whoever waits for it: behind that it would be wrong for ever.
 pub struct View<P> {
     projector: Arc<RwLock<P>>,
     progress: watch::Receiver<Progress>,

@@ -6,10 +6,10 @@ use std::{
 use super::{PAGE_EVENTS_MAX, Shared, Storage, port::LocalPort};
 use crate::{
     BackendError, CommandId, Position, Sequence, Settings, Timestamp,
-    backend::{Backend, BoxFuture, Definition, Logged, Port},
+    backend::{Backend, BoxFuture, Definition, Logged, Port, local},
     engine::{
-        AggregateChanges, Changes, EventRecord, HashMap, Outcome, OutcomeRecord, SeenIds, Shard, StateRecord, Store,
-        StoredState,
+        AggregateChanges, Changes, EventRecord, HashMap, Outcome, OutcomeRecord, Rebuild, Rebuilt, SeenIds, Shard,
+        StateRecord, Store, StoredState,
     },
 };
 
@@ -115,6 +115,10 @@ impl MemoryStorage {
 impl Store for MemoryStorage {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
         Ok(self.read(at, |shard| shard.aggregates.get(key)?.state.clone()))
+    }
+
+    fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
+        local::rebuild(self, rebuild)
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {

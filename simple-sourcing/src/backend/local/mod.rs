@@ -27,7 +27,7 @@ use self::queue::Queue;
 use super::Logged;
 use crate::{
     BackendError, Sequence, Timestamp,
-    engine::{Changes, Shard, Store},
+    engine::{Changes, Rebuild, Rebuilt, Shard, Store},
 };
 
 /// Where a local backend keeps everything.
@@ -53,6 +53,25 @@ trait Storage: Store + Send + Sync + 'static {
 
     /// Some events of one aggregate behind a sequence, in order; none if there is none.
     fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError>;
+}
+
+/// Makes a state again from the events that are stored.
+fn rebuild(storage: &impl Storage, mut rebuild: Rebuild) -> Rebuilt {
+    let mut after = Sequence::ZERO;
+    loop {
+        match storage.history(rebuild.shard(), rebuild.key(), after) {
+            Ok(page) if page.is_empty() => break,
+            Ok(page) => page.iter().for_each(|event| {
+                after = event.record.sequence;
+                rebuild.event(event);
+            }),
+            Err(error) => {
+                rebuild.unreadable(error.to_string());
+                break;
+            }
+        }
+    }
+    rebuild.finish(None).into()
 }
 
 /// What the instances of a local backend share.

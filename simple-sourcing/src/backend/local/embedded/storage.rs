@@ -13,9 +13,9 @@ use crate::{
     BackendError, CommandId, Position, Sequence, Timestamp,
     backend::{
         Definition, Logged,
-        local::{PAGE_EVENTS_MAX, Storage},
+        local::{self, PAGE_EVENTS_MAX, Storage},
     },
-    engine::{Changes, EventRecord, Outcome, Shard, Store, StoredState},
+    engine::{Changes, EventRecord, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
 };
 
 /// How often the relaxed mode syncs all the same.
@@ -169,6 +169,10 @@ impl Store for EmbeddedStorage {
         let Keyspaces { name, states, .. } = self.keyspaces(at);
         let bytes = states.get(state_key(at.partition, key)).map_err(|error| read_failed(name, error))?;
         bytes.map(|bytes| record::read(&bytes, || format!("the state of {name} `{key}`"))).transpose()
+    }
+
+    fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
+        local::rebuild(self, rebuild)
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
