@@ -9,14 +9,13 @@ use std::{
 
 use libtest_mimic::Trial;
 use simple_sourcing::prelude::*;
-use simple_sourcing_tests::history::History;
-
-use crate::{
-    bank::{self, Planned},
-    domain::Account,
+use simple_sourcing_tests::{
+    bank::{self, Planned, domain::Account},
+    checker::History,
     node::{Node, Refused},
-    runtime, trial,
 };
+
+use crate::{NODE, runtime, trial};
 
 const PARTITIONS: u32 = 3;
 const ACCOUNTS: u64 = 50;
@@ -38,7 +37,7 @@ fn a_killed_process_loses_and_doubles_nothing() {
     const COMMANDS_PER_ROUND: usize = 3000;
     let store = tempfile::tempdir().expect("a directory can be made");
     let mut history = History::new();
-    let planned = bank::plan(ACCOUNTS, (ROUNDS * COMMANDS_PER_ROUND) as u64);
+    let planned = plan(ROUNDS * COMMANDS_PER_ROUND);
 
     for load in planned.chunks(COMMANDS_PER_ROUND) {
         let mut node = start(store.path()).expect("it starts");
@@ -67,7 +66,7 @@ fn a_second_process_is_refused() {
     let mut first = start(store.path()).expect("it starts");
 
     // While the first one writes: a look at files that change must not be taken for damage.
-    let (mut history, load) = (History::new(), bank::plan(ACCOUNTS, 10_000));
+    let (mut history, load) = (History::new(), plan(10_000));
     thread::scope(|scope| {
         scope.spawn(|| send(&mut first, &load, &mut history, load.len()));
         for _ in 0..5 {
@@ -82,7 +81,7 @@ fn a_second_process_is_refused() {
 
 fn a_damaged_store_is_refused_and_nothing_is_deleted() {
     let store = tempfile::tempdir().expect("a directory can be made");
-    let (mut history, load) = (History::new(), bank::plan(ACCOUNTS, 2000));
+    let (mut history, load) = (History::new(), plan(2000));
     let mut node = start(store.path()).expect("it starts");
     send(&mut node, &load, &mut history, load.len());
     assert!(node.stop().success());
@@ -110,8 +109,12 @@ fn a_damaged_store_is_refused_and_nothing_is_deleted() {
     check(store.path(), &history);
 }
 
+fn plan(commands: usize) -> Vec<Planned> {
+    bank::plan(ACCOUNTS).take(commands).collect()
+}
+
 fn start(store: &Path) -> Result<Node, Refused> {
-    Node::start(&["embedded", &text(store), &PARTITIONS.to_string()])
+    Node::start(NODE, &["embedded", &text(store), &PARTITIONS.to_string()])
 }
 
 /// Sends commands, many at a time, until so many are answered.

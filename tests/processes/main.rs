@@ -1,21 +1,18 @@
 //! Service processes that are killed, and started where they should not be: `embedded::…`, `kafka::…`. What they leave is
-//! checked against what their clients were told (see [`simple_sourcing_tests::history`]).
+//! checked against what their clients were told (see [`simple_sourcing_tests::checker`]).
 //!
 //! What needs a broker is ignored where there is none, with the reason; with `SIMPLE_SOURCING_KAFKA=required` it fails.
-#![allow(unreachable_pub, reason = "the domain is written as in a library")]
 
-mod bank;
-#[rustfmt::skip]
-#[path = "../../examples/bank/domain.rs"]
-mod domain;
 mod embedded;
 mod kafka;
-mod node;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
+
+/// The service process: `tests/src/bin/node.rs`.
+const NODE: &str = env!("CARGO_BIN_EXE_node");
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -1,28 +1,26 @@
 //! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
-//! `node kafka BOOTSTRAP PREFIX PARTITIONS`.
+//! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, or `window` for the deduplication
+//! window in seconds, or a property of librdkafka.
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
 //! At the end of the input, or on SIGTERM, it shuts down; what keeps it from serving goes to standard error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
-#![allow(unreachable_pub, reason = "the domain is written as in a library")]
 
-#[rustfmt::skip]
-#[path = "../../../examples/bank/domain.rs"]
-mod domain;
+use std::{env, error::Error, io, process::ExitCode, thread, time::Duration};
 
-use std::{env, error::Error, io, process::ExitCode, thread};
-
-use simple_sourcing::prelude::*;
+use simple_sourcing::{Settings, prelude::*};
 use simple_sourcing_kafka::Kafka;
-use simple_sourcing_tests::{history::Answer, sending};
+use simple_sourcing_tests::{
+    bank::domain::{Account, AccountClient, AccountCommand},
+    checker::Answer,
+    sending,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
     task::JoinSet,
 };
-
-use domain::{Account, AccountClient, AccountCommand};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -49,17 +47,31 @@ async fn run() -> Result<(), Box<dyn Error>> {
 }
 
 async fn start() -> Result<AppHandle, Box<dyn Error>> {
-    let app = App::new("bank").aggregate::<Account>();
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let started = match arguments[..] {
         ["embedded", directory, partitions] => {
+            let app = App::new("bank").aggregate::<Account>();
             app.start(Embedded::open(directory).partitions(partitions.parse()?)).await
         }
-        ["kafka", servers, prefix, partitions] => {
-            app.start(Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?)).await
+        ["kafka", servers, prefix, partitions, ref options @ ..] => {
+            let mut kafka = Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?);
+            let mut window = Settings::default().deduplication_window;
+            for option in options {
+                match option.split_once('=') {
+                    Some(("instance", name)) => kafka = kafka.instance(name),
+                    Some(("window", seconds)) => window = Duration::from_secs(seconds.parse()?),
+                    Some((name, value)) => kafka = kafka.property(name, value),
+                    None => return Err(format!("`{option}` is not `NAME=VALUE`").into()),
+                }
+            }
+            let set = |settings: &mut Settings| settings.deduplication_window = window;
+            App::new("bank").aggregate_with::<Account>(|options| options.settings(set)).start(kafka).await
         }
-        _ => return Err("usage: node embedded DIRECTORY PARTITIONS | kafka BOOTSTRAP PREFIX PARTITIONS".into()),
+        _ => {
+            let usage = "usage: node embedded DIRECTORY PARTITIONS | kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...";
+            return Err(usage.into());
+        }
     };
     Ok(started?)
 }

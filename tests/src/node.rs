@@ -9,16 +9,15 @@ use std::{
     time::Duration,
 };
 
+use crate::{bank::Planned, checker::Answer};
+use rustix::process::{Pid, Signal, kill_process};
 use simple_sourcing::{CommandId, Sequence};
-use simple_sourcing_tests::history::Answer;
-
-use crate::bank::Planned;
 
 /// How long a process may take for one thing: to start, to answer, to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A service process. It is killed when it is dropped.
-pub(crate) struct Node {
+pub struct Node {
     process: Child,
     /// Until it is told to stop.
     input: Option<ChildStdin>,
@@ -27,12 +26,26 @@ pub(crate) struct Node {
 
 /// Why a process did not start, in its own words.
 #[derive(Debug)]
-pub(crate) struct Refused(pub(crate) String);
+pub struct Refused(pub String);
 
 impl Node {
-    /// Starts a process and waits until it serves.
-    pub(crate) fn start(arguments: &[&str]) -> Result<Node, Refused> {
-        let mut node = Node::spawn(arguments);
+    /// Starts a process, `node` with these arguments, and waits until it serves.
+    ///
+    /// # Errors
+    /// When it ends instead.
+    ///
+    /// # Panics
+    /// When it does neither, here as everywhere.
+    pub fn start(program: &str, arguments: &[&str]) -> Result<Node, Refused> {
+        Node::start_in(program, arguments, &[])
+    }
+
+    /// The same with variables in its environment.
+    ///
+    /// # Errors
+    /// When it ends instead.
+    pub fn start_in(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Node, Refused> {
+        let mut node = Node::spawn(program, arguments, environment);
         match node.lines.recv_timeout(PATIENCE) {
             Ok(line) => {
                 assert_eq!(line, "ready");
@@ -40,19 +53,19 @@ impl Node {
             }
             Err(RecvTimeoutError::Timeout) => panic!("within {PATIENCE:?} it neither served nor ended"),
             Err(RecvTimeoutError::Disconnected) => {
-                let mut reason = String::new();
-                let errors = node.process.stderr.as_mut().expect("it is piped");
-                errors.read_to_string(&mut reason).expect("errors are text");
-                let status = node.process.wait().expect("it is our process");
+                let (status, reason) = node.ended();
                 assert_eq!(status.code(), Some(1), "it did not end in an orderly way: {reason}");
                 Err(Refused(reason))
             }
         }
     }
 
-    fn spawn(arguments: &[&str]) -> Node {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Starts a process and does not wait until it serves.
+    #[must_use]
+    pub fn spawn(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Node {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(environment.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().expect("the node can be run");
         let input = process.stdin.take();
         let output = BufReader::new(process.stdout.take().expect("it is piped"));
@@ -61,21 +74,21 @@ impl Node {
         Node { process, input, lines }
     }
 
-    /// Sends a command. It is answered some time later.
-    pub(crate) fn send(&mut self, Planned { key, id, command }: &Planned) {
+    /// Sends a command, which demands no sequence. It is answered some time later.
+    pub fn send(&mut self, Planned { key, id, command, .. }: &Planned) {
         let command = serde_json::to_string(command).expect("commands have a JSON form");
         let input = self.input.as_mut().expect("it was not told to stop");
         writeln!(input, "{id} {key} {command}").expect("it takes commands");
     }
 
     /// Waits for the next answer.
-    pub(crate) fn answer(&mut self) -> (CommandId, Answer) {
+    pub fn answer(&mut self) -> (CommandId, Answer) {
         let line = self.lines.recv_timeout(PATIENCE).expect("it answers");
         read(&line).unwrap_or_else(|| panic!("nothing happened to it, and it does not know: {line}"))
     }
 
     /// SIGKILL. Returns the answers that it gave before it died.
-    pub(crate) fn kill(mut self) -> Vec<(CommandId, Answer)> {
+    pub fn kill(mut self) -> Vec<(CommandId, Answer)> {
         self.process.kill().expect("it is our process");
         let status = self.process.wait().expect("it is our process");
         assert_eq!(status.signal(), Some(9), "it did not end by SIGKILL, but: {status}");
@@ -83,25 +96,38 @@ impl Node {
     }
 
     /// SIGTERM. Waits for the end.
-    pub(crate) fn terminate(self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is our process");
-        self.end()
+    pub fn terminate(self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.end().0
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).expect("it is our process");
     }
 
     /// Ends its input. Waits for its end.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub fn stop(mut self) -> ExitStatus {
         drop(self.input.take());
-        self.end()
+        self.end().0
     }
 
-    fn end(mut self) -> ExitStatus {
+    /// Waits for its end, by whatever cause, and for its last words.
+    #[must_use]
+    pub fn end(mut self) -> (ExitStatus, String) {
         // Its output ends with it.
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => panic!("nobody waits for an answer, and it says: {line}"),
             Err(RecvTimeoutError::Timeout) => panic!("it did not end within {PATIENCE:?}"),
-            Err(RecvTimeoutError::Disconnected) => self.process.wait().expect("it is our process"),
+            Err(RecvTimeoutError::Disconnected) => self.ended(),
         }
+    }
+
+    fn ended(&mut self) -> (ExitStatus, String) {
+        let mut reason = String::new();
+        let errors = self.process.stderr.as_mut().expect("it is piped");
+        errors.read_to_string(&mut reason).expect("errors are text");
+        (self.process.wait().expect("it is our process"), reason)
     }
 }
 

@@ -1,0 +1,231 @@
+//! Reading everything that Kafka holds of an aggregate type, with nothing of the library in between.
+
+use std::{
+    collections::BTreeSet,
+    str,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers},
+};
+use simple_sourcing::{CommandId, Position, Sequence};
+
+use super::topics::{Aborted, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
+
+/// How long anything may take. A transaction that somebody left open ends after 10 seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// What stands in the topics of an aggregate type, and what the group has consumed of its commands. Blocks. Nobody may
+/// write meanwhile.
+///
+/// # Panics
+/// When it can't be read, or a transaction stays open.
+#[must_use]
+pub fn read(servers: &str, prefix: &str, aggregate: &str, group: &str) -> Topics {
+    let reader = Reader { servers };
+    let topic = |suffix: &str| format!("{prefix}{aggregate}-{suffix}");
+    let committed = |suffix| reader.read(&topic(suffix), "read_committed");
+    let (events, states, responses) = (committed("event"), committed("aggregate"), committed("command_response"));
+    let aborted = |suffix, visible: &[Raw]| {
+        let all = reader.read(&topic(suffix), "read_uncommitted");
+        let visible: BTreeSet<Position> = visible.iter().map(|raw| raw.position).collect();
+        all.iter().filter(|raw| !visible.contains(&raw.position)).count()
+    };
+    let aborted = Aborted {
+        events: aborted("event", &events),
+        states: aborted("aggregate", &states),
+        responses: aborted("command_response", &responses),
+    };
+    let command_topic = topic("command_request");
+    let offsets = reader.read("__consumer_offsets", "read_committed");
+    Topics {
+        commands: committed("command_request").iter().map(command).collect(),
+        events: events.iter().map(event).collect(),
+        states: states.iter().map(state).collect(),
+        responses: responses.iter().map(response).collect(),
+        dead_letters: committed("dead_letter").iter().map(origin).collect(),
+        consumed: offsets.iter().filter_map(|raw| consumed(raw, group, &command_topic)).collect(),
+        aborted,
+    }
+}
+
+/// A record as it is.
+struct Raw {
+    position: Position,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Raw {
+    fn header(&self, name: &str) -> Option<&str> {
+        let value = self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value)?;
+        str::from_utf8(value).ok()
+    }
+
+    fn parsed<T: str::FromStr>(&self, name: &str) -> Option<T> {
+        self.header(name)?.parse().ok()
+    }
+
+    fn required<T: str::FromStr>(&self, name: &str) -> T {
+        self.parsed(name).unwrap_or_else(|| panic!("the record at {} has no header `{name}`", self.position))
+    }
+
+    fn key(&self) -> String {
+        String::from_utf8_lossy(&self.key).into_owned()
+    }
+
+    fn value(&self) -> Vec<u8> {
+        self.value.clone().unwrap_or_default()
+    }
+
+    fn command_position(&self) -> Option<Position> {
+        Some(Position { partition: self.position.partition, offset: self.parsed("ce_commandoffset")? })
+    }
+}
+
+struct Reader<'a> {
+    servers: &'a str,
+}
+
+impl Reader<'_> {
+    fn consumer(&self, isolation: &str) -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.servers).set("group.id", "checker").set("isolation.level", isolation);
+        config.set("enable.auto.commit", "false").set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
+        config.create().expect("a consumer can be made")
+    }
+
+    /// All records of a topic, once it is decided of each whether it is committed.
+    fn read(&self, topic: &str, isolation: &str) -> Vec<Raw> {
+        let consumer = self.consumer(isolation);
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("the broker answers");
+        let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect();
+        self.await_decided(topic, &partitions);
+        let mut list = TopicPartitionList::new();
+        for partition in &partitions {
+            list.add_partition_offset(topic, *partition, Offset::Beginning).expect("it is a valid offset");
+        }
+        consumer.assign(&list).expect("it can be read");
+        let (mut ahead, mut records): (BTreeSet<i32>, _) = (partitions.into_iter().collect(), Vec::new());
+        let deadline = Instant::now() + PATIENCE;
+        while !ahead.is_empty() {
+            assert!(Instant::now() < deadline, "`{topic}` can't be read to its end");
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => records.push(raw(&message)),
+                Some(Err(KafkaError::PartitionEOF(partition))) => drop(ahead.remove(&partition)),
+                // Connections that come back.
+                Some(Err(_)) | None => {}
+            }
+        }
+        records
+    }
+
+    /// Waits until no transaction is open: then the last stable offset is the end.
+    fn await_decided(&self, topic: &str, partitions: &[i32]) {
+        let deadline = Instant::now() + PATIENCE;
+        let [stable, all] = ["read_committed", "read_uncommitted"].map(|isolation| self.consumer(isolation));
+        let end = |consumer: &BaseConsumer, partition| consumer.fetch_watermarks(topic, partition, PATIENCE);
+        for partition in partitions {
+            loop {
+                match (end(&all, *partition), end(&stable, *partition)) {
+                    (Ok(all), Ok(stable)) if all == stable => break,
+                    what => {
+                        assert!(
+                            Instant::now() < deadline,
+                            "a transaction stays open in `{topic}`/{partition}: {what:?}"
+                        );
+                    }
+                }
+                std::thread::sleep(POLL);
+            }
+        }
+    }
+}
+
+fn raw(message: &BorrowedMessage<'_>) -> Raw {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    let headers = headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()));
+    Raw {
+        position: Position { partition: message.partition() as u32, offset: message.offset() as u64 },
+        key: message.key().unwrap_or_default().to_vec(),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.collect(),
+    }
+}
+
+fn command(raw: &Raw) -> CommandIn {
+    CommandIn { position: raw.position, id: raw.parsed("ce_id") }
+}
+
+fn event(raw: &Raw) -> EventIn {
+    EventIn {
+        key: raw.key(),
+        sequence: Sequence::new(raw.required("ce_sequence")),
+        command_id: raw.required::<CommandId>("ce_commandid"),
+        command_position: Position { offset: raw.required("ce_commandoffset"), ..raw.position },
+        value: raw.value(),
+    }
+}
+
+fn state(raw: &Raw) -> StateIn {
+    let deleted = raw.header("ce_deleted").is_some();
+    let value = raw.value.clone().filter(|_| !deleted);
+    StateIn { key: raw.key(), sequence: Sequence::new(raw.required("ce_sequence")), value }
+}
+
+fn response(raw: &Raw) -> ResponseIn {
+    let hash = raw.header("ce_commandhash").map(str::to_owned);
+    ResponseIn {
+        key: raw.key(),
+        command_id: raw.required("ce_commandid"),
+        command_position: raw.command_position().filter(|_| hash.is_some()),
+        first: raw.header("ce_repeated").is_none(),
+        sequence: raw.parsed("ce_sequence").map(Sequence::new).filter(|_| hash.is_some()),
+        hash,
+        value: raw.value(),
+    }
+}
+
+/// Where a dead letter stood.
+fn origin(raw: &Raw) -> Position {
+    Position { partition: raw.required("dead_letter_partition"), offset: raw.required("dead_letter_offset") }
+}
+
+/// An offset that the group has committed. The format is the broker's own: a version, group, topic and partition in the
+/// key; a version and the offset in the value.
+fn consumed(raw: &Raw, group: &str, topic: &str) -> Option<Consumed> {
+    let mut key = Bytes(&raw.key);
+    let is_offset = key.number::<2>()? <= 1;
+    if !is_offset || key.text()? != group || key.text()? != topic {
+        return None;
+    }
+    let partition = key.number::<4>()? as u32;
+    let value = raw.value.as_ref().expect("a group that has just been there is not forgotten");
+    let next = Bytes(&value[2..]).number::<8>()?;
+    Some(Consumed { partition, next })
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn take(&mut self, length: usize) -> Option<&[u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn number<const LENGTH: usize>(&mut self) -> Option<u64> {
+        Some(self.take(LENGTH)?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    fn text(&mut self) -> Option<&str> {
+        let length = self.number::<2>()?;
+        str::from_utf8(self.take(length as usize)?).ok()
+    }
+}

@@ -1,0 +1,106 @@
+//! What Kafka holds of one aggregate type, as far as the checks look at it. Unless told otherwise, it is what is committed,
+//! in the order of each partition.
+
+use simple_sourcing::{CommandId, Position, Sequence};
+
+use super::Entry;
+
+/// All of it.
+#[derive(Debug, Clone, Default)]
+pub struct Topics {
+    /// The command topic.
+    pub commands: Vec<CommandIn>,
+    /// The event topic.
+    pub events: Vec<EventIn>,
+    /// The aggregate topic.
+    pub states: Vec<StateIn>,
+    /// The response topic.
+    pub responses: Vec<ResponseIn>,
+    /// Where the records stood that were put aside.
+    pub dead_letters: Vec<Position>,
+    /// The offsets that were committed, one after the other.
+    pub consumed: Vec<Consumed>,
+    /// What was written and not committed.
+    pub aborted: Aborted,
+}
+
+/// A record of the command topic.
+#[derive(Debug, Clone)]
+pub struct CommandIn {
+    /// Where it stands.
+    pub position: Position,
+    /// None where it can't be read.
+    pub id: Option<CommandId>,
+}
+
+/// An event.
+#[derive(Debug, Clone)]
+pub struct EventIn {
+    /// The key of the aggregate.
+    pub key: String,
+    /// The place among the events of its aggregate.
+    pub sequence: Sequence,
+    /// The command that caused it.
+    pub command_id: CommandId,
+    /// Where that command stood.
+    pub command_position: Position,
+    /// The event itself.
+    pub value: Vec<u8>,
+}
+
+impl From<&EventIn> for Entry {
+    fn from(event: &EventIn) -> Self {
+        let EventIn { key, sequence, command_id, command_position, .. } = event.clone();
+        Entry { key, sequence, command_id, command_position }
+    }
+}
+
+/// A state.
+#[derive(Debug, Clone)]
+pub struct StateIn {
+    /// The key of the aggregate.
+    pub key: String,
+    /// Of the last event in it.
+    pub sequence: Sequence,
+    /// None where the aggregate was deleted.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A response.
+#[derive(Debug, Clone)]
+pub struct ResponseIn {
+    /// The key of the aggregate.
+    pub key: String,
+    /// The command that it answers, or the question after a state.
+    pub command_id: CommandId,
+    /// Where the command stood that had this outcome; none on the answer to a question.
+    pub command_position: Option<Position>,
+    /// Of the command that it answers.
+    pub hash: Option<String>,
+    /// Whether it is the first outcome of its command.
+    pub first: bool,
+    /// Of the last event, where the command was accepted.
+    pub sequence: Option<Sequence>,
+    /// What the client is told.
+    pub value: Vec<u8>,
+}
+
+/// A commit of the group: the commands before this offset are consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consumed {
+    /// Of the command topic.
+    pub partition: u32,
+    /// The next to read.
+    pub next: u64,
+}
+
+/// Records that only a reader sees who reads what is not committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Aborted {
+    /// In the event topic.
+    pub events: usize,
+    /// In the aggregate topic.
+    pub states: usize,
+    /// In the response topic.
+    pub responses: usize,
+}
