@@ -1,5 +1,6 @@
-# Runs one Kafka node for tests/src/broker.rs until standard input ends, which it does when the test
-# process closes it or is gone, however it went. Then the JVM is killed and the directory removed.
+# Runs one Kafka node for tests/src/broker.rs: started by each line of standard input, for the first time or after it has
+# ended. When that input ends, which it does when the test process closes it or is gone, however it went, the JVM is
+# killed and the directory removed.
 #
 #   sh run-broker.sh DIRECTORY JARS CLUSTER_ID
 #
@@ -21,19 +22,23 @@ kafka() {
         -Dlog4j2.configurationFile=log4j2.properties -cp "$jars/*" "$@" 3<&-
 }
 
-(kafka kafka.tools.StorageTool format -t "$cluster_id" -c server.properties) && {
-    kafka kafka.Kafka server.properties &
-    jvm=$!
-    echo "$jvm" >pid
-    {
-        read -r _ <&3
-        # Its id may be another's by now if the JVM ended by itself.
-        [ -e exit ] || kill -KILL "$jvm"
-    } &
-    wait "$jvm"
-}
-echo $? >exit
-
-# The directory stays as long as the test process may want to read in it.
-read -r _ <&3
+if (kafka kafka.tools.StorageTool format -t "$cluster_id" -c server.properties); then
+    while read -r _ <&3; do
+        rm -f exit pid
+        {
+            kafka kafka.Kafka server.properties &
+            echo "$!" >pid
+            wait "$!"
+            echo $? >exit
+        } &
+        until [ -s pid ]; do sleep 0.01; done
+    done
+    # Its id may be another's by now if the JVM ended by itself.
+    [ -e exit ] || ! [ -e pid ] || kill -KILL "$(cat pid)"
+else
+    echo $? >exit
+    # The directory stays as long as the test process may want to read in it.
+    while read -r _ <&3; do :; done
+fi
+wait
 cd / && rm -rf "$1"

@@ -22,6 +22,8 @@ use std::process::{self, Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// Names the jars. Kafka's version stands there, and nowhere here.
 const POM: &str = include_str!("../kafka/pom.xml");
 const SERVER_PROPERTIES: &str = include_str!("../kafka/server.properties");
@@ -69,8 +71,18 @@ impl Broker {
     pub fn start() -> Result<Broker, Unavailable> {
         match env::var("KAFKA_BOOTSTRAP_SERVERS") {
             Ok(servers) if !servers.trim().is_empty() => Broker::existing(servers),
-            _ => Broker::launch(),
+            _ => Broker::launch(None),
         }
+    }
+
+    /// A broker of one's own, to be stopped, killed and cut off: always one that is started here. Whoever asks it at its
+    /// [back entrance](Broker::back_entrance) for its address is told this port, where a proxy is to be.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] says what is missing or what failed.
+    pub fn start_behind(proxy: u16) -> Result<Broker, Unavailable> {
+        Broker::launch(Some(proxy))
     }
 
     /// What a Kafka client takes as `bootstrap.servers`.
@@ -79,11 +91,58 @@ impl Broker {
         &self.bootstrap_servers
     }
 
-    /// The process id of the broker's JVM, for tests that stop or kill it. `None` if it was not
-    /// started here.
+    /// The port that a proxy forwards to.
+    ///
+    /// # Panics
+    ///
+    /// When the broker was not started behind one; the same holds of what follows.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(|process| process.pid)
+    pub fn back_entrance(&self) -> u16 {
+        self.own().ports.proxied.expect("it was started behind a proxy")
+    }
+
+    /// Sends a signal to the broker's JVM.
+    ///
+    /// # Panics
+    ///
+    /// When the broker was not started here.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.own().pid() as i32).expect("a process has a number");
+        kill_process(pid, signal).expect("it is our process");
+    }
+
+    /// Waits until the JVM has ended, and says with what: 128 and the number of the signal where it was one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    #[must_use]
+    pub fn await_end(&self) -> u8 {
+        let (exit, deadline) = (self.own().directory.join("exit"), Instant::now() + START_TIMEOUT);
+        loop {
+            if let Ok(status) = fs::read_to_string(&exit)
+                && let Ok(status) = status.trim().parse()
+            {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the broker did not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Starts the broker again, which has ended, on its data and its ports, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn restart(&self) {
+        if let Err(StartError::PortTaken(why) | StartError::Other(why)) = self.own().launch() {
+            panic!("{why}");
+        }
+    }
+
+    fn own(&self) -> &BrokerProcess {
+        self.process.as_ref().expect("the broker was started here")
     }
 
     fn existing(servers: String) -> Result<Broker, Unavailable> {
@@ -99,14 +158,15 @@ impl Broker {
         Err(Unavailable(format!("KAFKA_BOOTSTRAP_SERVERS={servers} does not answer: {}", refusals.join("; "))))
     }
 
-    fn launch() -> Result<Broker, Unavailable> {
+    fn launch(proxy: Option<u16>) -> Result<Broker, Unavailable> {
         require_java()?;
         let jars = kafka_jars()?;
         let mut attempt = 1;
         loop {
-            match BrokerProcess::start(&jars) {
-                Ok((process, port)) => {
-                    return Ok(Broker { bootstrap_servers: format!("127.0.0.1:{port}"), process: Some(process) });
+            match BrokerProcess::start(&jars, proxy) {
+                Ok(process) => {
+                    let bootstrap_servers = format!("127.0.0.1:{}", process.ports.direct);
+                    return Ok(Broker { bootstrap_servers, process: Some(process) });
                 }
                 // Between our choice of a port and the broker's use of it, another process may take it.
                 Err(StartError::PortTaken(_)) if attempt < ATTEMPTS => attempt += 1,
@@ -134,26 +194,39 @@ impl From<io::Error> for StartError {
 struct BrokerProcess {
     script: Child,
     directory: PathBuf,
-    /// Of the JVM; 0 until it is up.
-    pid: u32,
+    cluster_id: String,
+    ports: Ports,
+}
+
+/// Where a broker listens.
+#[derive(Debug)]
+struct Ports {
+    direct: u16,
+    /// What comes here is told the address of a proxy.
+    proxied: Option<u16>,
 }
 
 impl BrokerProcess {
-    /// Starts a broker and waits until it answers. Also returns its port.
-    fn start(jars: &Path) -> Result<(BrokerProcess, u16), StartError> {
-        // Both are held at once, so that they differ.
-        let (broker, controller) = (free_port()?, free_port()?);
-        let (port, controller_port) = (broker.local_addr()?.port(), controller.local_addr()?.port());
-        drop((broker, controller));
+    /// Starts a broker and waits until it answers.
+    fn start(jars: &Path, proxy: Option<u16>) -> Result<BrokerProcess, StartError> {
+        // All are held at once, so that they differ.
+        let free = [free_port()?, free_port()?, free_port()?];
+        let [direct, controller, proxied] = free.each_ref().map(|port| port.local_addr().map(|address| address.port()));
+        let (direct, controller, proxied) = (direct?, controller?, proxied?);
+        drop(free);
         // 22 characters of base64, as Kafka wants it. No other live broker on this port has the same.
-        let cluster_id = format!("{:0>11}{port:0>10}A", process::id());
+        let cluster_id = format!("{:0>11}{direct:0>10}A", process::id());
 
         let directory = tempfile::Builder::new().prefix("kafka-").tempdir()?;
+        let (listener, advertised) = match proxy {
+            Some(proxy) => (format!(",PROXIED://127.0.0.1:{proxied}"), format!(",PROXIED://127.0.0.1:{proxy}")),
+            None => Default::default(),
+        };
         let properties = format!(
             "{SERVER_PROPERTIES}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-             controller.quorum.voters=1@127.0.0.1:{controller_port}\n"
+             listeners=PLAINTEXT://127.0.0.1:{direct},CONTROLLER://127.0.0.1:{controller}{listener}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{direct}{advertised}\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n"
         );
         fs::write(directory.path().join("server.properties"), properties)?;
         fs::write(directory.path().join("log4j2.properties"), LOG4J2_PROPERTIES)?;
@@ -166,17 +239,24 @@ impl BrokerProcess {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let script = shell.spawn().map_err(|error| StartError::Other(format!("cannot run sh: {error}")))?;
-        let mut process = BrokerProcess { script, directory: directory.keep(), pid: 0 };
-        process.wait_until_ready(port, &cluster_id)?;
-        let pid = fs::read_to_string(process.directory.join("pid"))?;
-        process.pid = pid.trim().parse().map_err(io::Error::other)?;
-        Ok((process, port))
+        let ports = Ports { direct, proxied: proxy.map(|_| proxied) };
+        let process = BrokerProcess { script, directory: directory.keep(), cluster_id, ports };
+        process.launch()?;
+        Ok(process)
     }
 
-    fn wait_until_ready(&self, port: u16, cluster_id: &str) -> Result<(), StartError> {
+    /// Has the script run the JVM, and waits until that answers.
+    fn launch(&self) -> Result<(), StartError> {
+        // What is there of an earlier run must not be taken for this one's.
+        let exit = self.directory.join("exit");
+        if exit.exists() {
+            fs::remove_file(&exit)?;
+        }
+        let mut script = self.script.stdin.as_ref().ok_or_else(|| io::Error::other("the script has ended"))?;
+        script.write_all(b"start\n")?;
         let deadline = Instant::now() + START_TIMEOUT;
-        while !answers(port, cluster_id).unwrap_or(false) {
-            if self.directory.join("exit").exists() {
+        while !answers(self.ports.direct, &self.cluster_id).unwrap_or(false) {
+            if exit.exists() {
                 let log = self.log();
                 let why = format!("Kafka ended at its start; its log ends:\n{}", tail(&log));
                 return Err(if log.contains("Address already in use") {
@@ -187,13 +267,20 @@ impl BrokerProcess {
             }
             if Instant::now() > deadline {
                 return Err(StartError::Other(format!(
-                    "Kafka did not answer on port {port} within {START_TIMEOUT:?}; its log ends:\n{}",
+                    "Kafka did not answer on port {} within {START_TIMEOUT:?}; its log ends:\n{}",
+                    self.ports.direct,
                     tail(&self.log())
                 )));
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
+    }
+
+    /// Of the JVM, which is up.
+    fn pid(&self) -> u32 {
+        let pid = fs::read_to_string(self.directory.join("pid")).expect("the script writes it");
+        pid.trim().parse().expect("it is a number")
     }
 
     fn log(&self) -> String {

@@ -6,6 +6,7 @@ pub mod broker;
 pub mod checker;
 pub mod node;
 pub mod on_broker;
+pub mod proxy;
 pub mod sending;
 
 /// The code of the README compiles and runs.

@@ -41,10 +41,19 @@ pub fn fresh_prefix(what: &str) -> String {
 /// The trials; where there is no broker, trials that say so. It is started only when one of them is to run.
 #[must_use]
 pub fn trials(arguments: &Arguments, trials: Vec<Trial>) -> Vec<Trial> {
-    if !trials.iter().any(|trial| will_run(arguments, trial.name())) {
+    trials_on(arguments, trials, || shared().as_ref().map(|_| ()))
+}
+
+/// The same with a broker of one's own.
+pub fn trials_on<'a>(
+    arguments: &Arguments,
+    trials: Vec<Trial>,
+    start: impl FnOnce() -> Result<(), &'a Unavailable>,
+) -> Vec<Trial> {
+    if !trials.iter().any(|trial| will_run(arguments, trial)) {
         return trials;
     }
-    let Err(Unavailable(reason)) = shared() else { return trials };
+    let Err(Unavailable(reason)) = start() else { return trials };
     let required = env::var("SIMPLE_SOURCING_KAFKA").is_ok_and(|value| value == "required");
     if !required {
         report(reason);
@@ -52,6 +61,7 @@ pub fn trials(arguments: &Arguments, trials: Vec<Trial>) -> Vec<Trial> {
     let first_line = reason.lines().next().unwrap_or_default();
     let unavailable = trials.into_iter().map(|trial| {
         // It fails also where ignored trials are asked for.
+        let reason = reason.clone();
         let failing = Trial::test(trial.name(), move || Err(Failed::from(format!("there is no broker: {reason}"))));
         if required { failing } else { failing.with_ignored_flag(true).with_kind(format!("no broker: {first_line}")) }
     });
@@ -63,12 +73,10 @@ fn report(reason: &str) {
     eprintln!("Kafka's part of the suite is ignored, because there is no broker: {reason}");
 }
 
-/// Whether the harness will run the trial of this name.
-fn will_run(arguments: &Arguments, name: &str) -> bool {
+/// Whether the harness will run this trial.
+fn will_run(arguments: &Arguments, trial: &Trial) -> bool {
+    let name = trial.name();
     let matches = |pattern: &String| if arguments.exact { name == pattern } else { name.contains(pattern.as_str()) };
-    // None of them is marked as ignored, which is all that `--ignored` runs.
-    !arguments.list
-        && !arguments.ignored
-        && arguments.filter.as_ref().is_none_or(matches)
-        && !arguments.skip.iter().any(matches)
+    let asked_for = arguments.include_ignored || arguments.ignored == trial.has_ignored_flag();
+    !arguments.list && asked_for && arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
 }
