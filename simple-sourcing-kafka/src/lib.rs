@@ -24,6 +24,7 @@ mod answers;
 mod client;
 mod config;
 mod error;
+mod failpoint;
 mod logging;
 mod naming;
 mod port;

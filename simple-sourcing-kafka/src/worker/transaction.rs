@@ -16,6 +16,7 @@ use rdkafka::{
 
 use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
+    failpoint::failpoint,
     logging,
 };
 
@@ -133,10 +134,12 @@ impl Transactions {
         offsets: &TopicPartitionList,
         group: &ConsumerGroupMetadata,
     ) -> Result<(), KafkaError> {
+        failpoint!("after-produce");
         // Before the records are delivered: its two round trips overlap theirs.
         self.producer.send_offsets_to_transaction(offsets, group, STEP_TIMEOUT)?;
         // The commit would wait for the deliveries as well, but in steps of 100 ms.
         self.await_deliveries()?;
+        failpoint!("after-offsets");
         self.producer.commit_transaction(STEP_TIMEOUT)
     }
 

@@ -17,7 +17,12 @@ use super::{
     run::Worker,
     transaction::Record,
 };
-use crate::{error, record, record::DeadLetter, topics::Topics};
+use crate::{
+    error,
+    failpoint::failpoint,
+    record::{self, DeadLetter},
+    topics::Topics,
+};
 
 impl Worker {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
@@ -26,6 +31,7 @@ impl Worker {
         let written = self.transact(&batch, &changes);
         written.map_err(|error| Failure::Passing(error::describe("a transaction failed", error)))?;
         debug!(commands = batch.commands, "committed");
+        failpoint!("after-commit");
         self.store.committed(&mut changes, &batch.next, &self.definition);
         self.processor.committed(changes);
         Ok(())
