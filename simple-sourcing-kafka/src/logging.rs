@@ -1,5 +1,7 @@
-use rdkafka::{ClientContext, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode};
-use tracing::{debug, warn};
+use rdkafka::{
+    ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode,
+};
+use tracing::{debug, info, warn};
 
 /// The context of clients that need no other.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,5 +24,14 @@ pub(crate) fn report(error: &KafkaError, reason: &str) {
         _ if matches!(error, KafkaError::PartitionEOF(_)) => {}
         Some(RDKafkaErrorCode::BrokerTransportFailure) => debug!(%error, reason, "connection lost"),
         _ => warn!(%error, reason, "the Kafka client reports"),
+    }
+}
+
+/// Passes on a line of the client library's log.
+pub(crate) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Debug => debug!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => info!(facility, message, "librdkafka"),
+        _ => warn!(facility, message, "librdkafka"),
     }
 }

@@ -1,12 +1,13 @@
 //! One transaction: events, states, responses, dead letters and the consumed offsets of a batch.
 
 use std::{
-    sync::{Condvar, Mutex, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::ConsumerGroupMetadata,
     error::KafkaError,
     message::{DeliveryResult, OwnedHeaders},
@@ -25,6 +26,9 @@ const STEP_TIMEOUT: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
 
 /// How long a full producer queue is waited for at a time.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
+
+/// Under this name the library logs that a connection is lost, before it sends anything again.
+const CONNECTION_LOST: &str = "FAIL";
 
 /// A transactional producer. After any error it must be dropped: what became of the transaction is unknown until
 /// [`Transactions::open`] with the same id has returned, which ends it one way or the other.
@@ -48,11 +52,27 @@ struct Progress {
     delivered: u64,
     waited_for: u64,
     error: Option<KafkaError>,
+    /// Whether the library has lost a connection, with whatever was on its way over it. It sends that again by itself and
+    /// tells nobody but the log.
+    disconnected: bool,
 }
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         logging::report(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == CONNECTION_LOST {
+            self.progress().disconnected = true;
+        }
+        logging::forward(level, facility, message);
+    }
+}
+
+impl Deliveries {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +80,7 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress();
         progress.delivered += 1;
         if let Err((error, _)) = result {
             progress.error.get_or_insert_with(|| error.clone());
@@ -85,28 +105,34 @@ pub(super) struct Record<'a> {
 impl Transactions {
     /// Ends whatever an earlier producer of this id left open, shuts it out, and is ready.
     pub(super) fn open(kafka: &Kafka, transactional_id: &str) -> Result<Self, KafkaError> {
-        let producer: ThreadedProducer<Deliveries> = kafka
-            .client(&[
-                ("transactional.id", transactional_id),
-                ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
-                // The batch is the transaction: nothing is gained by waiting for more.
-                ("linger.ms", "0"),
-                ("compression.type", "lz4"),
-                ("batch.num.messages", "10000"),
-                ("batch.size", "1000000"),
-                ("message.max.bytes", RECORD_BYTES_MAX),
-                ("queue.buffering.max.messages", "500000"),
-                // The next transaction begins while the broker still closes the last; this is how long it asks again.
-                ("retry.backoff.ms", "5"),
-                ("retry.backoff.max.ms", "200"),
-            ])
-            .create_with_context(Deliveries::default())?;
+        let mut config = kafka.client(&[
+            ("transactional.id", transactional_id),
+            ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
+            // The batch is the transaction: nothing is gained by waiting for more.
+            ("linger.ms", "0"),
+            ("compression.type", "lz4"),
+            ("batch.num.messages", "10000"),
+            ("batch.size", "1000000"),
+            ("message.max.bytes", RECORD_BYTES_MAX),
+            ("queue.buffering.max.messages", "500000"),
+            // The next transaction begins while the broker still closes the last; this is how long it asks again.
+            ("retry.backoff.ms", "5"),
+            ("retry.backoff.max.ms", "200"),
+        ]);
+        // Of a lost connection only the log tells.
+        config.set("log.connection.close", "true");
+        if (config.log_level as i32) < RDKafkaLogLevel::Info as i32 {
+            config.set_log_level(RDKafkaLogLevel::Info);
+        }
+        let producer: ThreadedProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
         producer.init_transactions(STEP_TIMEOUT)?;
         Ok(Transactions { producer, sent: 0 })
     }
 
     /// Begins a transaction. Costs no round trip.
     pub(super) fn begin(&mut self) -> Result<(), KafkaError> {
+        // Nothing was under way.
+        self.producer.context().progress().disconnected = false;
         self.producer.begin_transaction()
     }
 
@@ -140,15 +166,26 @@ impl Transactions {
         // The commit would wait for the deliveries as well, but in steps of 100 ms.
         self.await_deliveries()?;
         failpoint!("after-offsets");
-        self.producer.commit_transaction(STEP_TIMEOUT)
+        self.producer.commit_transaction(STEP_TIMEOUT)?;
+        self.check_connections()
+    }
+
+    /// What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
+    fn check_connections(&self) -> Result<(), KafkaError> {
+        // The log comes through the same queue as deliveries, and what it says of this transaction is in it by now.
+        self.producer.poll(Duration::ZERO);
+        match self.producer.context().progress().disconnected {
+            true => Err(KafkaError::Flush(RDKafkaErrorCode::BrokerTransportFailure)),
+            false => Ok(()),
+        }
     }
 
     fn await_deliveries(&self) -> Result<(), KafkaError> {
-        let Deliveries { progress, moved } = &**self.producer.context();
-        let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let deliveries = self.producer.context();
+        let mut progress = deliveries.progress();
         progress.waited_for = self.sent;
         let under_way = |progress: &mut Progress| progress.delivered < self.sent && progress.error.is_none();
-        let waited = moved.wait_timeout_while(progress, STEP_TIMEOUT, under_way);
+        let waited = deliveries.moved.wait_timeout_while(progress, STEP_TIMEOUT, under_way);
         let (progress, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         match &progress.error {
             Some(error) => return Err(error.clone()),
