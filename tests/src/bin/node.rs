@@ -41,6 +41,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tokio::select! {
         answered = answer(app.client()) => answered?,
         _ = terminate.recv() => {}
+        stopped = app.stopped() => stopped?,
     }
     app.shutdown().await?;
     Ok(())

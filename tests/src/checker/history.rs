@@ -1,4 +1,7 @@
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
 use simple_sourcing::{CommandError, CommandId, Receipt, Sequence};
 
@@ -108,6 +111,23 @@ impl History {
             } += 1;
         }
         count
+    }
+
+    /// Takes in what another client has seen of other keys.
+    ///
+    /// # Panics
+    /// When both have sent the same command.
+    pub fn and(&mut self, other: History) {
+        for (id, sent) in other.commands {
+            assert!(self.commands.insert(id, sent).is_none(), "{id} is in both histories");
+        }
+        self.contradictions.extend(other.contradictions);
+    }
+
+    /// The keys of all commands, each once.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<String> {
+        self.commands.values().map(|sent| sent.key.clone()).collect()
     }
 
     pub(super) fn contradictions(&self) -> &[Violation] {

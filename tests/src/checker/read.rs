@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
+    panic::resume_unwind,
     str,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -29,29 +31,49 @@ const POLL: Duration = Duration::from_millis(50);
 pub fn read(servers: &str, prefix: &str, aggregate: &str, group: &str) -> Topics {
     let reader = Reader { servers };
     let topic = |suffix: &str| format!("{prefix}{aggregate}-{suffix}");
-    let committed = |suffix| reader.read(&topic(suffix), "read_committed");
-    let (events, states, responses) = (committed("event"), committed("aggregate"), committed("command_response"));
-    let aborted = |suffix, visible: &[Raw]| {
-        let all = reader.read(&topic(suffix), "read_uncommitted");
-        let visible: BTreeSet<Position> = visible.iter().map(|raw| raw.position).collect();
-        all.iter().filter(|raw| !visible.contains(&raw.position)).count()
-    };
-    let aborted = Aborted {
-        events: aborted("event", &events),
-        states: aborted("aggregate", &states),
-        responses: aborted("command_response", &responses),
-    };
-    let command_topic = topic("command_request");
-    let offsets = reader.read("__consumer_offsets", "read_committed");
-    Topics {
-        commands: committed("command_request").iter().map(command).collect(),
-        events: events.iter().map(event).collect(),
-        states: states.iter().map(state).collect(),
-        responses: responses.iter().map(response).collect(),
-        dead_letters: committed("dead_letter").iter().map(origin).collect(),
-        consumed: offsets.iter().filter_map(|raw| consumed(raw, group, &command_topic)).collect(),
-        aborted,
-    }
+    let committed = |topic: String| reader.read(&topic, "read_committed");
+    let everything = |topic: String| reader.read(&topic, "read_uncommitted");
+    // All at once: most of the time goes into waiting.
+    thread::scope(|scope| {
+        let both = |suffix| {
+            let (visible, all) =
+                (scope.spawn(move || committed(topic(suffix))), scope.spawn(move || everything(topic(suffix))));
+            move || (joined(visible), joined(all))
+        };
+        let [events, states, responses] = ["event", "aggregate", "command_response"].map(both);
+        let [commands, dead_letters] =
+            ["command_request", "dead_letter"].map(|it| scope.spawn(move || committed(topic(it))));
+        let offsets = scope.spawn(|| committed("__consumer_offsets".to_owned()));
+        let (events, all_events) = events();
+        let (states, all_states) = states();
+        let (responses, all_responses) = responses();
+        Topics {
+            commands: joined(commands).iter().map(command).collect(),
+            dead_letters: joined(dead_letters).iter().map(origin).collect(),
+            consumed: joined(offsets)
+                .iter()
+                .filter_map(|raw| consumed(raw, group, &topic("command_request")))
+                .collect(),
+            aborted: Aborted {
+                events: aborted(&events, &all_events),
+                states: aborted(&states, &all_states),
+                responses: aborted(&responses, &all_responses),
+            },
+            events: events.iter().map(event).collect(),
+            states: states.iter().map(state).collect(),
+            responses: responses.iter().map(response).collect(),
+        }
+    })
+}
+
+fn joined(reading: ScopedJoinHandle<'_, Vec<Raw>>) -> Vec<Raw> {
+    reading.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// How many are not visible.
+fn aborted(visible: &[Raw], all: &[Raw]) -> usize {
+    let visible: BTreeSet<Position> = visible.iter().map(|raw| raw.position).collect();
+    all.iter().filter(|raw| !visible.contains(&raw.position)).count()
 }
 
 /// A record as it is.
@@ -89,6 +111,7 @@ impl Raw {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Reader<'a> {
     servers: &'a str,
 }
@@ -142,7 +165,7 @@ impl Reader<'_> {
                         );
                     }
                 }
-                std::thread::sleep(POLL);
+                thread::sleep(POLL);
             }
         }
     }

@@ -1,0 +1,214 @@
+//! What every fault stands on: the broker behind its proxy, and for each round a bank on topics of its own.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use rustix::process::Signal;
+use simple_sourcing::{Settings, prelude::*};
+use simple_sourcing_kafka::Kafka;
+use simple_sourcing_tests::{
+    bank::{
+        self, Done, Load,
+        domain::{AccountClient, AccountCommand},
+    },
+    broker::{Broker, Unavailable},
+    checker::{self, History},
+    node::Node,
+    on_broker::fresh_prefix,
+    proxy::Proxy,
+};
+use tokio::task::spawn_blocking;
+
+use crate::table::Row;
+
+/// The service process: `tests/src/bin/node.rs`.
+const NODE: &str = env!("CARGO_BIN_EXE_node");
+
+pub(crate) const PARTITIONS: u32 = 4;
+const ACCOUNTS: u64 = 100;
+const IN_FLIGHT: usize = 100;
+
+/// So much of a load is enough to count on.
+pub(crate) const SOME: usize = 1000;
+
+/// The session of a service process in its group, of which the broker notices the end.
+pub(crate) const SESSION_MS: u64 = 3000;
+
+/// The broker and its proxy.
+pub(crate) struct Ground {
+    pub(crate) broker: Broker,
+    pub(crate) proxy: Proxy,
+}
+
+/// Those of this run. The broker ends with the process.
+pub(crate) fn ground() -> Result<&'static Ground, &'static Unavailable> {
+    static GROUND: OnceLock<Result<Ground, Unavailable>> = OnceLock::new();
+    let start = || {
+        let proxy = Proxy::start().map_err(|error| Unavailable(format!("the proxy can't be started: {error}")))?;
+        let broker = Broker::start_behind(proxy.port())?;
+        proxy.forward_to(broker.back_entrance());
+        Ok(Ground { broker, proxy })
+    };
+    GROUND.get_or_init(start).as_ref()
+}
+
+pub(crate) fn broker() -> &'static Broker {
+    &ground().expect("trials run only where there is a broker").broker
+}
+
+pub(crate) fn proxy() -> &'static Proxy {
+    &ground().expect("trials run only where there is a broker").proxy
+}
+
+/// How a service process reaches the broker.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    Itself,
+    Proxy,
+}
+
+/// Topics with accounts, and a client.
+pub(crate) struct Bank {
+    prefix: String,
+    pub(crate) app: AppHandle,
+    window: Option<u64>,
+}
+
+impl Bank {
+    pub(crate) async fn open() -> Self {
+        Bank::open_with_window(None).await
+    }
+
+    /// One that remembers command ids for so many seconds only.
+    pub(crate) async fn open_with_window(window: Option<u64>) -> Self {
+        let prefix = fresh_prefix("faults");
+        Bank { app: client(&prefix, window).await, prefix, window }
+    }
+
+    pub(crate) fn accounts(&self) -> AccountClient {
+        self.app.client()
+    }
+
+    /// A client that shares nothing with the bank's own.
+    pub(crate) async fn another_client(&self) -> AppHandle {
+        client(&self.prefix, self.window).await
+    }
+
+    /// Starts a service process of this name and waits until it serves.
+    pub(crate) fn node(&self, name: &str, by: By) -> Node {
+        self.node_in(name, by, &[])
+    }
+
+    /// One without a name: each start of it is another member of the group.
+    pub(crate) fn nameless_node(&self) -> Node {
+        self.start_in(None, By::Itself, &[])
+    }
+
+    /// One with variables in its environment.
+    pub(crate) fn node_in(&self, name: &str, by: By, environment: &[(&str, &str)]) -> Node {
+        self.start_in(Some(name), by, environment)
+    }
+
+    fn start_in(&self, name: Option<&str>, by: By, environment: &[(&str, &str)]) -> Node {
+        let arguments = self.arguments(name, by);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Node::start_in(NODE, &arguments, environment).expect("it starts")
+    }
+
+    /// Starts a service process while others go on, and waits until it serves.
+    pub(crate) async fn start(&self, name: &str) -> Node {
+        let arguments = self.arguments(Some(name), By::Itself);
+        let start = move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            Node::start(NODE, &arguments).expect("it starts")
+        };
+        spawn_blocking(start).await.expect("it starts")
+    }
+
+    /// Ends a service process in order while others go on.
+    pub(crate) async fn stop(&self, node: Node) {
+        let status = spawn_blocking(|| node.terminate()).await.expect("it ends");
+        assert!(status.success(), "SIGTERM is an orderly end, not: {status}");
+    }
+
+    fn arguments(&self, name: Option<&str>, by: By) -> Vec<String> {
+        let servers = match by {
+            By::Itself => broker().bootstrap_servers().to_owned(),
+            By::Proxy => format!("127.0.0.1:{}", proxy().port()),
+        };
+        let mut arguments = vec!["kafka".into(), servers, self.prefix.clone(), PARTITIONS.to_string()];
+        arguments.extend(name.map(|name| format!("instance={name}")));
+        arguments.push(format!("session.timeout.ms={SESSION_MS}"));
+        arguments.extend(self.window.map(|seconds| format!("window={seconds}")));
+        arguments
+    }
+
+    /// A load that has just begun.
+    pub(crate) fn begin_load(&self) -> Load {
+        Load::start(self.accounts(), bank::plan(ACCOUNTS), IN_FLIGHT)
+    }
+
+    /// A load that is well under way.
+    pub(crate) async fn load(&self) -> Load {
+        let mut load = self.begin_load();
+        load.progress(SOME).await;
+        load
+    }
+
+    /// Waits until every partition is served, by whomever.
+    pub(crate) async fn is_served(&self, history: &mut History) {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let mut ahead: BTreeSet<u32> = (0..PARTITIONS).collect();
+        while !ahead.is_empty() {
+            let key = format!("served-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+            let id = CommandId::new();
+            history.sent(&key, id);
+            let accounts = self.accounts();
+            let receipt = accounts.open(key, "Nobody".to_owned()).command_id(id).await.expect("it comes to be served");
+            history.answered(id, checker::Answer::Accepted(receipt.sequence));
+            ahead.remove(&receipt.position.partition);
+        }
+    }
+
+    /// Ends a load, and checks it, and everything else that was sent.
+    pub(crate) async fn check_load(self, load: Load, more: History, nodes: Vec<Node>) -> Row {
+        let Done { mut history, longest, .. } = load.finish().await;
+        history.and(more);
+        let mut row = self.check(history, nodes).await;
+        row = row.answered_within(longest);
+        row
+    }
+
+    /// Ends the service processes in order, and checks what is left.
+    pub(crate) async fn check(self, history: History, nodes: Vec<Node>) -> Row {
+        let served = bank::served(&self.app, history.keys()).await;
+        self.app.shutdown().await.expect("an orderly end");
+        for node in nodes {
+            node.signal(Signal::TERM);
+            let (status, words) = node.end();
+            assert!(status.success(), "SIGTERM is an orderly end, not: {status} {words}");
+        }
+        let read = move || {
+            let group = format!("{}bank", self.prefix);
+            checker::read(broker().bootstrap_servers(), &self.prefix, "account", &group)
+        };
+        let topics = spawn_blocking(read).await.expect("they can be read");
+        bank::check_kafka(&history, &topics, &served);
+        Row::new(history.count(), topics.aborted)
+    }
+}
+
+async fn client(prefix: &str, window: Option<u64>) -> AppHandle {
+    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS);
+    let mut settings = Settings::default();
+    if let Some(seconds) = window {
+        settings.deduplication_window = std::time::Duration::from_secs(seconds);
+    }
+    let app = App::new("bank").contract_with::<AccountCommand>(settings);
+    app.start(kafka).await.expect("the client starts")
+}

@@ -1,0 +1,86 @@
+//! Faults under load, on a real broker, with service processes of their own: each shows that it has happened, and the
+//! history checker (see [`simple_sourcing_tests::checker`]) looks at all that is left.
+//!
+//! ```sh
+//! cargo test -p simple-sourcing-tests --test faults                                                       # the quick ones
+//! SIMPLE_SOURCING_FAULT_ROUNDS=10 cargo test -p simple-sourcing-tests --test faults -- --include-ignored  # all, ten times
+//! ```
+//!
+//! They run one after the other: they share a broker, and stop it. In the end there is a table of what was done.
+
+mod churn;
+mod commit;
+mod ground;
+mod ids;
+mod killed;
+mod network;
+mod outage;
+mod paused;
+mod race;
+mod table;
+mod terminated;
+mod twins;
+
+use std::{env, process::ExitCode};
+
+use libtest_mimic::{Arguments, Trial};
+use simple_sourcing_tests::on_broker;
+use tokio::runtime::Runtime;
+
+use ground::ground;
+use table::{Row, print};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let trials = vec![
+        fault(1, "killed_after_produce", || killed::at("after-produce")),
+        fault(1, "killed_after_offsets", || killed::at("after-offsets")),
+        fault(1, "killed_while_its_commit_is_on_its_way", killed::while_committing),
+        fault(1, "killed_before_the_store_is_written", || killed::at("after-commit")),
+        fault(2, "the_reply_to_a_commit_is_lost", commit::reply_lost),
+        fault(3, "a_commit_arrives_in_the_next_transaction", commit::late),
+        fault(4, "paused_for_longer_than_its_session", paused::in_its_turn),
+        fault(4, "paused_with_its_commit_on_its_way", paused::while_committing),
+        fault(5, "two_processes_of_one_name", twins::run),
+        fault(6, "broker_killed", outage::killed),
+        fault(6, "broker_stopped", outage::stopped),
+        fault(6, "broker_stopped_under_named_processes", outage::stopped_under_names)
+            .with_ignored_flag(true)
+            .with_kind("open bug"),
+        fault(6, "broker_paused_for_30_s", outage::paused).with_ignored_flag(true),
+        fault(7, "network_cut_one_way_and_both", network::cut).with_ignored_flag(true),
+        fault(7, "connections_half_open", network::half_open).with_ignored_flag(true),
+        fault(7, "latency_with_resets", network::slow_with_resets).with_ignored_flag(true),
+        fault(8, "processes_come_and_go_for_2_minutes", churn::run).with_ignored_flag(true),
+        fault(9, "an_id_100_times_over_a_kill_and_a_rebalance", ids::many_times),
+        fault(9, "an_id_after_the_window", ids::expired),
+        fault(10, "64_clients_race_while_partitions_move", race::run),
+        fault(20, "terminated_under_load", terminated::once),
+        fault(20, "terminated_twice", terminated::twice),
+    ];
+    let trials = on_broker::trials_on(&arguments, trials, || ground().map(|_| ()));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    print();
+    conclusion.exit_code()
+}
+
+/// A fault as a trial, by its number in the table. It runs as many rounds as are asked for, each on topics of its own.
+fn fault(number: u32, name: &'static str, round: impl AsyncFn() -> Row + Send + 'static) -> Trial {
+    Trial::test(format!("fault_{number:02}::{name}"), move || {
+        table::record(number, name, || {
+            let rounds = (0..rounds()).map(|_| runtime().block_on(round()));
+            rounds.reduce(Row::and).unwrap_or_default()
+        });
+        Ok(())
+    })
+}
+
+fn rounds() -> usize {
+    let rounds = env::var("SIMPLE_SOURCING_FAULT_ROUNDS").ok();
+    rounds.map_or(1, |rounds| rounds.parse().expect("SIMPLE_SOURCING_FAULT_ROUNDS is a number"))
+}
+
+fn runtime() -> Runtime {
+    Runtime::new().expect("a runtime can be had")
+}

@@ -1,0 +1,69 @@
+//! Fault 6: the broker goes, and comes back.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use simple_sourcing_tests::{checker::History, node::Node};
+use tokio::time::sleep;
+
+use crate::{
+    ground::{Bank, By, SOME, broker},
+    table::Row,
+};
+
+/// What the script of the broker says of a JVM that a signal has ended.
+const BY_SIGNAL: u8 = 128;
+
+/// How long it stands still.
+const PAUSE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn killed() -> Row {
+    restarted(Signal::KILL, "broker SIGKILLed and restarted", Bank::nameless_node).await
+}
+
+pub(crate) async fn stopped() -> Row {
+    restarted(Signal::TERM, "broker stopped by SIGTERM and restarted", Bank::nameless_node).await
+}
+
+/// The same with processes that have names: after it one may be told that another has its name. That is an open bug: the
+/// broker gives a member with a name a new id, is stopped before the member learns of it, and knows only that one then.
+pub(crate) async fn stopped_under_names() -> Row {
+    let named = |bank: &Bank| {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        bank.node(&format!("named-{}", NUMBER.fetch_add(1, Ordering::Relaxed)), By::Itself)
+    };
+    restarted(Signal::TERM, "broker stopped by SIGTERM and restarted", named).await
+}
+
+async fn restarted(signal: Signal, what: &'static str, node: fn(&Bank) -> Node) -> Row {
+    let bank = Bank::open().await;
+    let nodes = vec![node(&bank), node(&bank)];
+    let mut load = bank.load().await;
+
+    broker().signal(signal);
+    let ended = broker().await_end();
+    assert_eq!(ended, BY_SIGNAL + signal.as_raw() as u8, "it did not end by the signal");
+    broker().restart();
+
+    load.progress(SOME).await;
+    bank.check_load(load, History::new(), nodes).await.with(what, 1)
+}
+
+pub(crate) async fn paused() -> Row {
+    let bank = Bank::open().await;
+    let nodes = vec![bank.nameless_node(), bank.nameless_node()];
+    let mut load = bank.load().await;
+
+    broker().signal(Signal::STOP);
+    // What it has sent is still on its way.
+    sleep(Duration::from_secs(1)).await;
+    let stalled = load.is_stalled_for(PAUSE).await;
+    broker().signal(Signal::CONT);
+    assert!(stalled, "commands were answered while the broker stood still");
+
+    load.progress(SOME).await;
+    bank.check_load(load, History::new(), nodes).await.with("broker SIGSTOPped for 30 s", 1)
+}
