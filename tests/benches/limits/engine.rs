@@ -4,7 +4,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 
 use simple_sourcing::{
     BackendError, CommandId, Position, Timestamp, codec,
-    engine::{CommandRecord, Outcome, Processor, Shard, Store, StoredState},
+    engine::{CommandRecord, Outcome, Processor, Rebuild, Rebuilt, Shard, Store, StoredState},
     prelude::*,
 };
 
@@ -58,6 +58,10 @@ struct Nothing;
 impl Store for Nothing {
     fn state(&self, _: Shard, _: &str) -> Result<Option<StoredState>, BackendError> {
         Ok(None)
+    }
+
+    fn rebuild(&self, _: Rebuild) -> Rebuilt {
+        Rebuilt::Failed("nothing is committed".into())
     }
 
     fn outcome(&self, _: Shard, _: CommandId) -> Result<Option<Outcome>, BackendError> {
