@@ -187,8 +187,8 @@ impl Processor {
             Err(Unreadable::Quarantined) => return Ok((Answer::refused(&Refusal::Quarantined), false)),
         };
         let Processor { definition, states, batch, .. } = self;
-        let AggregateDefinition { settings, .. } = &definition.aggregates[shard.aggregate];
-        let model = served(&definition.aggregates[shard.aggregate])?;
+        let definition = &definition.aggregates[shard.aggregate];
+        let (settings, model) = (&definition.settings, served(definition)?);
         let states = &mut states[shard.aggregate];
         let Slot { live, sequence, .. } = states.slot(index);
         let events = &mut batch.changes.aggregates[shard.aggregate].events;
@@ -263,8 +263,8 @@ impl Processor {
         match store.rebuild(rebuild) {
             Rebuilt::Made(made) => {
                 warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
-                let live = model.decode(key, made.state.as_deref());
-                return live.map(|live| (made.sequence, live)).map_err(|error| Unreadable::Key(error.reason()));
+                let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
+                return Ok((made.sequence, live));
             }
             Rebuilt::Failed(events) => {
                 error!(aggregate, %key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");

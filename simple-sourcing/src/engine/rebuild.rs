@@ -91,6 +91,8 @@ impl Rebuild {
             return Err(format!("its events end at {sequence}, its state was at {stored}: events are missing"));
         }
         let state = model.encode(&live).map_err(|reason| format!("the state can't be encoded: {reason}"))?;
+        let read_back = model.decode(&key, state.as_deref());
+        read_back.map_err(|error| format!("the state can't be decoded as it was encoded: {}", error.reason()))?;
         Ok(StoredState { sequence, command_position, state })
     }
 }
