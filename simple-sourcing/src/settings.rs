@@ -8,7 +8,7 @@ pub struct Settings {
     pub key_bytes_max: usize,
     /// The longest command, encoded. Default 512 KiB. Kafka's brokers take records of 1 MiB unless told otherwise.
     pub command_bytes_max: usize,
-    /// The longest event, encoded. Default 512 KiB.
+    /// The longest event, and the longest error with which a command is rejected, encoded. Default 512 KiB.
     pub event_bytes_max: usize,
     /// The longest state, encoded. Default 512 KiB.
     pub state_bytes_max: usize,

@@ -6,7 +6,8 @@ use rdkafka::{Message, consumer::BaseConsumer, error::KafkaError, message::Borro
 use simple_sourcing::{
     BackendError, Position, Refusal, Timestamp,
     backend::partition_of,
-    engine::{Answer, Outcome, OutcomeRecord, Shard, brief},
+    codec,
+    engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
 };
 use tracing::{debug, error};
 
@@ -89,7 +90,7 @@ impl Worker {
         batch.commands += 1;
         batch.bytes += message.payload_len();
         batch.next.insert(shard, message.offset() + 1);
-        match record::read_request(&message).and_then(|request| self.check_partition(shard, request)) {
+        match record::read_request(&message).and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command(command)) => {
                 self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
                 batch.messages.push(message);
@@ -99,6 +100,9 @@ impl Worker {
                 let reason = brief(reason);
                 error!(topic = message.topic(), partition, offset, reason, "poison: a record is no command");
                 let position = Position { partition, offset };
+                // An answer must fit its topic: who sends a longer key than a client of ours gets none.
+                let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
+                let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
                 batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, reason.clone())));
                 batch.malformed.push((message, reason));
             }
@@ -106,23 +110,31 @@ impl Worker {
         Ok(())
     }
 
-    /// A key has one partition: in another it would be another aggregate.
-    fn check_partition(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
-        let (key, id, fingerprint) = match &request {
-            Request::Command(command) => {
-                (&command.key, command.id, simple_sourcing::codec::fingerprint(&command.key, &command.payload))
-            }
-            Request::State(asker) => (&asker.key, asker.id, asker.fingerprint),
+    /// A key is not too long, and has one partition: in another it would be another aggregate.
+    fn check_key(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
+        let key = match &request {
+            Request::Command(command) => &command.key,
+            Request::State(asker) => &asker.key,
         };
         let right = partition_of(key, self.topics[shard.aggregate].partitions);
-        if right == shard.partition {
+        let (bytes, max) = (key.len(), self.definition.aggregates[shard.aggregate].settings.key_bytes_max);
+        let reason = if bytes > max {
+            format!("its key has {bytes} bytes, over the limit of {max} (`key_bytes_max`)")
+        } else if right != shard.partition {
+            format!(
+                "key `{key}` belongs to partition {right}, and this is partition {}; use the partitioner `murmur2_random`",
+                shard.partition
+            )
+        } else {
             return Ok(request);
-        }
-        let reason = format!(
-            "key `{key}` belongs to partition {right}, and this is partition {}; use the partitioner `murmur2_random`",
-            shard.partition
-        );
-        Err(Malformed { reason, sender: Some(Asker { key: key.clone(), id, fingerprint }) })
+        };
+        let sender = match request {
+            Request::Command(CommandRecord { key, id, payload, .. }) => {
+                Asker { fingerprint: codec::fingerprint(&key, &payload), key, id }
+            }
+            Request::State(asker) => asker,
+        };
+        Err(Malformed { reason, sender: Some(sender) })
     }
 }
 

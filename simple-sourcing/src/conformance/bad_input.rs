@@ -87,6 +87,12 @@ pub(super) async fn a_too_long_event_fails_the_command<S: Subject>() {
     assert!(says(&reason, &["Padded", "6000", "524288", "event_bytes_max"]), "{reason}");
 }
 
+pub(super) async fn a_too_long_error_fails_the_command<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Reject { bytes: 2_000_000 }).await;
+    assert!(says(&reason, &["2000", "524288", "event_bytes_max"]), "{reason}");
+}
+
 pub(super) async fn a_too_long_state_fails_its_command_only<S: Subject>() {
     let (_place, app, accounts) = start::<S>().await;
     let reason = fails_alone(&app, &accounts, AccountCommand::Grow { bytes: 600_000 }).await;

@@ -68,6 +68,10 @@ pub(super) enum AccountCommand {
     Pad {
         bytes: usize,
     },
+    /// Rejected with a long error.
+    Reject {
+        bytes: usize,
+    },
     /// The handler panics.
     Panic,
     /// The applier panics, half-way through the events.
@@ -88,6 +92,8 @@ pub(super) enum AccountError {
     InsufficientFunds { balance: u64, amount: u64 },
     #[error("an account is closed only when it is empty")]
     NotEmpty,
+    #[error("{} bytes of nothing", .0.len())]
+    Wordy(String),
 }
 
 /// What a handler is told of its command.
@@ -168,6 +174,10 @@ impl AccountHandler for Account {
 
     fn pad(&self, bytes: usize) -> Decision<Self> {
         emit(AccountEvent::Padded("x".repeat(bytes)))
+    }
+
+    fn reject(&self, bytes: usize) -> Decision<Self> {
+        reject(AccountError::Wordy("x".repeat(bytes)))
     }
 
     fn panic(&self) -> Decision<Self> {

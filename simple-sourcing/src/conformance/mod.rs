@@ -178,6 +178,7 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             an_event_that_does_not_fit_the_state_fails_its_command_only,
             too_many_events_fail_the_command,
             a_too_long_event_fails_the_command,
+            a_too_long_error_fails_the_command,
             a_too_long_state_fails_its_command_only,
             a_too_long_command_is_refused_by_the_client,
             a_too_long_command_is_refused_by_the_service,

@@ -138,7 +138,12 @@ impl<A: Aggregate> Typed<A> {
     }
 
     /// Runs the handler.
-    fn decide(&self, state: &State<A>, record: &CommandRecord) -> Result<Events<EventOf<A>>, Failure> {
+    fn decide(
+        &self,
+        state: &State<A>,
+        record: &CommandRecord,
+        settings: &Settings,
+    ) -> Result<Events<EventOf<A>>, Failure> {
         let command: A::Command = codec::decode(&record.payload).map_err(|error| {
             Failure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
@@ -147,7 +152,7 @@ impl<A: Aggregate> Typed<A> {
         let decision = catch_unwind(AssertUnwindSafe(|| command.handle(state.as_ref(), context)))
             .map_err(|panic| failed("it panicked", &*panic))?;
         decision.map_err(|refused| match refused {
-            Refused::Rejected(error) => rejected::<A>(error),
+            Refused::Rejected(error) => rejected::<A>(error, settings),
             Refused::NotFound => Refusal::NotFound.into(),
             Refused::AlreadyExists => Refusal::AlreadyExists.into(),
         })
@@ -202,7 +207,7 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
             let state = self.state(live);
             let CommandRecord { id, time, ref trace, .. } = *command;
             state.context.set(sequence, id, time, trace);
-            let decided = self.decide(state, command)?;
+            let decided = self.decide(state, command, limits.settings)?;
             record(&decided, command, sequence, limits.settings, events).map_err(Failure::Failed)?;
             self.apply(&mut state.state, decided, limits).map_err(Failure::StateLost)
         });
@@ -251,13 +256,14 @@ fn record<E: Event>(
     Ok(())
 }
 
-fn rejected<A: Aggregate>(error: ErrorOf<A>) -> Failure {
-    match codec::encode(&Refusal::Rejected(error)) {
-        Ok(bytes) => Failure::Refused(Answer::Refused(bytes)),
-        Err(reason) => {
-            Failure::Failed(format!("it rejected the command with an error that can't be encoded: {reason}"))
-        }
-    }
+fn rejected<A: Aggregate>(error: ErrorOf<A>, settings: &Settings) -> Failure {
+    let max = settings.event_bytes_max;
+    let reason = match codec::encode(&Refusal::Rejected(error)) {
+        Ok(bytes) if bytes.len() <= max => return Failure::Refused(Answer::Refused(bytes)),
+        Ok(bytes) => format!("an error of {} bytes, over the limit of {max} (`event_bytes_max`)", bytes.len()),
+        Err(reason) => format!("an error that can't be encoded: {reason}"),
+    };
+    Failure::Failed(format!("it rejected the command with {reason}"))
 }
 
 fn failed(what: &str, panic: &(dyn Any + Send)) -> Failure {

@@ -60,6 +60,7 @@ fn poison(counter: u64) -> Vec<Poison> {
     vec![
         of("no key", None, &|record| record.key = None),
         of("not text", None, &|record| record.key = Some(b"\xff\xfe".to_vec())),
+        of("key_bytes_max", None, &|record| in_right_partition(record, &"7".repeat(2000))),
         of("`ce_id`", None, &|record| record.headers = Vec::new()),
         of("`ce_id`", None, &|record| record.headers[0].1 = b"seven".to_vec()),
         of("no value", Some("Invalid"), &|record| record.value = None),
