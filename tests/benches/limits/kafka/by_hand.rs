@@ -80,7 +80,7 @@ pub fn serve(servers: &str, prefix: &str, stopped: &AtomicBool) {
         .set("linger.ms", "0")
         .set("compression.type", "lz4")
         .set("batch.num.messages", "10000")
-        .set("retry.backoff.ms", "5")
+        .set("retry.backoff.ms", "1")
         .create()
         .unwrap();
     producer.init_transactions(TIMEOUT).unwrap();
