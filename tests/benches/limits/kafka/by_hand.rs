@@ -105,12 +105,13 @@ pub fn serve(servers: &str, prefix: &str, stopped: &AtomicBool) {
         for (partition, offset) in next {
             offsets.add_partition_offset(&topics.command, partition, Offset::Offset(offset)).unwrap();
         }
+        let group = consumer.group_metadata().unwrap();
+        // While the records are on their way.
+        producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT).unwrap();
         // A commit that finds records under way looks again for them after 100 ms only.
         while producer.in_flight_count() > 0 {
             producer.poll(Duration::from_millis(1));
         }
-        let group = consumer.group_metadata().unwrap();
-        producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT).unwrap();
         producer.commit_transaction(TIMEOUT).unwrap();
     }
 }
