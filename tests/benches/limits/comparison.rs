@@ -1,6 +1,6 @@
 //! Contenders that take turns, and the table of what came of it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
@@ -18,6 +18,40 @@ pub enum Unit {
     PerSecond,
     /// The median latency.
     Microseconds,
+    /// For each command.
+    Nanoseconds,
+}
+
+/// What a contender has measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Figure {
+    pub value: f64,
+    pub latencies: Option<Latencies>,
+}
+
+impl From<f64> for Figure {
+    fn from(value: f64) -> Self {
+        Figure { value, latencies: None }
+    }
+}
+
+/// Percentiles, in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Latencies {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+}
+
+impl Latencies {
+    pub fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        let at = |share: f64| {
+            let index = (latencies.len() as f64 * share) as usize;
+            latencies[index.min(latencies.len() - 1)].as_secs_f64() * 1e6
+        };
+        Latencies { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
+    }
 }
 
 /// One way to do the work.
@@ -25,12 +59,12 @@ pub struct Contender {
     name: String,
     /// The ratio to the first that is aimed at.
     target: Option<f64>,
-    measure: Box<dyn FnMut() -> f64>,
+    measure: Box<dyn FnMut() -> Figure>,
 }
 
 impl Contender {
-    pub fn new(name: impl Into<String>, measure: impl FnMut() -> f64 + 'static) -> Self {
-        Contender { name: name.into(), target: None, measure: Box::new(measure) }
+    pub fn new<F: Into<Figure>>(name: impl Into<String>, mut measure: impl FnMut() -> F + 'static) -> Self {
+        Contender { name: name.into(), target: None, measure: Box::new(move || measure().into()) }
     }
 
     pub fn aiming_at(mut self, ratio: f64) -> Self {
@@ -42,25 +76,27 @@ impl Contender {
 /// What came of a comparison.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    section: String,
-    title: String,
-    unit: Unit,
-    rows: Vec<Row>,
+    pub section: String,
+    pub title: String,
+    pub unit: Unit,
+    pub rows: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    name: String,
+pub struct Row {
+    pub name: String,
     /// One for each round.
-    figures: Vec<f64>,
+    pub figures: Vec<f64>,
     /// To the first contender, in the same round.
-    ratios: Vec<f64>,
-    target: Option<f64>,
+    pub ratios: Vec<f64>,
+    pub target: Option<f64>,
+    /// One for each round, where they were taken.
+    pub latencies: Vec<Latencies>,
 }
 
 impl Comparison {
     pub fn run(mut self, section: &str, rounds: usize) -> Report {
-        let mut figures = vec![Vec::new(); self.contenders.len()];
+        let mut figures: Vec<Vec<Figure>> = vec![Vec::new(); self.contenders.len()];
         for round in 0..rounds {
             let mut order: Vec<usize> = (0..self.contenders.len()).collect();
             // Whatever comes of being first or last comes to each.
@@ -72,11 +108,12 @@ impl Comparison {
             }
         }
         let first = figures[0].clone();
-        let row = |(contender, figures): (Contender, Vec<f64>)| Row {
-            ratios: figures.iter().zip(&first).map(|(figure, first)| figure / first).collect(),
+        let row = |(contender, figures): (Contender, Vec<Figure>)| Row {
+            ratios: figures.iter().zip(&first).map(|(figure, first)| figure.value / first.value).collect(),
             name: contender.name,
             target: contender.target,
-            figures,
+            latencies: figures.iter().filter_map(|figure| figure.latencies).collect(),
+            figures: figures.into_iter().map(|figure| figure.value).collect(),
         };
         let rows = self.contenders.into_iter().zip(figures).map(row).collect();
         Report { section: section.into(), title: self.title, unit: self.unit, rows }
@@ -85,35 +122,51 @@ impl Comparison {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.unit {
-            Unit::PerSecond => "commands/s",
-            Unit::Microseconds => "µs, median",
-        };
+        let unit = self.unit.name();
         writeln!(f, "{}: {}", self.section, self.title)?;
         writeln!(f, "  {:<34} {unit:>12} {:>23} {:>7} {:>13}  target", "", "range", "ratio", "range")?;
-        for Row { name, figures, ratios, target } in &self.rows {
+        for Row { name, figures, ratios, target, latencies } in &self.rows {
             let (figure, ratio) = (Spread::of(figures), Spread::of(ratios));
             let range = format!("{:.0} to {:.0}", figure.least, figure.most);
             let ratios = format!("{:.2} to {:.2}", ratio.least, ratio.most);
             write!(f, "  {name:<34} {:>12.0} {range:>23} {:>7.2} {ratios:>13}", figure.median, ratio.median)?;
             match (target, self.unit) {
-                (Some(target), Unit::PerSecond) => writeln!(f, "  ≥ {target:.2}")?,
-                (Some(target), Unit::Microseconds) => writeln!(f, "  ≤ {target:.2}")?,
-                (None, _) => writeln!(f)?,
+                (Some(target), Unit::PerSecond) => write!(f, "  ≥ {target:.2}")?,
+                (Some(target), Unit::Microseconds | Unit::Nanoseconds) => write!(f, "  ≤ {target:.2}")?,
+                (None, _) => {}
+            }
+            writeln!(f)?;
+            if !latencies.is_empty() {
+                let median = |of: fn(&Latencies) -> f64| {
+                    Spread::of(&latencies.iter().map(of).collect::<Vec<_>>()).median / 1000.0
+                };
+                let (p50, p99, p999) = (median(|all| all.p50), median(|all| all.p99), median(|all| all.p999));
+                writeln!(f, "  {:<34} {p50:>12.2} ms p50, {p99:.2} ms p99, {p999:.2} ms p99.9", "")?;
             }
         }
         Ok(())
     }
 }
 
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
+impl Unit {
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::PerSecond => "commands/s",
+            Unit::Microseconds => "µs, median",
+            Unit::Nanoseconds => "ns",
+        }
+    }
+}
+
+/// The median of some figures, and how far they are apart.
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
 }
 
 impl Spread {
-    fn of(figures: &[f64]) -> Self {
+    pub fn of(figures: &[f64]) -> Self {
         let mut sorted = figures.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (least, most) = (sorted[0], sorted[sorted.len() - 1]);

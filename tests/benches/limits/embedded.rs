@@ -1,7 +1,7 @@
 //! The backend on disk, clients included, beside raw batches on the same embedded store: one read and three writes for
 //! each command, synced with each batch.
 
-use std::time::Instant;
+use std::{slice, time::Instant};
 
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use simple_sourcing::{CommandId, Durability, codec, prelude::*};
@@ -9,9 +9,9 @@ use tokio::runtime::Runtime;
 
 use crate::{
     Options,
-    comparison::{Comparison, Contender, Unit},
+    comparison::{Comparison, Contender, Figure, Unit},
     domain::{Account, AccountEvent},
-    load,
+    load::{self, Keys},
 };
 
 const ACCOUNTS: usize = 1000;
@@ -33,13 +33,13 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     vec![comparison(64, 60_000), comparison(2000, 200_000)]
 }
 
-fn embedded(commands: usize, in_flight: usize, durability: Durability) -> f64 {
+fn embedded(commands: usize, in_flight: usize, durability: Durability) -> Figure {
     let directory = tempfile::tempdir().unwrap();
     let runtime = Runtime::new().unwrap();
     let app = App::new("bank").aggregate::<Account>();
     let app = runtime.block_on(app.start(Embedded::open(directory.path()).durability(durability))).unwrap();
     load::open(&runtime, &app, ACCOUNTS);
-    let rate = load::throughput(&runtime, &app, ACCOUNTS, commands, in_flight);
+    let rate = load::throughput(&runtime, slice::from_ref(&app), ACCOUNTS, commands, in_flight);
     runtime.block_on(app.shutdown()).unwrap();
     rate
 }
@@ -55,7 +55,7 @@ fn raw(commands: usize, in_flight: usize, mode: PersistMode) -> f64 {
     for first in (0..commands).step_by(in_flight) {
         let mut batch = database.batch();
         for number in first..commands.min(first + in_flight) {
-            let key = load::key(number * 7919 % ACCOUNTS);
+            let key = load::key(Keys::Even(ACCOUNTS).of(number));
             std::hint::black_box(states.get(&key).unwrap());
             batch.insert(&states, key, &*state);
             batch.insert(&events, (number as u64).to_be_bytes(), &*event);

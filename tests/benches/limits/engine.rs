@@ -11,11 +11,12 @@ use simple_sourcing::{
 use crate::{
     Options,
     comparison::{Comparison, Contender, Unit},
-    domain::{Account, AccountCommand, AccountEvent},
-    load,
+    domain::{Account, AccountApplier, AccountCommand, AccountEvent, AccountHandler},
+    load::{self, Keys},
 };
 
 const BATCH: usize = 1000;
+const ACCOUNTS: usize = 1000;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let commands = options.scaled(500_000);
@@ -27,7 +28,62 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
             Contender::new("engine", move || engine(commands, accounts)),
         ],
     };
-    vec![comparison(10), comparison(1000)]
+    vec![comparison(10), comparison(ACCOUNTS), steps(commands)]
+}
+
+/// What is measured for each command, beside a state that it may change.
+type Step = Box<dyn FnMut(&CommandRecord, &mut Account)>;
+
+/// Where the time goes: each step of a decision by itself, beside all of them in the engine.
+fn steps(commands: usize) -> Comparison {
+    let step = |name: &str, mut step: Step| {
+        Contender::new(name, move || {
+            let records = deposits(commands, ACCOUNTS);
+            let mut account = Account { owner: "Owner".into(), balance: 0 };
+            let begun = Instant::now();
+            records.iter().for_each(|record| step(record, &mut account));
+            begun.elapsed().as_nanos() as f64 / commands as f64
+        })
+    };
+    let states: HashMap<Arc<str>, usize> = openings(ACCOUNTS).into_iter().map(|record| record.key).zip(0..).collect();
+    Comparison {
+        title: format!("the steps of a decision, {ACCOUNTS} accounts"),
+        unit: Unit::Nanoseconds,
+        contenders: vec![
+            Contender::new("engine, all of it", move || 1e9 / engine(commands, ACCOUNTS)),
+            step(
+                "decode the command",
+                Box::new(|record, _| {
+                    black_box(codec::decode::<AccountCommand>(&record.payload).unwrap());
+                }),
+            ),
+            step(
+                "look up the state",
+                Box::new(move |record, _| {
+                    black_box(states.get(&record.key));
+                }),
+            ),
+            step(
+                "decide",
+                Box::new(|_, account| {
+                    black_box(black_box(&*account).deposit(50).unwrap());
+                }),
+            ),
+            step("apply", Box::new(|_, account| black_box(account).deposited(50))),
+            step(
+                "encode the event",
+                Box::new(|_, _| {
+                    black_box(codec::encode(black_box(&AccountEvent::Deposited { amount: 50 })).unwrap());
+                }),
+            ),
+            step(
+                "encode the state",
+                Box::new(|_, account| {
+                    black_box(codec::encode(&*account).unwrap());
+                }),
+            ),
+        ],
+    }
 }
 
 fn records(commands: impl IntoIterator<Item = (usize, AccountCommand)>, first: u64) -> Vec<CommandRecord> {
@@ -49,7 +105,7 @@ fn openings(accounts: usize) -> Vec<CommandRecord> {
 }
 
 fn deposits(commands: usize, accounts: usize) -> Vec<CommandRecord> {
-    records((0..commands).map(|number| (number * 7919 % accounts, load::deposit(number))), accounts as u64)
+    records((0..commands).map(|number| (Keys::Even(accounts).of(number), load::deposit(number))), accounts as u64)
 }
 
 /// Nothing is committed: what the engine needs it has seen.

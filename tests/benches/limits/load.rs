@@ -9,11 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, future::join_all, stream};
 use simple_sourcing::prelude::*;
 use tokio::{runtime::Runtime, task::unconstrained};
 
-use crate::domain::{AccountClient, AccountCommand};
+use crate::{
+    comparison::{Figure, Latencies},
+    domain::{AccountClient, AccountCommand},
+};
 
 /// The key of an account.
 pub fn key(account: usize) -> String {
@@ -35,45 +38,81 @@ pub fn open(runtime: &Runtime, app: &AppHandle, accounts: usize) {
     });
 }
 
-/// Sends deposits, so many at a time, from a lane for each core. Commands per second.
-pub fn throughput(runtime: &Runtime, app: &AppHandle, accounts: usize, commands: usize, in_flight: usize) -> f64 {
-    let next = Arc::new(AtomicUsize::new(0));
-    let lanes = thread::available_parallelism().map_or(1, usize::from).min(in_flight);
-    let begun = Instant::now();
-    runtime.block_on(async {
-        let lanes: Vec<_> = (0..lanes)
-            .map(|_| {
-                let (client, next): (AccountClient, _) = (app.client(), next.clone());
-                let numbers = std::iter::from_fn(move || {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    (number < commands).then_some(number)
-                });
-                let sent = stream::iter(numbers)
-                    // Far apart, as random ones are, and the same for every contender.
-                    .map(move |number| client.send(key(number * 7919 % accounts), deposit(number)).into_future())
-                    .buffer_unordered(in_flight / lanes);
-                tokio::spawn(unconstrained(sent.for_each(|answer| async { _ = answer.unwrap() })))
-            })
-            .collect();
-        for lane in lanes {
-            lane.await.unwrap();
-        }
-    });
-    commands as f64 / begun.elapsed().as_secs_f64()
+/// Which account a command goes to.
+#[derive(Debug, Clone, Copy)]
+pub enum Keys {
+    /// All of so many alike.
+    Even(usize),
+    /// As above, but every other command goes to the first.
+    Hot(usize),
 }
 
-/// Sends deposits one after the other. The median latency in microseconds.
-pub fn latency(runtime: &Runtime, app: &AppHandle, accounts: usize, commands: usize) -> f64 {
+impl Keys {
+    pub fn accounts(self) -> usize {
+        let (Keys::Even(accounts) | Keys::Hot(accounts)) = self;
+        accounts
+    }
+
+    /// The account of a command. They are far apart, as random ones are, and the same for every contender.
+    pub fn of(self, number: usize) -> usize {
+        match self {
+            Keys::Hot(_) if number.is_multiple_of(2) => 0,
+            Keys::Even(accounts) | Keys::Hot(accounts) => number * 7919 % accounts,
+        }
+    }
+}
+
+/// Sends deposits, so many at a time, shared out among apps that run elsewhere or here. Commands per second, and how long
+/// each took.
+pub fn throughput(runtime: &Runtime, apps: &[AppHandle], accounts: usize, commands: usize, in_flight: usize) -> Figure {
+    let next = Arc::new(AtomicUsize::new(0));
+    // A lane for each core and each app.
+    let lanes = thread::available_parallelism().map_or(1, usize::from).max(apps.len()).min(in_flight);
+    let keys = Keys::Even(accounts);
+    let begun = Instant::now();
+    let latencies: Vec<Vec<Duration>> = runtime.block_on(async {
+        let lane = |app: &AppHandle| {
+            let (client, next): (AccountClient, _) = (app.client(), next.clone());
+            let numbers = std::iter::from_fn(move || {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                (number < commands).then_some(number)
+            });
+            let sent = stream::iter(numbers)
+                .map(move |number| {
+                    let (begun, call) = (Instant::now(), client.send(key(keys.of(number)), deposit(number)));
+                    call.into_future().map(move |answer| answer.map(|_| begun.elapsed()))
+                })
+                .buffer_unordered(in_flight / lanes);
+            tokio::spawn(unconstrained(sent.map(Result::unwrap).collect()))
+        };
+        let lanes: Vec<_> = apps.iter().cycle().take(lanes).map(lane).collect();
+        join_all(lanes).await.into_iter().map(Result::unwrap).collect()
+    });
+    let value = commands as f64 / begun.elapsed().as_secs_f64();
+    Figure { value, latencies: Some(Latencies::of(latencies.concat())) }
+}
+
+/// Sends deposits to one account, many at a time.
+pub fn deposit_to(runtime: &Runtime, app: &AppHandle, key: &str, commands: usize) {
+    let client: AccountClient = app.client();
+    runtime.block_on(async {
+        let sent = stream::iter(0..commands).map(|number| client.send(key, deposit(number)).into_future());
+        sent.buffer_unordered(1000).for_each(|answer| async { _ = answer.unwrap() }).await;
+    });
+}
+
+/// Sends deposits to one account, one after the other. The median latency in microseconds.
+pub fn latency(runtime: &Runtime, app: &AppHandle, key: &str, commands: usize) -> Figure {
     let client: AccountClient = app.client();
     let latencies = (0..commands).map(|number| {
         let begun = Instant::now();
-        runtime.block_on(client.send(key(number % accounts), deposit(number)).into_future()).unwrap();
+        runtime.block_on(client.send(key, deposit(number)).into_future()).unwrap();
         begun.elapsed()
     });
     median_us(latencies.collect())
 }
 
-pub fn median_us(mut latencies: Vec<Duration>) -> f64 {
-    latencies.sort_unstable();
-    latencies[latencies.len() / 2].as_secs_f64() * 1e6
+pub fn median_us(latencies: Vec<Duration>) -> Figure {
+    let latencies = Latencies::of(latencies);
+    Figure { value: latencies.p50, latencies: Some(latencies) }
 }

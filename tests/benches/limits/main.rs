@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench -p simple-sourcing-tests --bench limits                          # everything, some minutes
 //! cargo bench -p simple-sourcing-tests --bench limits -- --quick               # to see that it runs
-//! cargo bench -p simple-sourcing-tests --bench limits -- --only kafka --rounds 7 --json limits.json
+//! cargo bench -p simple-sourcing-tests --bench limits -- --only kafka --rounds 7 --json limits.json --plots plots
 //! ```
 //!
 //! The contenders of a comparison take turns, in rounds, because the speed of a machine changes while it is measured;
@@ -14,9 +14,11 @@
 mod comparison;
 mod embedded;
 mod engine;
+mod growth;
 mod kafka;
 mod load;
 mod memory;
+mod plot;
 
 #[rustfmt::skip]
 #[path = "../../../examples/bank/domain.rs"]
@@ -34,11 +36,12 @@ struct Options {
     quick: bool,
     only: Option<String>,
     json: Option<String>,
+    plots: Option<String>,
 }
 
 impl Options {
     fn from_arguments() -> Result<Self, String> {
-        let mut options = Options { rounds: 5, quick: false, only: None, json: None };
+        let mut options = Options { rounds: 5, quick: false, only: None, json: None, plots: None };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("`{argument}` needs a value"));
@@ -49,8 +52,11 @@ impl Options {
                 "--rounds" => options.rounds = value()?.parse().map_err(|error| format!("`--rounds`: {error}"))?,
                 "--only" => options.only = Some(value()?),
                 "--json" => options.json = Some(value()?),
+                "--plots" => options.plots = Some(value()?),
                 other => {
-                    return Err(format!("`{other}`? There are --quick, --rounds N, --only SECTION and --json FILE"));
+                    return Err(format!(
+                        "`{other}`? There are --quick, --rounds N, --only SECTION, --json FILE and --plots DIRECTORY"
+                    ));
                 }
             }
         }
@@ -66,11 +72,12 @@ impl Options {
 /// A section: a name, and what it compares.
 type Section = (&'static str, fn(&Options) -> Vec<Comparison>);
 
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     ("engine", engine::comparisons),
     ("memory", memory::comparisons),
     ("embedded", embedded::comparisons),
     ("kafka", kafka::comparisons),
+    ("growth", growth::comparisons),
 ];
 
 fn main() -> ExitCode {
@@ -92,6 +99,9 @@ fn main() -> ExitCode {
     }
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_vec_pretty(&reports).unwrap()).unwrap();
+    }
+    if let Some(directory) = &options.plots {
+        plot::all(&reports, directory.as_ref());
     }
     ExitCode::SUCCESS
 }

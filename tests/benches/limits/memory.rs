@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    slice,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -17,9 +18,9 @@ use tokio::{runtime::Runtime, sync::oneshot};
 
 use crate::{
     Options,
-    comparison::{Comparison, Contender, Unit},
+    comparison::{Comparison, Contender, Figure, Unit},
     domain::{Account, AccountCommand},
-    load,
+    load::{self, Keys},
 };
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
@@ -37,11 +38,11 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
 
 const ACCOUNTS: usize = 1000;
 
-fn memory(commands: usize, in_flight: usize) -> f64 {
+fn memory(commands: usize, in_flight: usize) -> Figure {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(App::new("bank").aggregate::<Account>().start(Memory::new())).unwrap();
     load::open(&runtime, &app, ACCOUNTS);
-    load::throughput(&runtime, &app, ACCOUNTS, commands, in_flight)
+    load::throughput(&runtime, slice::from_ref(&app), ACCOUNTS, commands, in_flight)
 }
 
 /// What is left of an actor without events, ids, encoding or a time limit.
@@ -71,7 +72,9 @@ fn by_hand(commands: usize, in_flight: usize) -> f64 {
                 let sent = stream::iter(numbers)
                     .map(move |number| {
                         let (reply, answer) = oneshot::channel();
-                        sender.send((load::key(number * 7919 % ACCOUNTS), load::deposit(number), reply)).unwrap();
+                        sender
+                            .send((load::key(Keys::Even(ACCOUNTS).of(number)), load::deposit(number), reply))
+                            .unwrap();
                         answer
                     })
                     .buffer_unordered(in_flight / lanes);

@@ -13,9 +13,10 @@ use rdkafka::{
     message::{BorrowedMessage, Header, Headers, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+use serde::Serialize;
 use simple_sourcing::{CommandId, backend::partition_of};
 
-use crate::domain::{Account, AccountCommand, AccountEvent};
+use super::domains::Domain;
 
 const BATCH_MAX: usize = 5000;
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,8 +59,8 @@ struct Topics {
 }
 
 impl Topics {
-    fn new(prefix: &str) -> Self {
-        let topic = |name| format!("{prefix}account-{name}");
+    fn new(prefix: &str, aggregate: &str) -> Self {
+        let topic = |name| format!("{prefix}{aggregate}-{name}");
         Topics {
             command: topic("command_request"),
             event: topic("event"),
@@ -69,14 +70,14 @@ impl Topics {
     }
 }
 
-/// Processes commands until it is told to stop.
-pub fn serve(servers: &str, prefix: &str, stopped: &AtomicBool) {
-    let topics = Topics::new(prefix);
+/// Processes commands until it is told to stop. Each worker has a number.
+pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &AtomicBool) {
+    let topics = Topics::new(prefix, D::NAME);
     let group = format!("{prefix}bank");
     let consumer: BaseConsumer =
         reader(servers, &group).set("partition.assignment.strategy", "cooperative-sticky").create().unwrap();
     let producer: BaseProducer = client(servers)
-        .set("transactional.id", &group)
+        .set("transactional.id", format!("{group}-{worker}"))
         .set("linger.ms", "0")
         .set("compression.type", "lz4")
         .set("batch.num.messages", "10000")
@@ -85,12 +86,11 @@ pub fn serve(servers: &str, prefix: &str, stopped: &AtomicBool) {
         .unwrap();
     producer.init_transactions(TIMEOUT).unwrap();
     consumer.subscribe(&[&topics.command]).unwrap();
-    let mut accounts: HashMap<String, (Account, u64)> = HashMap::new();
+    let mut states: HashMap<String, (Option<D>, u64)> = HashMap::new();
     while !stopped.load(Ordering::Acquire) {
         let Some(first) = consumer.poll(Duration::from_millis(100)) else { continue };
         producer.begin_transaction().unwrap();
-        let mut batch =
-            Batch { topics: &topics, producer: &producer, accounts: &mut accounts, touched: HashMap::new() };
+        let mut batch = Batch { topics: &topics, producer: &producer, states: &mut states, touched: HashMap::new() };
         let mut next = HashMap::new();
         let (mut message, mut taken) = (Some(first), 0);
         while let Some(command) = message {
@@ -116,30 +116,25 @@ pub fn serve(servers: &str, prefix: &str, stopped: &AtomicBool) {
     }
 }
 
-struct Batch<'a> {
+struct Batch<'a, D> {
     topics: &'a Topics,
     producer: &'a BaseProducer,
-    accounts: &'a mut HashMap<String, (Account, u64)>,
+    /// With the sequence of the last event.
+    states: &'a mut HashMap<String, (Option<D>, u64)>,
     /// The partition and offset of the last command.
     touched: HashMap<String, (i32, i64)>,
 }
 
-impl Batch<'_> {
+impl<D: Domain> Batch<'_, D> {
     fn decide(&mut self, message: &BorrowedMessage<'_>) {
         let key = std::str::from_utf8(message.key().unwrap()).unwrap();
         let (partition, offset, id) = (message.partition(), message.offset(), header(message, "ce_id").unwrap());
-        let (event, kind) = match serde_json::from_slice(message.payload().unwrap()).unwrap() {
-            AccountCommand::Open { owner } => {
-                self.accounts.insert(key.into(), (Account { owner: owner.clone(), balance: 0 }, 0));
-                (AccountEvent::Opened { owner }, "account.Opened")
-            }
-            AccountCommand::Deposit { amount } => {
-                self.accounts.get_mut(key).unwrap().0.balance += amount;
-                (AccountEvent::Deposited { amount }, "account.Deposited")
-            }
-            other => unreachable!("{} is not sent", serde_json::to_string(&other).unwrap()),
-        };
-        let (_, sequence) = self.accounts.get_mut(key).unwrap();
+        let command = serde_json::from_slice(message.payload().unwrap()).unwrap();
+        if !self.states.contains_key(key) {
+            self.states.insert(key.into(), (None, 0));
+        }
+        let (state, sequence) = self.states.get_mut(key).unwrap();
+        let (event, kind) = D::decide(state, command);
         *sequence += 1;
         let (text, offset_text) = (sequence.to_string(), offset.to_string());
         let time = humantime::format_rfc3339_millis(
@@ -181,13 +176,13 @@ impl Batch<'_> {
 
     fn write_states(&self) {
         for (key, (partition, offset)) in &self.touched {
-            let (account, sequence) = &self.accounts[key];
+            let (state, sequence) = &self.states[key];
             let written = headers([
                 ("content-type", "application/json"),
                 ("ce_sequence", &sequence.to_string()),
                 ("ce_commandoffset", &offset.to_string()),
             ]);
-            self.send(&self.topics.state, *partition, key, &serde_json::to_vec(account).unwrap(), written);
+            self.send(&self.topics.state, *partition, key, &serde_json::to_vec(state).unwrap(), written);
         }
     }
 
@@ -210,8 +205,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(servers: &str, prefix: &str, partitions: u32) -> Self {
-        let topics = Topics::new(prefix);
+    pub fn new(servers: &str, prefix: &str, aggregate: &str, partitions: u32) -> Self {
+        let topics = Topics::new(prefix, aggregate);
         let producer = client(servers)
             .set("linger.ms", "0")
             .set("enable.idempotence", "true")
@@ -229,7 +224,7 @@ impl Client {
     }
 
     /// How long the answer took.
-    pub fn send(&self, key: &str, kind: &str, command: &AccountCommand) -> Duration {
+    pub fn send(&self, key: &str, kind: &str, command: &impl Serialize) -> Duration {
         let begun = Instant::now();
         let id = CommandId::new().to_string();
         let value = serde_json::to_vec(command).unwrap();

@@ -2,6 +2,8 @@
 //! and response with the same headers, offsets in the transaction. Same broker, same partitions, same commands.
 
 mod by_hand;
+mod domains;
+pub mod growth;
 mod progress;
 
 use std::{
@@ -20,25 +22,19 @@ use tokio::runtime::Runtime;
 
 use crate::{
     Options,
-    comparison::{Comparison, Contender, Unit},
-    domain::{Account, AccountClient, AccountCommand},
-    load,
+    comparison::{Comparison, Contender, Figure, Unit},
+    domain::Account,
+    load::{self, Keys},
 };
+use domains::{Domain, Note};
 use progress::Progress;
 
 const ACCOUNTS: usize = 1000;
 const PARTITIONS: u32 = 6;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
-    let (preloaded, latencies) = (options.scaled(60_000), options.scaled(1000));
-    let throughput = Comparison {
-        title: format!("{preloaded} commands that wait, {ACCOUNTS} accounts, {PARTITIONS} partitions, 1 worker"),
-        unit: Unit::PerSecond,
-        contenders: vec![
-            Contender::new("written by hand on rdkafka", move || service(preloaded, start_by_hand)),
-            Contender::new("simple-sourcing-kafka", move || service(preloaded, start_ours)).aiming_at(0.9),
-        ],
-    };
+    let (commands, latencies) = (options.scaled(60_000), options.scaled(1000));
+    let base = Waiting { commands, keys: Keys::Even(ACCOUNTS), partitions: PARTITIONS, workers: 1 };
     let latency = Comparison {
         title: format!("client to answer, 1 in flight, {PARTITIONS} partitions"),
         unit: Unit::Microseconds,
@@ -47,14 +43,72 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
             Contender::new("simple-sourcing-kafka", move || latency_of_ours(latencies)).aiming_at(1.1),
         ],
     };
-    let in_flight = [16, 256, 2000].map(|in_flight| Comparison {
-        title: format!("client to answer, {in_flight} in flight, {PARTITIONS} partitions"),
-        unit: Unit::PerSecond,
-        contenders: vec![Contender::new("simple-sourcing-kafka", move || {
-            end_to_end(preloaded.min(60 * in_flight), in_flight)
-        })],
+    let in_flight = [16, 256, 2000].map(|in_flight| {
+        let commands = commands.min(60 * in_flight);
+        Contender::new(format!("{in_flight} in flight"), move || end_to_end(commands, in_flight))
     });
-    [throughput, latency].into_iter().chain(in_flight).collect()
+    let end_to_end = Comparison {
+        title: format!("client to answer, {ACCOUNTS} accounts, {PARTITIONS} partitions, 1 worker"),
+        unit: Unit::PerSecond,
+        contenders: in_flight.into(),
+    };
+    let mut comparisons = vec![base.comparison::<Account>("small records"), latency, end_to_end];
+    if !options.quick {
+        comparisons.extend([
+            Waiting { workers: 2, ..base }.comparison::<Account>("small records, 2 workers"),
+            Waiting { keys: Keys::Even(10), ..base }.comparison::<Account>("small records, few keys"),
+            Waiting { keys: Keys::Even(100_000), ..base }.comparison::<Account>("small records, many keys"),
+            Waiting { keys: Keys::Hot(ACCOUNTS), ..base }.comparison::<Account>("small records, half to one key"),
+            base.comparison::<Note>("records of 1 KB"),
+        ]);
+    }
+    comparisons
+}
+
+/// Commands that wait in the topic when the service is started.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    commands: usize,
+    keys: Keys,
+    partitions: u32,
+    workers: u32,
+}
+
+impl Waiting {
+    fn comparison<D: Domain>(self, what: &str) -> Comparison {
+        let Waiting { commands, keys, partitions, workers } = self;
+        let keys = keys.accounts();
+        Comparison {
+            title: format!(
+                "{commands} commands that wait, {what}: {keys} keys, {partitions} partitions, {workers} worker"
+            ),
+            unit: Unit::PerSecond,
+            contenders: vec![
+                Contender::new("written by hand on rdkafka", move || self.rate::<D>(start_by_hand::<D>)),
+                Contender::new("simple-sourcing-kafka", move || self.rate::<D>(start_ours::<D>)).aiming_at(0.9),
+            ],
+        }
+    }
+
+    /// Commands per second of a service that finds them all.
+    fn rate<D: Domain>(self, start: fn(&str, u32, u32) -> Running) -> f64 {
+        let Waiting { commands, keys, partitions, workers } = self;
+        let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
+        let app = client::<D>(&runtime, &prefix, partitions);
+        let client = D::client(&app);
+        runtime.block_on(async {
+            let created = (0..keys.accounts()).map(|account| (load::key(account), D::create()));
+            let changed = (0..commands).map(|number| (load::key(keys.of(number)), D::change(number)));
+            let sent = stream::iter(created.chain(changed)).map(|(key, command)| client.send(key, command).publish());
+            // In order: what is changed is there before.
+            sent.buffered(2000).for_each(|pending| async { drop(pending.unwrap()) }).await;
+        });
+        let progress = Progress::new(broker().bootstrap_servers(), &prefix, D::NAME, partitions);
+        let running = start(&prefix, partitions, workers);
+        let rate = progress.rate((keys.accounts() + commands) as i64);
+        drop(running);
+        rate
+    }
 }
 
 fn prefix() -> String {
@@ -72,75 +126,56 @@ impl Drop for Running {
     }
 }
 
-fn start_ours(prefix: &str) -> Running {
+fn start_ours<D: Domain>(prefix: &str, partitions: u32, workers: u32) -> Running {
     let runtime = Runtime::new().unwrap();
-    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS);
-    let app = runtime.block_on(App::new("bank").aggregate::<Account>().start(kafka)).unwrap();
+    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions).workers(workers);
+    let app = runtime.block_on(App::new("bank").aggregate::<D>().start(kafka)).unwrap();
     Running(Some(Box::new(move || runtime.block_on(app.shutdown()).unwrap())))
 }
 
-fn start_by_hand(prefix: &str) -> Running {
+fn start_by_hand<D: Domain>(prefix: &str, _: u32, workers: u32) -> Running {
     let stopped = Arc::new(AtomicBool::new(false));
-    let service = thread::spawn({
-        let (prefix, stopped) = (prefix.to_owned(), stopped.clone());
-        move || by_hand::serve(broker().bootstrap_servers(), &prefix, &stopped)
-    });
+    let workers: Vec<_> = (0..workers)
+        .map(|worker| {
+            let (prefix, stopped) = (prefix.to_owned(), stopped.clone());
+            thread::spawn(move || by_hand::serve::<D>(broker().bootstrap_servers(), &prefix, worker, &stopped))
+        })
+        .collect();
     Running(Some(Box::new(move || {
         stopped.store(true, Ordering::Release);
-        service.join().unwrap();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
     })))
 }
 
 /// A client of nobody: it makes the topics, and sends.
-fn client(runtime: &Runtime, prefix: &str) -> AppHandle {
-    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS);
-    runtime.block_on(App::new("bank").contract::<AccountCommand>().start(kafka)).unwrap()
+fn client<D: Domain>(runtime: &Runtime, prefix: &str, partitions: u32) -> AppHandle {
+    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions);
+    runtime.block_on(App::new("bank").contract::<D::Command>().start(kafka)).unwrap()
 }
 
-/// Commands per second of a service that finds them all in the topic.
-fn service(commands: usize, start: fn(&str) -> Running) -> f64 {
-    let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    let app = client(&runtime, &prefix);
-    let accounts: AccountClient = app.client();
-    runtime.block_on(async {
-        let opened = (0..ACCOUNTS).map(|account| (load::key(account), AccountCommand::Open { owner: "Owner".into() }));
-        let moved = (0..commands).map(|number| (load::key(number * 7919 % ACCOUNTS), load::deposit(number)));
-        let sent = stream::iter(opened.chain(moved)).map(|(key, command)| accounts.send(key, command).publish());
-        // In order: an account is opened before anything else.
-        sent.buffered(2000).for_each(|pending| async { drop(pending.unwrap()) }).await;
-    });
-    let progress = Progress::new(broker().bootstrap_servers(), &prefix, PARTITIONS);
-    let running = start(&prefix);
-    let rate = progress.rate((ACCOUNTS + commands) as i64);
-    drop(running);
-    rate
-}
-
-fn latency_by_hand(commands: usize) -> f64 {
+fn latency_by_hand(commands: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
     // Makes the topics.
-    let _app = client(&runtime, &prefix);
-    let _running = start_by_hand(&prefix);
-    let client = by_hand::Client::new(broker().bootstrap_servers(), &prefix, PARTITIONS);
-    for account in 0..10 {
-        client.send(&load::key(account), "account.Open", &AccountCommand::Open { owner: "Owner".into() });
-    }
-    let latency = |number| client.send(&load::key(number % 10), "account.Deposit", &load::deposit(number));
+    let _app = client::<Account>(&runtime, &prefix, PARTITIONS);
+    let _running = start_by_hand::<Account>(&prefix, PARTITIONS, 1);
+    let client = by_hand::Client::new(broker().bootstrap_servers(), &prefix, Account::NAME, PARTITIONS);
+    client.send(&load::key(0), "account.Open", &Account::create());
+    let latency = |number| client.send(&load::key(0), "account.Deposit", &load::deposit(number));
     load::median_us((0..commands).map(latency).collect())
 }
 
-fn latency_of_ours(commands: usize) -> f64 {
+fn latency_of_ours(commands: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    let app = client(&runtime, &prefix);
-    let _running = start_ours(&prefix);
-    load::open(&runtime, &app, 10);
-    load::latency(&runtime, &app, 10, commands)
+    let app = client::<Account>(&runtime, &prefix, PARTITIONS);
+    let _running = start_ours::<Account>(&prefix, PARTITIONS, 1);
+    load::open(&runtime, &app, 1);
+    load::latency(&runtime, &app, &load::key(0), commands)
 }
 
-fn end_to_end(commands: usize, in_flight: usize) -> f64 {
+fn end_to_end(commands: usize, in_flight: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    let app = client(&runtime, &prefix);
-    let _running = start_ours(&prefix);
+    let app = client::<Account>(&runtime, &prefix, PARTITIONS);
+    let _running = start_ours::<Account>(&prefix, PARTITIONS, 1);
     load::open(&runtime, &app, ACCOUNTS);
-    load::throughput(&runtime, &app, ACCOUNTS, commands, in_flight)
+    load::throughput(&runtime, &[app], ACCOUNTS, commands, in_flight)
 }

@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(servers: &str, prefix: &str, partitions: u32) -> Self {
+    pub fn new(servers: &str, prefix: &str, aggregate: &str, partitions: u32) -> Self {
         let group = ClientConfig::new()
             .set("bootstrap.servers", servers)
             .set("group.id", format!("{prefix}bank"))
@@ -27,7 +27,7 @@ impl Progress {
             .create()
             .unwrap();
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(&format!("{prefix}account-command_request"), 0, partitions as i32 - 1);
+        list.add_partition_range(&format!("{prefix}{aggregate}-command_request"), 0, partitions as i32 - 1);
         Progress { group, partitions: list }
     }
 

@@ -1,0 +1,84 @@
+//! What becomes of the cost of a command when there is more of everything: aggregates, and events of one aggregate.
+
+use simple_sourcing::{Durability, prelude::*};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::{
+    Options,
+    comparison::{Comparison, Contender, Figure, Unit},
+    domain::{Account, AccountClient},
+    kafka, load,
+};
+
+const IN_FLIGHT: usize = 1000;
+
+pub fn comparisons(options: &Options) -> Vec<Comparison> {
+    let commands = options.scaled(100_000);
+    let most = if options.quick { 10_000 } else { 1_000_000 };
+    let aggregates = [10, 1000, 100_000, 1_000_000].into_iter().filter(|&accounts| accounts <= most);
+    let aggregates = Comparison {
+        title: format!("on disk, relaxed, {IN_FLIGHT} in flight, by aggregates"),
+        unit: Unit::PerSecond,
+        contenders: aggregates
+            .map(|accounts| {
+                let mut bank = None;
+                Contender::new(format!("{accounts} accounts"), move || {
+                    // Opened once, and then for all rounds.
+                    let bank = bank.get_or_insert_with(|| Bank::with_accounts(accounts));
+                    load::throughput(&bank.runtime, std::slice::from_ref(&bank.app), accounts, commands, IN_FLIGHT)
+                })
+            })
+            .collect(),
+    };
+    let events = [1, 1000, 100_000].into_iter().filter(|&events| events <= most);
+    let events = Comparison {
+        title: "on disk, relaxed, 1 in flight, by events that the account has".into(),
+        unit: Unit::Microseconds,
+        contenders: events
+            .map(|events| {
+                let mut bank = None;
+                let commands = commands / 50;
+                Contender::new(format!("{events} events"), move || {
+                    let bank = bank.get_or_insert_with(|| Bank::with_accounts(0));
+                    bank.latency(events, commands)
+                })
+            })
+            .collect(),
+    };
+    let mut comparisons = vec![aggregates, events];
+    if !options.quick {
+        comparisons.extend(kafka::growth::comparisons());
+    }
+    comparisons
+}
+
+/// A bank on disk.
+struct Bank {
+    runtime: Runtime,
+    app: AppHandle,
+    accounts: usize,
+    _directory: TempDir,
+}
+
+impl Bank {
+    fn with_accounts(accounts: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let app = App::new("bank").aggregate::<Account>();
+        let store = Embedded::open(directory.path()).durability(Durability::Relaxed);
+        let app = runtime.block_on(app.start(store)).unwrap();
+        load::open(&runtime, &app, accounts);
+        Bank { runtime, app, accounts, _directory: directory }
+    }
+
+    /// Of commands to an account that is new, and has so many events before the first of them.
+    fn latency(&mut self, events: usize, commands: usize) -> Figure {
+        let Bank { runtime, app, .. } = self;
+        self.accounts += 1;
+        let (key, client): (_, AccountClient) = (load::key(self.accounts), app.client());
+        runtime.block_on(client.open(&*key, "Owner".to_owned()).into_future()).unwrap();
+        load::deposit_to(runtime, app, &key, events - 1);
+        load::latency(runtime, app, &key, commands)
+    }
+}

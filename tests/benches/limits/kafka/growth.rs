@@ -1,0 +1,43 @@
+//! What becomes of a service on Kafka with more partitions, more processes and more clients. Processes and clients are
+//! apps of their own within this one.
+
+use simple_sourcing::prelude::*;
+use tokio::runtime::Runtime;
+
+use super::{ACCOUNTS, PARTITIONS, Running, Waiting, client, prefix, start_ours};
+use crate::{
+    comparison::{Comparison, Contender, Figure, Unit},
+    domain::Account,
+    load::{self, Keys},
+};
+
+const IN_FLIGHT: usize = 1000;
+
+const COMMANDS: usize = 60_000;
+
+pub fn comparisons() -> Vec<Comparison> {
+    let waiting = Waiting { commands: COMMANDS, keys: Keys::Even(ACCOUNTS), partitions: PARTITIONS, workers: 1 };
+    let partitions = [1, 4, 16, 64].map(|partitions| {
+        let waiting = Waiting { partitions, ..waiting };
+        Contender::new(format!("{partitions} partitions"), move || waiting.rate::<Account>(start_ours::<Account>))
+    });
+    let services =
+        [1, 2, 4].map(|services| Contender::new(format!("{services} services"), move || end_to_end(services, 1)));
+    let clients =
+        [1, 10, 50].map(|clients| Contender::new(format!("{clients} clients"), move || end_to_end(1, clients)));
+    [
+        (format!("{COMMANDS} commands that wait, by partitions"), Vec::from(partitions)),
+        (format!("{IN_FLIGHT} in flight, by services, all on this machine"), services.into()),
+        (format!("{IN_FLIGHT} in flight, by clients that share them, all on this machine"), clients.into()),
+    ]
+    .map(|(title, contenders)| Comparison { title, unit: Unit::PerSecond, contenders })
+    .into()
+}
+
+fn end_to_end(services: usize, clients: usize) -> Figure {
+    let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
+    let clients: Vec<AppHandle> = (0..clients).map(|_| client::<Account>(&runtime, &prefix, PARTITIONS)).collect();
+    let _running: Vec<Running> = (0..services).map(|_| start_ours::<Account>(&prefix, PARTITIONS, 1)).collect();
+    load::open(&runtime, &clients[0], ACCOUNTS);
+    load::throughput(&runtime, &clients, ACCOUNTS, COMMANDS, IN_FLIGHT)
+}
