@@ -5,11 +5,10 @@
 //! change only after the commit.
 //!
 //! ```text
-//!  client.rs ── command topic ──▶ worker/mod.rs ── one transaction ──▶ event topic     ──▶ reader.rs
-//!     ▲                            ▲      │                       ├──▶ aggregate topic ─┐
-//!     └── answers.rs ◀─────────────┼──────┼───────────────────────┴──▶ response topic  ─┤
-//!                                  │      └─ rebalance.rs                               │
-//!                                  └───────────── restore.rs ◀──────────────────────────┘
+//!  client.rs ── command topic ──▶ worker/run.rs ── one transaction ──▶ event topic     ──▶ reader.rs
+//!     ▲                            ▲                              ├──▶ aggregate topic ─┐
+//!     └── answers.rs ◀─────────────┼──────────────────────────────┴──▶ response topic  ─┤
+//!                                  └───────────── worker/restore.rs ◀───────────────────┘
 //! ```
 //!
 //! | file | what it knows |
@@ -19,6 +18,7 @@
 //! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
 //! | `worker/` | the exactly-once loop, and in `repair.rs` what becomes of states that can't be read |
+//! | `worker/log.rs`, `worker/kafka/` | what the loop needs of a log with transactions; the calls to Kafka for it |
 
 mod answers;
 mod client;

@@ -6,7 +6,7 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use rdkafka::{
     Message,
-    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
+    message::{Header, Headers, OwnedHeaders},
 };
 use simple_sourcing::{
     CommandId, Position, Sequence, Timestamp, Trace,
@@ -210,13 +210,15 @@ pub(crate) struct DeadLetter<'a> {
 impl<'a> DeadLetter<'a> {
     /// A record for a topic that takes so many bytes. Of one that is too long only the place is kept: without it the
     /// partition would stand still.
-    pub(crate) fn of(message: &'a BorrowedMessage<'_>, cause: &str, bytes_max: usize) -> Self {
+    pub(crate) fn of(message: &'a impl Message, cause: &str, bytes_max: usize) -> Self {
         let headers = message.headers();
         let header_bytes = headers.iter().flat_map(|headers| headers.iter());
         let header_bytes = header_bytes.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len) + 16);
-        let bytes = message.key_len() + message.payload_len() + header_bytes.sum::<usize>();
+        let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let bytes = length(message.key()) + length(message.payload()) + header_bytes.sum::<usize>();
         let fits = bytes + RECORD_OVERHEAD <= bytes_max;
-        let own = headers.filter(|_| fits).map_or_else(OwnedHeaders::new, |headers| headers.detach());
+        let own = headers.filter(|_| fits).into_iter().flat_map(|headers| headers.iter());
+        let own = own.fold(OwnedHeaders::new(), OwnedHeaders::insert);
         let left_out =
             || format!("{bytes} bytes of key, value and headers, over the `max.message.bytes` of this topic");
         let headers = Out(own)
@@ -231,10 +233,10 @@ impl<'a> DeadLetter<'a> {
 }
 
 /// The headers of a record that was read.
-struct In<'a>(Option<&'a rdkafka::message::BorrowedHeaders>);
+struct In<'a, H>(Option<&'a H>);
 
-impl<'a> In<'a> {
-    fn new(message: &'a BorrowedMessage<'_>) -> Self {
+impl<'a, H: Headers> In<'a, H> {
+    fn new(message: &'a impl Message<Headers = H>) -> Self {
         In(message.headers())
     }
 
@@ -267,24 +269,24 @@ impl<'a> In<'a> {
     }
 }
 
-fn key(message: &BorrowedMessage<'_>) -> Result<Arc<str>, String> {
+fn key(message: &impl Message) -> Result<Arc<str>, String> {
     let key = message.key().ok_or("it has no key")?;
     std::str::from_utf8(key).map(Arc::from).map_err(|error| format!("its key is not text: {error}"))
 }
 
-fn time(message: &BorrowedMessage<'_>) -> Timestamp {
+fn time(message: &impl Message) -> Timestamp {
     let millis = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
     Timestamp::from_millis(millis.unwrap_or(0))
 }
 
 /// Where a record stands.
-pub(crate) fn position(message: &BorrowedMessage<'_>) -> Position {
+pub(crate) fn position(message: &impl Message) -> Position {
     // Neither is ever negative on a record that was read.
     Position { partition: message.partition() as u32, offset: message.offset() as u64 }
 }
 
 /// Reads a record of a command topic.
-pub(crate) fn read_request(message: &BorrowedMessage<'_>) -> Result<Request, Malformed> {
+pub(crate) fn read_request(message: &impl Message) -> Result<Request, Malformed> {
     let headers = In::new(message);
     let unanswerable = |reason| Malformed { reason, sender: None };
     let key = key(message).map_err(unanswerable)?;
@@ -313,7 +315,7 @@ pub(crate) fn read_request(message: &BorrowedMessage<'_>) -> Result<Request, Mal
 }
 
 /// Reads a record of an event topic.
-pub(crate) fn read_event(message: &BorrowedMessage<'_>) -> Result<Logged, String> {
+pub(crate) fn read_event(message: &impl Message) -> Result<Logged, String> {
     let headers = In::new(message);
     let Position { partition, offset } = position(message);
     let kind = headers.required(TYPE)?;
@@ -332,12 +334,12 @@ pub(crate) fn read_event(message: &BorrowedMessage<'_>) -> Result<Logged, String
 }
 
 /// Reads a record of an aggregate topic.
-pub(crate) fn read_state(message: &BorrowedMessage<'_>) -> Result<(Arc<str>, StoredState), String> {
+pub(crate) fn read_state(message: &impl Message) -> Result<(Arc<str>, StoredState), String> {
     let headers = In::new(message);
     Ok((key(message)?, stored_state(message, &headers)?))
 }
 
-fn stored_state(message: &BorrowedMessage<'_>, headers: &In<'_>) -> Result<StoredState, String> {
+fn stored_state(message: &impl Message, headers: &In<'_, impl Headers>) -> Result<StoredState, String> {
     let value = message.payload().ok_or("it has no value")?;
     Ok(StoredState {
         sequence: headers.sequence(SEQUENCE)?,
@@ -347,12 +349,12 @@ fn stored_state(message: &BorrowedMessage<'_>, headers: &In<'_>) -> Result<Store
 }
 
 /// The id of the command that a record of a response topic answers.
-pub(crate) fn answered_id(message: &BorrowedMessage<'_>) -> Option<CommandId> {
+pub(crate) fn answered_id(message: &impl Message) -> Option<CommandId> {
     In::new(message).text(COMMAND_ID)?.parse().ok()
 }
 
 /// Reads a record of a response topic.
-pub(crate) fn read_response(message: &BorrowedMessage<'_>) -> Result<Response, String> {
+pub(crate) fn read_response(message: &impl Message) -> Result<Response, String> {
     let headers = In::new(message);
     let id: CommandId = headers.parsed(COMMAND_ID)?;
     if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {

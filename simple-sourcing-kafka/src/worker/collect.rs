@@ -1,24 +1,21 @@
 //! The reading side of a batch: commands are taken from the log and decided, and what is no command is put aside.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::{Message, consumer::BaseConsumer, error::KafkaError, message::BorrowedMessage, types::RDKafkaErrorCode};
+use rdkafka::Message;
 use simple_sourcing::{
-    BackendError, Position, Refusal, Timestamp,
+    Position, Refusal, Timestamp,
     backend::partition_of,
     codec,
     engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
 };
-use tracing::{debug, error};
+use tracing::error;
 
 use super::{
-    rebalance::Rebalances,
+    log::{Failure, Log},
     run::{Owned, Worker},
 };
-use crate::{
-    error,
-    record::{self, Malformed, Request, Sender as Asker},
-};
+use crate::record::{self, Malformed, Request, Sender as Asker};
 
 /// The most commands in one transaction. It is committed earlier when no more commands wait.
 const BATCH_COMMANDS_MAX: usize = 5_000;
@@ -32,54 +29,54 @@ const IDLE_POLL: Duration = Duration::from_millis(100);
 /// The same while a partition is being restored.
 const RESTORING_POLL: Duration = Duration::from_millis(5);
 
-/// What was taken from the log.
-#[derive(Default)]
-pub(super) struct Batch<'a> {
+/// What was taken from the log, which lends its records `R`.
+pub(super) struct Batch<R> {
     pub(super) commands: usize,
     pub(super) bytes: usize,
     /// The offset of the next command, for each partition with commands in this batch.
-    pub(super) next: HashMap<Shard, i64>,
+    pub(super) next: BTreeMap<Shard, i64>,
     pub(super) questions: Vec<(Shard, Asker)>,
     pub(super) refusals: Vec<OutcomeRecord>,
     /// What was given to the engine, in that order: which of it is poison shows at the end of the batch.
-    pub(super) messages: Vec<BorrowedMessage<'a>>,
-    /// What is no command, and why.
-    pub(super) malformed: Vec<(BorrowedMessage<'a>, String)>,
+    pub(super) messages: Vec<R>,
+    /// What is no command of an aggregate type, and why.
+    pub(super) malformed: Vec<(usize, R, String)>,
 }
 
-/// Why a batch was given up.
-pub(super) enum Failure {
-    /// Starting over may help.
-    Passing(BackendError),
-    /// The worker must end.
-    Lasting(BackendError),
+impl<R> Batch<R> {
+    pub(super) fn new() -> Self {
+        Batch {
+            commands: 0,
+            bytes: 0,
+            next: BTreeMap::new(),
+            questions: Vec::new(),
+            refusals: Vec::new(),
+            messages: Vec::new(),
+            malformed: Vec::new(),
+        }
+    }
 }
 
-impl Worker {
+impl<L: Log> Worker<L> {
     /// Decides the commands that wait, up to the limits of a batch.
-    pub(super) fn collect<'a>(
-        &mut self,
-        consumer: &'a BaseConsumer<Rebalances>,
-        batch: &mut Batch<'a>,
-    ) -> Result<(), Failure> {
+    pub(super) async fn collect<'a>(&mut self, log: &'a L, batch: &mut Batch<L::Record<'a>>) -> Result<(), Failure> {
         let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
         let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
         while batch.commands < BATCH_COMMANDS_MAX && batch.bytes < BATCH_BYTES_MAX {
-            match consumer.poll(wait) {
-                Some(Ok(message)) => self.take(message, batch)?,
-                Some(Err(error)) => check_consumer(error)?,
-                None => break,
-            }
+            let Some((shard, message)) = log.next(wait).await? else { break };
+            self.take(shard, message, batch)?;
             wait = Duration::ZERO;
         }
         Ok(())
     }
 
     /// Takes one record of a command topic into the batch.
-    fn take<'a>(&mut self, message: BorrowedMessage<'a>, batch: &mut Batch<'a>) -> Result<(), Failure> {
-        let Some(&aggregate) = self.commands.get(message.topic()) else { return Ok(()) };
-        let Position { partition, offset } = record::position(&message);
-        let shard = Shard { aggregate, partition };
+    fn take<'a>(
+        &mut self,
+        shard: Shard,
+        message: L::Record<'a>,
+        batch: &mut Batch<L::Record<'a>>,
+    ) -> Result<(), Failure> {
         let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
             // Fetched before the partition was taken away.
             return Ok(());
@@ -87,8 +84,9 @@ impl Worker {
         if message.offset() < next {
             return Ok(());
         }
+        let Shard { aggregate, partition } = shard;
         batch.commands += 1;
-        batch.bytes += message.payload_len();
+        batch.bytes += message.payload().map_or(0, <[u8]>::len);
         batch.next.insert(shard, message.offset() + 1);
         match record::read_request(&message).and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command(command)) => {
@@ -97,14 +95,20 @@ impl Worker {
             }
             Ok(Request::State(asker)) => batch.questions.push((shard, asker)),
             Err(Malformed { reason, sender }) => {
-                let reason = brief(reason);
-                error!(topic = message.topic(), partition, offset, reason, "poison: a record is no command");
-                let position = Position { partition, offset };
+                let (position, reason) = (record::position(&message), brief(reason));
+                error!(
+                    topic = message.topic(),
+                    partition,
+                    offset = position.offset,
+                    reason,
+                    "poison: a record is no command"
+                );
                 // An answer must fit its topic: who sends a longer key than a client of ours gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
                 let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
-                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, reason.clone())));
-                batch.malformed.push((message, reason));
+                let now = self.log.now();
+                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, now, reason.clone())));
+                batch.malformed.push((aggregate, message, reason));
             }
         }
         Ok(())
@@ -138,34 +142,10 @@ impl Worker {
     }
 }
 
-/// What an error of the consumer means.
-fn check_consumer(error: KafkaError) -> Result<(), Failure> {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(
-            BackendError::failed(
-                "another process runs under the same instance name; give each its own `.instance(...)`",
-            )
-            .because(error),
-        )),
-        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-            Err(Failure::Lasting(error::describe("the consumer has failed", error)))
-        }
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-            Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
-        }
-        _ => {
-            // The client library connects again by itself.
-            debug!(%error, "reading commands");
-            Ok(())
-        }
-    }
-}
-
 /// A refusal of a record that is no command. It is not remembered: under its id nothing has run.
-fn refuse(sender: Asker, shard: Shard, position: Position, reason: String) -> OutcomeRecord {
+fn refuse(sender: Asker, shard: Shard, position: Position, time: Timestamp, reason: String) -> OutcomeRecord {
     let Asker { key, id, fingerprint } = sender;
     let answer = Answer::refused(&Refusal::Invalid(reason));
     let outcome = Outcome { fingerprint, position, answer };
-    let time = Timestamp::now();
     OutcomeRecord { aggregate: shard.aggregate, position, key, id, fingerprint, time, outcome, first: false }
 }

@@ -1,82 +1,166 @@
-//! Reading whole partitions of a topic.
+//! What a worker needs of a log with transactions. `kafka/` has it on Kafka.
+//!
+//! What may wait is `async`, so that a simulation can have others go on meanwhile, or have the process die there. On Kafka
+//! it blocks: a worker has a thread for itself, and so has each job beside it.
 
 use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    any::Any,
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    time::Duration,
 };
 
-use rdkafka::{Offset, consumer::BaseConsumer, message::BorrowedMessage};
-use simple_sourcing::BackendError;
-use tracing::info;
+use rdkafka::{Message, message::OwnedHeaders};
+use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
-use crate::{
-    config::Kafka,
-    logging::Quiet,
-    reader::{End, Reader, end_reader, true_ends},
-};
+/// The log as a member of the group of workers sees it.
+pub(super) trait Log: Sized + 'static {
+    /// A record of a command topic, borrowed from the log.
+    type Record<'a>: Message
+    where
+        Self: 'a;
+    type Membership;
+    type Producer: Producer<Membership = Self::Membership>;
+    type Reader: Reader;
 
-/// How often the progress of a long reading is logged.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
+    /// Joins the group, which will give partitions of the command topics to this member.
+    fn join(&self) -> Result<(), BackendError>;
 
-/// Reads what is committed.
-pub(super) struct Log {
-    kafka: Kafka,
-    ends: BaseConsumer<Quiet>,
+    /// Leaves the group. What it says from then on does not matter any more.
+    fn leave(&self);
+
+    /// The next record of the partitions that are read; none if none comes within the time.
+    async fn next(&self, wait: Duration) -> Result<Option<(Shard, Self::Record<'_>)>, Failure>;
+
+    /// What the group has said since the last call, in order. It comes while [`next`](Log::next) waits; the group goes on
+    /// when it is answered, with [`accept`](Log::accept) or [`remove`](Log::remove).
+    fn changes(&self) -> VecDeque<Change>;
+
+    /// Takes the partitions that the group has given. None is read before it is [added](Log::add).
+    fn accept(&self) -> Result<(), BackendError>;
+
+    /// Begins to read a partition at this offset.
+    fn add(&self, at: Shard, next: i64) -> Result<(), BackendError>;
+
+    /// Reads these partitions no more, and gives back what the group has taken away.
+    fn remove(&self, read: &[Shard]) -> Result<(), BackendError>;
+
+    /// The proof of which partitions are this member's: a transaction that bears an older one is refused once the group
+    /// has given any of them to somebody else.
+    fn membership(&self) -> Result<Self::Membership, BackendError>;
+
+    /// A new producer. When it is there, whatever an earlier one of this worker left open has ended one way or the other,
+    /// and the earlier one is shut out.
+    async fn producer(&self) -> Result<Self::Producer, BackendError>;
+
+    /// Has a job run beside the worker. What is returned waits for its end when it is dropped.
+    fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    where
+        J: AsyncFnOnce(Self::Reader) + Send + 'static;
+
+    /// The time of this machine.
+    fn now(&self) -> Timestamp;
+
+    async fn pause(&self, time: Duration);
 }
 
-impl Log {
-    pub(super) fn open(kafka: &Kafka) -> Result<Self, BackendError> {
-        Ok(Log { kafka: kafka.clone(), ends: end_reader(kafka)? })
-    }
+/// Why a batch was given up.
+pub(super) enum Failure {
+    /// Starting over may help.
+    Passing(BackendError),
+    /// The worker must end.
+    Lasting(BackendError),
+}
 
-    /// Gives every committed record of the partitions to a function, up to what was written when this was called.
-    pub(super) fn read_all(
-        &self,
-        topic: &str,
-        partitions: &[u32],
-        stopped: &AtomicBool,
-        mut each: impl FnMut(&BorrowedMessage<'_>),
-    ) -> Result<(), BackendError> {
-        // The true end, open transactions included: those of the former owner must be over before this one goes on, and
-        // the end of what is committed may not show yet that one of them was.
-        let mut targets = HashMap::new();
-        for &partition in partitions {
-            let (_, end) = true_ends(&self.ends, topic, partition, self.kafka.connect_timeout)?;
-            if end > 0 {
-                targets.insert(partition, end);
-            }
-        }
-        if targets.is_empty() {
-            return Ok(());
-        }
-        let reader = Reader::open(&self.kafka, topic, targets.keys().map(|&partition| (partition, Offset::Beginning)))?;
-        let mut logged = Instant::now();
-        let mut records: u64 = 0;
-        while !targets.is_empty() {
-            if stopped.load(Ordering::Acquire) {
-                return Err(BackendError::Closed);
-            }
-            match reader.poll() {
-                Ok(Some(message)) => {
-                    records += 1;
-                    each(&message);
-                }
-                Ok(None) => {}
-                // A position at the end is no proof: markers of transactions take offsets, and are never delivered.
-                Err(End::Of(partition)) => {
-                    let Some(&target) = targets.get(&partition) else { continue };
-                    if reader.committed_end(partition)? >= target {
-                        targets.remove(&partition);
-                    }
-                }
-                Err(End::Failed(error)) => return Err(error),
-            }
-            if logged.elapsed() > PROGRESS_INTERVAL {
-                info!(topic, records, partitions_left = targets.len(), "reading");
-                logged = Instant::now();
-            }
-        }
-        Ok(())
-    }
+/// A change of partitions.
+#[derive(Debug)]
+pub(super) enum Change {
+    Assigned(Vec<Shard>),
+    /// With `lost`, another worker may serve the partitions already.
+    Revoked {
+        shards: Vec<Shard>,
+        lost: bool,
+    },
+}
+
+/// Writes transactions, one after the other. After any error it must be dropped: what became of the transaction is unknown
+/// until [`Log::producer`] has returned the next.
+pub(super) trait Producer {
+    type Membership;
+
+    /// Begins a transaction. Costs no round trip.
+    fn begin(&mut self) -> Result<(), BackendError>;
+
+    /// Adds a record, which is sent when that suits.
+    fn write(&mut self, record: Record<'_>) -> Result<(), BackendError>;
+
+    /// Adds the offsets of the next commands.
+    async fn write_offsets(
+        &mut self,
+        next: &BTreeMap<Shard, i64>,
+        membership: &Self::Membership,
+    ) -> Result<(), BackendError>;
+
+    /// Waits until all that was added has arrived.
+    async fn flush(&mut self) -> Result<(), BackendError>;
+
+    async fn commit(&mut self) -> Result<(), BackendError>;
+
+    /// An error if anything of the transaction was sent twice, so that it may arrive once more.
+    fn check_nothing_under_way(&self) -> Result<(), BackendError>;
+}
+
+/// A record to write.
+pub(super) struct Record<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: u32,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: OwnedHeaders,
+    /// The time at which it is written where there is none.
+    pub(super) time: Option<Timestamp>,
+}
+
+/// Reads what is committed, for a job beside the worker.
+pub(super) trait Reader {
+    type Records<'a>: Records
+    where
+        Self: 'a;
+
+    /// The committed offsets of the next commands, where there are any. Waits for transactions that hold one and have not
+    /// ended.
+    async fn committed(&self, aggregate: usize, partitions: &[u32])
+    -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
+
+    /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
+
+    /// Reads partitions of a topic, each from an offset or from its beginning.
+    fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>)
+    -> Result<Self::Records<'a>, BackendError>;
+
+    fn now(&self) -> Timestamp;
+
+    async fn pause(&self, time: Duration);
+}
+
+/// The committed records of some partitions of one topic.
+pub(super) trait Records {
+    type Record<'a>: Message
+    where
+        Self: 'a;
+
+    async fn next(&self) -> Result<Next<Self::Record<'_>>, BackendError>;
+
+    /// The end of what is committed, in front of the first transaction that is open.
+    async fn committed_end(&self, partition: u32) -> Result<i64, BackendError>;
+}
+
+/// What comes next.
+pub(super) enum Next<R> {
+    Record(R),
+    /// All that was committed in a partition has been read.
+    End(u32),
+    /// Nothing, within some time.
+    Nothing,
 }

@@ -1,14 +1,15 @@
 //! The workers of a process. Each is a thread with a consumer, a transactional producer, and what is committed of its
-//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch.
+//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch. What they need of Kafka is in
+//! `log.rs`, and the calls for it in `kafka/`.
 
 mod collect;
+mod kafka;
 mod log;
-mod rebalance;
+mod reading;
 mod repair;
 mod restore;
 mod run;
 mod store;
-mod transaction;
 mod write;
 
 use std::{
@@ -27,7 +28,10 @@ use simple_sourcing::{
 };
 use tracing::error;
 
-use self::run::{Joined, Worker};
+use self::{
+    kafka::KafkaLog,
+    run::{Joined, Worker},
+};
 use crate::{config::Kafka, topics::Topics};
 
 /// How long a start waits to be admitted to the group.
@@ -61,8 +65,9 @@ impl Workers {
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let ending = ending.clone();
             let thread = thread.spawn(move || {
-                let worker = Worker::start(kafka, definition, topics, name, stopped, joined)?;
-                worker.run().inspect_err(|error| {
+                let log = KafkaLog::open(kafka, &definition, topics.clone(), name)?;
+                let worker = pollster::block_on(Worker::start(log, definition, topics, stopped, joined))?;
+                pollster::block_on(worker.run()).inspect_err(|error| {
                     error!(worker = number, %error, "the worker has ended");
                     ending.end(Err(error.clone()));
                 })

@@ -1,16 +1,15 @@
-//! States that can't be decoded are made again from the event topic, in a thread of its own: to find the events of one
+//! States that can't be decoded are made again from the event topic, in a job beside the worker: to find the events of one
 //! aggregate is to read its whole partition, and nobody else is to wait for that. What is asked for during one reading is
 //! done with the next, all at once. Meanwhile the aggregates are quarantined, so nothing is added to their events.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
 };
 
 use rdkafka::Message;
@@ -18,22 +17,27 @@ use simple_sourcing::{
     BackendError,
     engine::{Rebuild, Shard, StoredState},
 };
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{error, info};
 
-use super::log::Log;
-use crate::{config::Kafka, record, topics::Topics};
+use super::{
+    log::{Log, Reader},
+    reading::Reading,
+};
+use crate::{record, topics::Topics};
 
 /// Asks for states to be made again, and gives back those that were.
 #[derive(Debug)]
 pub(super) struct Repairs {
-    requests: Option<Sender<Request>>,
-    repaired: Receiver<Repaired>,
+    requests: UnboundedSender<Request>,
+    repaired: UnboundedReceiver<Repaired>,
     /// The number of the request for each aggregate. What answers another was asked for before the partition was lost and
     /// won again, and may be old.
     under_way: RefCell<HashMap<(Shard, Arc<str>), u64>>,
     last: Cell<u64>,
     stopped: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    /// Behind the sender: it ends when that is gone.
+    _job: Box<dyn Any>,
 }
 
 #[derive(Debug)]
@@ -41,6 +45,9 @@ struct Request {
     number: u64,
     rebuild: Rebuild,
 }
+
+/// What is asked for in one partition, by key.
+type Wanted = BTreeMap<Arc<str>, Request>;
 
 #[derive(Debug)]
 struct Repaired {
@@ -51,17 +58,15 @@ struct Repaired {
 }
 
 impl Repairs {
-    pub(super) fn start(kafka: &Kafka, topics: &Arc<[Topics]>) -> Result<Self, BackendError> {
-        let (requests, receiver) = mpsc::channel();
-        let (sender, repaired) = mpsc::channel();
+    /// Starts the job.
+    pub(super) fn start(log: &impl Log, topics: &Arc<[Topics]>) -> Result<Self, BackendError> {
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let (sender, repaired) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
-        let job = Job { kafka: kafka.clone(), topics: topics.clone(), stopped: stopped.clone() };
-        let thread = thread::Builder::new().name("repair".into());
-        let thread = thread.spawn(move || job.run(&receiver, &sender));
-        let thread =
-            thread.map_err(|error| BackendError::failed("the repair thread can't be started").because(error))?;
+        let job = Job { topics: topics.clone(), stopped: stopped.clone() };
+        let job = log.beside("repair", async move |reader| job.run(&reader, receiver, &sender).await)?;
         let (under_way, last) = (RefCell::default(), Cell::default());
-        Ok(Repairs { requests: Some(requests), repaired, under_way, last, stopped, thread: Some(thread) })
+        Ok(Repairs { requests, repaired, under_way, last, stopped, _job: job })
     }
 
     /// Has a state made again, unless that is under way.
@@ -73,14 +78,12 @@ impl Repairs {
         }
         under_way.insert(at, number);
         self.last.set(number);
-        if let Some(requests) = &self.requests {
-            // The thread ends only with this value.
-            let _ = requests.send(Request { number, rebuild });
-        }
+        // The job ends only with this value.
+        let _ = self.requests.send(Request { number, rebuild });
     }
 
     /// A state that has been made since the last call.
-    pub(super) fn next(&self) -> Option<((Shard, Arc<str>), StoredState)> {
+    pub(super) fn next(&mut self) -> Option<((Shard, Arc<str>), StoredState)> {
         loop {
             let Repaired { number, at, state } = self.repaired.try_recv().ok()?;
             let mut under_way = self.under_way.borrow_mut();
@@ -102,39 +105,46 @@ impl Repairs {
 impl Drop for Repairs {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic has been reported where it happened.
-            let _ = thread.join();
-        }
     }
 }
 
 struct Job {
-    kafka: Kafka,
     topics: Arc<[Topics]>,
     stopped: Arc<AtomicBool>,
 }
 
 impl Job {
-    fn run(&self, requests: &Receiver<Request>, repaired: &Sender<Repaired>) {
-        while let Ok(first) = requests.recv() {
-            let mut shards: BTreeMap<Shard, HashMap<Arc<str>, Request>> = BTreeMap::new();
-            for request in std::iter::once(first).chain(requests.try_iter()) {
+    async fn run(
+        &self,
+        reader: &impl Reader,
+        mut requests: UnboundedReceiver<Request>,
+        repaired: &UnboundedSender<Repaired>,
+    ) {
+        while let Some(first) = requests.recv().await {
+            let mut shards: BTreeMap<Shard, Wanted> = BTreeMap::new();
+            let mut next = Some(first);
+            while let Some(request) = next {
                 let (shard, key) = (request.rebuild.shard(), request.rebuild.key().clone());
                 shards.entry(shard).or_default().insert(key, request);
+                next = requests.try_recv().ok();
             }
             for (shard, wanted) in shards {
-                self.repair(shard, wanted, repaired);
+                self.repair(reader, shard, wanted, repaired).await;
             }
         }
     }
 
     /// Makes states of one partition, and says so of each, whatever came of it.
-    fn repair(&self, shard: Shard, mut wanted: HashMap<Arc<str>, Request>, repaired: &Sender<Repaired>) {
+    async fn repair(
+        &self,
+        reader: &impl Reader,
+        shard: Shard,
+        mut wanted: Wanted,
+        repaired: &UnboundedSender<Repaired>,
+    ) {
         let Topics { event: topic, state: states, .. } = &self.topics[shard.aggregate];
         let partition = shard.partition;
-        let mut latest = self.read(shard, &mut wanted);
+        let mut latest = self.read(reader, shard, &mut wanted).await;
         for (key, Request { number, rebuild }) in wanted {
             let made = match &mut latest {
                 Ok(latest) => rebuild.finish(latest.remove(&key)),
@@ -156,33 +166,37 @@ impl Job {
     }
 
     /// Gives each aggregate its events. What is returned are the latest states, of those that have one in good form.
-    fn read(
+    async fn read(
         &self,
+        reader: &impl Reader,
         shard: Shard,
-        wanted: &mut HashMap<Arc<str>, Request>,
+        wanted: &mut Wanted,
     ) -> Result<HashMap<Arc<str>, StoredState>, BackendError> {
-        let log = Log::open(&self.kafka)?;
         let Topics { event, state, .. } = &self.topics[shard.aggregate];
-        let key_of = |key: Option<&[u8]>| key.and_then(|key| std::str::from_utf8(key).ok()).map(str::to_owned);
-        log.read_all(event, &[shard.partition], &self.stopped, |message| {
-            let Some(key) = key_of(message.key()) else { return };
-            let Some(Request { rebuild, .. }) = wanted.get_mut(&*key) else { return };
-            match record::read_event(message) {
+        let from_the_beginning = BTreeMap::from([(shard.partition, None)]);
+        let mut events = Reading::begin(reader, event, &from_the_beginning).await?;
+        while let Some(message) = events.next(&self.stopped).await? {
+            let Some(Request { rebuild, .. }) = key_of(&message).and_then(|key| wanted.get_mut(key)) else { continue };
+            match record::read_event(&message) {
                 Ok(event) => rebuild.event(&event),
                 Err(reason) => {
-                    rebuild.unreadable(format!("the record at {} is no event: {reason}", record::position(message)));
+                    rebuild.unreadable(format!("the record at {} is no event: {reason}", record::position(&message)));
                 }
             }
-        })?;
+        }
         let mut latest = HashMap::new();
-        log.read_all(state, &[shard.partition], &self.stopped, |message| {
-            let Some(key) = key_of(message.key()) else { return };
-            let Some((key, _)) = wanted.get_key_value(&*key) else { return };
-            match record::read_state(message) {
+        let mut states = Reading::begin(reader, state, &from_the_beginning).await?;
+        while let Some(message) = states.next(&self.stopped).await? {
+            let Some((key, _)) = key_of(&message).and_then(|key| wanted.get_key_value(key)) else { continue };
+            match record::read_state(&message) {
                 Ok((_, state)) => drop(latest.insert(key.clone(), state)),
                 Err(_) => drop(latest.remove(key)),
             }
-        })?;
+        }
         Ok(latest)
     }
+}
+
+fn key_of(message: &impl Message) -> Option<&str> {
+    message.key().and_then(|key| std::str::from_utf8(key).ok())
 }

@@ -1,35 +1,33 @@
 //! What a worker has to know of a partition before it serves it: every state from the aggregate topic, every command id
-//! from the response topic, and where the commands go on. In a thread of its own, so that the partitions that are served
-//! already do not wait.
+//! from the response topic, and where the commands go on. In a job beside the worker, so that the partitions that are
+//! served already do not wait.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    any::Any,
+    collections::{BTreeMap, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    message::BorrowedMessage,
-};
+use rdkafka::Message;
 use simple_sourcing::{
     BackendError, Sequence, Timestamp,
     backend::Definition,
     engine::{Shard, StoredState},
 };
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{error, info, warn};
 
-use super::{log::Log, rebalance::Rebalances, store::ShardStore};
+use super::{
+    log::{Log, Reader},
+    reading::Reading,
+    store::ShardStore,
+};
 use crate::{
-    config::{Kafka, TRANSACTION_TIMEOUT},
-    error,
     record::{self, Response},
     topics::Topics,
 };
@@ -39,10 +37,11 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// Asks for partitions, and gives back what they hold.
 pub(super) struct Restorer {
-    requests: Option<Sender<Vec<(Shard, u64)>>>,
-    restored: Receiver<Restored>,
+    requests: UnboundedSender<Vec<(Shard, u64)>>,
+    restored: UnboundedReceiver<Restored>,
     wanted: Arc<Wanted>,
-    thread: Option<JoinHandle<()>>,
+    /// Behind the sender: it ends when that is gone.
+    _job: Box<dyn Any>,
 }
 
 /// A partition that can be served.
@@ -65,44 +64,31 @@ impl Wanted {
         !self.stopped.load(Ordering::Acquire) && self.lock().contains(request)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<(Shard, u64)>> {
+    fn lock(&self) -> MutexGuard<'_, HashSet<(Shard, u64)>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Restorer {
-    /// Starts the thread. The worker's own consumer knows the group's coordinator, so it is asked for offsets.
+    /// Starts the job.
     pub(super) fn start(
-        kafka: &Kafka,
+        log: &impl Log,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Result<Self, BackendError> {
-        let (requests, receiver) = mpsc::channel();
-        let (sender, restored) = mpsc::channel();
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let (sender, restored) = mpsc::unbounded_channel();
         let wanted = Arc::new(Wanted::default());
-        let job = Job {
-            kafka: kafka.clone(),
-            worker,
-            log: Log::open(kafka)?,
-            definition: definition.clone(),
-            topics: topics.clone(),
-            wanted: wanted.clone(),
-        };
-        let thread = thread::Builder::new().name("restore".into());
-        let thread = thread.spawn(move || job.run(&receiver, &sender));
-        let thread =
-            thread.map_err(|error| BackendError::failed("the restore thread can't be started").because(error))?;
-        Ok(Restorer { requests: Some(requests), restored, wanted, thread: Some(thread) })
+        let job = Job { definition: definition.clone(), topics: topics.clone(), wanted: wanted.clone() };
+        let job = log.beside("restore", async move |reader| job.run(&reader, receiver, &sender).await)?;
+        Ok(Restorer { requests, restored, wanted, _job: job })
     }
 
     /// Restores partitions, each under the number of its request.
     pub(super) fn request(&self, shards: Vec<(Shard, u64)>) {
         self.wanted.lock().extend(&shards);
-        if let Some(requests) = &self.requests {
-            // The thread ends only with this value.
-            let _ = requests.send(shards);
-        }
+        // The job ends only with this value.
+        let _ = self.requests.send(shards);
     }
 
     /// The partition is not needed any more.
@@ -111,7 +97,7 @@ impl Restorer {
     }
 
     /// A partition that has been restored since the last call.
-    pub(super) fn next(&self) -> Option<Restored> {
+    pub(super) fn next(&mut self) -> Option<Restored> {
         self.restored.try_recv().ok()
     }
 }
@@ -119,35 +105,37 @@ impl Restorer {
 impl Drop for Restorer {
     fn drop(&mut self) {
         self.wanted.stopped.store(true, Ordering::Release);
-        self.requests = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic has been reported where it happened.
-            let _ = thread.join();
-        }
     }
 }
 
 struct Job {
-    kafka: Kafka,
-    worker: Arc<BaseConsumer<Rebalances>>,
-    log: Log,
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     wanted: Arc<Wanted>,
 }
 
 impl Job {
-    fn run(&self, requests: &Receiver<Vec<(Shard, u64)>>, restored: &Sender<Restored>) {
-        while let Ok(mut shards) = requests.recv() {
+    async fn run(
+        &self,
+        reader: &impl Reader,
+        mut requests: UnboundedReceiver<Vec<(Shard, u64)>>,
+        restored: &UnboundedSender<Restored>,
+    ) {
+        while let Some(mut shards) = requests.recv().await {
             shards.sort_unstable();
             for shards in shards.chunk_by(|(one, _), (other, _)| one.aggregate == other.aggregate) {
-                self.restore_until_done(shards, restored);
+                self.restore_until_done(reader, shards, restored).await;
             }
         }
     }
 
     /// Restores partitions of one aggregate type, trying again for as long as they are wanted.
-    fn restore_until_done(&self, shards: &[(Shard, u64)], restored: &Sender<Restored>) {
+    async fn restore_until_done(
+        &self,
+        reader: &impl Reader,
+        shards: &[(Shard, u64)],
+        restored: &UnboundedSender<Restored>,
+    ) {
         loop {
             let wanted: BTreeMap<u32, u64> = shards
                 .iter()
@@ -155,7 +143,7 @@ impl Job {
                 .map(|&(shard, request)| (shard.partition, request))
                 .collect();
             let (Some((shard, _)), false) = (shards.first(), wanted.is_empty()) else { return };
-            match self.restore(shard.aggregate, wanted.keys().copied().collect()) {
+            match self.restore(reader, shard.aggregate, wanted.keys().copied().collect()).await {
                 Ok(stores) => {
                     for (partition, store) in stores {
                         let shard = Shard { aggregate: shard.aggregate, partition };
@@ -168,43 +156,50 @@ impl Job {
                 Err(error) => {
                     let aggregate = self.definition.aggregates[shard.aggregate].name;
                     warn!(aggregate, partitions = ?wanted.keys(), %error, "restoring failed, trying again");
-                    thread::sleep(RETRY);
+                    reader.pause(RETRY).await;
                 }
             }
         }
     }
 
-    fn restore(&self, aggregate: usize, partitions: Vec<u32>) -> Result<HashMap<u32, ShardStore>, BackendError> {
-        let started = Instant::now();
+    async fn restore(
+        &self,
+        reader: &impl Reader,
+        aggregate: usize,
+        partitions: Vec<u32>,
+    ) -> Result<BTreeMap<u32, ShardStore>, BackendError> {
+        let started = reader.now();
         let topics = &self.topics[aggregate];
         let settings = &self.definition.aggregates[aggregate].settings;
+        let stopped = &self.wanted.stopped;
+        let from_the_beginning = partitions.iter().map(|&partition| (partition, None)).collect();
         // First where the commands go on: this waits for transactions of the former owner that may still be committed.
         // What they have written is then below the ends that are read next.
-        let mut stores: HashMap<u32, ShardStore> = HashMap::new();
-        for (partition, next) in self.committed(topics, &partitions)? {
+        let mut stores: BTreeMap<u32, ShardStore> = BTreeMap::new();
+        for (partition, next) in self.next_commands(reader, aggregate, &partitions).await? {
             stores.insert(partition, ShardStore { next, ..ShardStore::default() });
         }
-        let stopped = &self.wanted.stopped;
-        self.log.read_all(&topics.state, &partitions, stopped, |message| {
-            let shard = stores.entry(record::position(message).partition).or_default();
-            restore_state(shard, message);
-        })?;
-        self.log.read_all(&topics.response, &partitions, stopped, |message| {
-            let shard = stores.entry(record::position(message).partition).or_default();
-            match record::read_response(message) {
+        let mut states = Reading::begin(reader, &topics.state, &from_the_beginning).await?;
+        while let Some(message) = states.next(stopped).await? {
+            restore_state(stores.entry(record::position(&message).partition).or_default(), &message);
+        }
+        let mut responses = Reading::begin(reader, &topics.response, &from_the_beginning).await?;
+        while let Some(message) = responses.next(stopped).await? {
+            let position = record::position(&message);
+            match record::read_response(&message) {
                 Ok(Response::Outcome { id, outcome, first: true, .. }) => {
                     let millis = message.timestamp().to_millis().unwrap_or_default();
                     let time = Timestamp::from_millis(u64::try_from(millis).unwrap_or_default());
-                    shard.remember(id, outcome, time, settings);
+                    stores.entry(position.partition).or_default().remember(id, outcome, time, settings);
                 }
                 Ok(_) => {}
                 Err(reason) => {
-                    let position = record::position(message);
                     warn!(topic = message.topic(), %position, reason, "skipped a record that is no response");
                 }
             }
-        })?;
-        let (aggregate, seconds) = (self.definition.aggregates[aggregate].name, started.elapsed().as_secs_f64());
+        }
+        let aggregate = self.definition.aggregates[aggregate].name;
+        let seconds = reader.now().since(started).as_secs_f64();
         for (partition, store) in &stores {
             let (states, ids, next) = (store.states.len(), store.seen.len(), store.next);
             info!(aggregate, partition, states, ids, next, seconds, "restored");
@@ -213,24 +208,17 @@ impl Job {
     }
 
     /// For each partition the offset of the next command.
-    fn committed(&self, topics: &Topics, partitions: &[u32]) -> Result<Vec<(u32, i64)>, BackendError> {
-        let topic = &topics.command;
-        let failed = |error| error::describe(format!("the committed offsets of topic `{topic}` can't be read"), error);
-        let mut list = TopicPartitionList::new();
-        for &partition in partitions {
-            list.add_partition(topic, partition as i32);
-        }
-        let committed = self.worker.committed_offsets(list, TRANSACTION_TIMEOUT * 3).map_err(failed)?;
-        let mut next = Vec::with_capacity(partitions.len());
-        for element in committed.elements() {
-            element.error().map_err(failed)?;
-            let partition = element.partition();
-            let (first, _) =
-                self.worker.fetch_watermarks(topic, partition, self.kafka.connect_timeout).map_err(failed)?;
-            let offset = match element.offset() {
-                Offset::Offset(offset) => offset,
-                _ => first,
-            };
+    async fn next_commands(
+        &self,
+        reader: &impl Reader,
+        aggregate: usize,
+        partitions: &[u32],
+    ) -> Result<BTreeMap<u32, i64>, BackendError> {
+        let topic = &self.topics[aggregate].command;
+        let mut next = BTreeMap::new();
+        for (partition, committed) in reader.committed(aggregate, partitions).await? {
+            let first = reader.bounds(topic, partition).await?.start;
+            let offset = committed.unwrap_or(first);
             if offset < first {
                 error!(
                     topic,
@@ -239,13 +227,13 @@ impl Job {
                     "commands were deleted by the topic's retention before they were processed; nobody got an answer"
                 );
             }
-            next.push((partition as u32, offset.max(first)));
+            next.insert(partition, offset.max(first));
         }
         Ok(next)
     }
 }
 
-fn restore_state(shard: &mut ShardStore, message: &BorrowedMessage<'_>) {
+fn restore_state(shard: &mut ShardStore, message: &impl Message) {
     match record::read_state(message) {
         Ok((key, state)) => {
             shard.states.insert(key, state);

@@ -1,7 +1,7 @@
 //! The loop of a worker: partitions come and go between batches; each batch is one transaction.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,10 +10,6 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-};
 use simple_sourcing::{
     BackendError,
     backend::Definition,
@@ -22,14 +18,13 @@ use simple_sourcing::{
 use tracing::{info, warn};
 
 use super::{
-    collect::{Batch, Failure},
-    rebalance::{Change, Rebalances},
+    collect::Batch,
+    log::{Change, Failure, Log},
     repair::Repairs,
     restore::{Restored, Restorer},
     store::WorkerStore,
-    transaction::Transactions,
 };
-use crate::{config::Kafka, error, topics::Topics};
+use crate::topics::Topics;
 
 /// How long to wait after a failed transaction, doubled with each that follows, up to the second figure.
 const BACKOFF: Duration = Duration::from_millis(20);
@@ -43,19 +38,15 @@ pub(super) enum Joined {
     Serving,
 }
 
-pub(super) struct Worker {
-    kafka: Kafka,
+pub(super) struct Worker<L: Log> {
+    pub(super) log: Arc<L>,
     pub(super) definition: Arc<Definition>,
     pub(super) topics: Arc<[Topics]>,
-    /// The command topics, and which aggregate each is of.
-    pub(super) commands: HashMap<String, usize>,
-    transactional_id: String,
     stopped: Arc<AtomicBool>,
-    pub(super) consumer: Arc<BaseConsumer<Rebalances>>,
-    pub(super) transactions: Transactions,
+    pub(super) producer: L::Producer,
     restorer: Restorer,
     /// The partitions that the group gave to this worker.
-    pub(super) owned: HashMap<Shard, Owned>,
+    pub(super) owned: BTreeMap<Shard, Owned>,
     requests: u64,
     pub(super) store: WorkerStore,
     pub(super) processor: Processor,
@@ -77,40 +68,28 @@ pub(super) struct Joining {
     pub(super) admitted: bool,
 }
 
-impl Worker {
+impl<L: Log> Worker<L> {
     /// Joins the group.
-    pub(super) fn start(
-        kafka: Kafka,
+    pub(super) async fn start(
+        log: L,
         definition: Arc<Definition>,
         topics: Arc<[Topics]>,
-        name: String,
         stopped: Arc<AtomicBool>,
         joined: Sender<Joined>,
     ) -> Result<Self, BackendError> {
-        let served = definition.aggregates.iter().enumerate().filter(|(_, aggregate)| aggregate.is_served());
-        let commands: HashMap<String, usize> =
-            served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
-        let transactional_id = format!("{}-{name}", kafka.group);
-        let transactions = Transactions::open(&kafka, &transactional_id)
-            .map_err(|error| error::describe(format!("transactions of `{transactional_id}` can't be begun"), error))?;
-        let consumer = Arc::new(consumer(&kafka, &name)?);
-        let restorer = Restorer::start(&kafka, &definition, &topics, consumer.clone())?;
-        let store = WorkerStore::new(Repairs::start(&kafka, &topics)?);
-        let names: Vec<&str> = commands.keys().map(String::as_str).collect();
-        consumer.subscribe(&names).map_err(|error| error::describe(format!("subscribing to {names:?}"), error))?;
-        info!(group = %kafka.group, worker = %name, topics = ?names, "joining the group");
+        let producer = log.producer().await?;
+        let restorer = Restorer::start(&log, &definition, &topics)?;
+        let store = WorkerStore::new(Repairs::start(&log, &topics)?);
+        log.join()?;
         Ok(Worker {
+            log: Arc::new(log),
             processor: Processor::new(definition.clone()),
-            kafka,
             definition,
             topics,
-            commands,
-            transactional_id,
             stopped,
-            consumer,
-            transactions,
+            producer,
             restorer,
-            owned: HashMap::new(),
+            owned: BTreeMap::new(),
             requests: 0,
             store,
             joining: Joining { sender: Some(joined), admitted: false },
@@ -119,18 +98,17 @@ impl Worker {
     }
 
     /// Processes commands until it is told to stop. Leaves the group in the end, whatever happened.
-    pub(super) fn run(mut self) -> Result<(), BackendError> {
-        let result = self.serve();
-        self.consumer.context().apply_at_once();
-        self.consumer.unsubscribe();
-        info!(group = %self.kafka.group, "left the group");
+    pub(super) async fn run(mut self) -> Result<(), BackendError> {
+        let result = self.serve().await;
+        self.log.leave();
         result
     }
 
-    fn serve(&mut self) -> Result<(), BackendError> {
-        let consumer = self.consumer.clone();
+    async fn serve(&mut self) -> Result<(), BackendError> {
+        // Lends the records of a batch, while the rest of the worker changes.
+        let log = self.log.clone();
         while !self.is_stopped() {
-            for change in self.consumer.context().take() {
+            for change in self.log.changes() {
                 self.rebalance(change)?;
             }
             while let Some(restored) = self.restorer.next() {
@@ -138,16 +116,16 @@ impl Worker {
             }
             self.store.take_repaired();
             self.joining.report(&self.owned);
-            let mut batch = Batch::default();
-            let collected = self.collect(&consumer, &mut batch);
+            let mut batch = Batch::new();
+            let collected = self.collect(&log, &mut batch).await;
             let written = match collected {
                 Ok(()) if batch.commands == 0 => continue,
-                Ok(()) => self.write(batch),
+                Ok(()) => self.write(batch).await,
                 Err(failure) => Err(failure),
             };
             match written {
                 Ok(()) => self.failures = 0,
-                Err(Failure::Passing(error)) => self.start_over(&error)?,
+                Err(Failure::Passing(error)) => self.start_over(&error).await?,
                 Err(Failure::Lasting(error)) => return Err(error),
             }
         }
@@ -158,38 +136,28 @@ impl Worker {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Applies what the group coordinator said.
+    /// Applies what the group said.
     fn rebalance(&mut self, change: Change) -> Result<(), BackendError> {
-        let failed = |error| error::describe("the group's partitions can't be taken over", error);
         match change {
-            Change::Assign(partitions) => {
-                info!(partitions = partitions.count(), "given by the group");
+            Change::Assigned(shards) => {
+                info!(partitions = shards.len(), "given by the group");
                 // Accepted at once, so that the group goes on; each is added when it is restored.
-                self.consumer.incremental_assign(&TopicPartitionList::new()).map_err(failed)?;
-                let shards: Vec<Shard> = self.shards(&partitions);
+                self.log.accept()?;
                 self.restore(shards);
                 self.joining.admit();
+                Ok(())
             }
-            Change::Revoke { partitions, lost } => {
-                info!(partitions = partitions.count(), lost, "taken away by the group");
-                let mut serving = TopicPartitionList::new();
-                for shard in self.shards(&partitions) {
-                    if self.drop_shard(shard) == Some(Owned::Serving) {
-                        serving.add_partition(&self.topics[shard.aggregate].command, shard.partition as i32);
-                    }
-                }
-                self.consumer.incremental_unassign(&serving).map_err(failed)?;
+            Change::Revoked { shards, lost } => {
+                info!(partitions = shards.len(), lost, "taken away by the group");
+                self.give_up(shards)
             }
         }
-        Ok(())
     }
 
-    fn shards(&self, partitions: &TopicPartitionList) -> Vec<Shard> {
-        let shard = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
-            let &aggregate = self.commands.get(element.topic())?;
-            Some(Shard { aggregate, partition: element.partition() as u32 })
-        };
-        partitions.elements().iter().filter_map(shard).collect()
+    /// Forgets partitions.
+    fn give_up(&mut self, mut shards: Vec<Shard>) -> Result<(), BackendError> {
+        shards.retain(|&shard| self.drop_shard(shard) == Some(Owned::Serving));
+        self.log.remove(&shards)
     }
 
     /// Has partitions restored, which are served when that is done.
@@ -218,12 +186,7 @@ impl Worker {
         if self.owned.get(&shard) != Some(&Owned::Restoring(request)) {
             return Ok(());
         }
-        let failed = |error| error::describe("a restored partition can't be served", error);
-        let (topic, partition) = (&self.topics[shard.aggregate].command, shard.partition as i32);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Offset(store.next)).map_err(failed)?;
-        self.consumer.incremental_assign(&list).map_err(failed)?;
-        info!(topic, partition, next = store.next, "serving");
+        self.log.add(shard, store.next)?;
         self.store.insert(shard, store);
         self.owned.insert(shard, Owned::Serving);
         Ok(())
@@ -231,26 +194,19 @@ impl Worker {
 
     /// After a failed transaction, whose outcome is not known: a new producer ends it one way or the other, and all
     /// partitions are restored from what is then committed.
-    fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
+    async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
         self.processor.aborted();
-        let mut serving = TopicPartitionList::new();
         let shards: Vec<Shard> = self.owned.keys().copied().collect();
-        for &shard in &shards {
-            if self.drop_shard(shard) == Some(Owned::Serving) {
-                serving.add_partition(&self.topics[shard.aggregate].command, shard.partition as i32);
-            }
-        }
-        let failed = |error| error::describe("the partitions can't be given up", error);
-        self.consumer.incremental_unassign(&serving).map_err(failed)?;
+        self.give_up(shards.clone())?;
         self.processor.forget_all();
         let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
         self.failures += 1;
         warn!(%error, failures = self.failures, partitions = shards.len(), "starting over from what is committed");
         while !self.is_stopped() {
-            std::thread::sleep(backoff.min(BACKOFF_MAX));
-            match Transactions::open(&self.kafka, &self.transactional_id) {
-                Ok(transactions) => {
-                    self.transactions = transactions;
+            self.log.pause(backoff.min(BACKOFF_MAX)).await;
+            match self.log.producer().await {
+                Ok(producer) => {
+                    self.producer = producer;
                     break;
                 }
                 Err(error) => warn!(%error, "a new producer can't be made yet, trying again"),
@@ -271,7 +227,7 @@ impl Joining {
     }
 
     /// Says, once, that all partitions are served.
-    fn report(&mut self, owned: &HashMap<Shard, Owned>) {
+    fn report(&mut self, owned: &BTreeMap<Shard, Owned>) {
         if self.admitted && self.sender.is_some() && owned.values().all(|owned| *owned == Owned::Serving) {
             self.send(Joined::Serving);
             self.sender = None;
@@ -284,26 +240,4 @@ impl Joining {
             let _ = sender.send(joined);
         }
     }
-}
-
-/// The consumer of a worker.
-fn consumer(kafka: &Kafka, name: &str) -> Result<BaseConsumer<Rebalances>, BackendError> {
-    let mut config = kafka.client(&[
-        ("group.id", &kafka.group),
-        ("partition.assignment.strategy", "cooperative-sticky"),
-        ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("session.timeout.ms", "10000"),
-        ("heartbeat.interval.ms", "1000"),
-        ("fetch.wait.max.ms", "100"),
-        ("fetch.queue.backoff.ms", "10"),
-        ("queued.min.messages", "20000"),
-        ("queued.max.messages.kbytes", "65536"),
-    ]);
-    if kafka.instance.is_some() {
-        config.set("group.instance.id", name);
-    }
-    config.create_with_context(Rebalances::default()).map_err(|error| error::client("worker's consumer", error))
 }

@@ -1,4 +1,7 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use simple_sourcing::{
     BackendError, CommandId, Position, Settings, Timestamp,
@@ -53,7 +56,7 @@ impl WorkerStore {
     }
 
     /// Takes over what a transaction has written. The changes are taken out.
-    pub(super) fn committed(&mut self, changes: &mut Changes, next: &HashMap<Shard, i64>, definition: &Definition) {
+    pub(super) fn committed(&mut self, changes: &mut Changes, next: &BTreeMap<Shard, i64>, definition: &Definition) {
         for (aggregate, changes) in changes.aggregates.iter_mut().enumerate() {
             for StateRecord { key, sequence, command_position, state, .. } in changes.states.drain(..) {
                 let shard = Shard { aggregate, partition: command_position.partition };

@@ -1,35 +1,28 @@
 //! The writing side of a batch: everything that it changes, in one transaction.
 
-use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::Consumer,
-    error::KafkaError,
-    message::{BorrowedMessage, OwnedHeaders},
-};
+use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
-    Timestamp,
+    BackendError, Timestamp,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
 use tracing::debug;
 
 use super::{
-    collect::{Batch, Failure},
+    collect::Batch,
+    log::{Failure, Log, Producer, Record},
     run::Worker,
-    transaction::Record,
 };
 use crate::{
-    error,
     failpoint::failpoint,
     record::{self, DeadLetter},
     topics::Topics,
 };
 
-impl Worker {
+impl<L: Log> Worker<L> {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
-    pub(super) fn write(&mut self, batch: Batch<'_>) -> Result<(), Failure> {
+    pub(super) async fn write(&mut self, batch: Batch<L::Record<'_>>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
-        let written = self.transact(&batch, &changes);
-        written.map_err(|error| Failure::Passing(error::describe("a transaction failed", error)))?;
+        self.transact(&batch, &changes).await.map_err(Failure::Passing)?;
         debug!(commands = batch.commands, "committed");
         failpoint!("after-commit");
         self.store.committed(&mut changes, &batch.next, &self.definition);
@@ -37,68 +30,67 @@ impl Worker {
         Ok(())
     }
 
-    fn transact(&mut self, batch: &Batch<'_>, changes: &Changes) -> Result<(), KafkaError> {
-        self.transactions.begin()?;
+    async fn transact(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
+        self.producer.begin()?;
+        self.write_records(batch, changes)?;
+        // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
+        let membership = self.log.membership()?;
+        failpoint!("after-produce");
+        // Before the records are flushed: its two round trips overlap theirs.
+        self.producer.write_offsets(&batch.next, &membership).await?;
+        // The commit would wait for the records as well, but on Kafka in steps of 100 ms.
+        self.producer.flush().await?;
+        failpoint!("after-offsets");
+        self.producer.commit().await?;
+        // What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
+        self.producer.check_nothing_under_way()
+    }
+
+    fn write_records(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
         self.write_changes(changes)?;
         for outcome in changes.outcomes.iter().chain(&batch.refusals) {
             let (headers, value) = record::outcome(outcome);
             let OutcomeRecord { aggregate, position, key, time, .. } = outcome;
             let topic = &self.topics[*aggregate].response;
-            self.transactions.write(keyed(topic, position.partition, key, &value, headers, *time))?;
+            self.producer.write(keyed(topic, position.partition, key, &value, headers, *time))?;
         }
         for (shard, asker) in &batch.questions {
             let state = self.state_after(*shard, &asker.key, changes);
             let aggregate = self.definition.aggregates[shard.aggregate].name;
             let (headers, value) = record::state_answer(aggregate, asker.id, state.as_ref());
             let topic = &self.topics[shard.aggregate].response;
-            self.transactions.write(keyed(topic, shard.partition, &asker.key, value, headers, Timestamp::now()))?;
+            self.producer.write(keyed(topic, shard.partition, &asker.key, value, headers, self.log.now()))?;
         }
-        for (message, cause) in &batch.malformed {
-            self.put_aside(message, cause)?;
+        for (aggregate, message, cause) in &batch.malformed {
+            self.put_aside(*aggregate, message, cause)?;
         }
         for Poison { outcome, cause } in &changes.poison {
-            self.put_aside(&batch.messages[*outcome], cause)?;
+            self.put_aside(changes.outcomes[*outcome].aggregate, &batch.messages[*outcome], cause)?;
         }
-        let mut offsets = TopicPartitionList::new();
-        for (shard, &next) in &batch.next {
-            let topic = &self.topics[shard.aggregate].command;
-            offsets.add_partition_offset(topic, shard.partition as i32, Offset::Offset(next))?;
-        }
-        // Asked for after the last poll: it bears the generation of the group in which these partitions are ours.
-        let group = self.consumer.group_metadata().ok_or(KafkaError::Canceled)?;
-        self.transactions.commit(&offsets, &group)
+        Ok(())
     }
 
     /// Writes a dead letter.
-    fn put_aside(&mut self, message: &BorrowedMessage<'_>, cause: &str) -> Result<(), KafkaError> {
-        // Only what these topics hold is read.
-        let Some(&aggregate) = self.commands.get(message.topic()) else { return Ok(()) };
+    fn put_aside(&mut self, aggregate: usize, message: &L::Record<'_>, cause: &str) -> Result<(), BackendError> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
         let partition = message.partition() as u32;
-        self.transactions.write(Record { topic, partition, key, value, headers, time: None })
+        self.producer.write(Record { topic, partition, key, value, headers, time: None })
     }
 
-    fn write_changes(&mut self, changes: &Changes) -> Result<(), KafkaError> {
+    fn write_changes(&mut self, changes: &Changes) -> Result<(), BackendError> {
         for (index, changes) in changes.aggregates.iter().enumerate() {
             let (topics, aggregate) = (&self.topics[index], self.definition.aggregates[index].name);
             for event in &changes.events {
                 let headers = record::event_headers(&self.definition.name, aggregate, event);
                 let partition = event.command_position.partition;
                 let (key, value, time) = (&event.key, &event.payload, event.time);
-                self.transactions.write(keyed(&topics.event, partition, key, value, headers, time))?;
+                self.producer.write(keyed(&topics.event, partition, key, value, headers, time))?;
             }
             for state in &changes.states {
                 let (headers, value) = record::state(state);
                 let StateRecord { key, command_position, time, .. } = state;
-                self.transactions.write(keyed(
-                    &topics.state,
-                    command_position.partition,
-                    key,
-                    value,
-                    headers,
-                    *time,
-                ))?;
+                self.producer.write(keyed(&topics.state, command_position.partition, key, value, headers, *time))?;
             }
         }
         Ok(())
@@ -125,6 +117,5 @@ fn keyed<'a>(
     headers: OwnedHeaders,
     time: Timestamp,
 ) -> Record<'a> {
-    let time = Some(time.as_millis() as i64);
-    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time }
+    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time: Some(time) }
 }

@@ -1,24 +1,27 @@
-//! One transaction: events, states, responses, dead letters and the consumed offsets of a batch.
+//! The transactional producer of a worker.
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
-    ClientContext, TopicPartitionList,
+    ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::ConsumerGroupMetadata,
     error::KafkaError,
-    message::{DeliveryResult, OwnedHeaders},
+    message::DeliveryResult,
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
+use simple_sourcing::{BackendError, engine::Shard};
 
 use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
-    failpoint::failpoint,
-    logging,
+    error, logging,
+    topics::Topics,
+    worker::log::{Producer as Transactions, Record},
 };
 
 /// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
@@ -30,12 +33,11 @@ const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
 /// Under this name the library logs that a connection is lost, before it sends anything again.
 const CONNECTION_LOST: &str = "FAIL";
 
-/// A transactional producer. After any error it must be dropped: what became of the transaction is unknown until
-/// [`Transactions::open`] with the same id has returned, which ends it one way or the other.
-///
-/// That holds for time-outs and retries too. The client library speaks a version of the protocol in which a commit that
-/// was held back can end the *next* transaction of the same producer, so none may follow one that was in doubt.
-pub(super) struct Transactions {
+/// A producer that is not used again after an error: time-outs and retries too leave the transaction in doubt. The client
+/// library speaks a version of the protocol in which a commit that was held back can end the *next* transaction of the
+/// same producer, so none may follow one that was in doubt.
+pub(in crate::worker) struct KafkaProducer {
+    topics: Arc<[Topics]>,
     producer: ThreadedProducer<Deliveries>,
     sent: u64,
 }
@@ -91,20 +93,9 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// A record to write.
-pub(super) struct Record<'a> {
-    pub(super) topic: &'a str,
-    pub(super) partition: u32,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) value: Option<&'a [u8]>,
-    pub(super) headers: OwnedHeaders,
-    /// Milliseconds; the time at which it is written where there is none.
-    pub(super) time: Option<i64>,
-}
-
-impl Transactions {
+impl KafkaProducer {
     /// Ends whatever an earlier producer of this id left open, shuts it out, and is ready.
-    pub(super) fn open(kafka: &Kafka, transactional_id: &str) -> Result<Self, KafkaError> {
+    pub(super) fn open(kafka: &Kafka, topics: Arc<[Topics]>, transactional_id: &str) -> Result<Self, KafkaError> {
         let mut config = kafka.client(&[
             ("transactional.id", transactional_id),
             ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
@@ -126,58 +117,7 @@ impl Transactions {
         }
         let producer: ThreadedProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
         producer.init_transactions(STEP_TIMEOUT)?;
-        Ok(Transactions { producer, sent: 0 })
-    }
-
-    /// Begins a transaction. Costs no round trip.
-    pub(super) fn begin(&mut self) -> Result<(), KafkaError> {
-        // Nothing was under way.
-        self.producer.context().progress().disconnected = false;
-        self.producer.begin_transaction()
-    }
-
-    /// Adds a record.
-    pub(super) fn write(&mut self, record: Record<'_>) -> Result<(), KafkaError> {
-        let Record { topic, partition, key, value, headers, time } = record;
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition as i32).headers(headers);
-        (record.key, record.payload, record.timestamp) = (key, value, time);
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => {
-                    self.sent += 1;
-                    return Ok(());
-                }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
-                Err((error, _)) => return Err(error),
-            }
-            std::thread::sleep(FULL_QUEUE_WAIT);
-        }
-    }
-
-    /// Commits, with the offsets of the commands that were consumed.
-    pub(super) fn commit(
-        &mut self,
-        offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
-    ) -> Result<(), KafkaError> {
-        failpoint!("after-produce");
-        // Before the records are delivered: its two round trips overlap theirs.
-        self.producer.send_offsets_to_transaction(offsets, group, STEP_TIMEOUT)?;
-        // The commit would wait for the deliveries as well, but in steps of 100 ms.
-        self.await_deliveries()?;
-        failpoint!("after-offsets");
-        self.producer.commit_transaction(STEP_TIMEOUT)?;
-        self.check_connections()
-    }
-
-    /// What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
-    fn check_connections(&self) -> Result<(), KafkaError> {
-        // The log comes through the same queue as deliveries, and what it says of this transaction is in it by now.
-        self.producer.poll(Duration::ZERO);
-        match self.producer.context().progress().disconnected {
-            true => Err(KafkaError::Flush(RDKafkaErrorCode::BrokerTransportFailure)),
-            false => Ok(()),
-        }
+        Ok(KafkaProducer { topics, producer, sent: 0 })
     }
 
     fn await_deliveries(&self) -> Result<(), KafkaError> {
@@ -198,4 +138,66 @@ impl Transactions {
         }
         Ok(())
     }
+}
+
+impl Transactions for KafkaProducer {
+    type Membership = ConsumerGroupMetadata;
+
+    fn begin(&mut self) -> Result<(), BackendError> {
+        // Nothing was under way.
+        self.producer.context().progress().disconnected = false;
+        self.producer.begin_transaction().map_err(failed)
+    }
+
+    fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
+        let Record { topic, partition, key, value, headers, time } = record;
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition as i32).headers(headers);
+        (record.key, record.payload) = (key, value);
+        record.timestamp = time.map(|time| time.as_millis() as i64);
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => {
+                    self.sent += 1;
+                    return Ok(());
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
+                Err((error, _)) => return Err(failed(error)),
+            }
+            std::thread::sleep(FULL_QUEUE_WAIT);
+        }
+    }
+
+    async fn write_offsets(
+        &mut self,
+        next: &BTreeMap<Shard, i64>,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), BackendError> {
+        let mut offsets = TopicPartitionList::new();
+        for (shard, &next) in next {
+            let topic = &self.topics[shard.aggregate].command;
+            offsets.add_partition_offset(topic, shard.partition as i32, Offset::Offset(next)).map_err(failed)?;
+        }
+        self.producer.send_offsets_to_transaction(&offsets, group, STEP_TIMEOUT).map_err(failed)
+    }
+
+    async fn flush(&mut self) -> Result<(), BackendError> {
+        self.await_deliveries().map_err(failed)
+    }
+
+    async fn commit(&mut self) -> Result<(), BackendError> {
+        self.producer.commit_transaction(STEP_TIMEOUT).map_err(failed)
+    }
+
+    fn check_nothing_under_way(&self) -> Result<(), BackendError> {
+        // The log comes through the same queue as deliveries, and what it says of this transaction is in it by now.
+        self.producer.poll(Duration::ZERO);
+        match self.producer.context().progress().disconnected {
+            true => Err(failed(KafkaError::Flush(RDKafkaErrorCode::BrokerTransportFailure))),
+            false => Ok(()),
+        }
+    }
+}
+
+fn failed(error: KafkaError) -> BackendError {
+    error::describe("a transaction failed", error)
 }

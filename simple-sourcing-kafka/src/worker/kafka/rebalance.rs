@@ -1,7 +1,7 @@
 //! What the group coordinator says of partitions, kept until the worker is between two batches.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     mem,
     sync::{
         Mutex, PoisonError,
@@ -15,31 +15,37 @@ use rdkafka::{
     error::KafkaError,
     types::RDKafkaRespErr,
 };
+use simple_sourcing::engine::Shard;
 use tracing::warn;
 
-use crate::logging;
+use crate::{logging, worker::log::Change};
 
 /// The context of a worker's consumer. The library calls it within `poll`; applied there, a change of partitions would
 /// come in the middle of a batch. So it is kept, and the worker applies it when no transaction is open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rebalances {
+    /// The command topics that are served, and which aggregate each is of.
+    commands: HashMap<String, usize>,
     pending: Mutex<VecDeque<Change>>,
     /// Set when the worker stops: closing a consumer waits for changes to be applied, and nobody else would.
     immediate: AtomicBool,
 }
 
-/// A change of partitions.
-#[derive(Debug)]
-pub(super) enum Change {
-    Assign(TopicPartitionList),
-    /// With `lost`, another worker may serve the partitions already.
-    Revoke {
-        partitions: TopicPartitionList,
-        lost: bool,
-    },
-}
-
 impl Rebalances {
+    /// With the command topics that are served, and which aggregate each is of.
+    pub(super) fn new(commands: HashMap<String, usize>) -> Self {
+        Rebalances { commands, pending: Mutex::default(), immediate: AtomicBool::default() }
+    }
+
+    pub(super) fn topics(&self) -> Vec<&str> {
+        self.commands.keys().map(String::as_str).collect()
+    }
+
+    /// Which partition this is; none of a topic that is not served.
+    pub(super) fn shard(&self, topic: &str, partition: i32) -> Option<Shard> {
+        Some(Shard { aggregate: *self.commands.get(topic)?, partition: partition as u32 })
+    }
+
     /// The changes that were not applied yet, in order.
     pub(super) fn take(&self) -> VecDeque<Change> {
         mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner))
@@ -69,10 +75,12 @@ impl ConsumerContext for Rebalances {
             }
             return;
         }
+        let elements = partitions.elements();
+        let shards = elements.iter().filter_map(|element| self.shard(element.topic(), element.partition())).collect();
         let change = if assign {
-            Change::Assign(partitions.clone())
+            Change::Assigned(shards)
         } else {
-            Change::Revoke { partitions: partitions.clone(), lost: consumer.assignment_lost() }
+            Change::Revoked { shards, lost: consumer.assignment_lost() }
         };
         self.pending.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
     }

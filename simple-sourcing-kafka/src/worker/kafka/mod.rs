@@ -1,0 +1,198 @@
+//! The log of a worker on Kafka: all that the worker asks of the client library.
+
+mod producer;
+mod reader;
+mod rebalance;
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata},
+    error::KafkaError,
+    message::BorrowedMessage,
+    types::RDKafkaErrorCode,
+};
+use simple_sourcing::{BackendError, Timestamp, backend::Definition, engine::Shard};
+use tracing::{debug, info};
+
+use self::{producer::KafkaProducer, reader::KafkaReader, rebalance::Rebalances};
+use super::log::{Change, Failure, Log};
+use crate::{config::Kafka, error, topics::Topics};
+
+pub(super) struct KafkaLog {
+    kafka: Kafka,
+    topics: Arc<[Topics]>,
+    /// That of the worker.
+    name: String,
+    consumer: Arc<BaseConsumer<Rebalances>>,
+}
+
+impl KafkaLog {
+    pub(super) fn open(
+        kafka: Kafka,
+        definition: &Definition,
+        topics: Arc<[Topics]>,
+        name: String,
+    ) -> Result<Self, BackendError> {
+        let served = definition.aggregates.iter().enumerate().filter(|(_, aggregate)| aggregate.is_served());
+        let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
+        let consumer = Arc::new(consumer(&kafka, &name, Rebalances::new(commands))?);
+        Ok(KafkaLog { kafka, topics, name, consumer })
+    }
+}
+
+impl Log for KafkaLog {
+    type Record<'a> = BorrowedMessage<'a>;
+    type Membership = ConsumerGroupMetadata;
+    type Producer = KafkaProducer;
+    type Reader = KafkaReader;
+
+    fn join(&self) -> Result<(), BackendError> {
+        let names = self.consumer.context().topics();
+        self.consumer.subscribe(&names).map_err(|error| error::describe(format!("subscribing to {names:?}"), error))?;
+        info!(group = %self.kafka.group, worker = %self.name, topics = ?names, "joining the group");
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.consumer.context().apply_at_once();
+        self.consumer.unsubscribe();
+        info!(group = %self.kafka.group, "left the group");
+    }
+
+    async fn next(&self, mut wait: Duration) -> Result<Option<(Shard, BorrowedMessage<'_>)>, Failure> {
+        while let Some(polled) = self.consumer.poll(wait) {
+            match polled {
+                Ok(message) => {
+                    // None other is subscribed to.
+                    if let Some(shard) = self.consumer.context().shard(message.topic(), message.partition()) {
+                        return Ok(Some((shard, message)));
+                    }
+                }
+                Err(error) => check_consumer(error)?,
+            }
+            wait = Duration::ZERO;
+        }
+        Ok(None)
+    }
+
+    fn changes(&self) -> VecDeque<Change> {
+        self.consumer.context().take()
+    }
+
+    fn accept(&self) -> Result<(), BackendError> {
+        let accepted = self.consumer.incremental_assign(&TopicPartitionList::new());
+        accepted.map_err(|error| error::describe("the group's partitions can't be taken over", error))
+    }
+
+    fn add(&self, at: Shard, next: i64) -> Result<(), BackendError> {
+        let failed = |error| error::describe("a restored partition can't be served", error);
+        let (topic, partition) = (&self.topics[at.aggregate].command, at.partition as i32);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(failed)?;
+        self.consumer.incremental_assign(&list).map_err(failed)?;
+        info!(topic, partition, next, "serving");
+        Ok(())
+    }
+
+    fn remove(&self, read: &[Shard]) -> Result<(), BackendError> {
+        let mut list = TopicPartitionList::new();
+        for shard in read {
+            list.add_partition(&self.topics[shard.aggregate].command, shard.partition as i32);
+        }
+        let removed = self.consumer.incremental_unassign(&list);
+        removed.map_err(|error| error::describe("the partitions can't be given up", error))
+    }
+
+    fn membership(&self) -> Result<ConsumerGroupMetadata, BackendError> {
+        self.consumer.group_metadata().ok_or_else(|| BackendError::unavailable("the worker is in no group"))
+    }
+
+    async fn producer(&self) -> Result<KafkaProducer, BackendError> {
+        let id = format!("{}-{}", self.kafka.group, self.name);
+        KafkaProducer::open(&self.kafka, self.topics.clone(), &id)
+            .map_err(|error| error::describe(format!("transactions of `{id}` can't be begun"), error))
+    }
+
+    fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    where
+        J: AsyncFnOnce(KafkaReader) + Send + 'static,
+    {
+        let reader = KafkaReader::new(&self.kafka, self.topics.clone(), self.consumer.clone());
+        let thread = thread::Builder::new().name(name.into()).spawn(move || pollster::block_on(job(reader)));
+        let failed = |error| BackendError::failed(format!("the {name} thread can't be started")).because(error);
+        Ok(Box::new(Thread(Some(thread.map_err(failed)?))))
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn pause(&self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+/// Waits for its end when it is dropped.
+struct Thread(Option<JoinHandle<()>>);
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What an error of the consumer means.
+fn check_consumer(error: KafkaError) -> Result<(), Failure> {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(
+            BackendError::failed(
+                "another process runs under the same instance name; give each its own `.instance(...)`",
+            )
+            .because(error),
+        )),
+        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+            Err(Failure::Lasting(error::describe("the consumer has failed", error)))
+        }
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
+        }
+        _ => {
+            // The client library connects again by itself.
+            debug!(%error, "reading commands");
+            Ok(())
+        }
+    }
+}
+
+/// The consumer of a worker.
+fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseConsumer<Rebalances>, BackendError> {
+    let mut config = kafka.client(&[
+        ("group.id", &kafka.group),
+        ("partition.assignment.strategy", "cooperative-sticky"),
+        ("isolation.level", "read_committed"),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("session.timeout.ms", "10000"),
+        ("heartbeat.interval.ms", "1000"),
+        ("fetch.wait.max.ms", "100"),
+        ("fetch.queue.backoff.ms", "10"),
+        ("queued.min.messages", "20000"),
+        ("queued.max.messages.kbytes", "65536"),
+    ]);
+    if kafka.instance.is_some() {
+        config.set("group.instance.id", name);
+    }
+    config.create_with_context(rebalances).map_err(|error| error::client("worker's consumer", error))
+}

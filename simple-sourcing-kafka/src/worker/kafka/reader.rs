@@ -1,0 +1,114 @@
+//! Reading topics for the jobs beside a worker.
+
+use std::{cell::OnceCell, collections::BTreeMap, ops::Range, sync::Arc, thread, time::Duration};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::BorrowedMessage,
+};
+use simple_sourcing::{BackendError, Timestamp};
+
+use super::rebalance::Rebalances;
+use crate::{
+    config::{Kafka, TRANSACTION_TIMEOUT},
+    error,
+    logging::Quiet,
+    reader::{self, End, end_reader, true_ends},
+    topics::Topics,
+    worker::log::{Next, Reader, Records},
+};
+
+pub(in crate::worker) struct KafkaReader {
+    kafka: Kafka,
+    topics: Arc<[Topics]>,
+    /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
+    worker: Arc<BaseConsumer<Rebalances>>,
+    /// Asks for true ends. Made with the first question.
+    ends: OnceCell<BaseConsumer<Quiet>>,
+}
+
+impl KafkaReader {
+    pub(super) fn new(kafka: &Kafka, topics: Arc<[Topics]>, worker: Arc<BaseConsumer<Rebalances>>) -> Self {
+        KafkaReader { kafka: kafka.clone(), topics, worker, ends: OnceCell::new() }
+    }
+
+    fn ends(&self) -> Result<&BaseConsumer<Quiet>, BackendError> {
+        if let Some(ends) = self.ends.get() {
+            return Ok(ends);
+        }
+        let ends = end_reader(&self.kafka)?;
+        Ok(self.ends.get_or_init(|| ends))
+    }
+}
+
+impl Reader for KafkaReader {
+    type Records<'a> = reader::Reader<'a>;
+
+    async fn committed(
+        &self,
+        aggregate: usize,
+        partitions: &[u32],
+    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
+        let topic = &self.topics[aggregate].command;
+        let failed = |error| error::describe(format!("the committed offsets of topic `{topic}` can't be read"), error);
+        let mut list = TopicPartitionList::new();
+        for &partition in partitions {
+            list.add_partition(topic, partition as i32);
+        }
+        let committed = self.worker.committed_offsets(list, TRANSACTION_TIMEOUT * 3).map_err(failed)?;
+        let mut next = BTreeMap::new();
+        for element in committed.elements() {
+            element.error().map_err(failed)?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            next.insert(element.partition() as u32, offset);
+        }
+        Ok(next)
+    }
+
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
+        let (first, end) = true_ends(self.ends()?, topic, partition, self.kafka.connect_timeout)?;
+        Ok(first..end)
+    }
+
+    fn read<'a>(
+        &'a self,
+        topic: &'a str,
+        from: &BTreeMap<u32, Option<i64>>,
+    ) -> Result<reader::Reader<'a>, BackendError> {
+        let from =
+            from.iter().map(|(&partition, &offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
+        reader::Reader::open(&self.kafka, topic, from)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn pause(&self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+impl Records for reader::Reader<'_> {
+    type Record<'a>
+        = BorrowedMessage<'a>
+    where
+        Self: 'a;
+
+    async fn next(&self) -> Result<Next<BorrowedMessage<'_>>, BackendError> {
+        match self.poll() {
+            Ok(Some(message)) => Ok(Next::Record(message)),
+            Ok(None) => Ok(Next::Nothing),
+            Err(End::Of(partition)) => Ok(Next::End(partition)),
+            Err(End::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn committed_end(&self, partition: u32) -> Result<i64, BackendError> {
+        reader::Reader::committed_end(self, partition)
+    }
+}
