@@ -34,6 +34,7 @@ struct Options {
     rounds: usize,
     /// Less of everything: the figures then mean little.
     quick: bool,
+    /// A part of what stands above a table.
     only: Option<String>,
     json: Option<String>,
     plots: Option<String>,
@@ -55,7 +56,7 @@ impl Options {
                 "--plots" => options.plots = Some(value()?),
                 other => {
                     return Err(format!(
-                        "`{other}`? There are --quick, --rounds N, --only SECTION, --json FILE and --plots DIRECTORY"
+                        "`{other}`? There are --quick, --rounds N, --only TITLE, --json FILE and --plots DIRECTORY"
                     ));
                 }
             }
@@ -88,10 +89,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let wanted = |section: &&Section| options.only.as_deref().is_none_or(|only| section.0 == only);
+    let wanted = |section: &str, comparison: &Comparison| {
+        options.only.as_deref().is_none_or(|only| format!("{section}: {}", comparison.title).contains(only))
+    };
     let mut reports: Vec<Report> = Vec::new();
-    for (section, comparisons) in SECTIONS.iter().filter(wanted) {
-        for comparison in comparisons(&options) {
+    for (section, comparisons) in SECTIONS {
+        for comparison in comparisons(&options).into_iter().filter(|comparison| wanted(section, comparison)) {
             let report = comparison.run(section, options.rounds);
             println!("{report}");
             reports.push(report);

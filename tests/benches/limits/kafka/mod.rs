@@ -55,9 +55,10 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let mut comparisons = vec![base.comparison::<Account>("small records"), latency, end_to_end];
     if !options.quick {
         comparisons.extend([
-            Waiting { workers: 2, ..base }.comparison::<Account>("small records, 2 workers"),
-            Waiting { keys: Keys::Even(10), ..base }.comparison::<Account>("small records, few keys"),
-            Waiting { keys: Keys::Even(100_000), ..base }.comparison::<Account>("small records, many keys"),
+            Waiting { workers: 2, ..base }.comparison::<Account>("small records"),
+            Waiting { partitions: 64, ..base }.comparison::<Account>("small records"),
+            Waiting { keys: Keys::Even(10), ..base }.comparison::<Account>("small records"),
+            Waiting { keys: Keys::Even(100_000), ..base }.comparison::<Account>("small records"),
             Waiting { keys: Keys::Hot(ACCOUNTS), ..base }.comparison::<Account>("small records, half to one key"),
             base.comparison::<Note>("records of 1 KB"),
         ]);
