@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -81,7 +82,7 @@ pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &Atom
         .set("linger.ms", "0")
         .set("compression.type", "lz4")
         .set("batch.num.messages", "10000")
-        .set("retry.backoff.ms", "1")
+        .set("retry.backoff.ms", "5")
         .create()
         .unwrap();
     producer.init_transactions(TIMEOUT).unwrap();
@@ -108,9 +109,11 @@ pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &Atom
         let group = consumer.group_metadata().unwrap();
         // While the records are on their way.
         producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT).unwrap();
-        // A commit that finds records under way looks again for them after 100 ms only.
+        // A commit that finds records under way looks again for them after 100 ms only. To wait in `poll` costs a
+        // millisecond: the last record counts as under way for a moment after its delivery was told.
         while producer.in_flight_count() > 0 {
-            producer.poll(Duration::from_millis(1));
+            producer.poll(Duration::ZERO);
+            thread::yield_now();
         }
         producer.commit_transaction(TIMEOUT).unwrap();
     }
