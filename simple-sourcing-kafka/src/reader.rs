@@ -10,7 +10,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
     message::BorrowedMessage,
 };
@@ -30,6 +30,9 @@ use crate::{
 
 /// How long a reader waits for records before it looks whether it is still needed.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How often a reader looks whether transactions are over that it waits for.
+pub(crate) const OPEN_TRANSACTIONS_POLL: Duration = Duration::from_millis(10);
 
 /// How many idle pairs of consumers are kept, and how long.
 const IDLE_MAX: usize = 4;
@@ -99,7 +102,15 @@ impl Readers {
     fn history(&self, topics: &Topics, key: &str, after: Sequence, sender: &FeedSender) -> Result<(), BackendError> {
         self.with_consumers(&topics.event, |reader, ends| {
             let partition = partition_of(key, topics.partitions);
-            let (first, target) = true_ends(ends, &topics.event, partition, reader.timeout)?;
+            let (first, target) = ends_of(ends, &topics.event, partition, reader.timeout)?;
+            // Transactions that are open are waited for: a receipt may be of one of them. It is read only then, because an
+            // end that is met earlier lies in front of what they have written.
+            while reader.committed_end(partition)? < target {
+                if !self.is_wanted(sender) {
+                    return Ok(());
+                }
+                std::thread::sleep(OPEN_TRANSACTIONS_POLL);
+            }
             reader.assign([(partition, Offset::Offset(first))])?;
             while self.is_wanted(sender) {
                 match reader.poll() {
@@ -112,8 +123,6 @@ impl Readers {
                         }
                     }
                     Ok(_) => {}
-                    // Transactions that were open when the reading began are waited for: a receipt may be of one of them.
-                    Err(End::Of(_)) if reader.committed_end(partition)? < target => {}
                     Err(End::Of(_)) => return Ok(()),
                     Err(End::Failed(error)) => return Err(error),
                 }
@@ -282,13 +291,14 @@ fn create(config: &ClientConfig) -> Result<BaseConsumer<Quiet>, BackendError> {
     config.create_with_context(Quiet).map_err(|error| error::client("reader", error))
 }
 
-/// The first offset of a partition, and the end with all that is in it, be it committed or not.
-pub(crate) fn true_ends(
-    ends: &BaseConsumer<Quiet>,
+/// The first offset of a partition, and its end as the consumer may see it: of one that reads what is not committed, the
+/// true end.
+pub(crate) fn ends_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     topic: &str,
     partition: u32,
     timeout: Duration,
 ) -> Result<(i64, i64), BackendError> {
-    let watermarks = ends.fetch_watermarks(topic, partition as i32, timeout);
+    let watermarks = consumer.fetch_watermarks(topic, partition as i32, timeout);
     watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))
 }

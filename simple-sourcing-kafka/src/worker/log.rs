@@ -135,6 +135,9 @@ pub(super) trait Reader {
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
 
+    /// The end of what is committed in a partition, in front of the first transaction that is open.
+    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError>;
+
     /// Reads partitions of a topic, each from an offset or from its beginning.
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>)
     -> Result<Self::Records<'a>, BackendError>;
@@ -151,9 +154,6 @@ pub(super) trait Records {
         Self: 'a;
 
     async fn next(&self) -> Result<Next<Self::Record<'_>>, BackendError>;
-
-    /// The end of what is committed, in front of the first transaction that is open.
-    async fn committed_end(&self, partition: u32) -> Result<i64, BackendError>;
 }
 
 /// What comes next.

@@ -1,7 +1,7 @@
 //! Reading whole partitions of a topic.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -10,6 +10,7 @@ use simple_sourcing::{BackendError, Timestamp};
 use tracing::info;
 
 use super::log::{Next, Reader, Records};
+use crate::reader::OPEN_TRANSACTIONS_POLL;
 
 /// How often the progress of a long reading is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -18,8 +19,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Reading<'a, R: Reader + 'a> {
     reader: &'a R,
     topic: &'a str,
-    /// Where each partition ends that has not been read to its end.
-    targets: BTreeMap<u32, i64>,
+    stopped: &'a AtomicBool,
+    /// The partitions that have not been read to their ends.
+    left: BTreeSet<u32>,
     /// None where there is nothing to read.
     records: Option<R::Records<'a>>,
     count: u64,
@@ -32,28 +34,40 @@ impl<'a, R: Reader> Reading<'a, R> {
         reader: &'a R,
         topic: &'a str,
         from: &BTreeMap<u32, Option<i64>>,
+        stopped: &'a AtomicBool,
     ) -> Result<Self, BackendError> {
         // The true end, open transactions included: those of the former owner must be over before this one goes on, and
         // the end of what is committed may not show yet that one of them was.
-        let (mut targets, mut from) = (BTreeMap::new(), from.clone());
+        let mut ends = BTreeMap::new();
         for &partition in from.keys() {
-            targets.insert(partition, reader.bounds(topic, partition).await?.end);
+            let end = reader.bounds(topic, partition).await?.end;
+            if end > 0 {
+                ends.insert(partition, end);
+            }
         }
-        targets.retain(|_, &mut end| end > 0);
-        from.retain(|partition, _| targets.contains_key(partition));
-        let records = if from.is_empty() { None } else { Some(reader.read(topic, &from)?) };
-        Ok(Reading { reader, topic, targets, records, count: 0, logged: reader.now() })
+        // It is read only when they are over. While one is open, the end of what is committed lies in front of what that
+        // has written: met there, and asked for again a moment later, it would seem as if that had been read.
+        for (&partition, &end) in &ends {
+            while reader.committed_end(topic, partition).await? < end {
+                if stopped.load(Ordering::Acquire) {
+                    return Err(BackendError::Closed);
+                }
+                reader.pause(OPEN_TRANSACTIONS_POLL).await;
+            }
+        }
+        let mut from = from.clone();
+        from.retain(|partition, _| ends.contains_key(partition));
+        let left: BTreeSet<u32> = ends.into_keys().collect();
+        let records = if left.is_empty() { None } else { Some(reader.read(topic, &from)?) };
+        Ok(Reading { reader, topic, stopped, left, records, count: 0, logged: reader.now() })
     }
 
     /// The next record; none when all have been read.
-    pub(super) async fn next(
-        &mut self,
-        stopped: &AtomicBool,
-    ) -> Result<Option<<R::Records<'a> as Records>::Record<'_>>, BackendError> {
+    pub(super) async fn next(&mut self) -> Result<Option<<R::Records<'a> as Records>::Record<'_>>, BackendError> {
         while let Some(records) = &self.records
-            && !self.targets.is_empty()
+            && !self.left.is_empty()
         {
-            if stopped.load(Ordering::Acquire) {
+            if self.stopped.load(Ordering::Acquire) {
                 return Err(BackendError::Closed);
             }
             match records.next().await? {
@@ -61,24 +75,14 @@ impl<'a, R: Reader> Reading<'a, R> {
                     self.count += 1;
                     let now = self.reader.now();
                     if now.since(self.logged) > PROGRESS_INTERVAL {
-                        info!(
-                            topic = self.topic,
-                            records = self.count,
-                            partitions_left = self.targets.len(),
-                            "reading"
-                        );
+                        let (topic, records, partitions_left) = (self.topic, self.count, self.left.len());
+                        info!(topic, records, partitions_left, "reading");
                         self.logged = now;
                     }
                     return Ok(Some(record));
                 }
+                Next::End(partition) => drop(self.left.remove(&partition)),
                 Next::Nothing => {}
-                // A position at the end is no proof: markers of transactions take offsets, and are never delivered.
-                Next::End(partition) => {
-                    let Some(&target) = self.targets.get(&partition) else { continue };
-                    if records.committed_end(partition).await? >= target {
-                        self.targets.remove(&partition);
-                    }
-                }
             }
         }
         Ok(None)

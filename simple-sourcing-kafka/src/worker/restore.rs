@@ -179,12 +179,12 @@ impl Job {
         for (partition, next) in self.next_commands(reader, aggregate, &partitions).await? {
             stores.insert(partition, ShardStore { next, ..ShardStore::default() });
         }
-        let mut states = Reading::begin(reader, &topics.state, &from_the_beginning).await?;
-        while let Some(message) = states.next(stopped).await? {
+        let mut states = Reading::begin(reader, &topics.state, &from_the_beginning, stopped).await?;
+        while let Some(message) = states.next().await? {
             restore_state(stores.entry(record::position(&message).partition).or_default(), &message);
         }
-        let mut responses = Reading::begin(reader, &topics.response, &from_the_beginning).await?;
-        while let Some(message) = responses.next(stopped).await? {
+        let mut responses = Reading::begin(reader, &topics.response, &from_the_beginning, stopped).await?;
+        while let Some(message) = responses.next().await? {
             let position = record::position(&message);
             match record::read_response(&message) {
                 Ok(Response::Outcome { id, outcome, first: true, .. }) => {

@@ -14,7 +14,7 @@ use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     error,
     logging::Quiet,
-    reader::{self, End, end_reader, true_ends},
+    reader::{self, End, end_reader, ends_of},
     topics::Topics,
     worker::log::{Next, Reader, Records},
 };
@@ -70,8 +70,14 @@ impl Reader for KafkaReader {
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
-        let (first, end) = true_ends(self.ends()?, topic, partition, self.kafka.connect_timeout)?;
+        let (first, end) = ends_of(self.ends()?, topic, partition, self.kafka.connect_timeout)?;
         Ok(first..end)
+    }
+
+    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
+        // The worker's consumer reads what is committed, so it is told that end.
+        let (_, end) = ends_of(&self.worker, topic, partition, self.kafka.connect_timeout)?;
+        Ok(end)
     }
 
     fn read<'a>(
@@ -106,9 +112,5 @@ impl Records for reader::Reader<'_> {
             Err(End::Of(partition)) => Ok(Next::End(partition)),
             Err(End::Failed(error)) => Err(error),
         }
-    }
-
-    async fn committed_end(&self, partition: u32) -> Result<i64, BackendError> {
-        reader::Reader::committed_end(self, partition)
     }
 }
