@@ -49,6 +49,10 @@ pub(super) trait Log: Sized + 'static {
     /// has given any of them to somebody else.
     fn membership(&self) -> Result<Self::Membership, BackendError>;
 
+    /// Whether the group has given up this member, which it need not have been told yet. A membership that was asked for
+    /// later may be that of nobody, and nobody's offsets are not refused.
+    fn is_lost(&self) -> bool;
+
     /// A new producer. When it is there, whatever an earlier one of this worker left open has ended one way or the other,
     /// and the earlier one is shut out.
     async fn producer(&self) -> Result<Self::Producer, BackendError>;

@@ -35,6 +35,9 @@ impl<L: Log> Worker<L> {
         self.write_records(batch, changes)?;
         // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
         let membership = self.log.membership()?;
+        if self.log.is_lost() {
+            return Err(BackendError::unavailable("the group has given the partitions to others"));
+        }
         failpoint!("after-produce");
         // Before the records are flushed: its two round trips overlap theirs.
         self.producer.write_offsets(&batch.next, &membership).await?;

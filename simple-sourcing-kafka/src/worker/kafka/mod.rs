@@ -115,6 +115,10 @@ impl Log for KafkaLog {
         self.consumer.group_metadata().ok_or_else(|| BackendError::unavailable("the worker is in no group"))
     }
 
+    fn is_lost(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
     async fn producer(&self) -> Result<KafkaProducer, BackendError> {
         let id = format!("{}-{}", self.kafka.group, self.name);
         KafkaProducer::open(&self.kafka, self.topics.clone(), &id)
