@@ -4,7 +4,6 @@
 mod dead_letters;
 mod domain;
 mod quarantine;
-mod topics;
 
 use libtest_mimic::{Arguments, Trial};
 use simple_sourcing::conformance::Subject;

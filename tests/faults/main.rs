@@ -10,12 +10,14 @@
 
 mod churn;
 mod commit;
+mod damaged;
 mod ground;
 mod ids;
 mod killed;
 mod network;
 mod outage;
 mod paused;
+mod poison;
 mod race;
 mod table;
 mod terminated;
@@ -56,6 +58,9 @@ fn main() -> ExitCode {
         fault(9, "an_id_100_times_over_a_kill_and_a_rebalance", ids::many_times),
         fault(9, "an_id_after_the_window", ids::expired),
         fault(10, "64_clients_race_while_partitions_move", race::run),
+        fault(12, "one_record_in_a_hundred_is_poison", poison::run),
+        fault(13, "states_and_an_event_of_random_bytes", damaged::corrupt_bytes),
+        fault(14, "states_and_an_event_of_another_version", damaged::of_another_version),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
     ];

@@ -8,6 +8,7 @@ pub mod node;
 pub mod on_broker;
 pub mod proxy;
 pub mod sending;
+pub mod topics;
 
 /// The code of the README compiles and runs.
 #[cfg(doctest)]

@@ -1,12 +1,15 @@
 //! The process at the other end: `tests/src/bin/node.rs`.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use crate::{bank::Planned, checker::Answer};
@@ -22,6 +25,14 @@ pub struct Node {
     /// Until it is told to stop.
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    log: Log,
+}
+
+/// What the process logs, and its last words.
+struct Log {
+    lines: Arc<Mutex<Vec<String>>>,
+    /// Reads until the process ends.
+    reading: Option<JoinHandle<()>>,
 }
 
 /// Why a process did not start, in its own words.
@@ -71,7 +82,8 @@ impl Node {
         let output = BufReader::new(process.stdout.take().expect("it is piped"));
         let (sender, lines) = channel();
         thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Node { process, input, lines }
+        let log = Log::of(BufReader::new(process.stderr.take().expect("it is piped")));
+        Node { process, input, lines, log }
     }
 
     /// Sends a command, which demands no sequence. It is answered some time later.
@@ -99,6 +111,20 @@ impl Node {
     pub fn terminate(self) -> ExitStatus {
         self.signal(Signal::TERM);
         self.end().0
+    }
+
+    /// Waits until it has logged a line with these words, which is returned.
+    #[must_use]
+    pub fn says(&self, words: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.log.lines().iter().find(|line| line.contains(words)).cloned();
+            if let Some(line) = found {
+                return line;
+            }
+            assert!(Instant::now() < deadline, "it never says `{words}`, but:\n{}", self.log.lines().join("\n"));
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// The number of the process.
@@ -130,10 +156,28 @@ impl Node {
     }
 
     fn ended(&mut self) -> (ExitStatus, String) {
-        let mut reason = String::new();
-        let errors = self.process.stderr.as_mut().expect("it is piped");
-        errors.read_to_string(&mut reason).expect("errors are text");
-        (self.process.wait().expect("it is our process"), reason)
+        let status = self.process.wait().expect("it is our process");
+        if let Some(reading) = self.log.reading.take() {
+            reading.join().expect("reading does not panic");
+        }
+        (status, self.log.lines().join("\n"))
+    }
+}
+
+impl Log {
+    fn of(errors: impl BufRead + Send + 'static) -> Self {
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = lines.clone();
+        let reading = thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Log { lines, reading: Some(reading) }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

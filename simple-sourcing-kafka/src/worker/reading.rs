@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rdkafka::Message;
 use simple_sourcing::{BackendError, Timestamp};
 use tracing::info;
 
@@ -72,6 +73,14 @@ impl<'a, R: Reader> Reading<'a, R> {
             }
             match records.next().await? {
                 Next::Record(record) => {
+                    let Some(&target) = self.targets.get(&(record.partition() as u32)) else { continue };
+                    // Others may write behind the target for ever, so that no end would be seen.
+                    if record.offset() + 1 >= target {
+                        self.targets.remove(&(record.partition() as u32));
+                    }
+                    if record.offset() >= target {
+                        continue;
+                    }
                     self.count += 1;
                     let now = self.reader.now();
                     if now.since(self.logged) > PROGRESS_INTERVAL {

@@ -7,13 +7,13 @@ use libtest_mimic::Trial;
 use rdkafka::{Message, Offset, message::OwnedMessage};
 use simple_sourcing::{backend::partition_of, prelude::*};
 use simple_sourcing_kafka::Topic;
-use simple_sourcing_tests::on_broker;
-use tokio::task::JoinSet;
-
-use super::{
-    domain::{self, Counter, CounterClient, PARTITIONS},
+use simple_sourcing_tests::{
+    on_broker,
     topics::{Record, Topics, header, headers},
 };
+use tokio::task::JoinSet;
+
+use super::domain::{self, Counter, CounterClient, PARTITIONS};
 
 const COUNTERS: u64 = 30;
 const FIRST: u64 = 0;
@@ -82,7 +82,7 @@ fn poison(counter: u64) -> Vec<Poison> {
 async fn poison_in_a_load() {
     let prefix = on_broker::fresh_prefix("poison");
     let app = domain::start(domain::kafka(&prefix)).await;
-    let (topics, counters) = (Topics::of(&prefix), app.client::<CounterClient>());
+    let (topics, counters) = (domain::topics(&prefix), app.client::<CounterClient>());
     for counter in 0..COUNTERS {
         counters.create(counter).await.expect("it is made");
     }
@@ -131,7 +131,7 @@ async fn poison_in_a_load() {
         total += app.state::<Counter>(counter).await.expect("it can be read").expect("it is there").state.value;
     }
     assert_eq!(total, sent, "poison has changed nothing");
-    for (consumed, end) in topics.consumed() {
+    for (consumed, end) in topics.consumed(&format!("{prefix}counters")) {
         assert_eq!(consumed, Offset::Offset(end), "all is consumed");
     }
     check_answers(&topics.read("command_response"), put_in.values());
@@ -144,7 +144,7 @@ async fn poison_that_is_too_long() {
     let prefix = on_broker::fresh_prefix("poison");
     let kafka = domain::kafka(&prefix);
     let app = domain::start(kafka.topic_property(Topic::DeadLetter, "max.message.bytes", BYTES_MAX.to_string())).await;
-    let (topics, counters) = (Topics::of(&prefix), app.client::<CounterClient>());
+    let (topics, counters) = (domain::topics(&prefix), app.client::<CounterClient>());
 
     let partition = partition_of(&FIRST.to_string(), PARTITIONS);
     let noise: Vec<u8> = (0..BYTES_MAX).flat_map(|_| CommandId::new().as_uuid().into_bytes()).collect();

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 
 use simple_sourcing::prelude::*;
 use simple_sourcing_kafka::Kafka;
-use simple_sourcing_tests::on_broker;
+use simple_sourcing_tests::{on_broker, topics::Topics};
 
 pub(super) const PARTITIONS: u32 = 3;
 
@@ -111,6 +111,11 @@ fn quiet_panic(what: &'static str) -> ! {
 /// Kafka, with these topics.
 pub(super) fn kafka(prefix: &str) -> Kafka {
     Kafka::new(on_broker::broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS)
+}
+
+/// The topics of the counters.
+pub(super) fn topics(prefix: &str) -> Topics {
+    Topics::of(on_broker::broker().bootstrap_servers(), prefix, "counter", PARTITIONS)
 }
 
 /// A service of the counters.

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use simple_sourcing::{Call, ReadError, backend::partition_of, prelude::*};
-use simple_sourcing_tests::on_broker;
+use simple_sourcing_tests::{on_broker, topics::Record};
 use tokio::time::{sleep, timeout};
 
-use super::{
-    domain::{self, Counter, CounterClient, CounterCommand, CounterError, CounterEvent, PARTITIONS},
-    topics::{Record, Topics},
-};
+use super::domain::{self, Counter, CounterClient, CounterCommand, CounterError, CounterEvent, PARTITIONS};
 
 /// How long it may take until an aggregate is released.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,7 +66,7 @@ async fn states_that_can_not_be_read() {
     const HEALTHY: u64 = 5;
     let prefix = on_broker::fresh_prefix("quarantine");
     counters(&prefix, HEALTHY + 1).await;
-    let topics = Topics::of(&prefix);
+    let topics = domain::topics(&prefix);
     let headers = [("ce_sequence", "2"), ("ce_commandoffset", "0")];
     let other_shape = br#"{"count":7}"#;
     let damaged = [
@@ -99,7 +96,7 @@ async fn states_that_can_not_be_read() {
 async fn events() {
     let prefix = on_broker::fresh_prefix("quarantine");
     counters(&prefix, 3).await;
-    let (topics, sequence, offset) = (Topics::of(&prefix), ("ce_sequence", "3"), ("ce_commandoffset", "0"));
+    let (topics, sequence, offset) = (domain::topics(&prefix), ("ce_sequence", "3"), ("ce_commandoffset", "0"));
     // Their third events, as damage has left them, and states that can't be read either.
     let id = CommandId::new().to_string();
     let of_event = [sequence, offset, ("ce_type", "counter.Added"), ("ce_commandid", id.as_str())];

@@ -4,7 +4,8 @@
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
-//! At the end of the input, or on SIGTERM, it shuts down; what keeps it from serving goes to standard error.
+//! At the end of the input, or on SIGTERM, it shuts down. What it logs, and what keeps it from serving, goes to standard
+//! error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
 
 use std::{env, error::Error, io, process::ExitCode, thread, time::Duration};
@@ -21,6 +22,7 @@ use tokio::{
     sync::mpsc,
     task::JoinSet,
 };
+use tracing::Level;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -34,6 +36,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_max_level(Level::INFO).with_ansi(false).with_writer(io::stderr).init();
     // Before anybody can think that it is time to send one.
     let mut terminate = signal(SignalKind::terminate())?;
     let app = start().await?;

@@ -5,7 +5,7 @@ use std::{
 
 use simple_sourcing::{CommandError, CommandId, Receipt, Sequence};
 
-use super::Violation;
+use super::{Topics, Violation};
 
 /// The commands of a run, in the order in which they were sent, and the answers: written by one client, or several that
 /// take turns, while it sends.
@@ -122,6 +122,12 @@ impl History {
             assert!(self.commands.insert(id, sent).is_none(), "{id} is in both histories");
         }
         self.contradictions.extend(other.contradictions);
+    }
+
+    /// Leaves out a key whose records were damaged for good, here and in what Kafka holds.
+    pub fn leave_out(&mut self, key: &str, topics: &mut Topics) {
+        let of_key = self.commands.extract_if(|_, sent| sent.key == key);
+        topics.leave_out(key, &of_key.map(|(id, _)| id).collect());
     }
 
     /// The keys of all commands, each once.

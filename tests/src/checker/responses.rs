@@ -6,6 +6,9 @@ use simple_sourcing::{CommandId, Sequence};
 
 use super::{Answer, EventIn, History, ResponseIn, Topics, Violation, group, history::Sent};
 
+/// What a client is told for as long as its aggregate has no readable state.
+const QUARANTINED: &[u8] = br#"{"Err":"Quarantined"}"#;
+
 pub(super) fn check(history: &History, topics: &Topics) -> Vec<Violation> {
     let events: BTreeMap<CommandId, Vec<&EventIn>> = group(&topics.events, |event| event.command_id);
     // Answers to questions after a state have no hash.
@@ -39,7 +42,9 @@ fn check_outcome(id: CommandId, responses: &[&ResponseIn], last_event: Option<Se
             return last_event.map(|_| Violation::new("G5", key, what()));
         }
     };
-    let same_command = responses.iter().filter(|response| response.hash == first.hash);
+    // Until then it has not run, and could be sent again.
+    let quarantined = responses.iter().take_while(|response| response.value == QUARANTINED).count();
+    let same_command = responses[quarantined..].iter().filter(|response| response.hash == first.hash);
     let text = |response: &ResponseIn| String::from_utf8_lossy(&response.value).into_owned();
     if let Some(other) = same_command.into_iter().find(|response| response.value != first.value) {
         let what = format!("command {id} was answered {}, and then {}", text(first), text(other));

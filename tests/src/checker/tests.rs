@@ -303,6 +303,27 @@ fn g2_another_answer_the_second_time() {
 }
 
 #[test]
+fn g2_quarantined_is_no_outcome_and_comes_before_it() {
+    let quarantined = |response: &mut ResponseIn| {
+        (response.first, response.sequence, response.value) = (false, None, br#"{"Err":"Quarantined"}"#.to_vec());
+    };
+    let mut kafka = Kafka::good().with_repetition(2);
+    quarantined(&mut kafka.topics.responses[4]);
+    assert_eq!(kafka.broken(), ["G2"]);
+    kafka.topics.responses.swap(2, 4);
+    assert_eq!(kafka.check(), []);
+}
+
+#[test]
+fn an_aggregate_that_is_left_out_is_not_looked_at() {
+    let mut kafka = Kafka::good();
+    kafka.topics.events.clear();
+    kafka.history.leave_out("alice", &mut kafka.topics);
+    kafka.served.clear();
+    assert_eq!(kafka.check(), []);
+}
+
+#[test]
 fn g2_a_command_answered_more_often_than_sent() {
     let mut kafka = Kafka::good();
     kafka.topics.responses.push(ResponseIn { first: false, ..kafka.topics.responses[0].clone() });

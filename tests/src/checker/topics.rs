@@ -1,6 +1,8 @@
 //! What Kafka holds of one aggregate type, as far as the checks look at it. Unless told otherwise, it is what is committed,
 //! in the order of each partition.
 
+use std::collections::BTreeSet;
+
 use simple_sourcing::{CommandId, Position, Sequence};
 
 use super::Entry;
@@ -22,6 +24,16 @@ pub struct Topics {
     pub consumed: Vec<Consumed>,
     /// What was written and not committed.
     pub aborted: Aborted,
+}
+
+impl Topics {
+    /// Leaves out an aggregate that was damaged for good, and what became of the commands to it.
+    pub(super) fn leave_out(&mut self, key: &str, commands: &BTreeSet<CommandId>) {
+        self.events.retain(|event| event.key != key);
+        self.states.retain(|state| state.key != key);
+        self.responses.retain(|response| !commands.contains(&response.command_id));
+        self.commands.retain(|command| !command.id.is_some_and(|id| commands.contains(&id)));
+    }
 }
 
 /// A record of the command topic.

@@ -1,4 +1,4 @@
-//! The topics of an app, read and written as an operator or a foreign client would, past the library.
+//! The topics of an aggregate type, read and written as an operator or a foreign client would, past the library.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,46 +9,56 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders, OwnedMessage},
     producer::{FutureProducer, FutureRecord},
 };
-use simple_sourcing_tests::on_broker;
-
-use super::domain::PARTITIONS;
 
 /// How long the broker may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The topics with one prefix.
-pub(super) struct Topics {
-    prefix: String,
+/// The topics of one aggregate type.
+pub struct Topics {
+    servers: String,
+    /// What their names begin with: prefix and aggregate.
+    stem: String,
+    partitions: u32,
     producer: FutureProducer,
 }
 
 /// A record to write.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Record {
-    pub(super) partition: u32,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: Vec<(&'static str, Vec<u8>)>,
+pub struct Record {
+    /// Where to.
+    pub partition: u32,
+    /// As it is to stand there; so is all that follows.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
 }
 
-fn config() -> ClientConfig {
+fn config(servers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", on_broker::broker().bootstrap_servers());
+    config.set("bootstrap.servers", servers);
     config
 }
 
+/// # Panics
+/// Whatever is asked for is there, and done in time.
 impl Topics {
-    pub(super) fn of(prefix: &str) -> Self {
-        Topics { prefix: prefix.to_owned(), producer: config().create().expect("a producer") }
+    /// Those of an aggregate type with a prefix.
+    #[must_use]
+    pub fn of(servers: &str, prefix: &str, aggregate: &str, partitions: u32) -> Self {
+        let producer = config(servers).create().expect("a producer");
+        Topics { servers: servers.to_owned(), stem: format!("{prefix}{aggregate}"), partitions, producer }
     }
 
-    /// The topic of the counters with this end of its name.
-    pub(super) fn name(&self, topic: &str) -> String {
-        format!("{}counter-{topic}", self.prefix)
+    /// The topic with this end of its name.
+    #[must_use]
+    pub fn name(&self, topic: &str) -> String {
+        format!("{}-{topic}", self.stem)
     }
 
     /// Writes a record, and says at which offset it stands.
-    pub(super) async fn write(&self, topic: &str, record: &Record) -> i64 {
+    pub async fn write(&self, topic: &str, record: &Record) -> i64 {
         let name = self.name(topic);
         let headers = record
             .headers
@@ -61,11 +71,12 @@ impl Topics {
     }
 
     /// All that is committed in a topic.
-    pub(super) fn read(&self, topic: &str) -> Vec<OwnedMessage> {
+    #[must_use]
+    pub fn read(&self, topic: &str) -> Vec<OwnedMessage> {
         let name = self.name(topic);
         let consumer = self.consumer();
         let mut all = TopicPartitionList::new();
-        let mut left: BTreeSet<i32> = (0..PARTITIONS as i32).collect();
+        let mut left: BTreeSet<i32> = (0..self.partitions as i32).collect();
         for &partition in &left {
             all.add_partition_offset(&name, partition, Offset::Beginning).expect("an offset");
         }
@@ -81,35 +92,42 @@ impl Topics {
         messages
     }
 
-    /// For each partition of the commands, what the services have consumed, and its end.
-    pub(super) fn consumed(&self) -> Vec<(Offset, i64)> {
-        let (consumer, name) = (self.consumer(), self.name("command_request"));
+    /// For each partition of the commands, what the services of a group have consumed, and its end.
+    #[must_use]
+    pub fn consumed(&self, group: &str) -> Vec<(Offset, i64)> {
+        let (consumer, name) = (self.consumer_in(group), self.name("command_request"));
         let mut all = TopicPartitionList::new();
-        all.add_partition_range(&name, 0, PARTITIONS as i32 - 1);
+        all.add_partition_range(&name, 0, self.partitions as i32 - 1);
         let committed = consumer.committed_offsets(all, PATIENCE).expect("the group is known");
         let of = |partition| {
             let committed = committed.find_partition(&name, partition).expect("it was asked for").offset();
             (committed, consumer.fetch_watermarks(&name, partition, PATIENCE).expect("it has an end").1)
         };
-        (0..PARTITIONS as i32).map(of).collect()
+        (0..self.partitions as i32).map(of).collect()
     }
 
     fn consumer(&self) -> BaseConsumer {
-        let mut config = config();
-        config.set("group.id", format!("{}counters", self.prefix));
+        self.consumer_in("of-nobody")
+    }
+
+    fn consumer_in(&self, group: &str) -> BaseConsumer {
+        let mut config = config(&self.servers);
+        config.set("group.id", group);
         config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
         config.set("enable.auto.commit", "false").create().expect("a consumer")
     }
 }
 
 /// The headers of a record.
-pub(super) fn headers(message: &OwnedMessage) -> Vec<(&str, &[u8])> {
+#[must_use]
+pub fn headers(message: &OwnedMessage) -> Vec<(&str, &[u8])> {
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     headers.map(|header| (header.key, header.value.unwrap_or_default())).collect()
 }
 
 /// The text in a header, the last of that name.
-pub(super) fn header<'a>(message: &'a OwnedMessage, name: &str) -> Option<&'a str> {
+#[must_use]
+pub fn header<'a>(message: &'a OwnedMessage, name: &str) -> Option<&'a str> {
     let (_, value) = headers(message).into_iter().rfind(|(key, _)| *key == name)?;
     std::str::from_utf8(value).ok()
 }
