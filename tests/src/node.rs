@@ -127,6 +127,12 @@ impl Node {
         }
     }
 
+    /// Whether it has logged these words by now.
+    #[must_use]
+    pub fn has_said(&self, words: &str) -> bool {
+        self.log.lines().iter().any(|line| line.contains(words))
+    }
+
     /// The number of the process.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -150,7 +156,9 @@ impl Node {
         // Its output ends with it.
         match self.lines.recv_timeout(PATIENCE) {
             Ok(line) => panic!("nobody waits for an answer, and it says: {line}"),
-            Err(RecvTimeoutError::Timeout) => panic!("it did not end within {PATIENCE:?}"),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("it did not end within {PATIENCE:?}; its log:\n{}", self.log.lines().join("\n"))
+            }
             Err(RecvTimeoutError::Disconnected) => self.ended(),
         }
     }

@@ -74,6 +74,8 @@ pub(super) enum Failure {
     Passing(BackendError),
     /// The worker must end.
     Lasting(BackendError),
+    /// The group has shut this member out, and may take it as a new one.
+    ShutOut,
 }
 
 /// A change of partitions.

@@ -26,11 +26,11 @@ use simple_sourcing::{
     BackendError,
     backend::{Definition, Ending},
 };
-use tracing::error;
+use tracing::{error, warn};
 
 use self::{
     kafka::KafkaLog,
-    run::{Joined, Worker},
+    run::{Ended, Joined, Joining, Worker},
 };
 use crate::{config::Kafka, topics::Topics};
 
@@ -65,9 +65,12 @@ impl Workers {
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let ending = ending.clone();
             let thread = thread.spawn(move || {
-                let log = KafkaLog::open(kafka, &definition, topics.clone(), name)?;
-                let worker = pollster::block_on(Worker::start(log, definition, topics, stopped, joined))?;
-                pollster::block_on(worker.run()).inspect_err(|error| {
+                let start = || KafkaLog::open(kafka.clone(), &definition, topics.clone(), name.clone());
+                let start = async |joining| {
+                    Worker::start(start()?, definition.clone(), topics.clone(), stopped.clone(), joining).await
+                };
+                let first = pollster::block_on(start(Joining::new(joined)))?;
+                pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {
                     error!(worker = number, %error, "the worker has ended");
                     ending.end(Err(error.clone()));
                 })
@@ -86,7 +89,7 @@ impl Workers {
         let (mut admitted, mut serving) = (0, 0);
         let all = self.threads.len();
         while serving < all {
-            let all_admitted = admitted == all;
+            let all_admitted = admitted >= all;
             // Restoring takes as long as it takes, and says in the log how far it is.
             let timeout = if all_admitted { Duration::MAX } else { JOIN_TIMEOUT };
             match joined.recv_timeout(timeout) {
@@ -124,4 +127,25 @@ impl Workers {
         // All are waited for, whatever the first says.
         ended.collect::<Vec<_>>().into_iter().collect()
     }
+}
+
+/// Runs a worker until it is told to stop, and another in its place each time that the group has shut one out. If that is
+/// shut out too before it was given partitions, then it has failed: another process has its name.
+async fn work(
+    mut worker: Worker<KafkaLog>,
+    start: impl AsyncFn(Joining) -> Result<Worker<KafkaLog>, BackendError>,
+    stopped: &AtomicBool,
+) -> Result<(), BackendError> {
+    while let Ended::ShutOut(joining) = worker.run().await? {
+        warn!("shut out by the group after the session was over, joining again");
+        worker = loop {
+            match start(joining.again()).await {
+                Ok(worker) => break worker,
+                Err(_) if stopped.load(Ordering::Acquire) => return Ok(()),
+                Err(error) if error.is_retryable() => warn!(%error, "joining again failed, trying once more"),
+                Err(error) => return Err(error),
+            }
+        };
+    }
+    Ok(())
 }

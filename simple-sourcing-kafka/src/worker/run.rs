@@ -68,6 +68,14 @@ pub(super) struct Joining {
     pub(super) admitted: bool,
 }
 
+/// How a worker ends that has not failed.
+pub(super) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// The group has shut it out. Another may take its place, and its name.
+    ShutOut(Joining),
+}
+
 impl<L: Log> Worker<L> {
     /// Joins the group.
     pub(super) async fn start(
@@ -75,7 +83,7 @@ impl<L: Log> Worker<L> {
         definition: Arc<Definition>,
         topics: Arc<[Topics]>,
         stopped: Arc<AtomicBool>,
-        joined: Sender<Joined>,
+        joining: Joining,
     ) -> Result<Self, BackendError> {
         let producer = log.producer().await?;
         let restorer = Restorer::start(&log, &definition, &topics)?;
@@ -92,27 +100,31 @@ impl<L: Log> Worker<L> {
             owned: BTreeMap::new(),
             requests: 0,
             store,
-            joining: Joining { sender: Some(joined), admitted: false },
+            joining,
             failures: 0,
         })
     }
 
     /// Processes commands until it is told to stop. Leaves the group in the end, whatever happened.
-    pub(super) async fn run(mut self) -> Result<(), BackendError> {
+    pub(super) async fn run(mut self) -> Result<Ended, BackendError> {
         let result = self.serve().await;
         self.log.leave();
-        result
+        match result {
+            Ok(()) => Ok(Ended::Stopped),
+            Err(Failure::ShutOut) => Ok(Ended::ShutOut(self.joining)),
+            Err(Failure::Passing(error) | Failure::Lasting(error)) => Err(error),
+        }
     }
 
-    async fn serve(&mut self) -> Result<(), BackendError> {
+    async fn serve(&mut self) -> Result<(), Failure> {
         // Lends the records of a batch, while the rest of the worker changes.
         let log = self.log.clone();
         while !self.is_stopped() {
             for change in self.log.changes() {
-                self.rebalance(change)?;
+                self.rebalance(change).map_err(Failure::Lasting)?;
             }
             while let Some(restored) = self.restorer.next() {
-                self.begin_serving(restored)?;
+                self.begin_serving(restored).map_err(Failure::Lasting)?;
             }
             self.store.take_repaired();
             self.joining.report(&self.owned);
@@ -125,8 +137,8 @@ impl<L: Log> Worker<L> {
             };
             match written {
                 Ok(()) => self.failures = 0,
-                Err(Failure::Passing(error)) => self.start_over(&error).await?,
-                Err(Failure::Lasting(error)) => return Err(error),
+                Err(Failure::Passing(error)) => self.start_over(&error).await.map_err(Failure::Lasting)?,
+                Err(failure) => return Err(failure),
             }
         }
         Ok(())
@@ -219,6 +231,15 @@ impl<L: Log> Worker<L> {
 }
 
 impl Joining {
+    pub(super) fn new(sender: Sender<Joined>) -> Self {
+        Joining { sender: Some(sender), admitted: false }
+    }
+
+    /// That of a worker in the place of this one.
+    pub(super) fn again(&self) -> Self {
+        Joining { sender: self.sender.clone(), admitted: false }
+    }
+
     fn admit(&mut self) {
         if !self.admitted {
             self.admitted = true;

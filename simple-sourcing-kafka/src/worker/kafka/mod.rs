@@ -14,6 +14,7 @@ use std::{
 
 use rdkafka::{
     Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata},
     error::KafkaError,
     message::BorrowedMessage,
@@ -46,6 +47,32 @@ impl KafkaLog {
         let consumer = Arc::new(consumer(&kafka, &name, Rebalances::new(commands))?);
         Ok(KafkaLog { kafka, topics, name, consumer })
     }
+
+    /// What an error of the consumer means.
+    fn check(&self, error: KafkaError) -> Result<(), Failure> {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::FencedInstanceId) if self.consumer.context().has_forgotten_its_id() => {
+                Err(Failure::ShutOut)
+            }
+            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(
+                BackendError::failed(
+                    "another process runs under the same instance name; give each its own `.instance(...)`",
+                )
+                .because(error),
+            )),
+            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
+                Err(Failure::Lasting(error::describe("the consumer has failed", error)))
+            }
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
+            }
+            _ => {
+                // The client library connects again by itself.
+                debug!(%error, "reading commands");
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Log for KafkaLog {
@@ -76,7 +103,7 @@ impl Log for KafkaLog {
                         return Ok(Some((shard, message)));
                     }
                 }
-                Err(error) => check_consumer(error)?,
+                Err(error) => self.check(error)?,
             }
             wait = Duration::ZERO;
         }
@@ -156,29 +183,6 @@ impl Drop for Thread {
     }
 }
 
-/// What an error of the consumer means.
-fn check_consumer(error: KafkaError) -> Result<(), Failure> {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(
-            BackendError::failed(
-                "another process runs under the same instance name; give each its own `.instance(...)`",
-            )
-            .because(error),
-        )),
-        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-            Err(Failure::Lasting(error::describe("the consumer has failed", error)))
-        }
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-            Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
-        }
-        _ => {
-            // The client library connects again by itself.
-            debug!(%error, "reading commands");
-            Ok(())
-        }
-    }
-}
-
 /// The consumer of a worker.
 fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseConsumer<Rebalances>, BackendError> {
     let mut config = kafka.client(&[
@@ -197,6 +201,10 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
     ]);
     if kafka.instance.is_some() {
         config.set("group.instance.id", name);
+    }
+    // That a session is over is only logged.
+    if (config.log_level as i32) < RDKafkaLogLevel::Warning as i32 {
+        config.set_log_level(RDKafkaLogLevel::Warning);
     }
     config.create_with_context(rebalances).map_err(|error| error::client("worker's consumer", error))
 }

@@ -11,6 +11,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
     types::RDKafkaRespErr,
@@ -29,12 +30,22 @@ pub(super) struct Rebalances {
     pending: Mutex<VecDeque<Change>>,
     /// Set when the worker stops: closing a consumer waits for changes to be applied, and nobody else would.
     immediate: AtomicBool,
+    /// Whether the library has given up its session, and with that forgotten under which id the group knows it.
+    forgotten: AtomicBool,
 }
+
+/// Under this name the library logs that it has given up its session.
+const SESSION_OVER: &str = "SESSTMOUT";
 
 impl Rebalances {
     /// With the command topics that are served, and which aggregate each is of.
     pub(super) fn new(commands: HashMap<String, usize>) -> Self {
-        Rebalances { commands, pending: Mutex::default(), immediate: AtomicBool::default() }
+        Rebalances {
+            commands,
+            pending: Mutex::default(),
+            immediate: AtomicBool::default(),
+            forgotten: AtomicBool::default(),
+        }
     }
 
     pub(super) fn topics(&self) -> Vec<&str> {
@@ -51,6 +62,13 @@ impl Rebalances {
         mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether the group may have shut this member out for another reason than that somebody else has its name. After its
+    /// session the library goes on with heartbeats, without an id, until the loss of the partitions is applied; with a
+    /// name and without an id it is shut out at once, by a group that has not missed it: as when the broker was away.
+    pub(super) fn has_forgotten_its_id(&self) -> bool {
+        self.forgotten.load(Ordering::Acquire)
+    }
+
     /// From now on changes are applied as they come, and nothing is made of them.
     pub(super) fn apply_at_once(&self) {
         self.immediate.store(true, Ordering::Release);
@@ -60,6 +78,13 @@ impl Rebalances {
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
         logging::report(&error, reason);
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == SESSION_OVER {
+            self.forgotten.store(true, Ordering::Release);
+        }
+        logging::forward(level, facility, message);
     }
 }
 
@@ -78,6 +103,8 @@ impl ConsumerContext for Rebalances {
         let elements = partitions.elements();
         let shards = elements.iter().filter_map(|element| self.shard(element.topic(), element.partition())).collect();
         let change = if assign {
+            // Under an id that is known.
+            self.forgotten.store(false, Ordering::Release);
             Change::Assigned(shards)
         } else {
             Change::Revoked { shards, lost: consumer.assignment_lost() }
