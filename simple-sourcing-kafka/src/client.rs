@@ -24,7 +24,7 @@ use crate::{
     answers::{Answers, Waiter, Waiting},
     config::{Kafka, RECORD_BYTES_MAX},
     error, logging, record,
-    topics::Topics,
+    topics::{self, Topics},
 };
 
 /// Sends the commands of one process, and follows their answers from the first command on.
@@ -187,6 +187,7 @@ impl CommandClient {
                 ("enable.idempotence", "true"),
                 ("linger.ms", "0"),
                 ("compression.type", "lz4"),
+                ("batch.size", &topics::batch_size(&self.topics)),
                 // As many as there are callers: each waits for the answer to its command, so that they bound the queue.
                 ("queue.buffering.max.messages", "10000000"),
                 ("queue.buffering.max.kbytes", "2147483647"),

@@ -26,6 +26,9 @@ use crate::{
 /// How long commands are kept, so that a service may be away.
 const COMMAND_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// The most bytes in one batch of records, where the topics allow it.
+const BATCH_BYTES_MAX: usize = 1_000_000;
+
 /// The names of the topics of one aggregate type, and how many partitions each has.
 #[derive(Debug, Clone)]
 pub(crate) struct Topics {
@@ -34,6 +37,8 @@ pub(crate) struct Topics {
     pub(crate) state: String,
     pub(crate) response: String,
     pub(crate) dead_letter: String,
+    /// The longest batch of records that each of the other topics takes.
+    pub(crate) batch_bytes_max: usize,
     /// The longest record that the dead letters take.
     pub(crate) dead_letter_bytes_max: usize,
     pub(crate) partitions: u32,
@@ -84,7 +89,12 @@ impl Cluster<'_> {
             self.check(&name(topic), topic, &aggregate.settings)?;
         }
         self.warn_of_risks(&name(Topic::Event))?;
+        let mut batch_bytes_max = usize::MAX;
+        for topic in [Topic::Command, Topic::Event, Topic::State, Topic::Response] {
+            batch_bytes_max = batch_bytes_max.min(self.bytes_max(&name(topic))?);
+        }
         Ok(Topics {
+            batch_bytes_max,
             command: name(Topic::Command),
             event: name(Topic::Event),
             state: name(Topic::State),
@@ -234,6 +244,12 @@ impl Cluster<'_> {
         }
         Ok(())
     }
+}
+
+/// How many bytes a producer of records to these topics puts into one batch, as its property. A topic's limit holds for a
+/// whole batch, and not only for a record.
+pub(crate) fn batch_size(topics: &[Topics]) -> String {
+    topics.iter().fold(BATCH_BYTES_MAX, |bytes, topics| bytes.min(topics.batch_bytes_max)).to_string()
 }
 
 impl Kafka {

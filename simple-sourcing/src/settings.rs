@@ -14,6 +14,9 @@ pub struct Settings {
     pub state_bytes_max: usize,
     /// The most events that one command may emit. Default 1,000.
     pub events_per_command_max: usize,
+    /// The most bytes of all events that one command may emit, encoded: they are written in one transaction, which has to
+    /// end in time. Default 16 MiB.
+    pub events_bytes_per_command_max: usize,
     /// How long a command id is remembered: a command sent again within it gets its first outcome, one with an older id
     /// is [`Expired`](crate::CommandError::Expired). Default 1 day.
     pub deduplication_window: Duration,
@@ -33,6 +36,7 @@ impl Default for Settings {
             event_bytes_max: 512 * 1024,
             state_bytes_max: 512 * 1024,
             events_per_command_max: 1_000,
+            events_bytes_per_command_max: 16 * 1024 * 1024,
             deduplication_window: Duration::from_secs(24 * 60 * 60),
             deduplication_ids_max: 1_000_000,
             clock_ahead_max: Duration::from_secs(60 * 60),

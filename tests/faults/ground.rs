@@ -96,9 +96,19 @@ impl Bank {
         self.app.client()
     }
 
+    /// What the names of its topics begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// The topics of the accounts.
     pub(crate) fn topics(&self) -> Topics {
-        Topics::of(broker().bootstrap_servers(), &self.prefix, "account", PARTITIONS)
+        self.topics_of("account")
+    }
+
+    /// The topics of what is served beside them.
+    pub(crate) fn topics_of(&self, aggregate: &str) -> Topics {
+        Topics::of(broker().bootstrap_servers(), &self.prefix, aggregate, PARTITIONS)
     }
 
     /// The check is not to look at this account: its records were damaged for good.
@@ -114,6 +124,13 @@ impl Bank {
     /// Starts a service process of this name and waits until it serves.
     pub(crate) fn node(&self, name: &str, by: By) -> Node {
         self.node_in(name, by, &[])
+    }
+
+    /// One with further options.
+    pub(crate) fn node_with(&self, options: &[&str]) -> Node {
+        let arguments = self.arguments(Some("a"), By::Itself);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Node::start(NODE, &arguments).expect("it starts")
     }
 
     /// One without a name: each start of it is another member of the group.

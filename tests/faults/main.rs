@@ -12,6 +12,7 @@ mod churn;
 mod commit;
 mod damaged;
 mod ground;
+mod handlers;
 mod ids;
 mod killed;
 mod network;
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
         fault(9, "an_id_100_times_over_a_kill_and_a_rebalance", ids::many_times),
         fault(9, "an_id_after_the_window", ids::expired),
         fault(10, "64_clients_race_while_partitions_move", race::run),
+        fault(11, "handlers_panic_and_return_too_much", handlers::panic_and_flood),
+        fault(11, "a_handler_takes_30_s", handlers::slow).with_ignored_flag(true),
         fault(12, "one_record_in_a_hundred_is_poison", poison::run),
         fault(13, "states_and_an_event_of_random_bytes", damaged::corrupt_bytes),
         fault(14, "states_and_an_event_of_another_version", damaged::of_another_version),

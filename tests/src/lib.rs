@@ -9,6 +9,7 @@ pub mod on_broker;
 pub mod proxy;
 pub mod sending;
 pub mod topics;
+pub mod trouble;
 
 /// The code of the README compiles and runs.
 #[cfg(doctest)]

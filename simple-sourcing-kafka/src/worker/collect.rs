@@ -23,6 +23,9 @@ const BATCH_COMMANDS_MAX: usize = 5_000;
 /// The most bytes of commands in one transaction.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// A transaction with so many bytes of events takes no further commands. It has to be written before its time is over.
+const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
+
 /// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
@@ -62,7 +65,10 @@ impl<L: Log> Worker<L> {
     pub(super) async fn collect<'a>(&mut self, log: &'a L, batch: &mut Batch<L::Record<'a>>) -> Result<(), Failure> {
         let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
         let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
-        while batch.commands < BATCH_COMMANDS_MAX && batch.bytes < BATCH_BYTES_MAX {
+        while batch.commands < BATCH_COMMANDS_MAX
+            && batch.bytes < BATCH_BYTES_MAX
+            && self.processor.event_bytes() < BATCH_EVENT_BYTES_ENOUGH
+        {
             let Some((shard, message)) = log.next(wait).await? else { break };
             self.take(shard, message, batch)?;
             wait = Duration::ZERO;

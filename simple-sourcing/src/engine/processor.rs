@@ -34,6 +34,7 @@ pub struct Processor {
 struct Batch {
     input: Vec<(usize, CommandRecord)>,
     changes: Changes,
+    event_bytes: usize,
     /// Where the first outcomes of this batch are among its changes.
     seen: HashMap<(Shard, CommandId), usize>,
 }
@@ -50,6 +51,7 @@ impl Batch {
     /// Empties it for that many aggregate types, keeping what was allocated.
     fn clear(&mut self, aggregates: usize) {
         self.input.clear();
+        self.event_bytes = 0;
         self.seen.clear();
         self.changes.clear(aggregates);
     }
@@ -82,6 +84,11 @@ impl Processor {
     /// Whether the batch has no command.
     pub fn is_empty(&self) -> bool {
         self.batch.input.is_empty()
+    }
+
+    /// How many bytes the events of the batch have.
+    pub fn event_bytes(&self) -> usize {
+        self.batch.event_bytes
     }
 
     /// Decides one command of an aggregate type, which is named by its place in the [`Definition`].
@@ -196,7 +203,9 @@ impl Processor {
         let limits = Limits { settings, check_state: self.check_states };
         let answer = match model.execute(live, command, *sequence, limits, events) {
             Ok(()) => {
-                let sequence = Sequence::new(sequence.get() + (events.len() - before) as u64);
+                let new = &events[before..];
+                batch.event_bytes += new.iter().map(|event| event.payload.len()).sum::<usize>();
+                let sequence = Sequence::new(sequence.get() + new.len() as u64);
                 states.change(index, sequence, (command.position, command.time));
                 Answer::Accepted(sequence)
             }

@@ -234,12 +234,18 @@ fn record<E: Event>(
     if count > max {
         return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
     }
+    let mut all_bytes = 0;
     for event in decided.iter() {
         let name = event.name();
         let payload = codec::encode(event).map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
         let (bytes, max) = (payload.len(), settings.event_bytes_max);
         if bytes > max {
             return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
+        }
+        all_bytes += bytes;
+        let max = settings.events_bytes_per_command_max;
+        if all_bytes > max {
+            return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
         }
         sequence = sequence.next();
         events.push(EventRecord {

@@ -1,6 +1,6 @@
 //! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
 //! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, or `window` for the deduplication
-//! window in seconds, or a property of librdkafka.
+//! window in seconds, or `serve` for `trouble` beside the accounts, or a property of librdkafka.
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
@@ -16,6 +16,7 @@ use simple_sourcing_tests::{
     bank::domain::{Account, AccountClient, AccountCommand},
     checker::Answer,
     sending,
+    trouble::{self, Trouble},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -61,16 +62,21 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
         ["kafka", servers, prefix, partitions, ref options @ ..] => {
             let mut kafka = Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?);
             let mut window = Settings::default().deduplication_window;
+            let mut app = App::new("bank");
             for option in options {
                 match option.split_once('=') {
                     Some(("instance", name)) => kafka = kafka.instance(name),
+                    Some(("serve", "trouble")) => {
+                        let set = |settings: &mut Settings| *settings = trouble::settings();
+                        app = app.aggregate_with::<Trouble>(|options| options.settings(set));
+                    }
                     Some(("window", seconds)) => window = Duration::from_secs(seconds.parse()?),
                     Some((name, value)) => kafka = kafka.property(name, value),
                     None => return Err(format!("`{option}` is not `NAME=VALUE`").into()),
                 }
             }
             let set = |settings: &mut Settings| settings.deduplication_window = window;
-            App::new("bank").aggregate_with::<Account>(|options| options.settings(set)).start(kafka).await
+            app.aggregate_with::<Account>(|options| options.settings(set)).start(kafka).await
         }
         _ => {
             let usage = "usage: node embedded DIRECTORY PARTITIONS | kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...";

@@ -20,7 +20,7 @@ use simple_sourcing::{BackendError, engine::Shard};
 use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
     error, logging,
-    topics::Topics,
+    topics::{self, Topics},
     worker::log::{Producer as Transactions, Record},
 };
 
@@ -103,7 +103,7 @@ impl KafkaProducer {
             ("linger.ms", "0"),
             ("compression.type", "lz4"),
             ("batch.num.messages", "10000"),
-            ("batch.size", "1000000"),
+            ("batch.size", &topics::batch_size(&topics)),
             ("message.max.bytes", RECORD_BYTES_MAX),
             ("queue.buffering.max.messages", "500000"),
             // The next transaction begins while the broker still closes the last; this is how long it asks again.
