@@ -1,7 +1,7 @@
 //! Reading whole partitions of a topic.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -21,8 +21,8 @@ pub(super) struct Reading<'a, R: Reader + 'a> {
     reader: &'a R,
     topic: &'a str,
     stopped: &'a AtomicBool,
-    /// The partitions that have not been read to their ends.
-    left: BTreeSet<u32>,
+    /// The partitions that have not been read to their ends, and where those are.
+    left: BTreeMap<u32, i64>,
     /// None where there is nothing to read.
     records: Option<R::Records<'a>>,
     count: u64,
@@ -58,9 +58,8 @@ impl<'a, R: Reader> Reading<'a, R> {
         }
         let mut from = from.clone();
         from.retain(|partition, _| ends.contains_key(partition));
-        let left: BTreeSet<u32> = ends.into_keys().collect();
-        let records = if left.is_empty() { None } else { Some(reader.read(topic, &from)?) };
-        Ok(Reading { reader, topic, stopped, left, records, count: 0, logged: reader.now() })
+        let records = if ends.is_empty() { None } else { Some(reader.read(topic, &from)?) };
+        Ok(Reading { reader, topic, stopped, left: ends, records, count: 0, logged: reader.now() })
     }
 
     /// The next record; none when all have been read.
@@ -73,12 +72,13 @@ impl<'a, R: Reader> Reading<'a, R> {
             }
             match records.next().await? {
                 Next::Record(record) => {
-                    let Some(&target) = self.targets.get(&(record.partition() as u32)) else { continue };
-                    // Others may write behind the target for ever, so that no end would be seen.
-                    if record.offset() + 1 >= target {
-                        self.targets.remove(&(record.partition() as u32));
+                    let partition = record.partition() as u32;
+                    let Some(&end) = self.left.get(&partition) else { continue };
+                    // Others may write behind it for ever, so that no end would be met.
+                    if record.offset() + 1 >= end {
+                        self.left.remove(&partition);
                     }
-                    if record.offset() >= target {
+                    if record.offset() >= end {
                         continue;
                     }
                     self.count += 1;
