@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "the domain is written as in a library")]
 
 pub mod bank;
+pub mod benchmark;
 pub mod broker;
 pub mod checker;
 pub mod node;

@@ -1,18 +1,7 @@
 //! The backend in memory, client and all, beside a thread that is sent closures through a channel.
 
-use std::{
-    collections::HashMap,
-    slice,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::mpsc, thread};
 
-use futures_util::{StreamExt, stream};
 use simple_sourcing::prelude::*;
 use tokio::{runtime::Runtime, sync::oneshot};
 
@@ -42,11 +31,11 @@ fn memory(commands: usize, in_flight: usize) -> Figure {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(App::new("bank").aggregate::<Account>().start(Memory::new())).unwrap();
     load::open(&runtime, &app, ACCOUNTS);
-    load::throughput(&runtime, slice::from_ref(&app), ACCOUNTS, commands, in_flight)
+    load::throughput(&runtime, &[app], ACCOUNTS, commands, in_flight)
 }
 
 /// What is left of an actor without events, ids, encoding or a time limit.
-fn by_hand(commands: usize, in_flight: usize) -> f64 {
+fn by_hand(commands: usize, in_flight: usize) -> Figure {
     let runtime = Runtime::new().unwrap();
     let (sender, receiver) = mpsc::channel::<(String, AccountCommand, oneshot::Sender<u64>)>();
     let actor = thread::spawn(move || {
@@ -58,34 +47,13 @@ fn by_hand(commands: usize, in_flight: usize) -> f64 {
             let _ = reply.send(*balance);
         }
     });
-    let next = Arc::new(AtomicUsize::new(0));
-    let lanes = thread::available_parallelism().map_or(1, usize::from);
-    let begun = Instant::now();
-    runtime.block_on(async {
-        let lanes: Vec<_> = (0..lanes)
-            .map(|_| {
-                let (sender, next) = (sender.clone(), next.clone());
-                let numbers = std::iter::from_fn(move || {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    (number < commands).then_some(number)
-                });
-                let sent = stream::iter(numbers)
-                    .map(move |number| {
-                        let (reply, answer) = oneshot::channel();
-                        sender
-                            .send((load::key(Keys::Even(ACCOUNTS).of(number)), load::deposit(number), reply))
-                            .unwrap();
-                        answer
-                    })
-                    .buffer_unordered(in_flight / lanes);
-                tokio::spawn(tokio::task::unconstrained(sent.for_each(|answer| async { _ = answer.unwrap() })))
-            })
-            .collect();
-        for lane in lanes {
-            lane.await.unwrap();
-        }
-    });
-    let rate = commands as f64 / begun.elapsed().as_secs_f64();
+    let to_actor = sender.clone();
+    let send = move |number| {
+        let (reply, answer) = oneshot::channel();
+        to_actor.send((load::key(Keys::Even(ACCOUNTS).of(number)), load::deposit(number), reply)).unwrap();
+        async { _ = answer.await.unwrap() }
+    };
+    let rate = load::concurrently(&runtime, &[send], commands, in_flight);
     drop(sender);
     actor.join().unwrap();
     rate

@@ -6,8 +6,11 @@ use serde::Serialize;
 
 /// The same work, done by several contenders. The first is the one that the others are measured by.
 pub struct Comparison {
+    /// Under which conditions.
     pub title: String,
+    /// What the figures are.
     pub unit: Unit,
+    /// In the order of the table.
     pub contenders: Vec<Contender>,
 }
 
@@ -25,7 +28,9 @@ pub enum Unit {
 /// What a contender has measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {
+    /// In the unit of the comparison.
     pub value: f64,
+    /// Of single commands, where they were taken.
     pub latencies: Option<Latencies>,
 }
 
@@ -38,12 +43,18 @@ impl From<f64> for Figure {
 /// Percentiles, in microseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Latencies {
+    /// Of half of them.
     pub p50: f64,
+    /// Of 99 in 100.
     pub p99: f64,
+    /// Of 999 in 1000.
     pub p999: f64,
 }
 
 impl Latencies {
+    /// # Panics
+    /// When there are none.
+    #[must_use]
     pub fn of(mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         let at = |share: f64| {
@@ -63,10 +74,13 @@ pub struct Contender {
 }
 
 impl Contender {
+    /// Its measurement is made once in each round.
     pub fn new<F: Into<Figure>>(name: impl Into<String>, mut measure: impl FnMut() -> F + 'static) -> Self {
         Contender { name: name.into(), target: None, measure: Box::new(move || measure().into()) }
     }
 
+    /// Says which ratio to the first contender is aimed at.
+    #[must_use]
     pub fn aiming_at(mut self, ratio: f64) -> Self {
         self.target = Some(ratio);
         self
@@ -76,25 +90,27 @@ impl Contender {
 /// What came of a comparison.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    pub section: String,
-    pub title: String,
-    pub unit: Unit,
-    pub rows: Vec<Row>,
+    pub(super) section: String,
+    pub(super) title: String,
+    pub(super) unit: Unit,
+    pub(super) rows: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
-pub struct Row {
-    pub name: String,
+pub(super) struct Row {
+    pub(super) name: String,
     /// One for each round.
-    pub figures: Vec<f64>,
+    pub(super) figures: Vec<f64>,
     /// To the first contender, in the same round.
-    pub ratios: Vec<f64>,
-    pub target: Option<f64>,
+    pub(super) ratios: Vec<f64>,
+    pub(super) target: Option<f64>,
     /// One for each round, where they were taken.
-    pub latencies: Vec<Latencies>,
+    pub(super) latencies: Vec<Latencies>,
 }
 
 impl Comparison {
+    /// Has the contenders take turns.
+    #[must_use]
     pub fn run(mut self, section: &str, rounds: usize) -> Report {
         let mut figures: Vec<Vec<Figure>> = vec![Vec::new(); self.contenders.len()];
         for round in 0..rounds {
@@ -149,7 +165,7 @@ impl fmt::Display for Report {
 }
 
 impl Unit {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Unit::PerSecond => "commands/s",
             Unit::Microseconds => "µs, median",
@@ -159,14 +175,14 @@ impl Unit {
 }
 
 /// The median of some figures, and how far they are apart.
-pub struct Spread {
-    pub median: f64,
-    pub least: f64,
-    pub most: f64,
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) most: f64,
 }
 
 impl Spread {
-    pub fn of(figures: &[f64]) -> Self {
+    pub(super) fn of(figures: &[f64]) -> Self {
         let mut sorted = figures.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (least, most) = (sorted[0], sorted[sorted.len() - 1]);

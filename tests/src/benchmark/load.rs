@@ -10,20 +10,20 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt, future::join_all, stream};
-use simple_sourcing::prelude::*;
+use simple_sourcing::AppHandle;
 use tokio::{runtime::Runtime, task::unconstrained};
 
-use crate::{
-    comparison::{Figure, Latencies},
-    domain::{AccountClient, AccountCommand},
-};
+use super::comparison::{Figure, Latencies};
+use crate::bank::domain::{AccountClient, AccountCommand};
 
 /// The key of an account.
+#[must_use]
 pub fn key(account: usize) -> String {
     format!("account-{account}")
 }
 
 /// A command as the benchmarks send them; always accepted once the account is open.
+#[must_use]
 pub fn deposit(number: usize) -> AccountCommand {
     AccountCommand::Deposit { amount: number as u64 % 100 + 1 }
 }
@@ -48,12 +48,15 @@ pub enum Keys {
 }
 
 impl Keys {
+    /// How many there are.
+    #[must_use]
     pub fn accounts(self) -> usize {
         let (Keys::Even(accounts) | Keys::Hot(accounts)) = self;
         accounts
     }
 
     /// The account of a command. They are far apart, as random ones are, and the same for every contender.
+    #[must_use]
     pub fn of(self, number: usize) -> usize {
         match self {
             Keys::Hot(_) if number.is_multiple_of(2) => 0,
@@ -62,30 +65,47 @@ impl Keys {
     }
 }
 
-/// Sends deposits, so many at a time, shared out among apps that run elsewhere or here. Commands per second, and how long
-/// each took.
+/// Sends deposits, so many at a time, shared out among apps that run elsewhere or here. Commands per second.
+#[must_use]
 pub fn throughput(runtime: &Runtime, apps: &[AppHandle], accounts: usize, commands: usize, in_flight: usize) -> Figure {
-    let next = Arc::new(AtomicUsize::new(0));
-    // A lane for each core and each app.
-    let lanes = thread::available_parallelism().map_or(1, usize::from).max(apps.len()).min(in_flight);
     let keys = Keys::Even(accounts);
+    let sender = |app: &AppHandle| {
+        let client: AccountClient = app.client();
+        move |number| {
+            let sent = client.send(key(keys.of(number)), deposit(number)).into_future();
+            async { _ = sent.await.unwrap() }
+        }
+    };
+    let senders: Vec<_> = apps.iter().map(sender).collect();
+    concurrently(runtime, &senders, commands, in_flight)
+}
+
+/// Sends the commands of these numbers, so many at a time, from a lane for each core and each sender. Commands per second.
+#[must_use]
+pub fn concurrently<S, F>(runtime: &Runtime, senders: &[S], commands: usize, in_flight: usize) -> Figure
+where
+    S: Fn(usize) -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let next = Arc::new(AtomicUsize::new(0));
+    let lanes = thread::available_parallelism().map_or(1, usize::from).max(senders.len()).min(in_flight);
     let begun = Instant::now();
     let latencies: Vec<Vec<Duration>> = runtime.block_on(async {
-        let lane = |app: &AppHandle| {
-            let (client, next): (AccountClient, _) = (app.client(), next.clone());
+        let lane = |send: &S| {
+            let (send, next) = (send.clone(), next.clone());
             let numbers = std::iter::from_fn(move || {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 (number < commands).then_some(number)
             });
             let sent = stream::iter(numbers)
                 .map(move |number| {
-                    let (begun, call) = (Instant::now(), client.send(key(keys.of(number)), deposit(number)));
-                    call.into_future().map(move |answer| answer.map(|_| begun.elapsed()))
+                    let begun = Instant::now();
+                    send(number).map(move |()| begun.elapsed())
                 })
                 .buffer_unordered(in_flight / lanes);
-            tokio::spawn(unconstrained(sent.map(Result::unwrap).collect()))
+            tokio::spawn(unconstrained(sent.collect()))
         };
-        let lanes: Vec<_> = apps.iter().cycle().take(lanes).map(lane).collect();
+        let lanes: Vec<_> = senders.iter().cycle().take(lanes).map(lane).collect();
         join_all(lanes).await.into_iter().map(Result::unwrap).collect()
     });
     let value = commands as f64 / begun.elapsed().as_secs_f64();
@@ -102,16 +122,31 @@ pub fn deposit_to(runtime: &Runtime, app: &AppHandle, key: &str, commands: usize
 }
 
 /// Sends deposits to one account, one after the other. The median latency in microseconds.
+#[must_use]
 pub fn latency(runtime: &Runtime, app: &AppHandle, key: &str, commands: usize) -> Figure {
     let client: AccountClient = app.client();
+    one_by_one(runtime, commands, |number| {
+        let sent = client.send(key, deposit(number)).into_future();
+        async { _ = sent.await.unwrap() }
+    })
+}
+
+/// Sends the commands of these numbers one after the other. The median latency in microseconds.
+#[must_use]
+pub fn one_by_one<F: Future<Output = ()>>(runtime: &Runtime, commands: usize, send: impl Fn(usize) -> F) -> Figure {
     let latencies = (0..commands).map(|number| {
         let begun = Instant::now();
-        runtime.block_on(client.send(key, deposit(number)).into_future()).unwrap();
+        runtime.block_on(send(number));
         begun.elapsed()
     });
     median_us(latencies.collect())
 }
 
+/// The median of latencies.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
 pub fn median_us(latencies: Vec<Duration>) -> Figure {
     let latencies = Latencies::of(latencies);
     Figure { value: latencies.p50, latencies: Some(latencies) }
