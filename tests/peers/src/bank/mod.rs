@@ -1,0 +1,67 @@
+//! A bank on each of the libraries, and what is asked of all of them.
+
+mod account;
+pub mod cqrs_es;
+pub mod esrs;
+pub mod ours;
+
+use std::fmt;
+
+use simple_sourcing_tests::{
+    bank::domain::AccountCommand,
+    benchmark::{comparison::Unit, load},
+};
+use tokio::runtime::Runtime;
+
+const ACCOUNTS: usize = 1000;
+const IN_FLIGHT: usize = 64;
+
+pub trait Bank: Clone + Send + 'static {
+    /// Has a command done, as a client would: that is, again after a conflict.
+    ///
+    /// # Panics
+    /// When the command is rejected, or fails.
+    fn execute(&self, account: usize, command: AccountCommand) -> impl Future<Output = ()> + Send + use<Self>;
+}
+
+/// What is measured: commands per second, of many in flight, or the latency of one at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    pub unit: Unit,
+    pub commands: usize,
+}
+
+impl Load {
+    /// On a bank that nobody has used.
+    pub fn measure(self, runtime: &Runtime, bank: impl Bank) -> f64 {
+        let opening = bank.clone();
+        let _ = load::concurrently(runtime, ACCOUNTS, IN_FLIGHT, move |account| {
+            let bank = opening.clone();
+            async move {
+                bank.execute(account, AccountCommand::Open { owner: "Owner".into() }).await;
+                bank.execute(account, AccountCommand::Deposit { amount: 1_000_000 }).await;
+            }
+        });
+        let send = move |number| bank.execute(load::account(number, ACCOUNTS), movement(number));
+        match self.unit {
+            Unit::PerSecond => load::concurrently(runtime, self.commands, IN_FLIGHT, send),
+            Unit::Microseconds => load::one_by_one(runtime, self.commands, send),
+        }
+    }
+}
+
+/// Deposits, and every third a withdrawal: less than there is since the opening.
+fn movement(number: usize) -> AccountCommand {
+    let amount = number as u64 % 100 + 1;
+    if number % 3 == 2 { AccountCommand::Withdraw { amount } } else { AccountCommand::Deposit { amount } }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_flight = match self.unit {
+            Unit::PerSecond => IN_FLIGHT,
+            Unit::Microseconds => 1,
+        };
+        write!(f, "{} commands, {in_flight} in flight, {ACCOUNTS} accounts", self.commands)
+    }
+}
