@@ -31,7 +31,7 @@ use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
     benchmark::{
         self, Options,
-        comparison::{Comparison, Contender, Unit},
+        comparison::{Comparison, Contender, Figure},
     },
     broker::Broker,
     on_broker::fresh_prefix,
@@ -48,14 +48,14 @@ fn main() -> ExitCode {
 }
 
 fn loads(options: &Options, throughput: usize, latency: usize) -> [Load; 2] {
-    let load = |unit, commands| Load { unit, commands: options.scaled(commands) };
-    [load(Unit::PerSecond, throughput), load(Unit::Microseconds, latency)]
+    let load = |in_flight, commands| Load { in_flight, commands: options.scaled(commands) };
+    [load(64, throughput), load(1, latency)]
 }
 
 fn memory(options: &Options) -> Result<Vec<Comparison>, String> {
     let comparison = |load: Load| Comparison {
         title: format!("{load}, in memory"),
-        unit: load.unit,
+        unit: load.unit(),
         contenders: vec![
             Contender::new("cqrs-es, MemStore", move || {
                 let _quiet = Quiet::new().unwrap();
@@ -86,12 +86,12 @@ fn durable(options: &Options) -> Result<Vec<Comparison>, String> {
             let kafka = move || Kafka::new(broker.bootstrap_servers()).prefix(fresh_prefix("peers")).partitions(6);
             contenders.push(Contender::new("simple-sourcing-kafka", move || on_ours(load, kafka())));
         }
-        Comparison { title: format!("{load}, synced, {}", postgres.version()), unit: load.unit, contenders }
+        Comparison { title: format!("{load}, synced, {}", postgres.version()), unit: load.unit(), contenders }
     };
     Ok(loads(options, 30_000, 1000).map(comparison).into())
 }
 
-fn on_ours(load: Load, backend: impl Backend) -> f64 {
+fn on_ours(load: Load, backend: impl Backend) -> Figure {
     let runtime = Runtime::new().unwrap();
     let app = runtime.block_on(ours::start(backend));
     let figure = load.measure(&runtime, ours::Ours::of(&app));
@@ -104,7 +104,7 @@ fn on_postgres<B: Bank>(
     postgres: &Rc<Postgres>,
     load: Load,
     start: impl AsyncFn(PgPool) -> B + 'static,
-) -> impl FnMut() -> f64 + 'static {
+) -> impl FnMut() -> Figure + 'static {
     let postgres = postgres.clone();
     move || {
         let runtime = Runtime::new().unwrap();

@@ -9,12 +9,14 @@ use std::fmt;
 
 use simple_sourcing_tests::{
     bank::domain::AccountCommand,
-    benchmark::{comparison::Unit, load},
+    benchmark::{
+        comparison::{Figure, Unit},
+        load::{self, Keys},
+    },
 };
 use tokio::runtime::Runtime;
 
 const ACCOUNTS: usize = 1000;
-const IN_FLIGHT: usize = 64;
 
 pub trait Bank: Clone + Send + 'static {
     /// Has a command done, as a client would: that is, again after a conflict.
@@ -24,28 +26,33 @@ pub trait Bank: Clone + Send + 'static {
     fn execute(&self, account: usize, command: AccountCommand) -> impl Future<Output = ()> + Send + use<Self>;
 }
 
-/// What is measured: commands per second, of many in flight, or the latency of one at a time.
+/// What is measured: commands per second of many in flight, or the latency of one at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    pub unit: Unit,
+    pub in_flight: usize,
     pub commands: usize,
 }
 
 impl Load {
+    pub fn unit(self) -> Unit {
+        if self.in_flight == 1 { Unit::Microseconds } else { Unit::PerSecond }
+    }
+
     /// On a bank that nobody has used.
-    pub fn measure(self, runtime: &Runtime, bank: impl Bank) -> f64 {
+    pub fn measure(self, runtime: &Runtime, bank: impl Bank) -> Figure {
         let opening = bank.clone();
-        let _ = load::concurrently(runtime, ACCOUNTS, IN_FLIGHT, move |account| {
+        let open = move |account| {
             let bank = opening.clone();
             async move {
                 bank.execute(account, AccountCommand::Open { owner: "Owner".into() }).await;
                 bank.execute(account, AccountCommand::Deposit { amount: 1_000_000 }).await;
             }
-        });
-        let send = move |number| bank.execute(load::account(number, ACCOUNTS), movement(number));
-        match self.unit {
-            Unit::PerSecond => load::concurrently(runtime, self.commands, IN_FLIGHT, send),
-            Unit::Microseconds => load::one_by_one(runtime, self.commands, send),
+        };
+        let _ = load::concurrently(runtime, &[open], ACCOUNTS, ACCOUNTS);
+        let send = move |number| bank.execute(Keys::Even(ACCOUNTS).of(number), movement(number));
+        match self.in_flight {
+            1 => load::one_by_one(runtime, self.commands, send),
+            in_flight => load::concurrently(runtime, &[send], self.commands, in_flight),
         }
     }
 }
@@ -58,10 +65,7 @@ fn movement(number: usize) -> AccountCommand {
 
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let in_flight = match self.unit {
-            Unit::PerSecond => IN_FLIGHT,
-            Unit::Microseconds => 1,
-        };
-        write!(f, "{} commands, {in_flight} in flight, {ACCOUNTS} accounts", self.commands)
+        let Load { in_flight, commands } = self;
+        write!(f, "{commands} commands, {in_flight} in flight, {ACCOUNTS} accounts")
     }
 }
