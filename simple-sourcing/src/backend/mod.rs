@@ -18,6 +18,9 @@ pub use ending::Ending;
 pub use feed::{Feed, FeedSender, Logged, Read};
 pub use local::Memory;
 #[cfg(feature = "embedded")]
+#[doc(hidden)]
+pub use local::files;
+#[cfg(feature = "embedded")]
 pub use local::{Durability, Embedded};
 pub use partition::partition_of;
 

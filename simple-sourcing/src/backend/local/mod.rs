@@ -12,7 +12,7 @@ mod queue;
 mod worker;
 
 #[cfg(feature = "embedded")]
-pub use embedded::{Durability, Embedded};
+pub use embedded::{Durability, Embedded, files};
 pub use memory::Memory;
 
 use std::{

@@ -3,28 +3,37 @@
 //! A process that is killed leaves at most one half-written batch, at the end of the last journal, and fjall cuts it off:
 //! nobody had an answer from it. But fjall cuts off everything behind the first entry that it can't read, and so one
 //! damaged byte in the middle would silently take all later batches with it, which were acknowledged. So that is looked
-//! for first, and refused.
+//! for first.
 
 use std::{
     fs::{self, File, TryLockError},
     io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use memchr::memmem;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::storage::in_use;
-use crate::BackendError;
-
 /// What ends a batch, and the file that names the format: the one that this module knows.
 const TRAILER: &[u8] = b"FJL\x03";
 
-/// Refuses a store with a damaged journal, and one that another app is using. A store of another format is left to fjall.
-pub(super) fn check(directory: &Path) -> Result<(), BackendError> {
-    let unreadable = |path: &Path, error| {
-        BackendError::failed(format!("`{}` of the embedded store can't be read", path.display())).because(error)
-    };
+/// Why a database is not to be opened.
+#[derive(Debug)]
+pub enum JournalError {
+    /// Another process is using it, or another app of this one.
+    InUse,
+    /// A file can't be read.
+    Unreadable(PathBuf, io::Error),
+    /// A journal is damaged at this byte, and whole batches stand behind it.
+    Damaged(PathBuf, u64),
+}
+
+/// Looks for a damaged journal, in a database that nobody uses. One of another format is left to fjall.
+///
+/// # Errors
+/// When there is one, or it can't be told.
+pub fn check(directory: &Path) -> Result<(), JournalError> {
+    let unreadable = |path: &Path, error| JournalError::Unreadable(path.into(), error);
     match fs::read(directory.join("version")) {
         Ok(version) if version.starts_with(TRAILER) => {}
         _ => return Ok(()),
@@ -34,7 +43,7 @@ pub(super) fn check(directory: &Path) -> Result<(), BackendError> {
     let _held = match File::open(&lock) {
         Ok(file) => match file.try_lock() {
             Ok(()) => Some(file),
-            Err(TryLockError::WouldBlock) => return Err(in_use(directory)),
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse),
             Err(TryLockError::Error(error)) => return Err(unreadable(&lock, error)),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -47,12 +56,7 @@ pub(super) fn check(directory: &Path) -> Result<(), BackendError> {
         }
         let file = File::open(&path).map_err(|error| unreadable(&path, error))?;
         if let Some(offset) = damage(BufReader::new(file)).map_err(|error| unreadable(&path, error))? {
-            return Err(BackendError::failed(format!(
-                "the journal `{}` of the embedded store is damaged at byte {offset}, and acknowledged commands stand \
-                 behind it; nothing was changed. Restore the directory from a backup; if there is none, moving it away \
-                 begins anew",
-                path.display()
-            )));
+            return Err(JournalError::Damaged(path, offset));
         }
     }
     Ok(())
@@ -185,7 +189,7 @@ mod tests {
             batch.commit().unwrap();
         }
         database.persist(PersistMode::SyncAll).unwrap();
-        assert!(check(directory.path()).unwrap_err().to_string().contains("in use"));
+        assert!(matches!(check(directory.path()), Err(JournalError::InUse)));
         drop((keyspace, database));
         check(directory.path()).unwrap();
         fs::read(directory.path().join("0.jnl")).unwrap()

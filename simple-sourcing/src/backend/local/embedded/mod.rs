@@ -2,6 +2,14 @@ mod journal;
 mod record;
 mod storage;
 
+/// How this backend keeps its files, for others that keep states on disk too.
+pub mod files {
+    pub use super::{
+        journal::{JournalError, check},
+        record::{read, write},
+    };
+}
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

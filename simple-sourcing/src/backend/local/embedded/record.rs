@@ -10,7 +10,11 @@ use crate::BackendError;
 /// The version that stands before each record.
 const VERSION: u8 = 1;
 
-pub(super) fn write<T: Serialize>(value: &T) -> Result<Bytes, BackendError> {
+/// Writes a record.
+///
+/// # Errors
+/// When it has no such form, which no record of ours has.
+pub fn write<T: Serialize>(value: &T) -> Result<Bytes, BackendError> {
     // Most records fit, and a vector that grows byte by byte is copied several times.
     let mut bytes = Vec::with_capacity(256);
     bytes.push(VERSION);
@@ -20,7 +24,10 @@ pub(super) fn write<T: Serialize>(value: &T) -> Result<Bytes, BackendError> {
 }
 
 /// Reads a record. The message says what it is, for the error.
-pub(super) fn read<T: DeserializeOwned>(bytes: &[u8], what: impl FnOnce() -> String) -> Result<T, BackendError> {
+///
+/// # Errors
+/// When it is damaged, or of another version.
+pub fn read<T: DeserializeOwned>(bytes: &[u8], what: impl FnOnce() -> String) -> Result<T, BackendError> {
     match bytes.split_first() {
         Some((&VERSION, record)) => postcard::from_bytes(record)
             .map_err(|error| BackendError::failed(format!("{} is damaged", what())).because(error)),

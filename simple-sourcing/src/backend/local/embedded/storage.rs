@@ -8,7 +8,11 @@ use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use tracing::{debug, info};
 
-use super::{Durability, journal, record};
+use super::{
+    Durability,
+    journal::{self, JournalError},
+    record,
+};
 use crate::{
     BackendError, CommandId, Position, Sequence, Timestamp,
     backend::{
@@ -79,7 +83,7 @@ impl EmbeddedStorage {
         definition: &Definition,
     ) -> Result<Self, BackendError> {
         let failed = |error| opening_failed(directory, error);
-        journal::check(directory)?;
+        journal::check(directory).map_err(|error| refused(directory, error))?;
         // A command is on disk when its batch is: nothing else decides when to sync.
         let database = Database::builder(directory).manual_journal_persist(true).open().map_err(failed)?;
         let keyspace = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
@@ -308,7 +312,23 @@ fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> 
     }
 }
 
-pub(super) fn in_use(directory: &Path) -> BackendError {
+/// Why a store with such a journal is not opened.
+fn refused(directory: &Path, error: JournalError) -> BackendError {
+    match error {
+        JournalError::InUse => in_use(directory),
+        JournalError::Unreadable(path, error) => {
+            BackendError::failed(format!("`{}` of the embedded store can't be read", path.display())).because(error)
+        }
+        JournalError::Damaged(path, offset) => BackendError::failed(format!(
+            "the journal `{}` of the embedded store is damaged at byte {offset}, and acknowledged commands stand \
+             behind it; nothing was changed. Restore the directory from a backup; if there is none, moving it away \
+             begins anew",
+            path.display()
+        )),
+    }
+}
+
+fn in_use(directory: &Path) -> BackendError {
     BackendError::failed(format!(
         "the store in `{}` is in use by another app; stop that one, or use another directory",
         directory.display()
