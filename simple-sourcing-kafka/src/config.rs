@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use rdkafka::ClientConfig;
 use simple_sourcing::{
@@ -9,6 +9,7 @@ use simple_sourcing::{
 use crate::{
     naming::{DefaultNaming, Naming, Topic},
     port::KafkaPort,
+    restoring::Restoring,
 };
 
 /// Apache Kafka as the event store, the command queue and the lock.
@@ -36,9 +37,15 @@ pub struct Kafka {
     pub(crate) naming: Arc<dyn Naming>,
     pub(crate) topic_properties: Vec<(Topic, String, String)>,
     pub(crate) properties: Vec<(String, String)>,
+    pub(crate) store: Option<PathBuf>,
+    pub(crate) store_cache_bytes: u64,
+    pub(crate) restoring: Restoring,
     /// The consumer group of the service processes: prefix and app. Set when the app is started.
     pub(crate) group: String,
 }
+
+/// How much memory the local store takes to keep what it has read unless told otherwise.
+const STORE_CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
 /// How many partitions new topics have unless told otherwise.
 pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
@@ -78,6 +85,9 @@ impl Kafka {
             naming: Arc::new(DefaultNaming),
             topic_properties: Vec::new(),
             properties: Vec::new(),
+            store: None,
+            store_cache_bytes: STORE_CACHE_BYTES_DEFAULT,
+            restoring: Restoring::new(),
             group: String::new(),
         }
     }
@@ -119,6 +129,46 @@ impl Kafka {
     #[must_use]
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
+        self
+    }
+
+    /// Keeps states and command ids in a local store in this directory, and not in memory.
+    ///
+    /// Without it the memory of a service grows with the number of its aggregates and ids, and a start reads all of its
+    /// partitions from the topics. With it the memory is bounded, and a start on the same disk reads only what came since:
+    ///
+    /// | what takes memory | how much |
+    /// |---|---|
+    /// | decoded states of a worker and aggregate type | twice [`states_cached_max`](simple_sourcing::AggregateOptions::states_cached_max) of them, which is 50,000 |
+    /// | what was read from the store | [`store_cache_bytes`](Kafka::store_cache_bytes), 64 MiB |
+    /// | what is about to be written to it | 64 MiB |
+    ///
+    /// The store is a cache of the topics: it need not be saved, and can be deleted while the service is down. What is
+    /// damaged, or of another cluster or topic, is noticed, thrown away and made again from the topics, with a line in the
+    /// log. If the disk fails or is full while the service runs, it goes on in memory, with an error in the log. A state
+    /// that somebody else writes to an aggregate topic is not seen for as long as the store has one that can be read.
+    ///
+    /// Each process needs a directory of its own; one that is in use is refused. [`deduplication_ids_max`] has no effect:
+    /// ids are kept for the whole window.
+    ///
+    /// [`deduplication_ids_max`]: simple_sourcing::Settings::deduplication_ids_max
+    #[must_use]
+    pub fn store(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.store = Some(directory.into());
+        self
+    }
+
+    /// How much of what it has read from the local store a process keeps in memory; 64 MiB unless set.
+    #[must_use]
+    pub fn store_cache_bytes(mut self, bytes: u64) -> Self {
+        self.store_cache_bytes = bytes;
+        self
+    }
+
+    /// Shows there which partitions are being restored.
+    #[must_use]
+    pub fn restoring(mut self, restoring: &Restoring) -> Self {
+        self.restoring = restoring.clone();
         self
     }
 
@@ -203,6 +253,15 @@ impl Kafka {
         config
     }
 
+    /// The settings of a reader of whole partitions, one after the other. Some of them run beside each other.
+    pub(crate) fn restore_reader(&self) -> ClientConfig {
+        let mut config = self.brief_reader();
+        config.set("fetch.message.max.bytes", "4194304");
+        config.set("queued.min.messages", "100000");
+        config.set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
     /// The settings of a reader that only asks for the true ends of logs, open transactions included.
     pub(crate) fn end_reader(&self) -> ClientConfig {
         let mut config = self.reader();
@@ -228,6 +287,7 @@ impl fmt::Debug for Kafka {
             .field("partitions", &self.partitions)
             .field("workers", &self.workers)
             .field("instance", &self.instance)
+            .field("store", &self.store)
             .field("properties", &properties)
             .finish_non_exhaustive()
     }

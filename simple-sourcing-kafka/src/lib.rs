@@ -17,6 +17,7 @@
 //! | `record.rs` | commands, events, states and responses as Kafka records |
 //! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
+//! | `store/` | the local store: what is committed of partitions, on disk |
 //! | `worker/` | the exactly-once loop, and in `repair.rs` what becomes of states that can't be read |
 //! | `worker/log.rs`, `worker/kafka/` | what the loop needs of a log with transactions; the calls to Kafka for it |
 
@@ -30,8 +31,11 @@ mod naming;
 mod port;
 mod reader;
 mod record;
+mod restoring;
+mod store;
 mod topics;
 mod worker;
 
 pub use config::Kafka;
 pub use naming::{DefaultNaming, Naming, Topic};
+pub use restoring::{Restoring, RestoringPartition};

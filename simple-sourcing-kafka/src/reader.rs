@@ -48,7 +48,7 @@ pub(crate) struct Readers {
 
 struct Consumers {
     /// Reads what is committed.
-    committed: BaseConsumer<Quiet>,
+    committed: Arc<BaseConsumer<Quiet>>,
     /// Asks for true ends.
     ends: BaseConsumer<Quiet>,
     /// When they were last used.
@@ -188,7 +188,7 @@ impl Readers {
         let idle = self.lock_idle().pop().filter(|consumers| consumers.used.elapsed() < IDLE_TIME_MAX);
         let (committed, ends) = match idle {
             Some(Consumers { committed, ends, .. }) => (committed, ends),
-            None => (create(&self.kafka.brief_reader())?, end_reader(&self.kafka)?),
+            None => (Arc::new(create(&self.kafka.brief_reader())?), end_reader(&self.kafka)?),
         };
         let reader = Reader { consumer: committed, topic, timeout: self.kafka.connect_timeout };
         let result = read(&reader, &ends)?;
@@ -211,7 +211,7 @@ impl Readers {
 
 /// A consumer that reads these partitions of one topic.
 pub(crate) struct Reader<'a> {
-    pub(crate) consumer: BaseConsumer<Quiet>,
+    pub(crate) consumer: Arc<BaseConsumer<Quiet>>,
     topic: &'a str,
     timeout: Duration,
 }
@@ -222,7 +222,16 @@ impl<'a> Reader<'a> {
         topic: &'a str,
         from: impl IntoIterator<Item = (u32, Offset)>,
     ) -> Result<Self, BackendError> {
-        let consumer = create(&kafka.reader())?;
+        Reader::on(Arc::new(create(&kafka.reader())?), kafka, topic, from)
+    }
+
+    /// On a consumer that nobody else is using.
+    pub(crate) fn on(
+        consumer: Arc<BaseConsumer<Quiet>>,
+        kafka: &Kafka,
+        topic: &'a str,
+        from: impl IntoIterator<Item = (u32, Offset)>,
+    ) -> Result<Self, BackendError> {
         let reader = Reader { consumer, topic, timeout: kafka.connect_timeout };
         reader.assign(from)?;
         Ok(reader)
@@ -287,7 +296,7 @@ pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, BackendEr
     create(&kafka.end_reader())
 }
 
-fn create(config: &ClientConfig) -> Result<BaseConsumer<Quiet>, BackendError> {
+pub(crate) fn create(config: &ClientConfig) -> Result<BaseConsumer<Quiet>, BackendError> {
     config.create_with_context(Quiet).map_err(|error| error::client("reader", error))
 }
 

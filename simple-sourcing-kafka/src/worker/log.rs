@@ -112,6 +112,13 @@ pub(super) trait Producer {
 
     async fn commit(&mut self) -> Result<(), BackendError>;
 
+    /// The offset of the last record of such a kind that was [noted](Record::noted) in the partition; none where that is
+    /// not known. When all has been flushed.
+    fn delivered(&self, at: Shard, noted: Noted) -> Option<i64> {
+        let _ = (at, noted);
+        None
+    }
+
     /// An error if anything of the transaction was sent twice, so that it may arrive once more.
     fn check_nothing_under_way(&self) -> Result<(), BackendError>;
 }
@@ -125,6 +132,15 @@ pub(super) struct Record<'a> {
     pub(super) headers: OwnedHeaders,
     /// The time at which it is written where there is none.
     pub(super) time: Option<Timestamp>,
+    /// Whether somebody will want to know where it stands.
+    pub(super) noted: Option<(Shard, Noted)>,
+}
+
+/// Of which records is noted where they stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Noted {
+    State,
+    Outcome,
 }
 
 /// Reads what is committed, for a job beside the worker.

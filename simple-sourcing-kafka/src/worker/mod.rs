@@ -2,13 +2,16 @@
 //! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch. What they need of Kafka is in
 //! `log.rs`, and the calls for it in `kafka/`.
 
+mod catch_up;
 mod collect;
 mod kafka;
+mod keeping;
 mod log;
 mod reading;
 mod repair;
 mod restore;
 mod run;
+mod shard;
 mod store;
 mod write;
 
@@ -30,6 +33,7 @@ use tracing::{error, warn};
 
 use self::{
     kafka::KafkaLog,
+    keeping::Keeping,
     run::{Ended, Joined, Joining, Worker},
 };
 use crate::{config::Kafka, topics::Topics};
@@ -58,16 +62,18 @@ impl Workers {
         }
         // Unlike a name that is given, this one is never used again.
         let instance = kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let keeping = Keeping::open(kafka, definition, topics)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
             let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            let ending = ending.clone();
+            let (ending, keeping) = (ending.clone(), keeping.clone());
             let thread = thread.spawn(move || {
-                let start = || KafkaLog::open(kafka.clone(), &definition, topics.clone(), name.clone());
                 let start = async |joining| {
-                    Worker::start(start()?, definition.clone(), topics.clone(), stopped.clone(), joining).await
+                    let log = KafkaLog::open(kafka.clone(), &definition, topics.clone(), name.clone())?;
+                    let (stopped, keeping) = (stopped.clone(), keeping.clone());
+                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping).await
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {

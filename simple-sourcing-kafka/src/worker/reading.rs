@@ -23,6 +23,8 @@ pub(super) struct Reading<'a, R: Reader + 'a> {
     stopped: &'a AtomicBool,
     /// The partitions that have not been read to their ends, and where those are.
     left: BTreeMap<u32, i64>,
+    /// The greatest of these ends.
+    end: i64,
     /// None where there is nothing to read.
     records: Option<R::Records<'a>>,
     count: u64,
@@ -40,9 +42,9 @@ impl<'a, R: Reader> Reading<'a, R> {
         // The true end, open transactions included: those of the former owner must be over before this one goes on, and
         // the end of what is committed may not show yet that one of them was.
         let mut ends = BTreeMap::new();
-        for &partition in from.keys() {
+        for (&partition, &first) in from {
             let end = reader.bounds(topic, partition).await?.end;
-            if end > 0 {
+            if end > first.unwrap_or(0) {
                 ends.insert(partition, end);
             }
         }
@@ -58,8 +60,14 @@ impl<'a, R: Reader> Reading<'a, R> {
         }
         let mut from = from.clone();
         from.retain(|partition, _| ends.contains_key(partition));
+        let end = ends.values().copied().max().unwrap_or(0);
         let records = if ends.is_empty() { None } else { Some(reader.read(topic, &from)?) };
-        Ok(Reading { reader, topic, stopped, left: ends, records, count: 0, logged: reader.now() })
+        Ok(Reading { reader, topic, stopped, left: ends, end, records, count: 0, logged: reader.now() })
+    }
+
+    /// The greatest end of the partitions; 0 where there is nothing to read.
+    pub(super) fn end(&self) -> i64 {
+        self.end
     }
 
     /// The next record; none when all have been read.

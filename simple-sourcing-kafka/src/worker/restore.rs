@@ -4,7 +4,7 @@
 
 use std::{
     any::Any,
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,36 +12,34 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use rdkafka::Message;
-use simple_sourcing::{
-    BackendError, Sequence, Timestamp,
-    backend::Definition,
-    engine::{Shard, StoredState},
-};
+use simple_sourcing::{BackendError, backend::Definition, engine::Shard};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{
+    catch_up::{CatchUp, Failure},
+    keeping::Keeping,
     log::{Log, Reader},
-    reading::Reading,
-    store::ShardStore,
+    shard::{ShardStore, Writes},
 };
-use crate::{
-    record::{self, Response},
-    topics::Topics,
-};
+use crate::{store::Opened, topics::Topics};
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How many partitions a worker restores beside each other.
+const RESTORED_AT_ONCE: usize = 2;
+
+/// How long to wait for somebody who has the partition, and is about to let it go.
+const HANDOVER_WAIT: Duration = Duration::from_millis(10);
+
 /// Asks for partitions, and gives back what they hold.
 pub(super) struct Restorer {
-    requests: UnboundedSender<Vec<(Shard, u64)>>,
+    /// That of each job. They end when these are gone.
+    requests: Vec<UnboundedSender<(Shard, u64)>>,
     restored: UnboundedReceiver<Restored>,
     wanted: Arc<Wanted>,
-    /// Behind the sender: it ends when that is gone.
-    _job: Box<dyn Any>,
+    _jobs: Vec<Box<dyn Any>>,
 }
 
 /// A partition that can be served.
@@ -54,13 +52,13 @@ pub(super) struct Restored {
 
 /// Which requests still matter.
 #[derive(Default)]
-struct Wanted {
+pub(super) struct Wanted {
     requests: Mutex<HashSet<(Shard, u64)>>,
-    stopped: AtomicBool,
+    pub(super) stopped: AtomicBool,
 }
 
 impl Wanted {
-    fn is(&self, request: &(Shard, u64)) -> bool {
+    pub(super) fn is(&self, request: &(Shard, u64)) -> bool {
         !self.stopped.load(Ordering::Acquire) && self.lock().contains(request)
     }
 
@@ -70,25 +68,34 @@ impl Wanted {
 }
 
 impl Restorer {
-    /// Starts the job.
+    /// Starts the jobs.
     pub(super) fn start(
         log: &impl Log,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
+        keeping: &Keeping,
     ) -> Result<Self, BackendError> {
-        let (requests, receiver) = mpsc::unbounded_channel();
         let (sender, restored) = mpsc::unbounded_channel();
         let wanted = Arc::new(Wanted::default());
-        let job = Job { definition: definition.clone(), topics: topics.clone(), wanted: wanted.clone() };
-        let job = log.beside("restore", async move |reader| job.run(&reader, receiver, &sender).await)?;
-        Ok(Restorer { requests, restored, wanted, _job: job })
+        let (mut requests, mut jobs) = (Vec::new(), Vec::new());
+        for _ in 0..RESTORED_AT_ONCE {
+            let (request, receiver) = mpsc::unbounded_channel();
+            let (definition, topics, sender) = (definition.clone(), topics.clone(), sender.clone());
+            let job = Job { definition, topics, wanted: wanted.clone(), keeping: keeping.clone() };
+            requests.push(request);
+            jobs.push(log.beside("restore", async move |reader| job.run(&reader, receiver, &sender).await)?);
+        }
+        Ok(Restorer { requests, restored, wanted, _jobs: jobs })
     }
 
     /// Restores partitions, each under the number of its request.
-    pub(super) fn request(&self, shards: Vec<(Shard, u64)>) {
+    pub(super) fn request(&self, mut shards: Vec<(Shard, u64)>) {
+        shards.sort_unstable();
         self.wanted.lock().extend(&shards);
-        // The job ends only with this value.
-        let _ = self.requests.send(shards);
+        for (request, job) in shards.into_iter().zip(self.requests.iter().cycle()) {
+            // A job ends only with this value.
+            let _ = job.send(request);
+        }
     }
 
     /// The partition is not needed any more.
@@ -108,144 +115,85 @@ impl Drop for Restorer {
     }
 }
 
-struct Job {
-    definition: Arc<Definition>,
-    topics: Arc<[Topics]>,
-    wanted: Arc<Wanted>,
+pub(super) struct Job {
+    pub(super) definition: Arc<Definition>,
+    pub(super) topics: Arc<[Topics]>,
+    pub(super) wanted: Arc<Wanted>,
+    keeping: Keeping,
 }
 
 impl Job {
     async fn run(
         &self,
         reader: &impl Reader,
-        mut requests: UnboundedReceiver<Vec<(Shard, u64)>>,
+        mut requests: UnboundedReceiver<(Shard, u64)>,
         restored: &UnboundedSender<Restored>,
     ) {
-        while let Some(mut shards) = requests.recv().await {
-            shards.sort_unstable();
-            for shards in shards.chunk_by(|(one, _), (other, _)| one.aggregate == other.aggregate) {
-                self.restore_until_done(reader, shards, restored).await;
+        while let Some((shard, request)) = requests.recv().await {
+            if let Some(store) = self.restore_until_done(reader, (shard, request)).await {
+                // The worker may have stopped.
+                let _ = restored.send(Restored { shard, request, store });
             }
         }
     }
 
-    /// Restores partitions of one aggregate type, trying again for as long as they are wanted.
-    async fn restore_until_done(
-        &self,
-        reader: &impl Reader,
-        shards: &[(Shard, u64)],
-        restored: &UnboundedSender<Restored>,
-    ) {
-        loop {
-            let wanted: BTreeMap<u32, u64> = shards
-                .iter()
-                .filter(|request| self.wanted.is(request))
-                .map(|&(shard, request)| (shard.partition, request))
-                .collect();
-            let (Some((shard, _)), false) = (shards.first(), wanted.is_empty()) else { return };
-            match self.restore(reader, shard.aggregate, wanted.keys().copied().collect()).await {
-                Ok(stores) => {
-                    for (partition, store) in stores {
-                        let shard = Shard { aggregate: shard.aggregate, partition };
-                        let request = wanted[&partition];
-                        // The worker may have stopped.
-                        let _ = restored.send(Restored { shard, request, store });
-                    }
-                    return;
-                }
-                Err(error) => {
-                    let aggregate = self.definition.aggregates[shard.aggregate].name;
-                    warn!(aggregate, partitions = ?wanted.keys(), %error, "restoring failed, trying again");
+    /// Restores a partition, trying again for as long as it is wanted.
+    async fn restore_until_done(&self, reader: &impl Reader, request: (Shard, u64)) -> Option<ShardStore> {
+        let (aggregate, partition) = (self.definition.aggregates[request.0.aggregate].name, request.0.partition);
+        while self.wanted.is(&request) {
+            match self.restore(reader, request).await {
+                Ok(store) => return Some(store),
+                Err(Failure::Unwanted) => return None,
+                Err(Failure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
+                Err(Failure::Passing(error)) => {
+                    warn!(aggregate, partition, %error, "restoring failed, trying again");
                     reader.pause(RETRY).await;
                 }
             }
         }
+        None
     }
 
-    async fn restore(
-        &self,
-        reader: &impl Reader,
-        aggregate: usize,
-        partitions: Vec<u32>,
-    ) -> Result<BTreeMap<u32, ShardStore>, BackendError> {
-        let started = reader.now();
-        let topics = &self.topics[aggregate];
-        let settings = &self.definition.aggregates[aggregate].settings;
-        let stopped = &self.wanted.stopped;
-        let from_the_beginning = partitions.iter().map(|&partition| (partition, None)).collect();
+    async fn restore(&self, reader: &impl Reader, request: (Shard, u64)) -> Result<ShardStore, Failure> {
+        let (shard, started) = (request.0, reader.now());
+        let aggregate = self.definition.aggregates[shard.aggregate].name;
+        let mut store = self.open(reader, request).await?;
+        let mut restore = CatchUp {
+            job: self,
+            reader,
+            request,
+            writes: Writes::default(),
+            read: 0,
+            unreported: 0,
+            now: self.keeping.restoring.begin(shard, aggregate),
+            logged: started,
+            started,
+        };
         // First where the commands go on: this waits for transactions of the former owner that may still be committed.
         // What they have written is then below the ends that are read next.
-        let mut stores: BTreeMap<u32, ShardStore> = BTreeMap::new();
-        for (partition, next) in self.next_commands(reader, aggregate, &partitions).await? {
-            stores.insert(partition, ShardStore { next, ..ShardStore::default() });
-        }
-        let mut states = Reading::begin(reader, &topics.state, &from_the_beginning, stopped).await?;
-        while let Some(message) = states.next().await? {
-            restore_state(stores.entry(record::position(&message).partition).or_default(), &message);
-        }
-        let mut responses = Reading::begin(reader, &topics.response, &from_the_beginning, stopped).await?;
-        while let Some(message) = responses.next().await? {
-            let position = record::position(&message);
-            match record::read_response(&message) {
-                Ok(Response::Outcome { id, outcome, first: true, .. }) => {
-                    let millis = message.timestamp().to_millis().unwrap_or_default();
-                    let time = Timestamp::from_millis(u64::try_from(millis).unwrap_or_default());
-                    stores.entry(position.partition).or_default().remember(id, outcome, time, settings);
-                }
-                Ok(_) => {}
-                Err(reason) => {
-                    warn!(topic = message.topic(), %position, reason, "skipped a record that is no response");
-                }
+        store.next = restore.next_command().await?;
+        match restore.read(&mut store).await {
+            Err(Failure::Useless(reason)) => {
+                store.discard(&reason)?;
+                return Err(Failure::Useless(reason));
             }
+            read => read?,
         }
-        let aggregate = self.definition.aggregates[aggregate].name;
-        let seconds = reader.now().since(started).as_secs_f64();
-        for (partition, store) in &stores {
-            let (states, ids, next) = (store.states.len(), store.seen.len(), store.next);
-            info!(aggregate, partition, states, ids, next, seconds, "restored");
-        }
-        Ok(stores)
+        let (records, next, seconds) = (restore.read, store.next, reader.now().since(started).as_secs_f64());
+        info!(aggregate, partition = shard.partition, records, next, seconds, "restored");
+        Ok(store)
     }
 
-    /// For each partition the offset of the next command.
-    async fn next_commands(
-        &self,
-        reader: &impl Reader,
-        aggregate: usize,
-        partitions: &[u32],
-    ) -> Result<BTreeMap<u32, i64>, BackendError> {
-        let topic = &self.topics[aggregate].command;
-        let mut next = BTreeMap::new();
-        for (partition, committed) in reader.committed(aggregate, partitions).await? {
-            let first = reader.bounds(topic, partition).await?.start;
-            let offset = committed.unwrap_or(first);
-            if offset < first {
-                error!(
-                    topic,
-                    partition,
-                    lost = first - offset,
-                    "commands were deleted by the topic's retention before they were processed; nobody got an answer"
-                );
-            }
-            next.insert(partition, offset.max(first));
-        }
-        Ok(next)
-    }
-}
-
-fn restore_state(shard: &mut ShardStore, message: &impl Message) {
-    match record::read_state(message) {
-        Ok((key, state)) => {
-            shard.states.insert(key, state);
-        }
-        Err(reason) => {
-            let position = record::position(message);
-            error!(topic = message.topic(), %position, key = ?message.key().map(String::from_utf8_lossy), reason, "a record is no state; with the next command to its key that is made again from the events");
-            if let Some(key) = message.key().and_then(|key| std::str::from_utf8(key).ok()) {
-                // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
-                let state = Some(Bytes::new());
-                let unreadable = StoredState { sequence: Sequence::ZERO, command_position: position, state };
-                shard.states.insert(key.into(), unreadable);
+    /// What there is of a partition before its topics are read.
+    async fn open(&self, reader: &impl Reader, request: (Shard, u64)) -> Result<ShardStore, Failure> {
+        let Keeping { store: Some(store), origins, .. } = &self.keeping else { return Ok(ShardStore::default()) };
+        let Shard { aggregate, partition } = request.0;
+        loop {
+            match store.part(self.definition.aggregates[aggregate].name, partition, &origins[aggregate]) {
+                Opened::Part(part) => return Ok(part.into()),
+                Opened::Failed => return Ok(ShardStore::default()),
+                Opened::InUse if self.wanted.is(&request) => reader.pause(HANDOVER_WAIT).await,
+                Opened::InUse => return Err(Failure::Unwanted),
             }
         }
     }

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::{
     collect::Batch,
+    keeping::Keeping,
     log::{Change, Failure, Log},
     repair::Repairs,
     restore::{Restored, Restorer},
@@ -84,9 +85,10 @@ impl<L: Log> Worker<L> {
         topics: Arc<[Topics]>,
         stopped: Arc<AtomicBool>,
         joining: Joining,
+        keeping: Keeping,
     ) -> Result<Self, BackendError> {
         let producer = log.producer().await?;
-        let restorer = Restorer::start(&log, &definition, &topics)?;
+        let restorer = Restorer::start(&log, &definition, &topics, &keeping)?;
         let store = WorkerStore::new(Repairs::start(&log, &topics)?);
         log.join()?;
         Ok(Worker {
@@ -126,7 +128,10 @@ impl<L: Log> Worker<L> {
             while let Some(restored) = self.restorer.next() {
                 self.begin_serving(restored).map_err(Failure::Lasting)?;
             }
-            self.store.take_repaired();
+            if let Err(error) = self.store.take_repaired() {
+                self.start_over(&error).await.map_err(Failure::Lasting)?;
+                continue;
+            }
             self.joining.report(&self.owned);
             let mut batch = Batch::new();
             let collected = self.collect(&log, &mut batch).await;

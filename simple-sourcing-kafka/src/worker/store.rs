@@ -1,15 +1,17 @@
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use simple_sourcing::{
-    BackendError, CommandId, Position, Settings, Timestamp,
+    BackendError, CommandId, Position, Timestamp,
     backend::Definition,
-    engine::{Changes, Outcome, OutcomeRecord, Rebuild, Rebuilt, SeenIds, Shard, StateRecord, Store, StoredState},
+    engine::{Changes, Outcome, OutcomeRecord, Rebuild, Rebuilt, Shard, StateRecord, Store, StoredState},
 };
 
-use super::repair::Repairs;
+use super::{
+    log::{Noted, Producer},
+    repair::Repairs,
+    shard::{ShardStore, Writes, outcome_evidence, state_evidence},
+};
+use crate::store::Mark;
 
 /// What is committed of the partitions that a worker serves.
 #[derive(Debug)]
@@ -18,27 +20,21 @@ pub(super) struct WorkerStore {
     repairs: Repairs,
 }
 
-/// What is committed of one partition.
-#[derive(Debug, Default)]
-pub(super) struct ShardStore {
-    /// The offset of the next command.
-    pub(super) next: i64,
-    pub(super) states: HashMap<Arc<str>, StoredState>,
-    pub(super) seen: SeenIds,
-}
-
 impl WorkerStore {
     pub(super) fn new(repairs: Repairs) -> Self {
         WorkerStore { shards: HashMap::new(), repairs }
     }
 
     /// Takes over the states that were made again.
-    pub(super) fn take_repaired(&mut self) {
+    pub(super) fn take_repaired(&mut self) -> Result<(), BackendError> {
         while let Some(((at, key), state)) = self.repairs.next() {
             if let Some(shard) = self.shards.get_mut(&at) {
-                shard.states.insert(key, state);
+                let mut writes = Writes::default();
+                shard.put_state(&mut writes, key, state)?;
+                writes.commit()?;
             }
         }
+        Ok(())
     }
 
     pub(super) fn insert(&mut self, at: Shard, shard: ShardStore) {
@@ -55,37 +51,53 @@ impl WorkerStore {
         self.shards.get(&at).map(|shard| shard.next)
     }
 
-    /// Takes over what a transaction has written. The changes are taken out.
-    pub(super) fn committed(&mut self, changes: &mut Changes, next: &BTreeMap<Shard, i64>, definition: &Definition) {
+    /// Takes over what a transaction has written, whose producer says where that stands. The changes are taken out.
+    pub(super) fn committed(
+        &mut self,
+        changes: &mut Changes,
+        next: &BTreeMap<Shard, i64>,
+        definition: &Definition,
+        producer: &impl Producer,
+    ) -> Result<(), BackendError> {
+        let mut writes = Writes::default();
         for (aggregate, changes) in changes.aggregates.iter_mut().enumerate() {
             for StateRecord { key, sequence, command_position, state, .. } in changes.states.drain(..) {
-                let shard = Shard { aggregate, partition: command_position.partition };
-                let stored = StoredState { sequence, command_position, state };
-                self.shards.entry(shard).or_default().states.insert(key, stored);
+                let at = Shard { aggregate, partition: command_position.partition };
+                let shard = self.shards.entry(at).or_default();
+                if let Some(head) = shard.head()
+                    && let Some(offset) = producer.delivered(at, Noted::State)
+                {
+                    head.states = Mark { next: offset + 1, evidence: Some(state_evidence(&key, sequence)) };
+                }
+                shard.put_state(&mut writes, key, StoredState { sequence, command_position, state })?;
             }
         }
         for record in changes.outcomes.drain(..) {
-            let OutcomeRecord { aggregate, position: Position { partition, .. }, id, time, .. } = record;
-            if record.first {
-                let shard = self.shards.entry(Shard { aggregate, partition }).or_default();
-                shard.remember(id, record.outcome, time, &definition.aggregates[aggregate].settings);
+            let OutcomeRecord { aggregate, position: Position { partition, .. }, id, time, first, .. } = record;
+            let at = Shard { aggregate, partition };
+            let shard = self.shards.entry(at).or_default();
+            if let Some(head) = shard.head()
+                && let Some(offset) = producer.delivered(at, Noted::Outcome)
+            {
+                head.responses = Mark { next: offset + 1, evidence: Some(outcome_evidence(id)) };
+            }
+            if first {
+                let settings = &definition.aggregates[aggregate].settings;
+                shard.remember(&mut writes, id, record.outcome, time, settings)?;
             }
         }
         for (&shard, &next) in next {
-            self.shards.entry(shard).or_default().next = next;
+            let shard = self.shards.entry(shard).or_default();
+            shard.next = next;
+            shard.put_head(&mut writes)?;
         }
-    }
-}
-
-impl ShardStore {
-    pub(super) fn remember(&mut self, id: CommandId, outcome: Outcome, now: Timestamp, settings: &Settings) {
-        self.seen.insert(id, outcome, now, settings.deduplication_window, settings.deduplication_ids_max);
+        writes.commit()
     }
 }
 
 impl Store for WorkerStore {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
-        Ok(self.shards.get(&at).and_then(|shard| shard.states.get(key).cloned()))
+        self.shards.get(&at).map_or(Ok(None), |shard| shard.state(key))
     }
 
     fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
@@ -94,10 +106,10 @@ impl Store for WorkerStore {
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
-        Ok(self.shards.get(&at).and_then(|shard| shard.seen.get(id).cloned()))
+        self.shards.get(&at).map_or(Ok(None), |shard| shard.outcome(id))
     }
 
     fn forgotten_before(&self, at: Shard) -> Timestamp {
-        self.shards.get(&at).map_or(Timestamp::from_millis(0), |shard| shard.seen.forgotten_before())
+        self.shards.get(&at).map_or(Timestamp::from_millis(0), ShardStore::forgotten_before)
     }
 }

@@ -2,14 +2,14 @@
 
 use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
-    BackendError, Timestamp,
+    BackendError, Position, Timestamp,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
 use tracing::debug;
 
 use super::{
     collect::Batch,
-    log::{Failure, Log, Producer, Record},
+    log::{Failure, Log, Noted, Producer, Record},
     run::Worker,
 };
 use crate::{
@@ -25,7 +25,8 @@ impl<L: Log> Worker<L> {
         self.transact(&batch, &changes).await.map_err(Failure::Passing)?;
         debug!(commands = batch.commands, "committed");
         failpoint!("after-commit");
-        self.store.committed(&mut changes, &batch.next, &self.definition);
+        let taken = self.store.committed(&mut changes, &batch.next, &self.definition, &self.producer);
+        taken.map_err(Failure::Passing)?;
         self.processor.committed(changes);
         Ok(())
     }
@@ -51,14 +52,16 @@ impl<L: Log> Worker<L> {
 
     fn write_records(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
         self.write_changes(changes)?;
-        for outcome in changes.outcomes.iter().chain(&batch.refusals) {
+        for outcome in batch.refusals.iter().chain(&changes.outcomes) {
             let (headers, value) = record::outcome(outcome);
-            let OutcomeRecord { aggregate, position, key, time, .. } = outcome;
-            let topic = &self.topics[*aggregate].response;
-            self.producer.write(keyed(topic, position.partition, key, &value, headers, *time))?;
+            let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, .. } = outcome;
+            let topic = &self.topics[aggregate].response;
+            let record = keyed(topic, partition, key, &value, headers, time);
+            let noted = Some((Shard { aggregate, partition }, Noted::Outcome));
+            self.producer.write(Record { noted, ..record })?;
         }
         for (shard, asker) in &batch.questions {
-            let state = self.state_after(*shard, &asker.key, changes);
+            let state = self.state_after(*shard, &asker.key, changes)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
             let (headers, value) = record::state_answer(aggregate, asker.id, state.as_ref());
             let topic = &self.topics[shard.aggregate].response;
@@ -78,7 +81,7 @@ impl<L: Log> Worker<L> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
         let partition = message.partition() as u32;
-        self.producer.write(Record { topic, partition, key, value, headers, time: None })
+        self.producer.write(Record { topic, partition, key, value, headers, time: None, noted: None })
     }
 
     fn write_changes(&mut self, changes: &Changes) -> Result<(), BackendError> {
@@ -92,22 +95,24 @@ impl<L: Log> Worker<L> {
             }
             for state in &changes.states {
                 let (headers, value) = record::state(state);
-                let StateRecord { key, command_position, time, .. } = state;
-                self.producer.write(keyed(&topics.state, command_position.partition, key, value, headers, *time))?;
+                let StateRecord { key, command_position: Position { partition, .. }, time, .. } = state;
+                let record = keyed(&topics.state, *partition, key, value, headers, *time);
+                let noted = Some((Shard { aggregate: index, partition: *partition }, Noted::State));
+                self.producer.write(Record { noted, ..record })?;
             }
         }
         Ok(())
     }
 
     /// The state of an aggregate when this batch is committed.
-    fn state_after(&self, shard: Shard, key: &str, changes: &Changes) -> Option<StoredState> {
+    fn state_after(&self, shard: Shard, key: &str, changes: &Changes) -> Result<Option<StoredState>, BackendError> {
         let changed = changes.aggregates[shard.aggregate].states.iter().find(|state| &*state.key == key);
         match changed {
             Some(StateRecord { sequence, command_position, state, .. }) => {
-                Some(StoredState { sequence: *sequence, command_position: *command_position, state: state.clone() })
+                let (sequence, command_position, state) = (*sequence, *command_position, state.clone());
+                Ok(Some(StoredState { sequence, command_position, state }))
             }
-            // Reading from memory does not fail.
-            None => self.store.state(shard, key).ok().flatten(),
+            None => self.store.state(shard, key),
         }
     }
 }
@@ -120,5 +125,5 @@ fn keyed<'a>(
     headers: OwnedHeaders,
     time: Timestamp,
 ) -> Record<'a> {
-    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time: Some(time) }
+    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time: Some(time), noted: None }
 }

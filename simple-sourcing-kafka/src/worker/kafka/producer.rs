@@ -7,7 +7,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    ClientContext, Message, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::ConsumerGroupMetadata,
     error::KafkaError,
@@ -21,7 +21,7 @@ use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
     error, logging,
     topics::{self, Topics},
-    worker::log::{Producer as Transactions, Record},
+    worker::log::{Noted, Producer as Transactions, Record},
 };
 
 /// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
@@ -40,6 +40,8 @@ pub(in crate::worker) struct KafkaProducer {
     topics: Arc<[Topics]>,
     producer: ThreadedProducer<Deliveries>,
     sent: u64,
+    /// For each aggregate type the number of its first slot. Slots are numbered from 1.
+    slots: Vec<usize>,
 }
 
 /// What the producer's thread says of the records.
@@ -57,7 +59,12 @@ struct Progress {
     /// Whether the library has lost a connection, with whatever was on its way over it. It sends that again by itself and
     /// tells nobody but the log.
     disconnected: bool,
+    /// By slot the offset of the last record that was noted there; less than 0 where it is not known.
+    offsets: Vec<i64>,
 }
+
+/// How many slots a partition has.
+const SLOTS: usize = 2;
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -79,13 +86,21 @@ impl Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
+    /// The slot in which it is noted, or 0.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
         let mut progress = self.progress();
         progress.delivered += 1;
-        if let Err((error, _)) = result {
-            progress.error.get_or_insert_with(|| error.clone());
+        match result {
+            Ok(message) if slot > 0 => {
+                if progress.offsets.len() <= slot {
+                    progress.offsets.resize(slot + 1, -1);
+                }
+                progress.offsets[slot] = message.offset();
+            }
+            Ok(_) => {}
+            Err((error, _)) => drop(progress.error.get_or_insert_with(|| error.clone())),
         }
         if progress.delivered == progress.waited_for || progress.error.is_some() {
             self.moved.notify_all();
@@ -117,7 +132,16 @@ impl KafkaProducer {
         }
         let producer: ThreadedProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
         producer.init_transactions(STEP_TIMEOUT)?;
-        Ok(KafkaProducer { topics, producer, sent: 0 })
+        let slots = topics.iter().scan(1, |next, topics| {
+            let first = *next;
+            *next += SLOTS * topics.partitions as usize;
+            Some(first)
+        });
+        Ok(KafkaProducer { slots: slots.collect(), topics, producer, sent: 0 })
+    }
+
+    fn slot(&self, at: Shard, noted: Noted) -> usize {
+        self.slots[at.aggregate] + SLOTS * at.partition as usize + noted as usize
     }
 
     fn await_deliveries(&self) -> Result<(), KafkaError> {
@@ -150,8 +174,10 @@ impl Transactions for KafkaProducer {
     }
 
     fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
-        let Record { topic, partition, key, value, headers, time } = record;
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition as i32).headers(headers);
+        let Record { topic, partition, key, value, headers, time, noted } = record;
+        let slot = noted.map_or(0, |(at, noted)| self.slot(at, noted));
+        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, slot);
+        record = record.partition(partition as i32).headers(headers);
         (record.key, record.payload) = (key, value);
         record.timestamp = time.map(|time| time.as_millis() as i64);
         loop {
@@ -186,6 +212,11 @@ impl Transactions for KafkaProducer {
 
     async fn commit(&mut self) -> Result<(), BackendError> {
         self.producer.commit_transaction(STEP_TIMEOUT).map_err(failed)
+    }
+
+    fn delivered(&self, at: Shard, noted: Noted) -> Option<i64> {
+        let slot = self.slot(at, noted);
+        self.producer.context().progress().offsets.get(slot).copied().filter(|&offset| offset >= 0)
     }
 
     fn check_nothing_under_way(&self) -> Result<(), BackendError> {

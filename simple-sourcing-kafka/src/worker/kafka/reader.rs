@@ -26,11 +26,13 @@ pub(in crate::worker) struct KafkaReader {
     worker: Arc<BaseConsumer<Rebalances>>,
     /// Asks for true ends. Made with the first question.
     ends: OnceCell<BaseConsumer<Quiet>>,
+    /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
+    records: OnceCell<Arc<BaseConsumer<Quiet>>>,
 }
 
 impl KafkaReader {
     pub(super) fn new(kafka: &Kafka, topics: Arc<[Topics]>, worker: Arc<BaseConsumer<Rebalances>>) -> Self {
-        KafkaReader { kafka: kafka.clone(), topics, worker, ends: OnceCell::new() }
+        KafkaReader { kafka: kafka.clone(), topics, worker, ends: OnceCell::new(), records: OnceCell::new() }
     }
 
     fn ends(&self) -> Result<&BaseConsumer<Quiet>, BackendError> {
@@ -87,7 +89,14 @@ impl Reader for KafkaReader {
     ) -> Result<reader::Reader<'a>, BackendError> {
         let from =
             from.iter().map(|(&partition, &offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
-        reader::Reader::open(&self.kafka, topic, from)
+        let consumer = match self.records.get() {
+            Some(consumer) => consumer,
+            None => {
+                let consumer = Arc::new(reader::create(&self.kafka.restore_reader())?);
+                self.records.get_or_init(|| consumer)
+            }
+        };
+        reader::Reader::on(consumer.clone(), &self.kafka, topic, from)
     }
 
     fn now(&self) -> Timestamp {

@@ -1,0 +1,146 @@
+//! The database of the local store: a [fjall](https://docs.rs/fjall) database with one key space. All of a batch is
+//! therefore in the same tables, so that a table that is there can't be ahead of one that is lost.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use simple_sourcing::backend::files::{self, JournalError};
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// How many bytes are gathered in memory before they are written to a table. With those that wait it is the 64 MiB of
+/// which [`Kafka::store`](crate::Kafka::store) tells.
+const TABLE_BUFFER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// How many such buffers may wait to be written while another is filled.
+const WAITING_BUFFERS_MAX: usize = 3;
+
+/// How often is looked whether a buffer has been written.
+const BUFFER_WAIT: Duration = Duration::from_millis(2);
+
+/// The least that fjall takes. More would only be more to read when it is opened.
+const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+pub(super) struct Database {
+    database: fjall::Database,
+    records: Keyspace,
+}
+
+/// What is to be written at once.
+pub(super) struct Writes {
+    batch: OwnedWriteBatch,
+    records: Keyspace,
+}
+
+impl Database {
+    /// Opens or makes it, unless it is damaged.
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, String> {
+        check(path)?;
+        // It panics on some files that it did not expect.
+        let opened = catch_unwind(AssertUnwindSafe(|| {
+            let builder = fjall::Database::builder(path).manual_journal_persist(true);
+            let database = builder.cache_size(cache_bytes).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(TABLE_BUFFER_BYTES_MAX);
+            let records = database.keyspace("records", options)?;
+            fjall::Result::Ok(Database { database, records })
+        }));
+        opened.map_err(|_| "opening it panics; the log has the message".to_owned())?.map_err(|error| error.to_string())
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<fjall::UserValue>, String> {
+        self.records.get(key).map_err(|error| error.to_string())
+    }
+
+    /// The keys in a range.
+    pub(super) fn keys(
+        &self,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    ) -> impl DoubleEndedIterator<Item = Result<fjall::UserKey, String>> {
+        self.records.range(from..to).map(|entry| entry.key().map_err(|error| error.to_string()))
+    }
+
+    pub(super) fn batch(&self) -> Writes {
+        Writes { batch: self.database.batch(), records: self.records.clone() }
+    }
+
+    pub(super) fn commit(&self, writes: Writes) -> Result<(), String> {
+        // fjall waits too, but for ever where the buffers can't be written.
+        while self.records.sealed_memtable_count() >= WAITING_BUFFERS_MAX {
+            self.database.persist(PersistMode::Buffer).map_err(|error| error.to_string())?;
+            thread::sleep(BUFFER_WAIT);
+        }
+        // Nothing is synced: what the machine loses is read from the topics again.
+        writes.batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+impl Database {
+    pub(super) fn flush(&self) {
+        self.records.rotate_memtable_and_wait().unwrap();
+    }
+}
+
+impl Writes {
+    pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.batch.insert(&self.records, key, value);
+    }
+
+    pub(super) fn remove(&mut self, key: fjall::UserKey) {
+        self.batch.remove(&self.records, key);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.batch.len()
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database(..)")
+    }
+}
+
+/// Looks for damage that fjall would not see: in journals, of which it would drop what stands behind, and in the lists of
+/// tables, which have a checksum that it does not compare. Blocks of tables it compares whenever it reads one.
+fn check(path: &Path) -> Result<(), String> {
+    if !path.exists() {
+        return Ok(());
+    }
+    files::check(path).map_err(|error| match error {
+        JournalError::InUse => "its lock is held".to_owned(),
+        JournalError::Unreadable(file, error) => format!("`{}` can't be read: {error}", file.display()),
+        JournalError::Damaged(file, offset) => format!("`{}` is damaged at byte {offset}", file.display()),
+    })?;
+    let trees = path.join("keyspaces");
+    let listed = fs::read_dir(&trees).map_err(|error| format!("`{}` can't be read: {error}", trees.display()))?;
+    for tree in listed {
+        let tree = tree.map_err(|error| format!("`{}` can't be read: {error}", trees.display()))?.path();
+        match list_is_whole(&tree) {
+            Ok(true) => {}
+            Ok(false) => return Err(format!("the list of tables in `{}` is damaged", tree.display())),
+            Err(error) => return Err(format!("the list of tables in `{}` can't be read: {error}", tree.display())),
+        }
+    }
+    Ok(())
+}
+
+/// Compares the list of the tables of a tree with its checksum. The format is that of `version/persist.rs` in lsm-tree 3:
+/// the file `current` has the number of the list and its checksum, little-endian, and the kind of the checksum.
+fn list_is_whole(tree: &Path) -> io::Result<bool> {
+    let mut current = [0; 25];
+    File::open(tree.join("current"))?.read_exact(&mut current)?;
+    let [number @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = current;
+    let list = fs::read(tree.join(format!("v{}", u64::from_le_bytes(number))))?;
+    let mut hasher = Xxh3Default::new();
+    hasher.update(&list);
+    Ok(current[8..24] == hasher.digest128().to_le_bytes() && current[24] == 0)
+}

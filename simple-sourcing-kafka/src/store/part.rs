@@ -1,0 +1,219 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use simple_sourcing::{
+    BackendError, CommandId, Timestamp,
+    engine::{Outcome, StoredState},
+};
+use tracing::{debug, warn};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{Batch, LocalStore, sealed};
+
+/// How often ids out of the window are looked for, by the log's time, and how many are forgotten each time at most.
+const FORGET_INTERVAL_MILLIS: u64 = 10_000;
+const IDS_FORGOTTEN_MAX: usize = 10_000;
+
+/// How many records are removed at once.
+const REMOVED_AT_ONCE: usize = 10_000;
+
+/// What is kept of a partition. In this order in the store: what says whose records these are goes first.
+#[derive(Clone, Copy)]
+enum Kind {
+    Origin,
+    Head,
+    State,
+    Outcome,
+    /// Behind all others.
+    End,
+}
+
+/// What the local store has of one partition. Nobody else of the process has it meanwhile.
+#[derive(Debug)]
+pub(crate) struct Part {
+    store: Arc<LocalStore>,
+    /// What the keys of its records begin with.
+    prefix: Vec<u8>,
+    origin: String,
+    pub(crate) head: Head,
+    /// No id is there that is greater, as a number.
+    newest: u128,
+    /// When ids were forgotten the last time.
+    forgot: Timestamp,
+}
+
+/// Up to where the records of a partition are contained.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) states: Mark,
+    pub(crate) responses: Mark,
+    /// Ids made before this are gone.
+    pub(crate) forgotten_before: Timestamp,
+}
+
+/// A position in a topic: all committed records in front of it are contained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    pub(crate) next: i64,
+    /// By what the record in front of it is known again, of which it is the [`evidence`].
+    pub(crate) evidence: Option<u64>,
+}
+
+/// What tells a record from the one at the same offset of another topic of the same name.
+pub(crate) fn evidence(bytes: &[u8], number: u64) -> u64 {
+    xxh3_64_with_seed(bytes, number)
+}
+
+impl Part {
+    /// Opens or begins a part. What comes from elsewhere is thrown away.
+    pub(super) fn open(
+        store: Arc<LocalStore>,
+        aggregate: &str,
+        partition: u32,
+        origin: &str,
+    ) -> Result<Option<Self>, BackendError> {
+        let prefix = [&[aggregate.len() as u8], aggregate.as_bytes(), &partition.to_be_bytes()].concat();
+        if !store.lease(&prefix) {
+            return Ok(None);
+        }
+        // From here on it gives the lease back when it is dropped.
+        let (head, newest, forgot) = (Head::default(), 0, Timestamp::default());
+        let mut part = Part { store, prefix, origin: origin.into(), head, newest, forgot };
+        match part.get::<String>(Kind::Origin, &[])? {
+            Some(found) if found == origin => {
+                part.head = part.get(Kind::Head, &[])?.unwrap_or_default();
+                part.newest = part.greatest_id()?;
+            }
+            Some(found) => part.discard(&format!("it is of {found}, and this is {origin}"))?,
+            // Nothing, or what is left of one that was being thrown away.
+            None => part.clear()?,
+        }
+        Ok(Some(part))
+    }
+
+    /// Throws away all that it has.
+    pub(crate) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
+        let part = self.prefix.escape_ascii();
+        warn!(%part, reason, "what the local store has of a partition is thrown away, and is made again from the topics");
+        self.clear()
+    }
+
+    fn clear(&mut self) -> Result<(), BackendError> {
+        let (from, to) = (self.key(Kind::Origin, &[]), self.key(Kind::End, &[]));
+        let store = self.store.clone();
+        let mut batch = store.batch()?;
+        for key in store.usable()?.keys(from, to) {
+            batch.writes.remove(key.map_err(|reason| store.fail(&reason))?);
+            if batch.writes.len() >= REMOVED_AT_ONCE {
+                batch.commit()?;
+                batch = store.batch()?;
+            }
+        }
+        batch.commit()?;
+        (self.head, self.newest) = (Head::default(), 0);
+        let mut batch = store.batch()?;
+        self.put(&mut batch, Kind::Origin, &[], &self.origin)?;
+        batch.commit()
+    }
+
+    /// A batch to be written to the store, in which other parts may write too.
+    pub(crate) fn batch(&self) -> Result<Batch, BackendError> {
+        self.store.batch()
+    }
+
+    pub(crate) fn state(&self, key: &str) -> Result<Option<StoredState>, BackendError> {
+        self.get(Kind::State, key.as_bytes())
+    }
+
+    pub(crate) fn put_state(&self, batch: &mut Batch, key: &str, state: &StoredState) -> Result<(), BackendError> {
+        self.put(batch, Kind::State, key.as_bytes(), state)
+    }
+
+    pub(crate) fn outcome(&self, id: CommandId) -> Result<Option<Outcome>, BackendError> {
+        // Most ids are new, and greater than all before.
+        if id.as_uuid().as_u128() > self.newest {
+            return Ok(None);
+        }
+        self.get(Kind::Outcome, id.as_uuid().as_bytes())
+    }
+
+    pub(crate) fn put_outcome(
+        &mut self,
+        batch: &mut Batch,
+        id: CommandId,
+        outcome: &Outcome,
+    ) -> Result<(), BackendError> {
+        self.newest = self.newest.max(id.as_uuid().as_u128());
+        self.put(batch, Kind::Outcome, id.as_uuid().as_bytes(), outcome)
+    }
+
+    pub(crate) fn put_head(&self, batch: &mut Batch) -> Result<(), BackendError> {
+        self.put(batch, Kind::Head, &[], &self.head)
+    }
+
+    /// Removes ids that are out of the window, which ends at this time; some at a time.
+    pub(crate) fn forget(&mut self, batch: &mut Batch, now: Timestamp, end: Timestamp) -> Result<(), BackendError> {
+        if now.since(self.forgot).as_millis() < u128::from(FORGET_INTERVAL_MILLIS) {
+            return Ok(());
+        }
+        self.forgot = now;
+        let first_of = |time| self.key(Kind::Outcome, CommandId::first_of(time).as_uuid().as_bytes());
+        let (from, to) = (first_of(self.head.forgotten_before), first_of(end));
+        if from >= to {
+            return Ok(());
+        }
+        let mut forgotten = 0;
+        for key in self.store.usable()?.keys(from, to).take(IDS_FORGOTTEN_MAX) {
+            batch.writes.remove(key.map_err(|reason| self.store.fail(&reason))?);
+            forgotten += 1;
+        }
+        // More are left where the limit was reached: the next round finds them behind what is removed now.
+        if forgotten < IDS_FORGOTTEN_MAX {
+            self.head.forgotten_before = end;
+        }
+        debug!(part = %self.prefix.escape_ascii(), forgotten, "forgot command ids out of the window");
+        Ok(())
+    }
+
+    fn greatest_id(&self) -> Result<u128, BackendError> {
+        let (from, to) = (self.key(Kind::Outcome, &[]), self.key(Kind::End, &[]));
+        let last = self.store.usable()?.keys(from, to).next_back().transpose();
+        let last = last.map_err(|reason| self.store.fail(&reason))?;
+        let id = last.as_deref().and_then(<[u8]>::last_chunk).copied();
+        Ok(id.map_or(0, u128::from_be_bytes))
+    }
+
+    fn get<T: DeserializeOwned>(&self, kind: Kind, rest: &[u8]) -> Result<Option<T>, BackendError> {
+        let key = self.key(kind, rest);
+        let found = self.store.usable()?.get(&key);
+        let found = found.and_then(|bytes| bytes.map(|bytes| sealed::read(&key, &bytes)).transpose());
+        found.map_err(|reason| self.store.fail(&reason))
+    }
+
+    fn put<T: Serialize>(&self, batch: &mut Batch, kind: Kind, rest: &[u8], value: &T) -> Result<(), BackendError> {
+        let key = self.key(kind, rest);
+        let bytes = sealed::write(&key, value).map_err(|reason| self.store.fail(&reason))?;
+        batch.writes.insert(key, bytes);
+        Ok(())
+    }
+
+    fn key(&self, kind: Kind, rest: &[u8]) -> Vec<u8> {
+        [&self.prefix[..], &[kind as u8], rest].concat()
+    }
+}
+
+#[cfg(test)]
+impl Part {
+    pub(super) fn put_state_damaged(&self, batch: &mut Batch, key: &str) {
+        let key = self.key(Kind::State, key.as_bytes());
+        let mut bytes = sealed::write(&key, &"a state").unwrap();
+        bytes[10] ^= 1;
+        batch.writes.insert(key, bytes);
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.store.give_back(&self.prefix);
+    }
+}

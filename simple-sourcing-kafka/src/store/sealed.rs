@@ -1,0 +1,27 @@
+//! Records with a checksum: that of the key and the record, then the record in the form of the embedded backend.
+
+use serde::{Serialize, de::DeserializeOwned};
+use simple_sourcing::backend::files;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// How many bytes the checksum takes.
+const CHECKSUM_BYTES: usize = 8;
+
+pub(super) fn write<T: Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, String> {
+    let record = files::write(value).map_err(|error| error.to_string())?;
+    Ok([&checksum(key, &record), &record[..]].concat())
+}
+
+pub(super) fn read<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, String> {
+    let what = || format!("the record under {}", key.escape_ascii());
+    match bytes.split_first_chunk() {
+        Some((expected, record)) if *expected == checksum(key, record) => {
+            files::read(record, what).map_err(|error| error.to_string())
+        }
+        _ => Err(format!("{} is damaged", what())),
+    }
+}
+
+fn checksum(key: &[u8], record: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    xxh3_64_with_seed(record, xxh3_64(key)).to_le_bytes()
+}
