@@ -5,10 +5,13 @@ mod dead_letters;
 mod domain;
 mod quarantine;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use libtest_mimic::{Arguments, Trial};
 use simple_sourcing::conformance::Subject;
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::on_broker;
+use tempfile::TempDir;
 
 /// Topics of its own for each place.
 pub(crate) struct OnKafka {
@@ -30,9 +33,32 @@ impl Subject for OnKafka {
     }
 }
 
+/// The same with a local store, which each start has for itself.
+pub(crate) struct OnKafkaWithStore {
+    topics: OnKafka,
+    stores: TempDir,
+    starts: AtomicU32,
+}
+
+impl Subject for OnKafkaWithStore {
+    type Backend = Kafka;
+    const INSTANCES: bool = true;
+
+    fn new(partitions: u32) -> Self {
+        let stores = tempfile::tempdir().expect("a directory can be made");
+        OnKafkaWithStore { topics: OnKafka::new(partitions), stores, starts: AtomicU32::new(0) }
+    }
+
+    fn backend(&self) -> Kafka {
+        let start = self.starts.fetch_add(1, Ordering::Relaxed);
+        self.topics.backend().store(self.stores.path().join(start.to_string()))
+    }
+}
+
 /// The suite as trials.
 pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials = crate::trials::<OnKafka>("kafka");
+    trials.extend(crate::trials::<OnKafkaWithStore>("kafka_store"));
     trials.extend(dead_letters::trials().into_iter().chain(quarantine::trials()));
     on_broker::trials(arguments, trials)
 }

@@ -1,4 +1,5 @@
-//! The conformance suite on each backend: `memory::…`, `embedded::…`, `kafka::…`.
+//! The conformance suite on each backend: `memory::…`, `embedded::…`, `kafka::…`, and
+//! `kafka_store::…` for Kafka with a local store.
 //!
 //! Kafka's part needs a broker (see [`simple_sourcing_tests::broker`]). Without one it is reported as ignored, with the
 //! reason; with `SIMPLE_SOURCING_KAFKA=required` it fails. Parts of names filter as usual:

@@ -2,12 +2,18 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+};
 use rustix::process::Signal;
 use simple_sourcing::{Settings, prelude::*};
 use simple_sourcing_kafka::Kafka;
@@ -23,7 +29,7 @@ use simple_sourcing_tests::{
     proxy::Proxy,
     topics::Topics,
 };
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::table::Row;
 
@@ -39,6 +45,9 @@ pub(crate) const SOME: usize = 1000;
 
 /// The session of a service process in its group, of which the broker notices the end.
 pub(crate) const SESSION_MS: u64 = 3000;
+
+/// How long the broker may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The broker and its proxy.
 pub(crate) struct Ground {
@@ -121,6 +130,29 @@ impl Bank {
         client(&self.prefix, self.window).await
     }
 
+    /// Deletes all topics, and makes them again.
+    pub(crate) async fn made_anew(self) -> Self {
+        let Bank { prefix, app, window } = self;
+        app.shutdown().await.expect("an orderly end");
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker().bootstrap_servers());
+        let admin: AdminClient<_> = config.create().expect("a client can be had");
+        let names = ["command_request", "event", "aggregate", "command_response", "dead_letter"];
+        let names = names.map(|name| format!("{prefix}account-{name}"));
+        let deleted = admin.delete_topics(&names.each_ref().map(String::as_str), &AdminOptions::new()).await;
+        for topic in deleted.expect("they can be deleted") {
+            topic.expect("it can be deleted");
+        }
+        let is_there = |names: &[String]| {
+            let metadata = admin.inner().fetch_metadata(None, PATIENCE).expect("the broker answers");
+            metadata.topics().iter().any(|topic| names.iter().any(|name| name == topic.name()))
+        };
+        while is_there(&names) {
+            sleep(Duration::from_millis(10)).await;
+        }
+        Bank { app: client(&prefix, window).await, prefix, window }
+    }
+
     /// Starts a service process of this name and waits until it serves.
     pub(crate) fn node(&self, name: &str, by: By) -> Node {
         self.node_in(name, by, &[])
@@ -141,6 +173,14 @@ impl Bank {
     /// One with variables in its environment.
     pub(crate) fn node_in(&self, name: &str, by: By, environment: &[(&str, &str)]) -> Node {
         self.start_in(Some(name), by, environment)
+    }
+
+    /// One with a local store in this directory, which its two workers share.
+    pub(crate) fn storing_node(&self, name: &str, store: &Path) -> Node {
+        let mut arguments = self.arguments(Some(name), By::Itself);
+        arguments.extend([format!("store={}", store.display()), "workers=2".to_owned()]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Node::start(NODE, &arguments).expect("it starts")
     }
 
     fn start_in(&self, name: Option<&str>, by: By, environment: &[(&str, &str)]) -> Node {
@@ -238,7 +278,7 @@ async fn client(prefix: &str, window: Option<u64>) -> AppHandle {
     let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS);
     let mut settings = Settings::default();
     if let Some(seconds) = window {
-        settings.deduplication_window = std::time::Duration::from_secs(seconds);
+        settings.deduplication_window = Duration::from_secs(seconds);
     }
     let app = App::new("bank").contract_with::<AccountCommand>(settings);
     app.start(kafka).await.expect("the client starts")

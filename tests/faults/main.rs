@@ -20,6 +20,7 @@ mod outage;
 mod paused;
 mod poison;
 mod race;
+mod store;
 mod table;
 mod terminated;
 mod twins;
@@ -62,6 +63,12 @@ fn main() -> ExitCode {
         fault(12, "one_record_in_a_hundred_is_poison", poison::run),
         fault(13, "states_and_an_event_of_random_bytes", damaged::corrupt_bytes),
         fault(14, "states_and_an_event_of_another_version", damaged::of_another_version),
+        fault(15, "store_of_a_killed_process", store::killed),
+        fault(15, "store_with_flipped_bits", store::flipped),
+        fault(15, "store_with_a_file_cut", store::cut),
+        fault(15, "store_deleted_while_it_is_used", store::deleted),
+        fault(15, "store_on_a_full_disk", store::full),
+        fault(15, "store_of_topics_that_were_made_anew", store::made_anew),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
     ];

@@ -1,6 +1,6 @@
 //! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
-//! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, or `window` for the deduplication
-//! window in seconds, or `serve` for `trouble` beside the accounts, or a property of librdkafka.
+//! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, `store` or `workers`, or `window` for
+//! the deduplication window in seconds, or `serve` for `trouble` beside the accounts, or a property of librdkafka.
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
@@ -10,6 +10,7 @@
 
 use std::{env, error::Error, io, process::ExitCode, thread, time::Duration};
 
+use rustix::process::Signal;
 use simple_sourcing::{Settings, prelude::*};
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
@@ -40,6 +41,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_max_level(Level::INFO).with_ansi(false).with_writer(io::stderr).init();
     // Before anybody can think that it is time to send one.
     let mut terminate = signal(SignalKind::terminate())?;
+    // A test may let no file grow, as on a full disk: to write is an error then, and not the end.
+    let _too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let app = start().await?;
     println!("ready");
     tokio::select! {
@@ -70,6 +73,8 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
                         let set = |settings: &mut Settings| *settings = trouble::settings();
                         app = app.aggregate_with::<Trouble>(|options| options.settings(set));
                     }
+                    Some(("store", directory)) => kafka = kafka.store(directory),
+                    Some(("workers", workers)) => kafka = kafka.workers(workers.parse()?),
                     Some(("window", seconds)) => window = Duration::from_secs(seconds.parse()?),
                     Some((name, value)) => kafka = kafka.property(name, value),
                     None => return Err(format!("`{option}` is not `NAME=VALUE`").into()),

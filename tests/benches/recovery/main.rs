@@ -1,0 +1,165 @@
+//! How long it takes until a service answers again, and what it takes in memory.
+//!
+//! ```sh
+//! cargo bench -p simple-sourcing-tests --bench recovery                         # a million accounts, some minutes
+//! cargo bench -p simple-sourcing-tests --bench recovery -- --accounts 100000
+//! ```
+//!
+//! Kafka is that of the tests: `KAFKA_BOOTSTRAP_SERVERS`, or one that is started.
+#![allow(unreachable_pub, reason = "a program")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures, and may fail")]
+
+mod topics;
+
+use std::{
+    env, fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use simple_sourcing::{CommandId, prelude::*};
+use simple_sourcing_kafka::Kafka;
+use simple_sourcing_tests::{
+    bank::domain::{AccountClient, AccountCommand},
+    node::Node,
+    on_broker::{broker, fresh_prefix},
+};
+use tokio::runtime::Runtime;
+
+const NODE: &str = env!("CARGO_BIN_EXE_node");
+const PARTITIONS: u32 = 6;
+
+/// How often what is restored is measured; the median counts.
+const ROUNDS: usize = 3;
+
+/// How long a command is waited for before it is sent again.
+const ANSWER_WITHIN: Duration = Duration::from_millis(250);
+
+fn main() {
+    let mut arguments = env::args().skip_while(|argument| argument != "--accounts").skip(1);
+    let accounts: u64 = arguments.next().map_or(1_000_000, |number| number.parse().unwrap());
+    let servers = broker().bootstrap_servers();
+    let runtime = Runtime::new().unwrap();
+    let (empty, full) = (fresh_prefix("empty"), fresh_prefix("recovery"));
+    let client = |prefix: &str| {
+        let app = App::new("bank").contract::<AccountCommand>();
+        runtime.block_on(app.start(Kafka::new(servers).prefix(prefix).partitions(PARTITIONS))).unwrap()
+    };
+    let (_none, app) = (client(&empty), client(&full));
+    topics::fill(servers, &full, PARTITIONS, accounts);
+
+    println!("Restoring {accounts} accounts of 100 B and as many command ids, in {PARTITIONS} partitions:\n");
+    println!("| what | s (median of {ROUNDS}) | s for a million | drain / this | resident MB |\n|---|---|---|---|---|");
+    let drained = median(|| topics::drain(servers, &full, PARTITIONS, 2 * accounts));
+    let row = |what: &str, seconds: f64, resident: String| {
+        let (each, ratio) = (seconds * 1e6 / accounts as f64, drained / seconds);
+        println!("| {what} | {seconds:.2} | {each:.2} | {ratio:.2} | {resident} |");
+    };
+    row("a consumer that only drains the topics", drained, String::new());
+    let start = |prefix: &str, store: Option<&Path>| {
+        let begun = Instant::now();
+        // With a name, so that the group does not wait for the one before.
+        let node = node(servers, prefix, Some("a"), store);
+        (begun.elapsed().as_secs_f64(), node)
+    };
+    // Joining the group and all else that a start does.
+    let nothing = median(|| start(&empty, None).0);
+    let directory = tempfile::tempdir().unwrap();
+    let mut number = 0;
+    let mut fresh = || {
+        number += 1;
+        directory.path().join(number.to_string())
+    };
+    let measure = |what: &str, mut store: Box<dyn FnMut() -> Option<std::path::PathBuf>>| {
+        let mut memory = 0;
+        let seconds = median(|| {
+            let (seconds, node) = start(&full, store().as_deref());
+            memory = resident_mb(&node);
+            (seconds - nothing).max(0.001)
+        });
+        row(what, seconds, memory.to_string());
+    };
+    measure("a service in memory, from the topics", Box::new(|| None));
+    let kept = fresh();
+    let mut new = directory.path().join("new");
+    measure(
+        "a service with a local store, from the topics",
+        Box::new(move || {
+            new.set_extension(CommandId::new().to_string());
+            Some(new.clone())
+        }),
+    );
+    drop(start(&full, Some(&kept)));
+    let again = kept.clone();
+    measure("a service with a local store, from that", Box::new(move || Some(again.clone())));
+
+    println!("\nFrom SIGKILL to the next answer, of {ROUNDS} (a start that restores nothing takes {nothing:.2} s):\n");
+    println!("| what | s, each |\n|---|---|");
+    let accounts: AccountClient = app.client();
+    let print = |what: &str, each: Vec<f64>| {
+        let each: Vec<_> = each.iter().map(|seconds| format!("{seconds:.2}")).collect();
+        println!("| {what} | {} |", each.join(", "));
+    };
+    for (what, store) in
+        [("the same process again, on its store", Some(&kept)), ("the same process again, in memory", None)]
+    {
+        let mut running = node(servers, &full, Some("a"), store.map(|store| &**store));
+        let each = (0..ROUNDS).map(|_| {
+            runtime.block_on(answered(&accounts));
+            let (node, rest) = (std::mem::replace(&mut running, Node::spawn("true", &[], &[])), Instant::now());
+            node.kill();
+            // It answers before it says that it is ready.
+            running = start_unawaited(servers, &full, "a", store.map(|store| &**store));
+            runtime.block_on(answered(&accounts));
+            rest.elapsed().as_secs_f64()
+        });
+        print(what, each.collect());
+    }
+    let mut others = node(servers, &full, None, None);
+    let each = (0..ROUNDS).map(|_| {
+        let next = node(servers, &full, None, None);
+        runtime.block_on(answered(&accounts));
+        let begun = Instant::now();
+        std::mem::replace(&mut others, next).kill();
+        runtime.block_on(answered(&accounts));
+        begun.elapsed().as_secs_f64()
+    });
+    print("another process takes over, in memory (its group misses a member after 10 s)", each.collect());
+}
+
+fn arguments(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -> Vec<String> {
+    let mut arguments = vec!["kafka".into(), servers.into(), prefix.into(), PARTITIONS.to_string()];
+    arguments.extend(name.map(|name| format!("instance={name}")));
+    arguments.extend(store.map(|store| format!("store={}", store.display())));
+    arguments
+}
+
+fn node(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -> Node {
+    let arguments = arguments(servers, prefix, name, store);
+    Node::start(NODE, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
+}
+
+fn start_unawaited(servers: &str, prefix: &str, name: &str, store: Option<&Path>) -> Node {
+    let arguments = arguments(servers, prefix, Some(name), store);
+    Node::spawn(NODE, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+}
+
+/// Waits until an account of each partition has answered.
+async fn answered(accounts: &AccountClient) {
+    for key in topics::one_of_each_partition(PARTITIONS) {
+        let id = CommandId::new();
+        while accounts.deposit(key.as_str(), 1).command_id(id).timeout(ANSWER_WITHIN).await.is_err() {}
+    }
+}
+
+fn resident_mb(node: &Node) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+fn median(mut measure: impl FnMut() -> f64) -> f64 {
+    let mut all: Vec<f64> = (0..ROUNDS).map(|_| measure()).collect();
+    all.sort_by(f64::total_cmp);
+    all[ROUNDS / 2]
+}
