@@ -35,6 +35,9 @@ const PARTITIONS: u32 = 6;
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let (commands, latencies) = (options.scaled(60_000), options.scaled(1000));
     let base = Waiting { commands, keys: Keys::Even(ACCOUNTS), partitions: PARTITIONS, workers: 1 };
+    let mut throughput = base.comparison::<Account>("small records");
+    let storing = Contender::new("the same with a local store", move || base.rate::<Account>(start_storing));
+    throughput.contenders.push(storing);
     let latency = Comparison {
         title: format!("client to answer, 1 in flight, {PARTITIONS} partitions"),
         unit: Unit::Microseconds,
@@ -52,7 +55,7 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
         unit: Unit::PerSecond,
         contenders: in_flight.into(),
     };
-    let mut comparisons = vec![base.comparison::<Account>("small records"), latency, end_to_end];
+    let mut comparisons = vec![throughput, latency, end_to_end];
     if !options.quick {
         comparisons.extend([
             Waiting { workers: 2, ..base }.comparison::<Account>("small records"),
@@ -127,11 +130,27 @@ impl Drop for Running {
     }
 }
 
+fn kafka(prefix: &str, partitions: u32) -> Kafka {
+    Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions)
+}
+
 fn start_ours<D: Domain>(prefix: &str, partitions: u32, workers: u32) -> Running {
+    start_on::<D>(kafka(prefix, partitions).workers(workers), || {})
+}
+
+fn start_storing(prefix: &str, partitions: u32, workers: u32) -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let kafka = kafka(prefix, partitions).workers(workers).store(directory.path());
+    start_on::<Account>(kafka, || drop(directory))
+}
+
+fn start_on<D: Domain>(kafka: Kafka, and_then: impl FnOnce() + 'static) -> Running {
     let runtime = Runtime::new().unwrap();
-    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions).workers(workers);
     let app = runtime.block_on(App::new("bank").aggregate::<D>().start(kafka)).unwrap();
-    Running(Some(Box::new(move || runtime.block_on(app.shutdown()).unwrap())))
+    Running(Some(Box::new(move || {
+        runtime.block_on(app.shutdown()).unwrap();
+        and_then();
+    })))
 }
 
 fn start_by_hand<D: Domain>(prefix: &str, _: u32, workers: u32) -> Running {
@@ -150,8 +169,7 @@ fn start_by_hand<D: Domain>(prefix: &str, _: u32, workers: u32) -> Running {
 
 /// A client of nobody: it makes the topics, and sends.
 fn client<D: Domain>(runtime: &Runtime, prefix: &str, partitions: u32) -> AppHandle {
-    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions);
-    runtime.block_on(App::new("bank").contract::<D::Command>().start(kafka)).unwrap()
+    runtime.block_on(App::new("bank").contract::<D::Command>().start(kafka(prefix, partitions))).unwrap()
 }
 
 fn latency_by_hand(commands: usize) -> Figure {
