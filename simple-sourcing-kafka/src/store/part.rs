@@ -204,10 +204,11 @@ impl Part {
 
 #[cfg(test)]
 impl Part {
-    pub(super) fn put_state_damaged(&self, batch: &mut Batch, key: &str) {
+    /// A state that can be read, and is not the one that was meant.
+    pub(super) fn put_state_damaged(&self, batch: &mut Batch, key: &str, state: &StoredState) {
         let key = self.key(Kind::State, key.as_bytes());
-        let mut bytes = sealed::write(&key, &"a state").unwrap();
-        bytes[10] ^= 1;
+        let mut bytes = sealed::write(&key, state).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
         batch.writes.insert(key, bytes);
     }
 }

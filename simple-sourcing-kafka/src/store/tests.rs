@@ -266,7 +266,7 @@ fn a_damaged_record_ends_the_store_for_this_process_and_the_next_begins_anew() {
     write(&mut held, 0..10);
     // What no checksum of the database covers: the record itself was wrong when it was written.
     let mut batch = held.batch().unwrap();
-    held.put_state_damaged(&mut batch, "key-3");
+    held.put_state_damaged(&mut batch, "key-3", &state(3));
     batch.commit().unwrap();
     assert_eq!(held.state("key-4").unwrap(), Some(state(4)));
     held.state("key-3").unwrap_err();
