@@ -20,6 +20,7 @@
 //! | `store/` | the local store: what is committed of partitions, on disk |
 //! | `worker/` | the exactly-once loop, and in `repair.rs` what becomes of states that can't be read |
 //! | `worker/log.rs`, `worker/kafka/` | what the loop needs of a log with transactions; the calls to Kafka for it |
+//! | `worker/simulation/` | for tests: the loop on a simulated log, on which whatever can go wrong does |
 
 mod answers;
 mod client;

@@ -12,6 +12,8 @@ mod repair;
 mod restore;
 mod run;
 mod shard;
+#[cfg(test)]
+mod simulation;
 mod store;
 mod write;
 

@@ -1,0 +1,251 @@
+//! What must be in the log when all is at rest: exactly what one worker to which nothing ever happens would have written.
+//! The commands alone say what that is, so it is worked out here once more, in a few lines and without the engine.
+
+use std::collections::BTreeMap;
+
+use rdkafka::{Message, message::Headers};
+use simple_sourcing::{CommandId, Refusal, Sequence, codec, engine::Answer};
+
+use super::{
+    clients::{Command, Sent, refusal},
+    domain::{Tally, TallyCommand, TallyError, TallyEvent},
+    world::World,
+};
+use crate::record::{self, Response};
+
+/// An aggregate, as its events make it.
+#[derive(Clone, Default)]
+struct Model {
+    sequence: u64,
+    total: Option<u64>,
+}
+
+/// What should be in the event topic.
+type Event = (usize, u64, CommandId, u64, TallyEvent);
+
+/// A sequence, or why a command was refused.
+type Decided = Result<u64, Refusal<TallyError>>;
+
+/// The answer to an id, and whether it is the first.
+type Answered = (CommandId, Decided, bool);
+
+/// What one partition should hold.
+#[derive(Default)]
+struct Expected {
+    aggregates: BTreeMap<usize, Model>,
+    events: Vec<Event>,
+    answers: Vec<Answered>,
+    dead: Vec<u64>,
+}
+
+impl Model {
+    /// Decides a command. What comes of it changes the aggregate.
+    fn decide(&mut self, command: &Command) -> Result<Vec<TallyEvent>, Refusal<TallyError>> {
+        let Some(what) = &command.command else { return Err(Refusal::Invalid(String::new())) };
+        let actual = Sequence::new(self.sequence);
+        if let Some(expected) = command.expected
+            && expected != actual
+        {
+            return Err(Refusal::Conflict { expected, actual });
+        }
+        let events = match (what, self.total) {
+            (TallyCommand::Begin, None) => vec![TallyEvent::Begun],
+            (TallyCommand::Begin, Some(_)) => return Err(Refusal::AlreadyExists),
+            (_, None) => return Err(Refusal::NotFound),
+            (TallyCommand::Add { n }, _) => vec![TallyEvent::Added { n: *n }],
+            (TallyCommand::AddTwice { n }, _) => vec![TallyEvent::Added { n: *n }, TallyEvent::Added { n: n + 1 }],
+            (TallyCommand::Refuse, Some(total)) => return Err(Refusal::Rejected(TallyError { total })),
+            (TallyCommand::Fail, _) => return Err(Refusal::HandlerFailed(String::new())),
+            (TallyCommand::End, _) => vec![TallyEvent::Ended],
+        };
+        for event in &events {
+            self.sequence += 1;
+            self.total = match event {
+                TallyEvent::Begun => Some(0),
+                TallyEvent::Added { n } => self.total.map(|total| total.wrapping_mul(31).wrapping_add(*n)),
+                TallyEvent::Ended => None,
+            };
+        }
+        Ok(events)
+    }
+}
+
+impl World {
+    /// Panics if anything is not as it should be.
+    pub(super) fn check(&mut self) {
+        for partition in 0..self.topics[0].partitions {
+            self.check_partition(partition);
+        }
+        self.read_answers();
+        let told = std::mem::take(&mut self.clients.told);
+        for sent in self.clients.log.values().flatten() {
+            if let Sent::Command(command) = sent {
+                assert!(told.contains_key(&command.id), "{} is in the log and was never answered", command.id);
+            }
+        }
+        self.clients.told = told;
+    }
+
+    fn check_partition(&mut self, partition: u32) {
+        let log = self.clients.log.get(&partition).cloned().unwrap_or_default();
+        let answers = self.answers(partition);
+        let expected = self.expected(&log, &answers.commands);
+        assert_eq!(answers.commands, expected.answers, "the answers of partition {partition}");
+        assert_eq!(self.events(partition), expected.events, "the events of partition {partition}");
+        assert_eq!(self.dead_letters(partition), expected.dead, "the dead letters of partition {partition}");
+        let states = self.states(partition);
+        for (key, model) in &expected.aggregates {
+            let state = states.get(key).cloned().unwrap_or_default();
+            assert_eq!(state, (model.sequence, model.total), "the state of {key}, in the topic");
+        }
+        for sent in &log {
+            if let Sent::Question { key, id } = sent {
+                let model = expected.aggregates.get(key).cloned().unwrap_or_default();
+                assert_eq!(answers.states.get(id), Some(&(model.sequence, model.total)), "the state of {key}, served");
+            }
+        }
+        let consumed = self.group.committed.iter().find(|(shard, _)| shard.partition == partition);
+        let consumed = consumed.map_or(0, |(_, &next)| next);
+        assert_eq!(consumed, log.len() as i64, "the consumed offset of partition {partition}");
+    }
+
+    /// What the commands of a partition should lead to. An answer that the aggregate is quarantined is taken as it is, for
+    /// one that was damaged: the command then did not run.
+    fn expected(&self, log: &[Sent], actual: &[Answered]) -> Expected {
+        let mut expected = Expected::default();
+        let mut seen: BTreeMap<CommandId, (&[u8], Decided)> = BTreeMap::new();
+        for (offset, sent) in log.iter().enumerate() {
+            let command = match sent {
+                Sent::Command(command) => command,
+                Sent::Malformed => {
+                    expected.dead.push(offset as u64);
+                    continue;
+                }
+                Sent::Question { .. } => continue,
+            };
+            let Command { key, id, payload, .. } = &**command;
+            if let Some((first, answer)) = seen.get(id) {
+                let answer = if *first == &**payload { answer.clone() } else { Err(Refusal::IdReused) };
+                expected.answers.push((*id, answer, false));
+                continue;
+            }
+            if self.damaged.contains(key)
+                && let Some((_, Err(Refusal::Quarantined), _)) = actual.get(expected.answers.len())
+            {
+                expected.answers.push((*id, Err(Refusal::Quarantined), false));
+                continue;
+            }
+            let model = expected.aggregates.entry(*key).or_default();
+            let before = model.sequence;
+            let decided = model.decide(command);
+            if matches!(decided, Err(Refusal::Invalid(_) | Refusal::HandlerFailed(_))) {
+                expected.dead.push(offset as u64);
+            }
+            let answer = decided.map(|events| {
+                let numbered = (before + 1..).zip(events);
+                expected.events.extend(numbered.map(|(n, event)| (*key, n, *id, offset as u64, event)));
+                model.sequence
+            });
+            seen.insert(*id, (payload, answer.clone()));
+            expected.answers.push((*id, answer, true));
+        }
+        expected
+    }
+
+    fn visible<T>(
+        &mut self,
+        topic: &str,
+        partition: u32,
+        mut read: impl FnMut(&Self, &rdkafka::message::OwnedMessage) -> T,
+    ) -> Vec<T> {
+        let (mut next, mut all) = (0, Vec::new());
+        while let Some((offset, message)) = self.partition(topic, partition).committed_from(next) {
+            let message = message.clone();
+            next = offset + 1;
+            all.push(read(self, &message));
+        }
+        assert_eq!(self.partition(topic, partition).stable_end(), self.partition(topic, partition).end());
+        all
+    }
+
+    fn key_of(&self, key: &str) -> usize {
+        self.clients.keys.iter().position(|own| own == key).expect("a key of a client")
+    }
+
+    fn events(&mut self, partition: u32) -> Vec<Event> {
+        let topics = self.topics.clone();
+        self.visible(&topics[0].event, partition, |world, message| {
+            let event = record::read_event(message).expect("an event is read").record;
+            let payload = codec::decode(&event.payload).expect("an event is decoded");
+            let (key, offset) = (world.key_of(&event.key), event.command_position.offset);
+            (key, event.sequence.get(), event.command_id, offset, payload)
+        })
+    }
+
+    /// By key, the last of each.
+    fn states(&mut self, partition: u32) -> BTreeMap<usize, (u64, Option<u64>)> {
+        let topics = self.topics.clone();
+        let states = self.visible(&topics[0].state, partition, |world, message| {
+            let (key, state) = record::read_state(message).expect("a state is read");
+            (world.key_of(&key), (state.sequence.get(), state.state))
+        });
+        let latest: BTreeMap<_, _> = states.into_iter().collect();
+        let decode = |state: bytes::Bytes| codec::decode::<Tally>(&state).expect("a state is decoded").total;
+        latest.into_iter().map(|(key, (sequence, state))| (key, (sequence, state.map(decode)))).collect()
+    }
+
+    fn dead_letters(&mut self, partition: u32) -> Vec<u64> {
+        let topics = self.topics.clone();
+        let mut offsets = self.visible(&topics[0].dead_letter, partition, |_, message| {
+            let headers = message.headers().expect("a dead letter has headers");
+            let offset =
+                headers.iter().find(|header| header.key == "dead_letter_offset").and_then(|header| header.value);
+            let offset = offset.and_then(|offset| std::str::from_utf8(offset).ok()?.parse().ok());
+            offset.expect("a dead letter has an offset")
+        });
+        // Within a batch, what is no command comes first.
+        offsets.sort_unstable();
+        offsets
+    }
+
+    fn answers(&mut self, partition: u32) -> Answers {
+        let topics = self.topics.clone();
+        let mut answers = Answers::default();
+        let all = self.visible(&topics[0].response, partition, |_, message| {
+            record::read_response(message).expect("an answer is read")
+        });
+        for response in all {
+            match response {
+                Response::Outcome { id, outcome, first, .. } => {
+                    let answer = match &outcome.answer {
+                        Answer::Accepted(sequence) => Ok(sequence.get()),
+                        refused => Err(without_reason(refusal(refused))),
+                    };
+                    answers.commands.push((id, answer, first));
+                }
+                Response::State { id, state } => {
+                    let sequence = state.as_ref().map_or(0, |state| state.sequence.get());
+                    let state = state.and_then(|state| state.state);
+                    let total = state.and_then(|state| codec::decode::<Tally>(&state).ok()).map(|state| state.total);
+                    let twice = answers.states.insert(id, (sequence, total));
+                    assert!(twice.is_none(), "a question was answered twice");
+                }
+            }
+        }
+        answers
+    }
+}
+
+#[derive(Default)]
+struct Answers {
+    commands: Vec<Answered>,
+    states: BTreeMap<CommandId, (u64, Option<u64>)>,
+}
+
+fn without_reason(refusal: Option<Refusal<TallyError>>) -> Refusal<TallyError> {
+    match refusal.expect("a refusal") {
+        Refusal::Invalid(_) => Refusal::Invalid(String::new()),
+        Refusal::HandlerFailed(_) => Refusal::HandlerFailed(String::new()),
+        other => other,
+    }
+}

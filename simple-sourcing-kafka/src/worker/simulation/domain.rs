@@ -1,0 +1,83 @@
+//! What the simulated workers serve.
+
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+#[derive(PartialEq)]
+pub(super) enum TallyEvent {
+    #[create]
+    Begun,
+    Added {
+        n: u64,
+    },
+    #[delete]
+    Ended,
+}
+
+#[command(event = TallyEvent, error = TallyError)]
+pub(super) enum TallyCommand {
+    #[create]
+    Begin,
+    Add {
+        n: u64,
+    },
+    /// Emits two events.
+    AddTwice {
+        n: u64,
+    },
+    /// Is rejected.
+    Refuse,
+    /// Panics.
+    Fail,
+    End,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("refused at {total}")]
+pub(super) struct TallyError {
+    pub(super) total: u64,
+}
+
+#[aggregate(command = TallyCommand)]
+#[derive(PartialEq)]
+pub(super) struct Tally {
+    pub(super) total: u64,
+}
+
+impl TallyHandler for Tally {
+    fn begin() -> Decision<Self> {
+        emit(TallyEvent::Begun)
+    }
+
+    fn add(&self, n: u64) -> Decision<Self> {
+        emit(TallyEvent::Added { n })
+    }
+
+    fn add_twice(&self, n: u64) -> Decision<Self> {
+        emit([TallyEvent::Added { n }, TallyEvent::Added { n: n + 1 }])
+    }
+
+    fn refuse(&self) -> Decision<Self> {
+        reject(TallyError { total: self.total })
+    }
+
+    fn fail(&self) -> Decision<Self> {
+        // Unlike `panic!` it does not call the hook, which would print.
+        std::panic::resume_unwind(Box::new("fails"))
+    }
+
+    fn end(&self) -> Decision<Self> {
+        emit(TallyEvent::Ended)
+    }
+}
+
+impl TallyApplier for Tally {
+    fn begun() -> Self {
+        Tally { total: 0 }
+    }
+
+    fn added(&mut self, n: u64) {
+        // Not a sum: the order matters.
+        self.total = self.total.wrapping_mul(31).wrapping_add(n);
+    }
+}

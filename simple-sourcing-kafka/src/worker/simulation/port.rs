@@ -1,0 +1,436 @@
+//! The simulated log as a worker sees it.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
+    rc::Rc,
+    time::Duration,
+};
+
+use rdkafka::message::OwnedMessage;
+use simple_sourcing::{BackendError, Timestamp, engine::Shard};
+
+use super::{
+    group::{self, Membership},
+    schedule::{Task, sleep},
+    topics::{Entry, Refused, Written},
+    transactions::Place,
+    world::{Shared, World, pass, request},
+};
+use crate::worker::log::{Change, Failure, Log, Next, Producer, Reader, Record, Records};
+
+/// How often a request is made again to which the broker said so.
+const TRIES: usize = 400;
+
+pub(super) struct SimLog {
+    pub(super) world: Shared,
+    pub(super) process: usize,
+    pub(super) transactional_id: String,
+}
+
+impl SimLog {
+    fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        f(&mut self.world.borrow_mut())
+    }
+}
+
+impl Log for SimLog {
+    type Record<'a> = OwnedMessage;
+    type Membership = Membership;
+    type Producer = SimProducer;
+    type Reader = SimReader;
+
+    fn join(&self) -> Result<(), BackendError> {
+        self.with(|world| world.processes[self.process].consumer.subscribed = true);
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.with(|world| group::leave(world, self.process));
+    }
+
+    async fn next(&self, wait: Duration) -> Result<Option<(Shard, OwnedMessage)>, Failure> {
+        pass(&self.world).await;
+        let polled = self.with(|world| {
+            if world.processes[self.process].consumer.call_back() {
+                return Ok(None);
+            }
+            if world.rolls(400) {
+                world.count("polling failed");
+                return Err(Failure::Passing(BackendError::unavailable("polling failed")));
+            }
+            // The end of a batch is anywhere.
+            if world.rng.u32(0..6) == 0 {
+                return Ok(None);
+            }
+            Ok(world.next_command(self.process))
+        });
+        if matches!(polled, Ok(None)) && !wait.is_zero() {
+            sleep(&self.world, wait.as_millis() as u64).await;
+        }
+        polled
+    }
+
+    fn changes(&self) -> VecDeque<Change> {
+        self.with(|world| std::mem::take(&mut world.processes[self.process].consumer.changes))
+    }
+
+    fn accept(&self) -> Result<(), BackendError> {
+        self.with(|world| group::assigned(world, self.process));
+        Ok(())
+    }
+
+    fn add(&self, at: Shard, next: i64) -> Result<(), BackendError> {
+        self.with(|world| {
+            world.note(format_args!("{}: serves partition {} from {next}", self.process, at.partition));
+            world.count("partition served");
+            if world.processes[self.process].consumer.reading.insert(at, next).is_some() {
+                return Err(BackendError::failed("the partition is read already"));
+            }
+            group::assigned(world, self.process);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, read: &[Shard]) -> Result<(), BackendError> {
+        self.with(|world| {
+            for shard in read {
+                if world.processes[self.process].consumer.reading.remove(shard).is_none() {
+                    return Err(BackendError::failed("the partition is not read"));
+                }
+            }
+            world.note(format_args!("{}: gives up {} partitions", self.process, read.len()));
+            group::unassigned(world, self.process);
+            Ok(())
+        })
+    }
+
+    fn membership(&self) -> Result<Membership, BackendError> {
+        Ok(self.with(|world| world.processes[self.process].consumer.membership()))
+    }
+
+    fn is_lost(&self) -> bool {
+        self.with(|world| world.processes[self.process].consumer.is_lost())
+    }
+
+    async fn producer(&self) -> Result<SimProducer, BackendError> {
+        let (world, process) = (&self.world, self.process);
+        for _ in 0..TRIES {
+            let id = self.transactional_id.clone();
+            let init = move |world: &mut World| world.transactions.init(&id);
+            match request(world, process, format!("init of `{}`", self.transactional_id), init, || {}).await {
+                Ok(id) => {
+                    world.borrow_mut().note(format_args!("{process}: is producer {id:?}"));
+                    return Ok(SimProducer {
+                        world: world.clone(),
+                        process,
+                        id,
+                        next: BTreeMap::new(),
+                        places: BTreeSet::new(),
+                        unsent: BTreeMap::new(),
+                        twice: Cell::new(false),
+                    });
+                }
+                Err(Refused::Concurrent) => sleep(world, 5).await,
+                Err(refused) => return Err(failed(refused)),
+            }
+        }
+        Err(failed(Refused::Concurrent))
+    }
+
+    fn beside<J>(&self, _name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    where
+        J: AsyncFnOnce(SimReader) + Send + 'static,
+    {
+        let reader = SimReader { world: self.world.clone(), process: self.process };
+        self.with(|world| world.begun.push(Task::new(self.process, job(reader))));
+        Ok(Box::new(()))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.with(|world| Timestamp::from_millis(world.now))
+    }
+
+    async fn pause(&self, time: Duration) {
+        sleep(&self.world, time.as_millis() as u64).await;
+    }
+}
+
+impl World {
+    /// The next command of some partition that a worker reads.
+    fn next_command(&mut self, process: usize) -> Option<(Shard, OwnedMessage)> {
+        let mut reading: Vec<(Shard, i64)> =
+            self.processes[process].consumer.reading.iter().map(|(&shard, &next)| (shard, next)).collect();
+        self.rng.shuffle(&mut reading);
+        let topics = self.topics.clone();
+        for (shard, next) in reading {
+            let partition = self.partition(&topics[shard.aggregate].command, shard.partition);
+            if let Some(Entry::Record { message, .. }) = partition.entries.get(next as usize) {
+                let message = message.clone();
+                self.processes[process].consumer.reading.insert(shard, next + 1);
+                return Some((shard, message));
+            }
+        }
+        None
+    }
+}
+
+fn failed(refused: Refused) -> BackendError {
+    BackendError::unavailable(format!("{refused:?}"))
+}
+
+/// A transactional producer with the habits of librdkafka.
+pub(super) struct SimProducer {
+    world: Shared,
+    process: usize,
+    /// And its epoch.
+    id: (u64, i32),
+    /// How many records were sent to each partition.
+    next: BTreeMap<(String, u32), usize>,
+    /// What takes part in the transaction.
+    places: BTreeSet<Place>,
+    unsent: BTreeMap<(String, u32), Vec<Rc<Written>>>,
+    /// Something was sent twice.
+    twice: Cell<bool>,
+}
+
+impl SimProducer {
+    async fn request(
+        &self,
+        what: String,
+        effect: impl Fn(&mut World) -> Result<(), Refused> + Clone + 'static,
+    ) -> Result<(), BackendError> {
+        for _ in 0..TRIES {
+            let twice = || self.twice.set(true);
+            match request(&self.world, self.process, what.clone(), effect.clone(), twice).await {
+                Ok(()) => return Ok(()),
+                Err(Refused::Concurrent) => sleep(&self.world, 5).await,
+                Err(refused) => return Err(failed(refused)),
+            }
+        }
+        Err(failed(Refused::Concurrent))
+    }
+
+    async fn take_part(&mut self, place: Place) -> Result<(), BackendError> {
+        if self.places.insert(place.clone()) {
+            let id = self.id;
+            let add = move |world: &mut World| world.transactions.add(id, place.clone(), world.now);
+            self.request(format!("producer {id:?} adds {:?}", self.places.len()), add).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is for one of the partitions. Whether there was anything is returned.
+    async fn send_some(&mut self) -> Result<bool, BackendError> {
+        let mut to: Vec<_> = self.unsent.keys().cloned().collect();
+        if to.is_empty() {
+            return Ok(false);
+        }
+        let to = to.swap_remove(self.world.borrow_mut().rng.usize(0..to.len()));
+        let records = self.unsent.remove(&to).unwrap_or_default();
+        let place = Place::Partition(to.0.clone(), to.1);
+        self.take_part(place.clone()).await?;
+        let next = self.next.entry(to.clone()).or_default();
+        let (id, first) = (self.id, *next);
+        *next += records.len();
+        let what = format!("producer {id:?} writes {} to {to:?}", records.len());
+        let records: Rc<[Rc<Written>]> = records.into();
+        let produce = move |world: &mut World| {
+            if !world.partition(&to.0, to.1).is_open(id.0) {
+                world.transactions.verify(id, &place)?;
+            }
+            world.partition(&to.0, to.1).produce(id, (&to.0, to.1), first, &records)
+        };
+        self.request(what, produce).await?;
+        Ok(true)
+    }
+}
+
+impl Producer for SimProducer {
+    type Membership = Membership;
+
+    fn begin(&mut self) -> Result<(), BackendError> {
+        self.twice.set(false);
+        self.places.clear();
+        Ok(())
+    }
+
+    fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
+        let Record { topic, partition, key, value, headers, time, noted: _ } = record;
+        let time = time.map_or_else(|| self.world.borrow().now, Timestamp::as_millis);
+        let written = Written { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers, time };
+        self.unsent.entry((topic.to_owned(), partition)).or_default().push(Rc::new(written));
+        Ok(())
+    }
+
+    async fn write_offsets(
+        &mut self,
+        next: &BTreeMap<Shard, i64>,
+        membership: &Membership,
+    ) -> Result<(), BackendError> {
+        // Meanwhile the library sends records.
+        while self.world.borrow_mut().rng.bool() && self.send_some().await? {}
+        self.take_part(Place::Offsets).await?;
+        let (id, next, membership) = (self.id, next.clone(), membership.clone());
+        let what = format!("producer {id:?} of {membership:?} adds offsets {:?}", next.values());
+        let commit = move |world: &mut World| {
+            world.transactions.verify(id, &Place::Offsets)?;
+            let accepted = world.group.commit_in_transaction(id.0, &membership, &next);
+            match accepted {
+                Err(Refused::UnknownMember) => world.count("offsets of a stranger refused"),
+                Err(Refused::IllegalGeneration) => world.count("offsets of a former generation refused"),
+                _ => {}
+            }
+            accepted
+        };
+        self.request(what, commit).await
+    }
+
+    async fn flush(&mut self) -> Result<(), BackendError> {
+        while self.send_some().await? {}
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), BackendError> {
+        let id = self.id;
+        let end = move |world: &mut World| {
+            let ended = world.transactions.end(id, true);
+            match ended {
+                Ok(true) => world.count("transaction committed"),
+                Err(Refused::Fenced) => world.count("commit fenced"),
+                _ => {}
+            }
+            ended.map(drop)
+        };
+        self.request(format!("producer {id:?} commits"), end).await
+    }
+
+    fn check_nothing_under_way(&self) -> Result<(), BackendError> {
+        if self.twice.get() { Err(BackendError::unavailable("something was sent twice")) } else { Ok(()) }
+    }
+}
+
+pub(super) struct SimReader {
+    world: Shared,
+    process: usize,
+}
+
+impl SimReader {
+    /// A question that may stay without an answer.
+    async fn ask<T: 'static>(
+        &self,
+        what: String,
+        answer: impl Fn(&mut World) -> Result<T, Refused> + 'static,
+    ) -> Result<T, Refused> {
+        let slow = {
+            let mut world = self.world.borrow_mut();
+            let slow = world.rolls(50);
+            slow.then(|| world.rng.u64(1..6_000))
+        };
+        if let Some(millis) = slow {
+            self.world.borrow_mut().count("job slow");
+            sleep(&self.world, millis).await;
+        }
+        request(&self.world, self.process, what, answer, || {}).await
+    }
+}
+
+impl Reader for SimReader {
+    type Records<'a> = SimRecords;
+
+    async fn committed(
+        &self,
+        aggregate: usize,
+        partitions: &[u32],
+    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
+        let shards: Vec<Shard> = partitions.iter().map(|&partition| Shard { aggregate, partition }).collect();
+        for _ in 0..TRIES {
+            let shards = shards.clone();
+            let fetch = move |world: &mut World| world.group.fetch(&shards);
+            match self.ask(format!("asks for offsets of {partitions:?}"), fetch).await {
+                Ok(offsets) => return Ok(offsets),
+                Err(Refused::Unstable) => {
+                    self.world.borrow_mut().count("waited for offsets of a transaction");
+                    sleep(&self.world, 20).await;
+                }
+                Err(refused) => return Err(failed(refused)),
+            }
+        }
+        Err(failed(Refused::Unstable))
+    }
+
+    async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
+        let name = topic.to_owned();
+        let end = move |world: &mut World| Ok(world.partition(&name, partition).end() as i64);
+        let end = self.ask(format!("asks for the end of {topic} {partition}"), end).await.map_err(failed)?;
+        Ok(0..end)
+    }
+
+    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
+        let name = topic.to_owned();
+        let end = move |world: &mut World| Ok(world.partition(&name, partition).stable_end() as i64);
+        self.ask(format!("asks for the committed end of {topic} {partition}"), end).await.map_err(failed)
+    }
+
+    fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<SimRecords, BackendError> {
+        let next = from.iter().map(|(&partition, &offset)| (partition, (offset.unwrap_or(0) as usize, None))).collect();
+        let world = self.world.clone();
+        Ok(SimRecords { world, topic: topic.to_owned(), next: RefCell::new(next) })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.world.borrow().now)
+    }
+
+    async fn pause(&self, time: Duration) {
+        sleep(&self.world, time.as_millis() as u64).await;
+    }
+}
+
+pub(super) struct SimRecords {
+    world: Shared,
+    topic: String,
+    /// For each partition the next offset, and where its end was met last.
+    next: RefCell<BTreeMap<u32, (usize, Option<usize>)>>,
+}
+
+impl Records for SimRecords {
+    type Record<'a> = OwnedMessage;
+
+    async fn next(&self) -> Result<Next<OwnedMessage>, BackendError> {
+        // Records come many at a time.
+        if self.world.borrow_mut().rng.u32(0..4) == 0 {
+            pass(&self.world).await;
+        }
+        let found = {
+            let (mut world, mut next) = (self.world.borrow_mut(), self.next.borrow_mut());
+            if world.rolls(1_000) {
+                world.count("reading failed");
+                return Err(failed(Refused::NoAnswer));
+            }
+            let mut partitions: Vec<u32> = next.keys().copied().collect();
+            world.rng.shuffle(&mut partitions);
+            partitions.into_iter().find_map(|partition| {
+                let (offset, met) = next.get_mut(&partition)?;
+                let log = world.partition(&self.topic, partition);
+                if let Some((found, message)) = log.committed_from(*offset) {
+                    *offset = found + 1;
+                    return Some(Next::Record(message.clone()));
+                }
+                // The end is told once, and again when it has moved.
+                let end = log.stable_end();
+                *offset = end.max(*offset);
+                (met.replace(end) != Some(end)).then_some(Next::End(partition))
+            })
+        };
+        match found {
+            Some(found) => Ok(found),
+            None => {
+                sleep(&self.world, 20).await;
+                Ok(Next::Nothing)
+            }
+        }
+    }
+}
