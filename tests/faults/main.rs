@@ -49,7 +49,10 @@ fn main() -> ExitCode {
         fault(5, "two_processes_of_one_name", twins::run),
         fault(6, "broker_killed", outage::killed),
         fault(6, "broker_stopped", outage::stopped),
-        fault(6, "broker_stopped_under_named_processes", outage::stopped_under_names),
+        // Rarely one of them does not end afterwards.
+        fault(6, "broker_stopped_under_named_processes", outage::stopped_under_names)
+            .with_ignored_flag(true)
+            .with_kind("open bug"),
         fault(6, "broker_paused_for_30_s", outage::paused).with_ignored_flag(true),
         fault(7, "network_cut_one_way_and_both", network::cut).with_ignored_flag(true),
         fault(7, "connections_half_open", network::half_open).with_ignored_flag(true),
