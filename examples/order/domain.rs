@@ -17,7 +17,7 @@
 
 use std::{mem, time::Duration};
 
-use simple_sourcing::{Timestamp, prelude::*};
+use simple_sourcing::prelude::*;
 
 // ---- contract: may live in a crate shared by the service and its clients ------------------------------------
 /// Names an order: a type of its own, so that no other number is taken for one.

@@ -113,7 +113,7 @@ pub mod prelude {
     pub use crate::Embedded;
     pub use crate::{
         App, AppHandle, CommandError, CommandId, Context, Decision, EventMeta, Events, Key, Memory, Receipt, Sequence,
-        aggregate, command, emit, ensure, event, reject,
+        Timestamp, aggregate, command, emit, ensure, event, reject,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -132,7 +132,7 @@ impl Bank {
 
     /// Deletes all topics, and makes them again.
     pub(crate) async fn made_anew(self) -> Self {
-        let Bank { prefix, app, window } = self;
+        let Bank { prefix, app, window, left_out } = self;
         app.shutdown().await.expect("an orderly end");
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker().bootstrap_servers());
@@ -150,7 +150,7 @@ impl Bank {
         while is_there(&names) {
             sleep(Duration::from_millis(10)).await;
         }
-        Bank { app: client(&prefix, window).await, prefix, window }
+        Bank { app: client(&prefix, window).await, prefix, window, left_out }
     }
 
     /// Starts a service process of this name and waits until it serves.

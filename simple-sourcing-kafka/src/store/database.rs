@@ -13,7 +13,7 @@ use std::{
 
 use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use simple_sourcing::backend::files::{self, JournalError};
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// How many bytes are gathered in memory before they are written to a table. With those that wait it is the 64 MiB of
 /// which [`Kafka::store`](crate::Kafka::store) tells.
@@ -136,11 +136,11 @@ fn check(path: &Path) -> Result<(), String> {
 /// Compares the list of the tables of a tree with its checksum. The format is that of `version/persist.rs` in lsm-tree 3:
 /// the file `current` has the number of the list and its checksum, little-endian, and the kind of the checksum.
 fn list_is_whole(tree: &Path) -> io::Result<bool> {
-    let mut current = [0; 25];
-    File::open(tree.join("current"))?.read_exact(&mut current)?;
-    let [number @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = current;
+    let (mut number, mut checksum, mut kind) = ([0; 8], [0; 16], [0; 1]);
+    let mut current = File::open(tree.join("current"))?;
+    current.read_exact(&mut number)?;
+    current.read_exact(&mut checksum)?;
+    current.read_exact(&mut kind)?;
     let list = fs::read(tree.join(format!("v{}", u64::from_le_bytes(number))))?;
-    let mut hasher = Xxh3Default::new();
-    hasher.update(&list);
-    Ok(current[8..24] == hasher.digest128().to_le_bytes() && current[24] == 0)
+    Ok(checksum == xxh3_128(&list).to_le_bytes() && kind == [0])
 }

@@ -28,6 +28,12 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// This time, moved on.
+    #[must_use]
+    pub const fn after(self, by: Duration) -> Self {
+        Timestamp(self.0.saturating_add(by.as_millis() as u64))
+    }
+
     /// This time, moved back; 1970 at the earliest.
     #[must_use]
     pub const fn before(self, by: Duration) -> Self {
