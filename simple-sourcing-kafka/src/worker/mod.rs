@@ -24,7 +24,7 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use simple_sourcing::{
@@ -42,6 +42,12 @@ use crate::{config::Kafka, topics::Topics};
 
 /// How long a start waits to be admitted to the group.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for the workers: longer than a transaction takes in which a broker does not answer.
+const STOP_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How often is looked whether they have ended.
+const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// The threads that process commands.
 pub(crate) struct Workers {
@@ -126,13 +132,25 @@ impl Workers {
 
     /// Tells the workers to finish their batch and leave, and waits until they have. Blocks.
     pub(crate) fn stop(self) -> Result<(), BackendError> {
+        self.stop_within(STOP_TIMEOUT)
+    }
+
+    fn stop_within(self, timeout: Duration) -> Result<(), BackendError> {
         self.tell_to_stop();
-        let ended = self.threads.into_iter().map(|thread| {
-            thread
+        let asked = Instant::now();
+        while asked.elapsed() < timeout && !self.threads.iter().all(JoinHandle::is_finished) {
+            thread::sleep(STOP_POLL);
+        }
+        let ended = self.threads.into_iter().map(|thread| match thread.is_finished() {
+            true => thread
                 .join()
-                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; the log has the details")))
+                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; the log has the details"))),
+            false => Err(BackendError::unavailable(format!(
+                "a worker has not ended within {timeout:?}, in which a handler or the brokers may hold it; what it has not \
+                 committed when the process ends has no effect"
+            ))),
         });
-        // All are waited for, whatever the first says.
+        // All are asked, whatever the first says.
         ended.collect::<Vec<_>>().into_iter().collect()
     }
 }
@@ -156,4 +174,25 @@ async fn work(
         };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_does_not_end_is_not_waited_for_for_ever() {
+        let orderly = || thread::spawn(|| Ok(()));
+        let stuck = || {
+            thread::spawn(|| {
+                loop {
+                    thread::park()
+                }
+            })
+        };
+        let stop = |threads| Workers { stopped: Arc::default(), threads }.stop_within(Duration::from_millis(50));
+        assert!(stop(vec![orderly(), orderly()]).is_ok());
+        let error = stop(vec![stuck(), orderly()]).unwrap_err();
+        assert!(error.to_string().contains("has not ended within 50ms"), "{error}");
+    }
 }
