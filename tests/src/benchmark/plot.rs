@@ -38,12 +38,12 @@ fn draw(
     Report { title, unit, rows, .. }: &Report,
     panel: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
 ) -> Result<(), Box<dyn Error>> {
-    let most = rows.iter().flat_map(|row| row.figures.iter().copied()).fold(0.0, f64::max);
+    let longest = rows.iter().flat_map(|row| row.figures.iter().copied()).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(panel)
         .caption(format!("{title} ({})", unit.name()), ("sans-serif", 15))
         .margin(4)
         .x_label_area_size(22)
-        .build_cartesian_2d(0.0..most * 1.6, 0.0..rows.len() as f64)?;
+        .build_cartesian_2d(0.0..longest * 1.6, 0.0..rows.len() as f64)?;
     let mesh = &mut chart.configure_mesh();
     mesh.disable_y_mesh().y_labels(0).x_labels(6).x_label_formatter(&|x| format!("{x:.0}")).draw()?;
     for (place, Row { name, figures, ratios, .. }) in rows.iter().enumerate() {
@@ -54,8 +54,8 @@ fn draw(
         chart.draw_series([bar])?;
         // How far the rounds are apart.
         chart.draw_series([PathElement::new([(least, middle), (most, middle)], BLACK)])?;
-        let text = format!("  {name}: {median:.0}, ratio {ratio:.2}");
-        chart.draw_series([Text::new(text, (most, middle + 0.2), ("sans-serif", 13))])?;
+        let text = format!("{name}: {median:.0}, ratio {ratio:.2}");
+        chart.draw_series([Text::new(text, (most + longest * 0.01, middle + 0.2), ("sans-serif", 13))])?;
     }
     Ok(())
 }
