@@ -21,7 +21,8 @@ use tokio::runtime::Runtime;
 const RUN_POSTGRES: &str = include_str!("run-postgres.sh");
 
 /// Of each pool. With 10, which is what the peers' own helpers and examples come down to, and a ping before each use of a
-/// connection, they were slower by up to 37 % on two cores, in the one run in which five settings were tried; with 64 and no ping, by up to 24 %.
+/// connection, they were slower by up to 37 % on two cores, in the one run in which five settings were tried; with 64 and
+/// no ping, by up to 24 %.
 const CONNECTIONS: u32 = 32;
 
 pub struct Postgres {
