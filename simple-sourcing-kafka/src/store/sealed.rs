@@ -8,15 +8,21 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const CHECKSUM_BYTES: usize = 8;
 
 pub(super) fn write<T: Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, String> {
-    let record = files::write(value).map_err(|error| error.to_string())?;
-    Ok([&checksum(key, &record), &record[..]].concat())
+    // Most records fit, and a vector that grows byte by byte is copied several times.
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend([0; CHECKSUM_BYTES]);
+    files::write(value, &mut bytes).map_err(|error| error.to_string())?;
+    if let Some((expected, record)) = bytes.split_first_chunk_mut() {
+        *expected = checksum(key, record);
+    }
+    Ok(bytes)
 }
 
 pub(super) fn read<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, String> {
     let what = || format!("the record under {}", key.escape_ascii());
     match bytes.split_first_chunk() {
-        Some((expected, record)) if *expected == checksum(key, record) => {
-            files::read(record, what).map_err(|error| error.to_string())
+        Some((expected, mut record)) if *expected == checksum(key, record) => {
+            files::read(&mut record, what).map_err(|error| error.to_string())
         }
         _ => Err(format!("{} is damaged", what())),
     }

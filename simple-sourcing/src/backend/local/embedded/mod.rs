@@ -1,3 +1,4 @@
+mod events;
 mod journal;
 mod record;
 mod storage;

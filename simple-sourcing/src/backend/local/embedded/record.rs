@@ -2,35 +2,38 @@
 //! [postcard](https://postcard.jamesmunns.com/wire-format). A change to `EventRecord`, `StoredState`, `Outcome` or `Shard`
 //! is a change of this format: it needs a new version, and a reader for the old one.
 
-use bytes::Bytes;
+use std::mem;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::BackendError;
 
 /// The version that stands before each record.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-/// Writes a record.
+/// Writes a record behind what is in the buffer.
 ///
 /// # Errors
 /// When it has no such form, which no record of ours has.
-pub fn write<T: Serialize>(value: &T) -> Result<Bytes, BackendError> {
-    // Most records fit, and a vector that grows byte by byte is copied several times.
-    let mut bytes = Vec::with_capacity(256);
-    bytes.push(VERSION);
-    postcard::to_extend(value, bytes)
-        .map(Bytes::from)
-        .map_err(|error| BackendError::failed("a record of the embedded store can't be written").because(error))
+pub fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), BackendError> {
+    buffer.push(VERSION);
+    *buffer = postcard::to_extend(value, mem::take(buffer))
+        .map_err(|error| BackendError::failed("a record of the embedded store can't be written").because(error))?;
+    Ok(())
 }
 
-/// Reads a record. The message says what it is, for the error.
+/// Reads the first of the records, which is taken out. The message says what it is, for the error.
 ///
 /// # Errors
 /// When it is damaged, or of another version.
-pub fn read<T: DeserializeOwned>(bytes: &[u8], what: impl FnOnce() -> String) -> Result<T, BackendError> {
+pub fn read<T: DeserializeOwned>(bytes: &mut &[u8], what: impl FnOnce() -> String) -> Result<T, BackendError> {
     match bytes.split_first() {
-        Some((&VERSION, record)) => postcard::from_bytes(record)
-            .map_err(|error| BackendError::failed(format!("{} is damaged", what())).because(error)),
+        Some((&VERSION, record)) => {
+            let (value, rest) = postcard::take_from_bytes(record)
+                .map_err(|error| BackendError::failed(format!("{} is damaged", what())).because(error))?;
+            *bytes = rest;
+            Ok(value)
+        }
         Some((version, _)) => Err(BackendError::failed(format!(
             "{} has format version {version}; this version of simple-sourcing reads version {VERSION}",
             what()
@@ -43,6 +46,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8], what: impl FnOnce() -> String) ->
 mod tests {
     use std::sync::Arc;
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::{
         CommandId, Position, Sequence, Timestamp, Trace,
@@ -54,13 +59,16 @@ mod tests {
     }
 
     fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: &str) {
-        let written = write(value).unwrap();
-        assert_eq!(hex(&written), golden);
-        assert_eq!(&read::<T>(&written, String::new).unwrap(), value);
+        let mut written = b"before".to_vec();
+        write(value, &mut written).unwrap();
+        let mut record = &written[b"before".len()..];
+        assert_eq!(hex(record), golden);
+        assert_eq!(&read::<T>(&mut record, String::new).unwrap(), value);
+        assert!(record.is_empty());
     }
 
     #[test]
-    fn version_1_is_as_it_was_released() {
+    fn version_2_is_as_it_was_released() {
         let position = Position { partition: 3, offset: 300 };
         let command_id = CommandId::first_of(Timestamp::from_millis(1_700_000_000_000));
         let trace = Trace { correlation_id: Some("c".into()), ..Trace::default() };
@@ -75,19 +83,19 @@ mod tests {
                 trace: Some(Arc::new(trace)),
                 payload: Bytes::from_static(b"{}"),
             },
-            "0105616c6963650203ac0210018bcfe568007000800000000000000081d095ffbc31094465706f7369746564010101630000027b7d",
+            "0205616c6963650203ac0210018bcfe568007000800000000000000081d095ffbc31094465706f7369746564010101630000027b7d",
         );
-        check(&StoredState { sequence: Sequence::new(2), command_position: position, state: None }, "010203ac0200");
-        check(&Outcome { fingerprint: 7, position, answer: Answer::Accepted(Sequence::new(2)) }, "010703ac020002");
+        check(&StoredState { sequence: Sequence::new(2), command_position: position, state: None }, "020203ac0200");
+        check(&Outcome { fingerprint: 7, position, answer: Answer::Accepted(Sequence::new(2)) }, "020703ac020002");
         check(
             &Outcome { fingerprint: 7, position, answer: Answer::Refused(Bytes::from_static(b"{}")) },
-            "010703ac0201027b7d",
+            "020703ac0201027b7d",
         );
     }
 
     #[test]
     fn another_version_is_named() {
-        let error = read::<StoredState>(&[9, 0], || "state of `alice`".into()).unwrap_err();
+        let error = read::<StoredState>(&mut &[9, 0][..], || "state of `alice`".into()).unwrap_err();
         assert!(error.to_string().contains("state of `alice` has format version 9"));
     }
 }

@@ -1,15 +1,18 @@
 use std::{
+    mem,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, UserKey};
+use serde::Serialize;
 use tracing::{debug, info};
 
 use super::{
     Durability,
+    events::{EventLog, read_failed},
     journal::{self, JournalError},
     record,
 };
@@ -17,9 +20,9 @@ use crate::{
     BackendError, CommandId, Position, Sequence, Timestamp,
     backend::{
         Definition, Logged,
-        local::{self, PAGE_EVENTS_MAX, Storage},
+        local::{self, Storage},
     },
-    engine::{Changes, EventRecord, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
+    engine::{Changes, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
 };
 
 /// How often the relaxed mode syncs all the same.
@@ -47,10 +50,7 @@ struct Keyspaces {
     deduplication_window: Duration,
     /// Partition, key → the latest state.
     states: Keyspace,
-    /// Partition, offset → event.
-    events: Keyspace,
-    /// Length of the key, key, sequence → offset of the event.
-    histories: Keyspace,
+    events: EventLog,
     /// Partition, command id → its first outcome.
     outcomes: Keyspace,
 }
@@ -96,14 +96,17 @@ impl EmbeddedStorage {
                 name,
                 deduplication_window: definition.settings.deduplication_window,
                 states: keyspace(&format!("{name}.states"))?,
-                events: keyspace(&format!("{name}.events"))?,
-                histories: keyspace(&format!("{name}.histories"))?,
+                events: EventLog {
+                    name,
+                    entries: keyspace(&format!("{name}.events"))?,
+                    histories: keyspace(&format!("{name}.histories"))?,
+                },
                 outcomes: keyspace(&format!("{name}.outcomes"))?,
             });
             let read = |partition| {
                 let head = meta.get(head_key(name, partition)).map_err(failed)?;
-                let head =
-                    head.map(|bytes| record::read(&bytes, || format!("the end of {name}, partition {partition}")));
+                let head = head
+                    .map(|bytes| record::read(&mut &*bytes, || format!("the end of {name}, partition {partition}")));
                 Ok(head.transpose()?.unwrap_or_default())
             };
             heads.push((0..partitions).map(read).collect::<Result<_, BackendError>>()?);
@@ -119,12 +122,6 @@ impl EmbeddedStorage {
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn event(&self, shard: Shard, offset: u64) -> Result<Option<EventRecord>, BackendError> {
-        let Keyspaces { name, events, .. } = self.keyspaces(shard);
-        let bytes = events.get(event_key(shard.partition, offset)).map_err(|error| read_failed(name, error))?;
-        bytes.map(|bytes| read_event(name, shard.partition, offset, &bytes)).transpose()
     }
 
     /// Removes ids that are out of the window, some at a time.
@@ -172,7 +169,7 @@ impl Store for EmbeddedStorage {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
         let Keyspaces { name, states, .. } = self.keyspaces(at);
         let bytes = states.get(state_key(at.partition, key)).map_err(|error| read_failed(name, error))?;
-        bytes.map(|bytes| record::read(&bytes, || format!("the state of {name} `{key}`"))).transpose()
+        bytes.map(|bytes| record::read(&mut &*bytes, || format!("the state of {name} `{key}`"))).transpose()
     }
 
     fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
@@ -182,7 +179,7 @@ impl Store for EmbeddedStorage {
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
         let Keyspaces { name, outcomes, .. } = self.keyspaces(at);
         let bytes = outcomes.get(outcome_key(at.partition, id)).map_err(|error| read_failed(name, error))?;
-        bytes.map(|bytes| record::read(&bytes, || format!("the outcome of {name} command {id}"))).transpose()
+        bytes.map(|bytes| record::read(&mut &*bytes, || format!("the outcome of {name} command {id}"))).transpose()
     }
 
     fn forgotten_before(&self, at: Shard) -> Timestamp {
@@ -208,23 +205,19 @@ impl Storage for EmbeddedStorage {
 
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut progress = self.progress();
-        let mut batch = self.database.batch();
+        let (mut batch, mut buffer) = (self.database.batch(), Vec::new());
         for ((keyspaces, heads), changes) in
             self.aggregates.iter().zip(&mut progress.heads).zip(&mut changes.aggregates)
         {
-            for event in &changes.events {
-                let partition = event.command_position.partition;
-                let offset = &mut heads[partition as usize].next_event;
-                let history_key = history_key(&event.key, event.sequence);
-                batch.insert(&keyspaces.events, event_key(partition, *offset), record::write(event)?);
-                batch.insert(&keyspaces.histories, history_key, offset.to_be_bytes());
-                *offset += 1;
-            }
+            keyspaces.events.append(&mut batch, &changes.events, |partition| {
+                let next = &mut heads[partition as usize].next_event;
+                mem::replace(next, *next + 1)
+            })?;
             for state in changes.states.drain(..) {
                 let (sequence, command_position) = (state.sequence, state.command_position);
                 let stored = StoredState { sequence, command_position, state: state.state };
                 let key = state_key(command_position.partition, &state.key);
-                batch.insert(&keyspaces.states, key, record::write(&stored)?);
+                insert(&mut batch, &mut buffer, &keyspaces.states, key, &stored)?;
             }
         }
         for record in &changes.outcomes {
@@ -233,13 +226,13 @@ impl Storage for EmbeddedStorage {
             (head.next_command, head.time) = (offset + 1, record.time);
             if record.first {
                 let outcomes = &self.aggregates[record.aggregate].outcomes;
-                batch.insert(outcomes, outcome_key(partition, record.id), record::write(&record.outcome)?);
+                insert(&mut batch, &mut buffer, outcomes, outcome_key(partition, record.id), &record.outcome)?;
             }
         }
         self.forget(&mut progress, &mut batch)?;
         for (keyspaces, heads) in self.aggregates.iter().zip(&progress.heads) {
             for (head, partition) in heads.iter().zip(0..).filter(|(head, _)| **head != Head::default()) {
-                batch.insert(&self.meta, head_key(keyspaces.name, partition), record::write(head)?);
+                insert(&mut batch, &mut buffer, &self.meta, head_key(keyspaces.name, partition), head)?;
             }
         }
         let mode = self.persist_mode(&mut progress);
@@ -250,33 +243,11 @@ impl Storage for EmbeddedStorage {
     }
 
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError> {
-        let (name, partition) = (self.keyspaces(shard).name, shard.partition);
-        let range = event_key(partition, from)..=event_key(partition, u64::MAX);
-        let page = self.keyspaces(shard).events.range(range).take(PAGE_EVENTS_MAX).zip(from..);
-        page.map(|(entry, expected)| {
-            let (key, value) = entry.into_inner().map_err(|error| read_failed(name, error))?;
-            if key != event_key(partition, expected) {
-                return Err(BackendError::failed(format!(
-                    "event {expected} of {name}, partition {partition}, is missing in the embedded store; restore the \
-                     directory from a backup"
-                )));
-            }
-            Ok(Logged { offset: expected, record: read_event(name, partition, expected, &value)? })
-        })
-        .collect()
+        self.keyspaces(shard).events.page(shard.partition, from)
     }
 
     fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
-        let Keyspaces { name, histories, .. } = self.keyspaces(shard);
-        let range = history_key(key, after.next())..=history_key(key, Sequence::new(u64::MAX));
-        let page = histories.range(range).take(PAGE_EVENTS_MAX);
-        page.map(|entry| {
-            let damaged = || BackendError::failed(format!("the history of {name} `{key}` is damaged"));
-            let offset = entry.value().map_err(|error| read_failed(name, error))?;
-            let offset = u64::from_be_bytes(offset.as_ref().try_into().map_err(|_| damaged())?);
-            Ok(Logged { offset, record: self.event(shard, offset)?.ok_or_else(damaged)? })
-        })
-        .collect()
+        self.keyspaces(shard).events.history(shard.partition, key, after)
     }
 }
 
@@ -294,7 +265,7 @@ fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> 
     let failed = |error| opening_failed(directory, error);
     match meta.get(PARTITIONS).map_err(failed)? {
         Some(bytes) => {
-            let found: u32 = record::read(&bytes, || "the number of partitions".into())?;
+            let found: u32 = record::read(&mut &*bytes, || "the number of partitions".into())?;
             match wanted {
                 Some(wanted) if wanted != found => Err(BackendError::failed(format!(
                     "the store in `{}` has {found} partitions, not {wanted}; they can't be changed, because keys would \
@@ -306,7 +277,9 @@ fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> 
         }
         None => {
             let partitions = wanted.unwrap_or(1);
-            meta.insert(PARTITIONS, record::write(&partitions)?).map_err(failed)?;
+            let mut bytes = Vec::new();
+            record::write(&partitions, &mut bytes)?;
+            meta.insert(PARTITIONS, bytes).map_err(failed)?;
             Ok(partitions)
         }
     }
@@ -346,12 +319,18 @@ fn opening_failed(directory: &Path, error: fjall::Error) -> BackendError {
     }
 }
 
-fn read_failed(name: &str, error: fjall::Error) -> BackendError {
-    BackendError::failed(format!("the embedded store of {name} can't be read")).because(error)
-}
-
-fn read_event(name: &str, partition: u32, offset: u64, bytes: &[u8]) -> Result<EventRecord, BackendError> {
-    record::read(bytes, || format!("event {offset} of {name}, partition {partition}"))
+/// Adds a record to a batch. The buffer is for its bytes, and is used again.
+fn insert<T: Serialize>(
+    batch: &mut OwnedWriteBatch,
+    buffer: &mut Vec<u8>,
+    keyspace: &Keyspace,
+    key: impl Into<UserKey>,
+    value: &T,
+) -> Result<(), BackendError> {
+    buffer.clear();
+    record::write(value, buffer)?;
+    batch.insert(keyspace, key, &**buffer);
+    Ok(())
 }
 
 fn head_key(name: &str, partition: u32) -> Bytes {
@@ -360,19 +339,6 @@ fn head_key(name: &str, partition: u32) -> Bytes {
 
 fn state_key(partition: u32, key: &str) -> Bytes {
     [&partition.to_be_bytes(), key.as_bytes()].concat().into()
-}
-
-fn event_key(partition: u32, offset: u64) -> [u8; 12] {
-    let mut key = [0; 12];
-    key[..4].copy_from_slice(&partition.to_be_bytes());
-    key[4..].copy_from_slice(&offset.to_be_bytes());
-    key
-}
-
-fn history_key(key: &str, sequence: Sequence) -> Bytes {
-    // With its length first, no key is the beginning of another.
-    let length = (key.len() as u32).to_be_bytes();
-    [&length, key.as_bytes(), &sequence.get().to_be_bytes()].concat().into()
 }
 
 fn outcome_key(partition: u32, id: CommandId) -> [u8; 20] {
