@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,12 +18,14 @@ use rdkafka::{
 };
 use simple_sourcing::{BackendError, CommandId, backend::Reply, engine::StoredState};
 use tokio::sync::oneshot;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::{
+    access::{Operation, Right},
     config::Kafka,
     error,
-    logging::Quiet,
+    logging::Reports,
+    reader::{self, ends_of},
     record::{self, Response},
     topics::Topics,
 };
@@ -35,6 +38,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Waiting {
     by_id: Mutex<HashMap<CommandId, Vec<Waiter>>>,
     emptied: Condvar,
+    /// Why answers can't be read, for as long as they can't.
+    denied: Mutex<Option<BackendError>>,
 }
 
 /// One who waits.
@@ -111,6 +116,29 @@ impl Waiting {
         }
     }
 
+    /// Answers can't be read: what becomes of the commands that wait for one is unknown.
+    fn deny(&self, error: BackendError) {
+        error!(%error, "no command can be sent, because nobody would hear of its outcome");
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        let waiters = mem::take(&mut *self.lock());
+        self.emptied.notify_all();
+        for waiter in waiters.into_values().flatten() {
+            if let Waiter::State(sender) = waiter {
+                drop(sender.send(Err(error.clone())));
+            }
+        }
+    }
+
+    /// Answers can be read, after all.
+    fn allow(&self) {
+        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Why answers can't be read.
+    pub(crate) fn denied(&self) -> Option<BackendError> {
+        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn is_waited_for(&self, id: CommandId) -> bool {
         self.lock().contains_key(&id)
     }
@@ -161,13 +189,12 @@ impl Answers {
     /// Follows the response topics from now on: the answer to every command that is sent after this returns is seen.
     /// Blocks for some round trips.
     pub(crate) fn start(kafka: &Kafka, topics: &[Topics], waiting: Arc<Waiting>) -> Result<Self, BackendError> {
-        let consumer: BaseConsumer<Quiet> =
-            kafka.reader().create_with_context(Quiet).map_err(|error| error::client("response consumer", error))?;
+        let consumer = reader::create(kafka, &kafka.reader())?;
         let mut from = TopicPartitionList::new();
         for Topics { response, partitions, .. } in topics {
             for partition in 0..*partitions as i32 {
-                let failed = |error| error::describe(format!("the end of topic `{response}` can't be read"), error);
-                let (_, end) = consumer.fetch_watermarks(response, partition, kafka.connect_timeout).map_err(failed)?;
+                let (_, end) = ends_of(&consumer, kafka, response, partition as u32)?;
+                let failed = |error| error::describe(format!("topic `{response}` can't be read from {end} on"), error);
                 from.add_partition_offset(response, partition, Offset::Offset(end)).map_err(failed)?;
             }
         }
@@ -175,8 +202,13 @@ impl Answers {
         let stopped = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new().name("answers".into());
         let thread = thread.spawn({
-            let stopped = stopped.clone();
-            move || follow(&consumer, &waiting, &stopped)
+            let (stopped, kafka) = (stopped.clone(), kafka.clone());
+            let mut needs: Vec<Right> =
+                topics.iter().map(|it| Right::on_topic(Operation::Read, &it.response)).collect();
+            needs.push(Right::on_group(Operation::Describe, &kafka.group));
+            move || {
+                follow(&consumer, &waiting, &stopped, |error| kafka.describe("answers can't be read", &needs, error))
+            }
         });
         let thread =
             thread.map_err(|error| BackendError::failed("the response thread can't be started").because(error))?;
@@ -194,10 +226,19 @@ impl Drop for Answers {
     }
 }
 
-fn follow(consumer: &BaseConsumer<Quiet>, waiting: &Waiting, stopped: &AtomicBool) {
+fn follow(
+    consumer: &BaseConsumer<Reports>,
+    waiting: &Waiting,
+    stopped: &AtomicBool,
+    describe: impl Fn(KafkaError) -> BackendError,
+) {
     let mut swept = Instant::now();
     while !stopped.load(Ordering::Acquire) {
-        match consumer.poll(Duration::from_millis(100)) {
+        let polled = consumer.poll(Duration::from_millis(100));
+        if let Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) = polled {
+            waiting.allow();
+        }
+        match polled {
             // The answers to other processes are most of what there is: they are not read further than their id.
             Some(Ok(message)) if record::answered_id(&message).is_some_and(|id| waiting.is_waited_for(id)) => {
                 match record::read_response(&message) {
@@ -209,6 +250,7 @@ fn follow(consumer: &BaseConsumer<Quiet>, waiting: &Waiting, stopped: &AtomicBoo
                 }
             }
             Some(Ok(_)) | None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) if error::code(&error).is_some_and(error::is_denial) => waiting.deny(describe(error)),
             // The client library connects again by itself; those who wait time out meanwhile.
             Some(Err(error)) => debug!(%error, "reading responses"),
         }

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use rdkafka::{
-    ClientContext,
+    ClientContext, Message,
     error::KafkaError,
     message::{DeliveryResult, OwnedHeaders},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
@@ -21,9 +21,12 @@ use simple_sourcing::{
 use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
+    access::{Operation, Right},
     answers::{Answers, Waiter, Waiting},
     config::{Kafka, RECORD_BYTES_MAX},
-    error, logging, record,
+    error,
+    logging::Reports,
+    record,
     topics::{self, Topics},
 };
 
@@ -63,6 +66,8 @@ struct Outgoing {
 
 /// What the producer says of each record.
 struct Confirmations {
+    kafka: Kafka,
+    reports: Reports,
     waiting: Arc<Waiting>,
 }
 
@@ -74,7 +79,7 @@ struct Sent {
 
 impl ClientContext for Confirmations {
     fn error(&self, error: KafkaError, reason: &str) {
-        logging::report(&error, reason);
+        self.reports.report(&error, reason);
     }
 }
 
@@ -85,9 +90,10 @@ impl ProducerContext for Confirmations {
         let Sent { id, fingerprint } = *sent;
         match result {
             Ok(_) => self.waiting.queued(id, fingerprint),
-            Err((error, _)) => {
+            Err((error, message)) => {
                 let certainly = error::is_certainly_not_written(error);
-                let error = error::describe("the broker did not take the command", error.clone());
+                let needs = [Right::on_topic(Operation::Write, message.topic())];
+                let error = self.kafka.describe("the broker did not take the command", &needs, error.clone());
                 self.waiting.not_sent(id, fingerprint, &error, certainly);
             }
         }
@@ -143,6 +149,9 @@ impl CommandClient {
 
     /// Sends a record behind those that were given before. Never waits.
     fn send(self: &Arc<Self>, outgoing: Outgoing) {
+        if let Some(error) = self.waiting.denied() {
+            return self.not_sent(&outgoing.sent, &error);
+        }
         let mut state = self.lock();
         match &mut *state {
             State::Running(running) => self.produce(running, outgoing),
@@ -194,7 +203,11 @@ impl CommandClient {
                 ("message.timeout.ms", "60000"),
                 ("message.max.bytes", RECORD_BYTES_MAX),
             ])
-            .create_with_context(Confirmations { waiting: self.waiting.clone() })
+            .create_with_context(Confirmations {
+                kafka: self.kafka.clone(),
+                reports: Reports::new(&self.kafka),
+                waiting: self.waiting.clone(),
+            })
             .map_err(|error| error::client("command producer", error))?;
         Ok(Running { producer, _answers: answers })
     }
@@ -208,7 +221,8 @@ impl CommandClient {
             .payload(&*payload)
             .headers(headers);
         if let Err((error, record)) = running.producer.send(record) {
-            let error = error::describe(format!("a command can't be sent to topic `{topic}`"), error);
+            let needs = [Right::on_topic(Operation::Write, topic)];
+            let error = self.kafka.describe(format!("a command can't be sent to topic `{topic}`"), &needs, error);
             self.not_sent(&record.delivery_opaque, &error);
         }
     }

@@ -195,7 +195,8 @@ impl Kafka {
     }
 
     /// A [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md), for every
-    /// client that is made: workers, producers, command clients, admin and readers. TLS and SASL are set this way.
+    /// client that is made: workers, producers, command clients, admin and readers. TLS and SASL are set
+    /// [this way](crate::access).
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((name.into(), value.into()));
@@ -205,6 +206,31 @@ impl Kafka {
     /// The name of a topic.
     pub(crate) fn topic(&self, aggregate: &str, topic: Topic) -> String {
         format!("{}{}", self.prefix, self.naming.topic(aggregate, topic))
+    }
+
+    /// The consumer group of the service processes of an app.
+    pub(crate) fn group_of(&self, app: &str) -> String {
+        format!("{}{app}", self.prefix)
+    }
+
+    /// The name under which the brokers know this process, as far as its properties tell.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.value("sasl.username")
+    }
+
+    /// As whom this process comes, for messages.
+    pub(crate) fn principal(&self) -> String {
+        let mechanism = self.value("sasl.mechanism").or_else(|| self.value("sasl.mechanisms"));
+        match (self.user(), mechanism) {
+            (Some(user), Some(mechanism)) => format!("principal `User:{user}` ({mechanism})"),
+            (Some(user), None) => format!("principal `User:{user}`"),
+            (None, _) => "the principal of this process".to_owned(),
+        }
+    }
+
+    /// That of a property; the last one holds.
+    fn value(&self, property: &str) -> Option<&str> {
+        self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
     /// Refuses properties that the guarantees rest on.
@@ -272,7 +298,7 @@ impl Kafka {
 
 impl Backend for Kafka {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
-        let group = format!("{}{}", self.prefix, definition.name);
+        let group = self.group_of(&definition.name);
         Box::pin(KafkaPort::start(Kafka { group, ..self }, definition))
     }
 }

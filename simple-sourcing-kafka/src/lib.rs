@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `config.rs`, `naming.rs`, `topics.rs` | the user's settings; topics that are made, or checked |
 //! | `record.rs` | commands, events, states and responses as Kafka records |
+//! | `access.rs` | what a process has to be granted |
 //! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
 //! | `store/` | the local store: what is committed of partitions, on disk |
@@ -22,6 +23,7 @@
 //! | `worker/log.rs`, `worker/kafka/` | what the loop needs of a log with transactions; the calls to Kafka for it |
 //! | `worker/simulation/` | for tests: the loop on a simulated log, on which whatever can go wrong does |
 
+pub mod access;
 mod answers;
 mod client;
 mod config;

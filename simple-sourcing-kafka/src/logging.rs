@@ -1,31 +1,121 @@
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
 use rdkafka::{
     ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode,
 };
-use tracing::{debug, info, warn};
+use simple_sourcing::{BackendError, backend::Ending};
+use tracing::{debug, error, info, warn};
 
-/// The context of clients that need no other.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Quiet;
+use crate::config::Kafka;
 
-impl ClientContext for Quiet {
+/// The client library says of one broker no more than twice a minute that it is refused, so that what comes again within
+/// this time has gone on in between.
+const REFUSAL_REPEATED: Duration = Duration::from_secs(45);
+
+/// For how long the brokers may refuse a service as who it is: only those who start it anew can change that.
+const REFUSED_MAX: Duration = Duration::from_secs(20);
+
+/// What a client reports beside the calls made to it. It is the context of those that need no other.
+#[derive(Debug, Clone)]
+pub(crate) struct Reports {
+    /// As whom the client comes.
+    principal: Arc<str>,
+    refusal: Arc<Mutex<Option<Refusal>>>,
+    /// Where to say that the service can't go on.
+    ending: Option<Ending>,
+}
+
+/// The brokers do not let the client in, or it does not trust them.
+#[derive(Debug)]
+struct Refusal {
+    since: Instant,
+    last: Instant,
+    reason: String,
+    /// Whether it is for who the client says that it is.
+    of_principal: bool,
+}
+
+impl Reports {
+    pub(crate) fn new(kafka: &Kafka) -> Self {
+        Reports { principal: kafka.principal().into(), refusal: Arc::default(), ending: None }
+    }
+
+    /// Those of the clients of a worker, which end the service once they have been refused for long. The worker itself may
+    /// be held for longer, by a call of the client library.
+    pub(crate) fn of_worker(kafka: &Kafka, ending: &Ending) -> Self {
+        Reports { ending: Some(ending.clone()), ..Reports::new(kafka) }
+    }
+
+    /// Logs an error that the client library met beside the calls made to it. It tries again by itself, so that only what
+    /// somebody has to mend is more than a warning: what comes of the others is reported by the call that fails.
+    pub(crate) fn report(&self, error: &KafkaError, reason: &str) {
+        match error.rdkafka_error_code() {
+            // The end of a partition is no error. It comes without a code of its own on some paths.
+            Some(RDKafkaErrorCode::PartitionEOF) => {}
+            _ if matches!(error, KafkaError::PartitionEOF(_)) => {}
+            Some(RDKafkaErrorCode::BrokerTransportFailure) => debug!(%error, reason, "connection lost"),
+            Some(RDKafkaErrorCode::Authentication) => {
+                let principal = &self.principal;
+                self.refused(true, format!("{principal} is refused, check the SASL settings: {reason}"));
+            }
+            Some(RDKafkaErrorCode::SSL) => self.refused(
+                false,
+                format!(
+                    "there is no TLS connection; where it is for the certificate, that of the broker has expired, or is \
+                     not signed by an authority in `ssl.ca.location`, or is of another host, and `openssl s_client \
+                     -connect HOST:PORT` says which: {reason}"
+                ),
+            ),
+            _ => warn!(%error, reason, "the Kafka client reports"),
+        }
+    }
+
+    fn refused(&self, of_principal: bool, reason: String) {
+        error!(reason, "the Kafka client can't connect");
+        let (mut refusal, now) = (self.lock(), Instant::now());
+        let before = refusal
+            .take()
+            .filter(|before| before.of_principal == of_principal && now.duration_since(before.last) < REFUSAL_REPEATED);
+        let since = before.map_or(now, |before| before.since);
+        *refusal = Some(Refusal { since, last: now, reason, of_principal });
+        drop(refusal);
+        if let (Some(ending), Some(refusal)) = (&self.ending, self.refused_too_long()) {
+            ending.end(Err(BackendError::failed(refusal)));
+        }
+    }
+
+    /// Why the client could not connect, when that was last so.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.lock().as_ref().map(|refusal| refusal.reason.clone())
+    }
+
+    /// Why the client as who it is was not let in, when that was the last reason.
+    pub(crate) fn refusal_of_principal(&self) -> Option<String> {
+        self.lock().as_ref().filter(|refusal| refusal.of_principal).map(|refusal| refusal.reason.clone())
+    }
+
+    /// Why the client as who it is has not been let in, when that has been so for long.
+    pub(crate) fn refused_too_long(&self) -> Option<String> {
+        let refusal = self.lock();
+        let is_long = |refusal: &&Refusal| refusal.of_principal && refusal.last - refusal.since >= REFUSED_MAX;
+        refusal.as_ref().filter(is_long).map(|refusal| refusal.reason.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Refusal>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        report(&error, reason);
+        self.report(&error, reason);
     }
 }
 
-impl ConsumerContext for Quiet {}
-
-/// Logs an error that the client library met beside the calls made to it. It tries again by itself, so none of them is
-/// more than a warning: what comes of it is reported by the call that fails.
-pub(crate) fn report(error: &KafkaError, reason: &str) {
-    match error.rdkafka_error_code() {
-        // The end of a partition is no error. It comes without a code of its own on some paths.
-        Some(RDKafkaErrorCode::PartitionEOF) => {}
-        _ if matches!(error, KafkaError::PartitionEOF(_)) => {}
-        Some(RDKafkaErrorCode::BrokerTransportFailure) => debug!(%error, reason, "connection lost"),
-        _ => warn!(%error, reason, "the Kafka client reports"),
-    }
-}
+impl ConsumerContext for Reports {}
 
 /// Passes on a line of the client library's log.
 pub(crate) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -21,9 +21,10 @@ use simple_sourcing::{
 };
 
 use crate::{
+    access::{Operation, Right},
     config::Kafka,
     error,
-    logging::Quiet,
+    logging::Reports,
     record::{self, Response},
     topics::Topics,
 };
@@ -48,9 +49,9 @@ pub(crate) struct Readers {
 
 struct Consumers {
     /// Reads what is committed.
-    committed: Arc<BaseConsumer<Quiet>>,
+    committed: Arc<BaseConsumer<Reports>>,
     /// Asks for true ends.
-    ends: BaseConsumer<Quiet>,
+    ends: BaseConsumer<Reports>,
     /// When they were last used.
     used: Instant,
 }
@@ -102,7 +103,7 @@ impl Readers {
     fn history(&self, topics: &Topics, key: &str, after: Sequence, sender: &FeedSender) -> Result<(), BackendError> {
         self.with_consumers(&topics.event, |reader, ends| {
             let partition = partition_of(key, topics.partitions);
-            let (first, target) = ends_of(ends, &topics.event, partition, reader.timeout)?;
+            let (first, target) = ends_of(ends, reader.kafka, &topics.event, partition)?;
             // Transactions that are open are waited for: a receipt may be of one of them. It is read only then, because an
             // end that is met earlier lies in front of what they have written.
             while reader.committed_end(partition)? < target {
@@ -183,14 +184,14 @@ impl Readers {
     fn with_consumers<T>(
         &self,
         topic: &str,
-        read: impl FnOnce(&Reader<'_>, &BaseConsumer<Quiet>) -> Result<T, BackendError>,
+        read: impl FnOnce(&Reader<'_>, &BaseConsumer<Reports>) -> Result<T, BackendError>,
     ) -> Result<T, BackendError> {
         let idle = self.lock_idle().pop().filter(|consumers| consumers.used.elapsed() < IDLE_TIME_MAX);
         let (committed, ends) = match idle {
             Some(Consumers { committed, ends, .. }) => (committed, ends),
-            None => (Arc::new(create(&self.kafka.brief_reader())?), end_reader(&self.kafka)?),
+            None => (Arc::new(create(&self.kafka, &self.kafka.brief_reader())?), end_reader(&self.kafka)?),
         };
-        let reader = Reader { consumer: committed, topic, timeout: self.kafka.connect_timeout };
+        let reader = Reader { consumer: committed, topic, kafka: &self.kafka };
         let result = read(&reader, &ends)?;
         reader.assign([])?;
         let mut idle = self.lock_idle();
@@ -211,28 +212,28 @@ impl Readers {
 
 /// A consumer that reads these partitions of one topic.
 pub(crate) struct Reader<'a> {
-    pub(crate) consumer: Arc<BaseConsumer<Quiet>>,
+    pub(crate) consumer: Arc<BaseConsumer<Reports>>,
     topic: &'a str,
-    timeout: Duration,
+    kafka: &'a Kafka,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn open(
-        kafka: &Kafka,
+        kafka: &'a Kafka,
         topic: &'a str,
         from: impl IntoIterator<Item = (u32, Offset)>,
     ) -> Result<Self, BackendError> {
-        Reader::on(Arc::new(create(&kafka.reader())?), kafka, topic, from)
+        Reader::on(Arc::new(create(kafka, &kafka.reader())?), kafka, topic, from)
     }
 
     /// On a consumer that nobody else is using.
     pub(crate) fn on(
-        consumer: Arc<BaseConsumer<Quiet>>,
-        kafka: &Kafka,
+        consumer: Arc<BaseConsumer<Reports>>,
+        kafka: &'a Kafka,
         topic: &'a str,
         from: impl IntoIterator<Item = (u32, Offset)>,
     ) -> Result<Self, BackendError> {
-        let reader = Reader { consumer, topic, timeout: kafka.connect_timeout };
+        let reader = Reader { consumer, topic, kafka };
         reader.assign(from)?;
         Ok(reader)
     }
@@ -261,12 +262,13 @@ impl<'a> Reader<'a> {
 
     /// The end of what is committed.
     pub(crate) fn committed_end(&self, partition: u32) -> Result<i64, BackendError> {
-        let watermarks = self.consumer.fetch_watermarks(self.topic, partition as i32, self.timeout);
-        watermarks.map(|(_, end)| end).map_err(|error| self.failed(error))
+        Ok(ends_of(&self.consumer, self.kafka, self.topic, partition)?.1)
     }
 
     pub(crate) fn failed(&self, error: KafkaError) -> BackendError {
-        error::describe(format!("topic `{}` can't be read", self.topic), error)
+        let needs =
+            [Right::on_topic(Operation::Read, self.topic), Right::on_group(Operation::Describe, &self.kafka.group)];
+        self.kafka.describe(format!("topic `{}` can't be read", self.topic), &needs, error)
     }
 
     fn malformed(&self, message: &BorrowedMessage<'_>, reason: &str) -> BackendError {
@@ -292,22 +294,23 @@ fn is_passing(error: &KafkaError) -> bool {
 }
 
 /// A consumer to ask for the true ends of partitions.
-pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Quiet>, BackendError> {
-    create(&kafka.end_reader())
+pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Reports>, BackendError> {
+    create(kafka, &kafka.end_reader())
 }
 
-pub(crate) fn create(config: &ClientConfig) -> Result<BaseConsumer<Quiet>, BackendError> {
-    config.create_with_context(Quiet).map_err(|error| error::client("reader", error))
+pub(crate) fn create(kafka: &Kafka, config: &ClientConfig) -> Result<BaseConsumer<Reports>, BackendError> {
+    config.create_with_context(Reports::new(kafka)).map_err(|error| error::client("reader", error))
 }
 
 /// The first offset of a partition, and its end as the consumer may see it: of one that reads what is not committed, the
 /// true end.
 pub(crate) fn ends_of<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
+    kafka: &Kafka,
     topic: &str,
     partition: u32,
-    timeout: Duration,
 ) -> Result<(i64, i64), BackendError> {
-    let watermarks = consumer.fetch_watermarks(topic, partition as i32, timeout);
-    watermarks.map_err(|error| error::describe(format!("the end of topic `{topic}` can't be read"), error))
+    let watermarks = consumer.fetch_watermarks(topic, partition as i32, kafka.connect_timeout);
+    let needs = [Right::on_topic(Operation::Read, topic)];
+    watermarks.map_err(|error| kafka.describe(format!("the end of topic `{topic}` can't be read"), &needs, error))
 }

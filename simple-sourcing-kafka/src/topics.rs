@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     metadata::Metadata,
     types::RDKafkaErrorCode,
@@ -16,9 +17,10 @@ use tokio::runtime::Handle;
 use tracing::{info, warn};
 
 use crate::{
+    access::{Operation, Right, Role},
     config::{Kafka, PARTITIONS_DEFAULT, RECORD_BYTES_MAX},
     error,
-    logging::Quiet,
+    logging::Reports,
     naming::Topic,
     record::RECORD_OVERHEAD,
 };
@@ -28,6 +30,9 @@ const COMMAND_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The most bytes in one batch of records, where the topics allow it.
 const BATCH_BYTES_MAX: usize = 1_000_000;
+
+/// How long to wait for more of what a client reports, which is there already.
+const REPORTS_WAIT: Duration = Duration::from_millis(10);
 
 /// The names of the topics of one aggregate type, and how many partitions each has.
 #[derive(Debug, Clone)]
@@ -39,7 +44,7 @@ pub(crate) struct Topics {
     pub(crate) dead_letter: String,
     /// The longest batch of records that each of the other topics takes.
     pub(crate) batch_bytes_max: usize,
-    /// The longest record that the dead letters take.
+    /// The longest record that the dead letters take; of no use where nothing is served.
     pub(crate) dead_letter_bytes_max: usize,
     pub(crate) partitions: u32,
 }
@@ -47,17 +52,21 @@ pub(crate) struct Topics {
 /// Makes or checks the topics of all aggregates of an app, in the order of the definition. Blocks; call it from a thread
 /// that may, with a runtime for the admin client's answers.
 pub(crate) fn ensure(kafka: &Kafka, definition: &Definition, runtime: &Handle) -> Result<Vec<Topics>, BackendError> {
-    let admin = kafka.client(&[]).create_with_context(Quiet).map_err(|error| error::client("admin client", error))?;
+    let made = |error| error::client("admin client", error);
+    let admin = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
+    let witness = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
     let timeout = Some(kafka.connect_timeout);
     let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
-    let cluster = Cluster { kafka, admin, options, runtime };
+    let cluster = Cluster { kafka, admin, witness, options, runtime };
     definition.aggregates.iter().map(|aggregate| cluster.ensure(aggregate)).collect()
 }
 
 /// A cluster under examination.
 struct Cluster<'a> {
     kafka: &'a Kafka,
-    admin: AdminClient<Quiet>,
+    admin: AdminClient<Reports>,
+    /// Asks for metadata. Unlike an admin client it makes no topic by asking for it, and reports why it can't connect.
+    witness: BaseConsumer<Reports>,
     options: AdminOptions,
     runtime: &'a Handle,
 }
@@ -65,9 +74,10 @@ struct Cluster<'a> {
 impl Cluster<'_> {
     fn ensure(&self, aggregate: &AggregateDefinition) -> Result<Topics, BackendError> {
         let name = |topic| self.kafka.topic(aggregate.name, topic);
+        let role = if aggregate.is_served() { Role::Service } else { Role::Client };
         let metadata = self.metadata()?;
         let found: Vec<(String, u32)> =
-            Topic::ALL.iter().filter_map(|&topic| Some((name(topic), partitions(&metadata, &name(topic))?))).collect();
+            role.topics().filter_map(|topic| Some((name(topic), partitions(&metadata, &name(topic))?))).collect();
         let wanted = self.kafka.partitions.or(found.first().map(|(_, partitions)| *partitions));
         let partitions = wanted.unwrap_or(PARTITIONS_DEFAULT);
         if let Some((name, found)) = found.iter().find(|(_, found)| *found != partitions) {
@@ -81,16 +91,17 @@ impl Cluster<'_> {
                 }
             )));
         }
-        let missing = Topic::ALL.into_iter().filter(|&topic| found.iter().all(|(found, _)| *found != name(topic)));
+        let missing = role.topics().filter(|&topic| found.iter().all(|(found, _)| *found != name(topic)));
         for topic in missing {
+            self.check_visible(&name(topic), &self.kafka.rights_on(aggregate.name, &self.kafka.group, role))?;
             self.create(&name(topic), topic, partitions, &aggregate.settings)?;
         }
-        for topic in Topic::ALL {
+        for topic in role.topics() {
             self.check(&name(topic), topic, &aggregate.settings)?;
         }
         self.warn_of_risks(&name(Topic::Event))?;
         let mut batch_bytes_max = usize::MAX;
-        for topic in [Topic::Command, Topic::Event, Topic::State, Topic::Response] {
+        for topic in role.topics().filter(|&topic| topic != Topic::DeadLetter) {
             batch_bytes_max = batch_bytes_max.min(self.bytes_max(&name(topic))?);
         }
         Ok(Topics {
@@ -99,7 +110,10 @@ impl Cluster<'_> {
             event: name(Topic::Event),
             state: name(Topic::State),
             response: name(Topic::Response),
-            dead_letter_bytes_max: self.bytes_max(&name(Topic::DeadLetter))?,
+            dead_letter_bytes_max: match role {
+                Role::Client => 0,
+                _ => self.bytes_max(&name(Topic::DeadLetter))?,
+            },
             dead_letter: name(Topic::DeadLetter),
             partitions,
         })
@@ -107,10 +121,33 @@ impl Cluster<'_> {
 
     fn metadata(&self) -> Result<Metadata, BackendError> {
         let within = self.kafka.connect_timeout;
-        self.admin
-            .inner()
-            .fetch_metadata(None, within)
-            .map_err(|error| error::unreachable(&self.kafka.bootstrap_servers, within, error))
+        self.witness.fetch_metadata(None, within).map_err(|error| {
+            // What it has to say of that comes in here.
+            while self.witness.poll(REPORTS_WAIT).is_some() {}
+            let servers = &self.kafka.bootstrap_servers;
+            match self.witness.context().refusal() {
+                Some(refusal) => BackendError::failed(format!("no connection to Kafka at `{servers}`: {refusal}")),
+                None => error::unreachable(servers, within, error),
+            }
+        })
+    }
+
+    /// Refuses a topic that is not there as far as this process may know.
+    fn check_visible(&self, name: &str, rights: &[Right]) -> Result<(), BackendError> {
+        let metadata = self.witness.fetch_metadata(Some(name), self.kafka.connect_timeout);
+        let failed = |what, error| {
+            // Each right to use a topic is one to see it; that to its configuration is none.
+            let using = rights.iter().filter(|right| right.operation != Operation::DescribeConfigs);
+            let needs: Vec<Right> = using.filter(|right| right.is_on_topic(name)).cloned().collect();
+            self.kafka.describe(format!("topic `{name}` {what}"), &needs, error)
+        };
+        let metadata = metadata.map_err(|error| failed("can't be looked for", error))?;
+        match metadata.topics().first().and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
+            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(failed("is not to be seen", KafkaError::MetadataFetch(code)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn create(&self, name: &str, topic: Topic, partitions: u32, settings: &Settings) -> Result<(), BackendError> {
@@ -122,31 +159,31 @@ impl Cluster<'_> {
                 new.set(name, value)
             });
         let results = self.runtime.block_on(self.admin.create_topics([&new], &self.options));
-        let failed = |error| error::describe(format!("topic `{name}` can't be made"), error);
+        let needs = [Right::on_topic(Operation::Create, name)];
+        let failed = |error| self.kafka.describe(format!("topic `{name}` can't be made"), &needs, error);
         match results.map_err(failed)?.pop() {
             // Another process of the app has just made it.
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
             Some(Err((_, code))) => return Err(failed(KafkaError::AdminOp(code))),
             Some(Ok(_)) | None => info!(topic = name, partitions, "made the topic"),
         }
-        self.await_made(name, "has no leader", || {
+        let made = self.await_made(|| {
             let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout);
             metadata.is_ok_and(|metadata| self::partitions(&metadata, name).is_some()).then_some(())
+        });
+        made.ok_or_else(|| {
+            let within = self.kafka.connect_timeout;
+            BackendError::unavailable(format!("topic `{name}` has no leader after {within:?}; are enough brokers up?"))
         })
     }
 
-    /// Waits for what the brokers have yet to tell each other of a new topic.
-    fn await_made<T>(&self, name: &str, lack: &str, look: impl Fn() -> Option<T>) -> Result<T, BackendError> {
+    /// Waits for what the brokers have yet to tell each other of a new topic. None if they do not in time.
+    fn await_made<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + self.kafka.connect_timeout;
         loop {
-            if let Some(found) = look() {
-                return Ok(found);
-            }
-            if Instant::now() > deadline {
-                let within = self.kafka.connect_timeout;
-                return Err(BackendError::unavailable(format!(
-                    "topic `{name}` {lack} after {within:?}; are enough brokers up?"
-                )));
+            let found = look();
+            if found.is_some() || Instant::now() > deadline {
+                return found;
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -211,20 +248,27 @@ impl Cluster<'_> {
     }
 
     fn describe(&self, name: &str) -> Result<ConfigResource, BackendError> {
-        let failed = |error| error::describe(format!("the configuration of topic `{name}` can't be read"), error);
-        let described = self.await_made(name, "can't be described", || {
+        let what = format!("the configuration of topic `{name}` can't be read");
+        let described = self.await_made(|| {
             let topic = ResourceSpecifier::Topic(name);
             let described = self.runtime.block_on(self.admin.describe_configs([&topic], &self.options));
             match described.map(|mut described| described.pop()) {
-                // A broker that has not heard of the topic yet describes it with nothing, or not at all.
+                // A broker that has not heard of the topic yet describes it with nothing, or not at all. With nothing, too,
+                // comes from the client library what a broker does not tell everybody.
                 Ok(None | Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition))) => None,
                 Ok(Some(Ok(config))) if config.entries.is_empty() => None,
                 Ok(Some(Ok(config))) => Some(Ok(config)),
                 Ok(Some(Err(code))) => Some(Err(KafkaError::AdminOp(code))),
                 Err(error) => Some(Err(error)),
             }
-        })?;
-        described.map_err(failed)
+        });
+        match described {
+            Some(described) => described.map_err(|error| error::describe(what, error)),
+            None => {
+                let lacking = self.kafka.lacking(&[&Right::on_topic(Operation::DescribeConfigs, name)]);
+                Err(BackendError::failed(format!("{what}: the topic is there, so that it seems that {lacking}")))
+            }
+        }
     }
 
     /// Warns where the loss of one broker can lose acknowledged data.

@@ -13,6 +13,8 @@ use std::{
 use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
+use crate::error;
+
 /// The log as a member of the group of workers sees it.
 pub(super) trait Log: Sized + 'static {
     /// A record of a command topic, borrowed from the log.
@@ -76,6 +78,13 @@ pub(super) enum Failure {
     Lasting(BackendError),
     /// The group has shut this member out, and may take it as a new one.
     ShutOut,
+}
+
+impl Failure {
+    /// With a right that is missing, starting over is of no use.
+    pub(super) fn of(error: BackendError) -> Self {
+        if error::is_denied(&error) { Failure::Lasting(error) } else { Failure::Passing(error) }
+    }
 }
 
 /// A change of partitions.

@@ -79,7 +79,7 @@ impl Workers {
             let (ending, keeping) = (ending.clone(), keeping.clone());
             let thread = thread.spawn(move || {
                 let start = async |joining| {
-                    let log = KafkaLog::open(kafka.clone(), &definition, topics.clone(), name.clone())?;
+                    let log = KafkaLog::open(kafka.clone(), &definition, topics.clone(), name.clone(), ending.clone())?;
                     let (stopped, keeping) = (stopped.clone(), keeping.clone());
                     Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping).await
                 };

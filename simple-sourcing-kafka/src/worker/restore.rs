@@ -22,7 +22,7 @@ use super::{
     log::{Log, Reader},
     shard::{ShardStore, Writes},
 };
-use crate::{store::Opened, topics::Topics};
+use crate::{error, store::Opened, topics::Topics};
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -37,7 +37,7 @@ const HANDOVER_WAIT: Duration = Duration::from_millis(10);
 pub(super) struct Restorer {
     /// That of each job. They end when these are gone.
     requests: Vec<UnboundedSender<(Shard, u64)>>,
-    restored: UnboundedReceiver<Restored>,
+    restored: UnboundedReceiver<Result<Restored, BackendError>>,
     wanted: Arc<Wanted>,
     _jobs: Vec<Box<dyn Any>>,
 }
@@ -103,8 +103,8 @@ impl Restorer {
         self.wanted.lock().remove(&(shard, request));
     }
 
-    /// A partition that has been restored since the last call.
-    pub(super) fn next(&mut self) -> Option<Restored> {
+    /// A partition that has been restored since the last call, or why none can be.
+    pub(super) fn next(&mut self) -> Option<Result<Restored, BackendError>> {
         self.restored.try_recv().ok()
     }
 }
@@ -127,24 +127,29 @@ impl Job {
         &self,
         reader: &impl Reader,
         mut requests: UnboundedReceiver<(Shard, u64)>,
-        restored: &UnboundedSender<Restored>,
+        restored: &UnboundedSender<Result<Restored, BackendError>>,
     ) {
         while let Some((shard, request)) = requests.recv().await {
             if let Some(store) = self.restore_until_done(reader, (shard, request)).await {
                 // The worker may have stopped.
-                let _ = restored.send(Restored { shard, request, store });
+                let _ = restored.send(store.map(|store| Restored { shard, request, store }));
             }
         }
     }
 
-    /// Restores a partition, trying again for as long as it is wanted.
-    async fn restore_until_done(&self, reader: &impl Reader, request: (Shard, u64)) -> Option<ShardStore> {
+    /// Restores a partition, trying again for as long as it is wanted and this process may read it.
+    async fn restore_until_done(
+        &self,
+        reader: &impl Reader,
+        request: (Shard, u64),
+    ) -> Option<Result<ShardStore, BackendError>> {
         let (aggregate, partition) = (self.definition.aggregates[request.0.aggregate].name, request.0.partition);
         while self.wanted.is(&request) {
             match self.restore(reader, request).await {
-                Ok(store) => return Some(store),
+                Ok(store) => return Some(Ok(store)),
                 Err(Failure::Unwanted) => return None,
                 Err(Failure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
+                Err(Failure::Passing(error)) if error::is_denied(&error) => return Some(Err(error)),
                 Err(Failure::Passing(error)) => {
                     warn!(aggregate, partition, %error, "restoring failed, trying again");
                     reader.pause(RETRY).await;

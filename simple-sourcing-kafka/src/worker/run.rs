@@ -126,7 +126,7 @@ impl<L: Log> Worker<L> {
                 self.rebalance(change).map_err(Failure::Lasting)?;
             }
             while let Some(restored) = self.restorer.next() {
-                self.begin_serving(restored).map_err(Failure::Lasting)?;
+                restored.and_then(|restored| self.begin_serving(restored)).map_err(Failure::Lasting)?;
             }
             if let Err(error) = self.store.take_repaired() {
                 self.start_over(&error).await.map_err(Failure::Lasting)?;
@@ -226,7 +226,8 @@ impl<L: Log> Worker<L> {
                     self.producer = producer;
                     break;
                 }
-                Err(error) => warn!(%error, "a new producer can't be made yet, trying again"),
+                Err(error) if error.is_retryable() => warn!(%error, "a new producer can't be made yet, trying again"),
+                Err(error) => return Err(error),
             }
             backoff *= 2;
         }

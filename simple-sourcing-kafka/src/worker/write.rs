@@ -22,7 +22,7 @@ impl<L: Log> Worker<L> {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
     pub(super) async fn write(&mut self, batch: Batch<L::Record<'_>>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
-        self.transact(&batch, &changes).await.map_err(Failure::Passing)?;
+        self.transact(&batch, &changes).await.map_err(Failure::of)?;
         debug!(commands = batch.commands, "committed");
         failpoint!("after-commit");
         let taken = self.store.committed(&mut changes, &batch.next, &self.definition, &self.producer);

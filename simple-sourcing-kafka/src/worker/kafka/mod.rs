@@ -20,12 +20,22 @@ use rdkafka::{
     message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
-use simple_sourcing::{BackendError, Timestamp, backend::Definition, engine::Shard};
+use simple_sourcing::{
+    BackendError, Timestamp,
+    backend::{Definition, Ending},
+    engine::Shard,
+};
 use tracing::{debug, info};
 
 use self::{producer::KafkaProducer, reader::KafkaReader, rebalance::Rebalances};
 use super::log::{Change, Failure, Log};
-use crate::{config::Kafka, error, topics::Topics};
+use crate::{
+    access::{Operation, Right},
+    config::Kafka,
+    error,
+    logging::Reports,
+    topics::Topics,
+};
 
 pub(super) struct KafkaLog {
     kafka: Kafka,
@@ -33,6 +43,7 @@ pub(super) struct KafkaLog {
     /// That of the worker.
     name: String,
     consumer: Arc<BaseConsumer<Rebalances>>,
+    ending: Ending,
 }
 
 impl KafkaLog {
@@ -41,11 +52,13 @@ impl KafkaLog {
         definition: &Definition,
         topics: Arc<[Topics]>,
         name: String,
+        ending: Ending,
     ) -> Result<Self, BackendError> {
         let served = definition.aggregates.iter().enumerate().filter(|(_, aggregate)| aggregate.is_served());
         let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
-        let consumer = Arc::new(consumer(&kafka, &name, Rebalances::new(commands))?);
-        Ok(KafkaLog { kafka, topics, name, consumer })
+        let consumer =
+            Arc::new(consumer(&kafka, &name, Rebalances::new(commands, Reports::of_worker(&kafka, &ending)))?);
+        Ok(KafkaLog { kafka, topics, name, consumer, ending })
     }
 
     /// What an error of the consumer means.
@@ -65,6 +78,12 @@ impl KafkaLog {
             }
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
+            }
+            Some(code) if error::is_denial(code) => {
+                let topics = self.consumer.context().topics();
+                let mut needs: Vec<Right> = topics.iter().map(|it| Right::on_topic(Operation::Read, it)).collect();
+                needs.push(Right::on_group(Operation::Read, &self.kafka.group));
+                Err(Failure::Lasting(self.kafka.describe("commands can't be read", &needs, error)))
             }
             _ => {
                 // The client library connects again by itself.
@@ -107,7 +126,10 @@ impl Log for KafkaLog {
             }
             wait = Duration::ZERO;
         }
-        Ok(None)
+        match self.consumer.context().reports().refused_too_long() {
+            Some(refusal) => Err(Failure::Lasting(BackendError::failed(refusal))),
+            None => Ok(None),
+        }
     }
 
     fn changes(&self) -> VecDeque<Change> {
@@ -148,8 +170,7 @@ impl Log for KafkaLog {
 
     async fn producer(&self) -> Result<KafkaProducer, BackendError> {
         let id = format!("{}-{}", self.kafka.group, self.name);
-        KafkaProducer::open(&self.kafka, self.topics.clone(), &id)
-            .map_err(|error| error::describe(format!("transactions of `{id}` can't be begun"), error))
+        KafkaProducer::open(&self.kafka, self.topics.clone(), &id, &self.ending)
     }
 
     fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>

@@ -15,11 +15,13 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use simple_sourcing::{BackendError, engine::Shard};
+use simple_sourcing::{BackendError, backend::Ending, engine::Shard};
 
 use crate::{
+    access::{Operation, Right},
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
-    error, logging,
+    error,
+    logging::{self, Reports},
     topics::{self, Topics},
     worker::log::{Noted, Producer as Transactions, Record},
 };
@@ -30,13 +32,20 @@ const STEP_TIMEOUT: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
 /// How long a full producer queue is waited for at a time.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
 
+const FAILED: &str = "a transaction failed";
+
 /// Under this name the library logs that a connection is lost, before it sends anything again.
 const CONNECTION_LOST: &str = "FAIL";
+
+/// Under this name it logs which topic it can't add to a transaction, and with these words that it may not.
+const NOT_ADDED: &str = "ADDPARTS";
+const NOT_ADDED_DENIED: &str = "Topic authorization failed";
 
 /// A producer that is not used again after an error: time-outs and retries too leave the transaction in doubt. The client
 /// library speaks a version of the protocol in which a commit that was held back can end the *next* transaction of the
 /// same producer, so none may follow one that was in doubt.
 pub(in crate::worker) struct KafkaProducer {
+    kafka: Kafka,
     topics: Arc<[Topics]>,
     producer: ThreadedProducer<Deliveries>,
     sent: u64,
@@ -45,8 +54,8 @@ pub(in crate::worker) struct KafkaProducer {
 }
 
 /// What the producer's thread says of the records.
-#[derive(Default)]
 struct Deliveries {
+    reports: Reports,
     progress: Mutex<Progress>,
     moved: Condvar,
 }
@@ -61,6 +70,8 @@ struct Progress {
     disconnected: bool,
     /// By slot the offset of the last record that was noted there; less than 0 where it is not known.
     offsets: Vec<i64>,
+    /// The topic that it may not write to, of which only the log tells.
+    denied: Option<String>,
 }
 
 /// How many slots a partition has.
@@ -68,12 +79,15 @@ const SLOTS: usize = 2;
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        logging::report(&error, reason);
+        self.reports.report(&error, reason);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == CONNECTION_LOST {
             self.progress().disconnected = true;
+        }
+        if facility == NOT_ADDED && message.ends_with(NOT_ADDED_DENIED) {
+            self.progress().denied = message.split('"').nth(1).map(str::to_owned);
         }
         logging::forward(level, facility, message);
     }
@@ -100,7 +114,12 @@ impl ProducerContext for Deliveries {
                 progress.offsets[slot] = message.offset();
             }
             Ok(_) => {}
-            Err((error, _)) => drop(progress.error.get_or_insert_with(|| error.clone())),
+            Err((error, message)) => {
+                if error::code(error).is_some_and(error::is_denial) {
+                    progress.denied = Some(message.topic().to_owned());
+                }
+                progress.error.get_or_insert_with(|| error.clone());
+            }
         }
         if progress.delivered == progress.waited_for || progress.error.is_some() {
             self.moved.notify_all();
@@ -110,7 +129,12 @@ impl ProducerContext for Deliveries {
 
 impl KafkaProducer {
     /// Ends whatever an earlier producer of this id left open, shuts it out, and is ready.
-    pub(super) fn open(kafka: &Kafka, topics: Arc<[Topics]>, transactional_id: &str) -> Result<Self, KafkaError> {
+    pub(super) fn open(
+        kafka: &Kafka,
+        topics: Arc<[Topics]>,
+        transactional_id: &str,
+        ending: &Ending,
+    ) -> Result<Self, BackendError> {
         let mut config = kafka.client(&[
             ("transactional.id", transactional_id),
             ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
@@ -130,18 +154,56 @@ impl KafkaProducer {
         if (config.log_level as i32) < RDKafkaLogLevel::Info as i32 {
             config.set_log_level(RDKafkaLogLevel::Info);
         }
-        let producer: ThreadedProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
-        producer.init_transactions(STEP_TIMEOUT)?;
+        let deliveries = Deliveries {
+            reports: Reports::of_worker(kafka, ending),
+            progress: Mutex::default(),
+            moved: Condvar::new(),
+        };
+        let producer: ThreadedProducer<Deliveries> =
+            config.create_with_context(deliveries).map_err(|error| error::client("worker's producer", error))?;
+        producer.init_transactions(STEP_TIMEOUT).map_err(|error| {
+            let what = format!("transactions of `{transactional_id}` can't be begun");
+            match producer.context().reports.refusal_of_principal() {
+                Some(refusal) => BackendError::failed(format!("{what}: {refusal}")),
+                None => kafka.describe(what, &[Right::on_transactions(&kafka.group)], error),
+            }
+        })?;
         let slots = topics.iter().scan(1, |next, topics| {
             let first = *next;
             *next += SLOTS * topics.partitions as usize;
             Some(first)
         });
-        Ok(KafkaProducer { slots: slots.collect(), topics, producer, sent: 0 })
+        Ok(KafkaProducer { kafka: kafka.clone(), slots: slots.collect(), topics, producer, sent: 0 })
     }
 
     fn slot(&self, at: Shard, noted: Noted) -> usize {
         self.slots[at.aggregate] + SLOTS * at.partition as usize + noted as usize
+    }
+
+    /// What an error in a transaction means. Only a missing right is one that lasts: everything else may come right with the
+    /// next one.
+    fn failed(&self, error: KafkaError) -> BackendError {
+        let is_denial = |error: &KafkaError| error::code(error).is_some_and(error::is_denial);
+        // Whatever is tried in a transaction that has failed may fail in another way, as records do that are not sent any
+        // more. Of what it has failed says who would begin another.
+        let cause = || self.producer.begin_transaction().err().filter(is_denial);
+        let error = if is_denial(&error) { error } else { cause().unwrap_or(error) };
+        if !is_denial(&error) {
+            return BackendError::unavailable(FAILED).because(error);
+        }
+        // The log comes through the same queue as deliveries.
+        self.producer.poll(Duration::ZERO);
+        let denied = self.producer.context().progress().denied.clone();
+        let group = &self.kafka.group;
+        let mut needs = vec![Right::on_group(Operation::Read, group), Right::on_transactions(group)];
+        for Topics { command, event, state, response, dead_letter, .. } in &*self.topics {
+            let written = [event, state, response, dead_letter].map(|name| Right::on_topic(Operation::Write, name));
+            needs.extend(written.into_iter().chain([Right::on_topic(Operation::Read, command)]));
+        }
+        if let Some(denied) = denied {
+            needs.retain(|right| right.is_on_topic(&denied));
+        }
+        self.kafka.describe(FAILED, &needs, error)
     }
 
     fn await_deliveries(&self) -> Result<(), KafkaError> {
@@ -170,7 +232,7 @@ impl Transactions for KafkaProducer {
     fn begin(&mut self) -> Result<(), BackendError> {
         // Nothing was under way.
         self.producer.context().progress().disconnected = false;
-        self.producer.begin_transaction().map_err(failed)
+        self.producer.begin_transaction().map_err(|error| self.failed(error))
     }
 
     fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
@@ -187,7 +249,7 @@ impl Transactions for KafkaProducer {
                     return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
-                Err((error, _)) => return Err(failed(error)),
+                Err((error, _)) => return Err(self.failed(error)),
             }
             std::thread::sleep(FULL_QUEUE_WAIT);
         }
@@ -201,17 +263,19 @@ impl Transactions for KafkaProducer {
         let mut offsets = TopicPartitionList::new();
         for (shard, &next) in next {
             let topic = &self.topics[shard.aggregate].command;
-            offsets.add_partition_offset(topic, shard.partition as i32, Offset::Offset(next)).map_err(failed)?;
+            offsets
+                .add_partition_offset(topic, shard.partition as i32, Offset::Offset(next))
+                .map_err(|error| self.failed(error))?;
         }
-        self.producer.send_offsets_to_transaction(&offsets, group, STEP_TIMEOUT).map_err(failed)
+        self.producer.send_offsets_to_transaction(&offsets, group, STEP_TIMEOUT).map_err(|error| self.failed(error))
     }
 
     async fn flush(&mut self) -> Result<(), BackendError> {
-        self.await_deliveries().map_err(failed)
+        self.await_deliveries().map_err(|error| self.failed(error))
     }
 
     async fn commit(&mut self) -> Result<(), BackendError> {
-        self.producer.commit_transaction(STEP_TIMEOUT).map_err(failed)
+        self.producer.commit_transaction(STEP_TIMEOUT).map_err(|error| self.failed(error))
     }
 
     fn delivered(&self, at: Shard, noted: Noted) -> Option<i64> {
@@ -223,12 +287,11 @@ impl Transactions for KafkaProducer {
         // The log comes through the same queue as deliveries, and what it says of this transaction is in it by now.
         self.producer.poll(Duration::ZERO);
         match self.producer.context().progress().disconnected {
-            true => Err(failed(KafkaError::Flush(RDKafkaErrorCode::BrokerTransportFailure))),
+            true => {
+                let lost = KafkaError::Flush(RDKafkaErrorCode::BrokerTransportFailure);
+                Err(BackendError::unavailable(FAILED).because(lost))
+            }
             false => Ok(()),
         }
     }
-}
-
-fn failed(error: KafkaError) -> BackendError {
-    error::describe("a transaction failed", error)
 }

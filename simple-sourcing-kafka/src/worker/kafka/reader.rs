@@ -11,9 +11,9 @@ use simple_sourcing::{BackendError, Timestamp};
 
 use super::rebalance::Rebalances;
 use crate::{
+    access::{Operation, Right},
     config::{Kafka, TRANSACTION_TIMEOUT},
-    error,
-    logging::Quiet,
+    logging::Reports,
     reader::{self, End, end_reader, ends_of},
     topics::Topics,
     worker::log::{Next, Reader, Records},
@@ -25,9 +25,9 @@ pub(in crate::worker) struct KafkaReader {
     /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
     /// Asks for true ends. Made with the first question.
-    ends: OnceCell<BaseConsumer<Quiet>>,
+    ends: OnceCell<BaseConsumer<Reports>>,
     /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
-    records: OnceCell<Arc<BaseConsumer<Quiet>>>,
+    records: OnceCell<Arc<BaseConsumer<Reports>>>,
 }
 
 impl KafkaReader {
@@ -35,7 +35,7 @@ impl KafkaReader {
         KafkaReader { kafka: kafka.clone(), topics, worker, ends: OnceCell::new(), records: OnceCell::new() }
     }
 
-    fn ends(&self) -> Result<&BaseConsumer<Quiet>, BackendError> {
+    fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
         if let Some(ends) = self.ends.get() {
             return Ok(ends);
         }
@@ -53,7 +53,9 @@ impl Reader for KafkaReader {
         partitions: &[u32],
     ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
         let topic = &self.topics[aggregate].command;
-        let failed = |error| error::describe(format!("the committed offsets of topic `{topic}` can't be read"), error);
+        let needs = [Right::on_group(Operation::Read, &self.kafka.group), Right::on_topic(Operation::Read, topic)];
+        let what = format!("the committed offsets of topic `{topic}` can't be read");
+        let failed = |error| self.kafka.describe(what.clone(), &needs, error);
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
             list.add_partition(topic, partition as i32);
@@ -72,13 +74,13 @@ impl Reader for KafkaReader {
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
-        let (first, end) = ends_of(self.ends()?, topic, partition, self.kafka.connect_timeout)?;
+        let (first, end) = ends_of(self.ends()?, &self.kafka, topic, partition)?;
         Ok(first..end)
     }
 
     async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
         // The worker's consumer reads what is committed, so it is told that end.
-        let (_, end) = ends_of(&self.worker, topic, partition, self.kafka.connect_timeout)?;
+        let (_, end) = ends_of(&self.worker, &self.kafka, topic, partition)?;
         Ok(end)
     }
 
@@ -92,7 +94,7 @@ impl Reader for KafkaReader {
         let consumer = match self.records.get() {
             Some(consumer) => consumer,
             None => {
-                let consumer = Arc::new(reader::create(&self.kafka.restore_reader())?);
+                let consumer = Arc::new(reader::create(&self.kafka, &self.kafka.restore_reader())?);
                 self.records.get_or_init(|| consumer)
             }
         };

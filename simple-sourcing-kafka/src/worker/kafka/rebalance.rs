@@ -19,7 +19,10 @@ use rdkafka::{
 use simple_sourcing::engine::Shard;
 use tracing::warn;
 
-use crate::{logging, worker::log::Change};
+use crate::{
+    logging::{self, Reports},
+    worker::log::Change,
+};
 
 /// The context of a worker's consumer. The library calls it within `poll`; applied there, a change of partitions would
 /// come in the middle of a batch. So it is kept, and the worker applies it when no transaction is open.
@@ -32,6 +35,7 @@ pub(super) struct Rebalances {
     immediate: AtomicBool,
     /// Whether the library has given up its session, and with that forgotten under which id the group knows it.
     forgotten: AtomicBool,
+    reports: Reports,
 }
 
 /// Under this name the library logs that it has given up its session.
@@ -39,13 +43,18 @@ const SESSION_OVER: &str = "SESSTMOUT";
 
 impl Rebalances {
     /// With the command topics that are served, and which aggregate each is of.
-    pub(super) fn new(commands: HashMap<String, usize>) -> Self {
+    pub(super) fn new(commands: HashMap<String, usize>, reports: Reports) -> Self {
         Rebalances {
             commands,
             pending: Mutex::default(),
             immediate: AtomicBool::default(),
             forgotten: AtomicBool::default(),
+            reports,
         }
+    }
+
+    pub(super) fn reports(&self) -> &Reports {
+        &self.reports
     }
 
     pub(super) fn topics(&self) -> Vec<&str> {
@@ -77,7 +86,7 @@ impl Rebalances {
 
 impl ClientContext for Rebalances {
     fn error(&self, error: KafkaError, reason: &str) {
-        logging::report(&error, reason);
+        self.reports.report(&error, reason);
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -1,0 +1,195 @@
+#![doc = include_str!("access.md")]
+
+use std::fmt;
+
+use simple_sourcing::{Command, Event};
+
+use crate::{config::Kafka, naming::Topic};
+
+/// What rights are for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Resource {
+    /// The topic of this name.
+    Topic(String),
+    /// The consumer group of this name.
+    Group(String),
+    /// All transactional ids that begin so.
+    TransactionalIds(String),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Topic(name) => write!(f, "topic `{name}`"),
+            Resource::Group(name) => write!(f, "group `{name}`"),
+            Resource::TransactionalIds(prefix) => write!(f, "transactional ids that begin with `{prefix}`"),
+        }
+    }
+}
+
+/// What Kafka lets a principal do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names are Kafka's")]
+pub enum Operation {
+    Read,
+    Write,
+    Create,
+    Describe,
+    DescribeConfigs,
+}
+
+/// What has to be granted. It is displayed as the options of `kafka-acls.sh` that grant it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Right {
+    /// What may be done.
+    pub operation: Operation,
+    /// With what.
+    pub resource: Resource,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--operation {:?} ", self.operation)?;
+        match &self.resource {
+            Resource::Topic(name) => write!(f, "--topic {name}"),
+            Resource::Group(name) => write!(f, "--group {name}"),
+            Resource::TransactionalIds(prefix) => {
+                write!(f, "--resource-pattern-type prefixed --transactional-id {prefix}")
+            }
+        }
+    }
+}
+
+/// What a process does with an aggregate type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It serves commands.
+    Service,
+    /// It sends commands, and reads events.
+    Client,
+    /// It makes the topics that are missing. It is one of the others, too.
+    Creator,
+}
+
+impl Role {
+    fn operations(self, topic: Topic) -> &'static [Operation] {
+        use Operation::{Create, DescribeConfigs, Read, Write};
+        match (self, topic) {
+            (Role::Service, Topic::Command) => &[Read, DescribeConfigs],
+            (Role::Service, Topic::Event | Topic::State | Topic::Response) => &[Read, Write, DescribeConfigs],
+            (Role::Service, Topic::DeadLetter) => &[Write, DescribeConfigs],
+            (Role::Client, Topic::Command) => &[Write, DescribeConfigs],
+            (Role::Client, Topic::Event | Topic::Response) => &[Read, DescribeConfigs],
+            (Role::Client, Topic::State | Topic::DeadLetter) => &[],
+            (Role::Creator, _) => &[Create],
+        }
+    }
+
+    /// The topics of an aggregate type that are of any use to it.
+    pub(crate) fn topics(self) -> impl Iterator<Item = Topic> {
+        Topic::ALL.into_iter().filter(move |&topic| !self.operations(topic).is_empty())
+    }
+}
+
+impl Kafka {
+    /// The rights that a process of an app needs for one aggregate type, and no others: see the [page](crate::access) on
+    /// security.
+    ///
+    /// ```
+    /// # use simple_sourcing::prelude::*;
+    /// # use simple_sourcing_kafka::{Kafka, access::Role};
+    /// # #[event(key = String)]
+    /// # pub enum AccountEvent { #[create] Opened }
+    /// # #[command(event = AccountEvent, error = Never)]
+    /// # pub enum AccountCommand { #[create] Open }
+    /// # #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+    /// # #[error("never")]
+    /// # pub struct Never;
+    /// let kafka = Kafka::new("localhost:9092").prefix("test.");
+    /// let rights = kafka.rights::<AccountCommand>("bank", Role::Client);
+    /// let options: Vec<String> = rights.iter().map(ToString::to_string).collect();
+    /// assert_eq!(
+    ///     options,
+    ///     [
+    ///         "--operation Write --topic test.account-command_request",
+    ///         "--operation DescribeConfigs --topic test.account-command_request",
+    ///         "--operation Read --topic test.account-event",
+    ///         "--operation DescribeConfigs --topic test.account-event",
+    ///         "--operation Read --topic test.account-command_response",
+    ///         "--operation DescribeConfigs --topic test.account-command_response",
+    ///         "--operation Describe --group test.bank",
+    ///     ]
+    /// );
+    /// // Each is granted by `kafka-acls.sh --bootstrap-server ... --add --allow-principal User:... ` and these options.
+    /// ```
+    pub fn rights<C: Command>(&self, app: &str, role: Role) -> Vec<Right> {
+        self.rights_on(C::Event::AGGREGATE, &self.group_of(app), role)
+    }
+
+    pub(crate) fn rights_on(&self, aggregate: &str, group: &str, role: Role) -> Vec<Right> {
+        let on_topic = |topic| {
+            let resource = Resource::Topic(self.topic(aggregate, topic));
+            role.operations(topic).iter().map(move |&operation| Right { operation, resource: resource.clone() })
+        };
+        let mut rights: Vec<Right> = Topic::ALL.into_iter().flat_map(on_topic).collect();
+        match role {
+            Role::Service => rights.extend([Right::on_group(Operation::Read, group), Right::on_transactions(group)]),
+            Role::Client => rights.push(Right::on_group(Operation::Describe, group)),
+            Role::Creator => {}
+        }
+        rights
+    }
+}
+
+impl Right {
+    pub(crate) fn on_topic(operation: Operation, name: &str) -> Self {
+        Right { operation, resource: Resource::Topic(name.to_owned()) }
+    }
+
+    pub(crate) fn on_group(operation: Operation, name: &str) -> Self {
+        Right { operation, resource: Resource::Group(name.to_owned()) }
+    }
+
+    pub(crate) fn is_on_topic(&self, name: &str) -> bool {
+        matches!(&self.resource, Resource::Topic(on) if on == name)
+    }
+
+    /// For messages.
+    pub(crate) fn in_words(&self) -> String {
+        format!("{:?} on {}", self.operation, self.resource)
+    }
+
+    /// The ids begin with the name of the group.
+    pub(crate) fn on_transactions(group: &str) -> Self {
+        Right { operation: Operation::Write, resource: Resource::TransactionalIds(format!("{group}-")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the page says what is granted.
+    #[test]
+    fn the_table_is_that_of_the_rights() {
+        let kafka = Kafka::new("");
+        let rights = [Role::Service, Role::Client, Role::Creator].map(|role| kafka.rights_on("account", "bank", role));
+        let topics = Topic::ALL.map(|topic| Resource::Topic(kafka.topic("account", topic)));
+        let others = [Resource::Group("bank".to_owned()), Resource::TransactionalIds("bank-".to_owned())];
+        let table: String = topics
+            .iter()
+            .chain(&others)
+            .map(|resource| {
+                let cell = |rights: &Vec<Right>| {
+                    let of_it = rights.iter().filter(|right| right.resource == *resource);
+                    let operations: Vec<String> = of_it.map(|right| format!("{:?}", right.operation)).collect();
+                    if operations.is_empty() { " |".to_owned() } else { format!(" {} |", operations.join(", ")) }
+                };
+                format!("| {resource} |{}\n", rights.each_ref().map(cell).concat())
+            })
+            .collect();
+        assert!(include_str!("access.md").contains(&format!("|---|---|---|---|\n{table}\n")), "not there:\n{table}");
+    }
+}
