@@ -34,7 +34,7 @@ use tokio::{task::spawn_blocking, time::sleep};
 use crate::table::Row;
 
 /// The service process: `tests/src/bin/node.rs`.
-const NODE: &str = env!("CARGO_BIN_EXE_node");
+pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_node");
 
 pub(crate) const PARTITIONS: u32 = 4;
 const ACCOUNTS: u64 = 100;
@@ -88,6 +88,8 @@ pub(crate) struct Bank {
     pub(crate) app: AppHandle,
     window: Option<u64>,
     left_out: Vec<String>,
+    /// Where the check reads.
+    servers: String,
 }
 
 impl Bank {
@@ -98,7 +100,14 @@ impl Bank {
     /// One that remembers command ids for so many seconds only.
     pub(crate) async fn open_with_window(window: Option<u64>) -> Self {
         let prefix = fresh_prefix("faults");
-        Bank { app: client(&prefix, window).await, prefix, window, left_out: Vec::new() }
+        let app = client(&prefix, window).await;
+        Bank { app, prefix, window, left_out: Vec::new(), servers: broker().bootstrap_servers().to_owned() }
+    }
+
+    /// One on another broker, with its client.
+    #[cfg(feature = "security")]
+    pub(crate) fn on(broker: &Broker, prefix: String, app: AppHandle) -> Self {
+        Bank { app, prefix, window: None, left_out: Vec::new(), servers: broker.bootstrap_servers().to_owned() }
     }
 
     pub(crate) fn accounts(&self) -> AccountClient {
@@ -117,7 +126,7 @@ impl Bank {
 
     /// The topics of what is served beside them.
     pub(crate) fn topics_of(&self, aggregate: &str) -> Topics {
-        Topics::of(broker().bootstrap_servers(), &self.prefix, aggregate, PARTITIONS)
+        Topics::of(&self.servers, &self.prefix, aggregate, PARTITIONS)
     }
 
     /// The check is not to look at this account: its records were damaged for good.
@@ -132,7 +141,7 @@ impl Bank {
 
     /// Deletes all topics, and makes them again.
     pub(crate) async fn made_anew(self) -> Self {
-        let Bank { prefix, app, window, left_out } = self;
+        let Bank { prefix, app, window, left_out, servers } = self;
         app.shutdown().await.expect("an orderly end");
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker().bootstrap_servers());
@@ -150,7 +159,7 @@ impl Bank {
         while is_there(&names) {
             sleep(Duration::from_millis(10)).await;
         }
-        Bank { app: client(&prefix, window).await, prefix, window, left_out }
+        Bank { app: client(&prefix, window).await, prefix, window, left_out, servers }
     }
 
     /// Starts a service process of this name and waits until it serves.
@@ -265,7 +274,7 @@ impl Bank {
         }
         let read = move || {
             let group = format!("{}bank", self.prefix);
-            checker::read(broker().bootstrap_servers(), &self.prefix, "account", &group)
+            checker::read(&self.servers, &self.prefix, "account", &group)
         };
         let mut topics = spawn_blocking(read).await.expect("they can be read");
         self.left_out.iter().for_each(|key| history.leave_out(key, &mut topics));

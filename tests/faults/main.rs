@@ -4,7 +4,10 @@
 //! ```sh
 //! cargo test -p simple-sourcing-tests --test faults                                                       # the quick ones
 //! SIMPLE_SOURCING_FAULT_ROUNDS=10 cargo test -p simple-sourcing-tests --test faults -- --include-ignored  # all, ten times
+//! cargo test -p simple-sourcing-tests --features security --test faults -- --include-ignored fault_17     # credentials and rights
 //! ```
+//!
+//! The last needs OpenSSL with its headers (`libssl-dev`); without that feature its trials are not there.
 //!
 //! They run one after the other: they share a broker, and stop it. In the end there is a table of what was done.
 
@@ -20,6 +23,8 @@ mod outage;
 mod paused;
 mod poison;
 mod race;
+#[cfg(feature = "security")]
+mod security;
 mod store;
 mod table;
 mod terminated;
@@ -37,7 +42,7 @@ use table::{Row, print};
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let trials = vec![
+    let mut trials = vec![
         fault(1, "killed_after_produce", || killed::at("after-produce")),
         fault(1, "killed_after_offsets", || killed::at("after-offsets")),
         fault(1, "killed_while_its_commit_is_on_its_way", killed::while_committing),
@@ -75,6 +80,7 @@ fn main() -> ExitCode {
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
     ];
+    trials.extend(of_security());
     let trials = on_broker::trials_on(&arguments, trials, || ground().map(|_| ()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     print();
@@ -90,6 +96,23 @@ fn fault(number: u32, name: &'static str, round: impl AsyncFn() -> Row + Send + 
         });
         Ok(())
     })
+}
+
+/// Those that need TLS.
+#[cfg(feature = "security")]
+fn of_security() -> Vec<Trial> {
+    vec![
+        fault(17, "least_rights", security::least_rights).with_ignored_flag(true),
+        fault(17, "each_right_missing", security::each_right_missing).with_ignored_flag(true),
+        fault(17, "right_taken", security::right_taken).with_ignored_flag(true),
+        fault(17, "refused", security::refused).with_ignored_flag(true),
+        fault(17, "password_changed", security::password_changed).with_ignored_flag(true),
+    ]
+}
+
+#[cfg(not(feature = "security"))]
+fn of_security() -> Vec<Trial> {
+    Vec::new()
 }
 
 fn rounds() -> usize {

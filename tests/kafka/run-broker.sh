@@ -2,15 +2,17 @@
 # ended. When that input ends, which it does when the test process closes it or is gone, however it went, the JVM is
 # killed and the directory removed.
 #
-#   sh run-broker.sh DIRECTORY JARS CLUSTER_ID
+#   sh run-broker.sh DIRECTORY JARS CLUSTER_ID [OPTION]...
 #
-# DIRECTORY holds server.properties and log4j2.properties. Made in it, for the test process to read:
+# DIRECTORY holds server.properties and log4j2.properties; the options are for the formatting of its data. Made in it, for
+# the test process to read:
 #   pid           of the JVM
 #   exit          what the JVM (or the formatting before it) ended with, once it has ended
 #   console.log   what it printed; its log is server.log, as log4j2.properties says
 cd "$1" || exit
 jars=$2
 cluster_id=$3
+shift 3
 
 # Standard input moves to 3, out of the JVM's reach. Nothing here may hold on to the test process's
 # output: whoever reads that would wait for this script.
@@ -22,7 +24,7 @@ kafka() {
         -Dlog4j2.configurationFile=log4j2.properties -cp "$jars/*" "$@" 3<&-
 }
 
-if (kafka kafka.tools.StorageTool format -t "$cluster_id" -c server.properties); then
+if (kafka kafka.tools.StorageTool format -t "$cluster_id" -c server.properties "$@"); then
     while read -r _ <&3; do
         rm -f exit pid
         {

@@ -5,6 +5,9 @@
 //! a single node is started on free ports of 127.0.0.1, with its data in a fresh temporary directory.
 //! It answers after some three seconds.
 //!
+//! A test of security starts one of its own, whose further listeners are for those who can say who they are, see
+//! [`secured`](crate::secured).
+//!
 //! A broker started here ends with the test process, and its directory goes too, even when that
 //! process aborts or is killed: a shell script (`tests/kafka/run-broker.sh`) owns them and waits for
 //! its standard input to end, and the operating system sees to that. So a [`Broker`] may well live in
@@ -23,6 +26,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::secured::{self, Secured};
 
 /// Names the jars. Kafka's version stands there, and nowhere here.
 const POM: &str = include_str!("../kafka/pom.xml");
@@ -71,7 +76,7 @@ impl Broker {
     pub fn start() -> Result<Broker, Unavailable> {
         match env::var("KAFKA_BOOTSTRAP_SERVERS") {
             Ok(servers) if !servers.trim().is_empty() => Broker::existing(servers),
-            _ => Broker::launch(None),
+            _ => Broker::launch(&Listeners::default()),
         }
     }
 
@@ -82,7 +87,12 @@ impl Broker {
     ///
     /// [`Unavailable`] says what is missing or what failed.
     pub fn start_behind(proxy: u16) -> Result<Broker, Unavailable> {
-        Broker::launch(Some(proxy))
+        Broker::launch(&Listeners { proxy: Some(proxy), ..Listeners::default() })
+    }
+
+    /// A broker of one's own that knows these users, see [`secured`].
+    pub(crate) fn start_secured(users: &[String]) -> Result<Broker, Unavailable> {
+        Broker::launch(&Listeners { users, ..Listeners::default() })
     }
 
     /// What a Kafka client takes as `bootstrap.servers`.
@@ -99,6 +109,14 @@ impl Broker {
     #[must_use]
     pub fn back_entrance(&self) -> u16 {
         self.own().ports.proxied.expect("it was started behind a proxy")
+    }
+
+    pub(crate) fn secured(&self) -> &Secured {
+        self.own().ports.secured.as_ref().expect("it was started with users")
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.own().directory
     }
 
     /// Sends a signal to the broker's JVM.
@@ -158,12 +176,12 @@ impl Broker {
         Err(Unavailable(format!("KAFKA_BOOTSTRAP_SERVERS={servers} does not answer: {}", refusals.join("; "))))
     }
 
-    fn launch(proxy: Option<u16>) -> Result<Broker, Unavailable> {
+    fn launch(listeners: &Listeners<'_>) -> Result<Broker, Unavailable> {
         require_java()?;
         let jars = kafka_jars()?;
         let mut attempt = 1;
         loop {
-            match BrokerProcess::start(&jars, proxy) {
+            match BrokerProcess::start(&jars, listeners) {
                 Ok(process) => {
                     let bootstrap_servers = format!("127.0.0.1:{}", process.ports.direct);
                     return Ok(Broker { bootstrap_servers, process: Some(process) });
@@ -176,6 +194,14 @@ impl Broker {
             }
         }
     }
+}
+
+/// What a broker has beside the listener that is open to all.
+#[derive(Default)]
+struct Listeners<'a> {
+    proxy: Option<u16>,
+    /// Those who are let in by secured listeners; without any there are no such listeners.
+    users: &'a [String],
 }
 
 enum StartError {
@@ -204,29 +230,38 @@ struct Ports {
     direct: u16,
     /// What comes here is told the address of a proxy.
     proxied: Option<u16>,
+    secured: Option<Secured>,
 }
 
 impl BrokerProcess {
     /// Starts a broker and waits until it answers.
-    fn start(jars: &Path, proxy: Option<u16>) -> Result<BrokerProcess, StartError> {
+    fn start(jars: &Path, listeners: &Listeners<'_>) -> Result<BrokerProcess, StartError> {
         // All are held at once, so that they differ.
-        let free = [free_port()?, free_port()?, free_port()?];
-        let [direct, controller, proxied] = free.each_ref().map(|port| port.local_addr().map(|address| address.port()));
-        let (direct, controller, proxied) = (direct?, controller?, proxied?);
+        let free = [free_port()?, free_port()?, free_port()?, free_port()?, free_port()?];
+        let mut ports = [0; 5];
+        for (port, free) in ports.iter_mut().zip(&free) {
+            *port = free.local_addr()?.port();
+        }
         drop(free);
+        let [direct, controller, proxied, trusted, expired] = ports;
         // 22 characters of base64, as Kafka wants it. No other live broker on this port has the same.
         let cluster_id = format!("{:0>11}{direct:0>10}A", process::id());
 
         let directory = tempfile::Builder::new().prefix("kafka-").tempdir()?;
-        let (listener, advertised) = match proxy {
+        let (listener, advertised) = match listeners.proxy {
             Some(proxy) => (format!(",PROXIED://127.0.0.1:{proxied}"), format!(",PROXIED://127.0.0.1:{proxy}")),
             None => Default::default(),
         };
+        let secured =
+            if listeners.users.is_empty() { None } else { Some(Secured::prepare(directory.path(), trusted, expired)?) };
+        let also = secured.as_ref().map(Secured::listeners).unwrap_or_default();
         let properties = format!(
             "{SERVER_PROPERTIES}\n\
-             listeners=PLAINTEXT://127.0.0.1:{direct},CONTROLLER://127.0.0.1:{controller}{listener}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{direct}{advertised}\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\n"
+             listeners=PLAINTEXT://127.0.0.1:{direct},CONTROLLER://127.0.0.1:{controller}{listener}{also}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{direct}{advertised}{also}\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             {}",
+            secured.as_ref().map(|_| secured::PROPERTIES).unwrap_or_default()
         );
         fs::write(directory.path().join("server.properties"), properties)?;
         fs::write(directory.path().join("log4j2.properties"), LOG4J2_PROPERTIES)?;
@@ -234,12 +269,13 @@ impl BrokerProcess {
         let mut shell = Command::new("sh");
         shell.args(["-c", RUN_BROKER, "run-broker.sh"]);
         shell.arg(directory.path()).arg(jars).arg(&cluster_id);
+        shell.args(listeners.users.iter().flat_map(|user| secured::format_options(user)));
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A Ctrl-C, or a harness that kills the tests' process group, must not take the script along.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let script = shell.spawn().map_err(|error| StartError::Other(format!("cannot run sh: {error}")))?;
-        let ports = Ports { direct, proxied: proxy.map(|_| proxied) };
+        let ports = Ports { direct, proxied: listeners.proxy.map(|_| proxied), secured };
         let process = BrokerProcess { script, directory: directory.keep(), cluster_id, ports };
         process.launch()?;
         Ok(process)
@@ -321,7 +357,7 @@ fn answers(port: u16, cluster_id: &str) -> io::Result<bool> {
         && answer.windows(cluster_id.len()).any(|part| part == cluster_id.as_bytes()))
 }
 
-fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
     let mut result = Err(io::Error::other("the name has no address"));
     for address in address.to_socket_addrs()? {
         result = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT);
@@ -349,7 +385,7 @@ fn require_java() -> Result<(), Unavailable> {
 }
 
 /// The directory of Kafka's jars, which Maven fills if they are not there yet.
-fn kafka_jars() -> Result<PathBuf, Unavailable> {
+pub(crate) fn kafka_jars() -> Result<PathBuf, Unavailable> {
     // Other jars, other directory: a changed pom.xml never meets the jars of the one before.
     let mut hasher = DefaultHasher::new();
     POM.hash(&mut hasher);
@@ -398,7 +434,7 @@ fn target_directory() -> PathBuf {
     workspace.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-fn run(command: &mut Command, what: &str) -> Result<Output, Unavailable> {
+pub(crate) fn run(command: &mut Command, what: &str) -> Result<Output, Unavailable> {
     command.stdin(Stdio::null()).output().map_err(|error| {
         Unavailable(if error.kind() == io::ErrorKind::NotFound {
             format!("{what} is not on the PATH")

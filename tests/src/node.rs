@@ -152,12 +152,18 @@ impl Node {
 
     /// Waits for its end, by whatever cause, and for its last words.
     #[must_use]
-    pub fn end(mut self) -> (ExitStatus, String) {
+    pub fn end(self) -> (ExitStatus, String) {
+        self.end_within(PATIENCE)
+    }
+
+    /// The same, for one that may take another time.
+    #[must_use]
+    pub fn end_within(mut self, patience: Duration) -> (ExitStatus, String) {
         // Its output ends with it.
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(patience) {
             Ok(line) => panic!("nobody waits for an answer, and it says: {line}"),
             Err(RecvTimeoutError::Timeout) => {
-                panic!("it did not end within {PATIENCE:?}; its log:\n{}", self.log.lines().join("\n"))
+                panic!("it did not end within {patience:?}; its log:\n{}", self.log.lines().join("\n"))
             }
             Err(RecvTimeoutError::Disconnected) => self.ended(),
         }
