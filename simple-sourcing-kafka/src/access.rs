@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use simple_sourcing::{Command, Event};
+use simple_sourcing::{Command, Event, backend::AggregateDefinition};
 
 use crate::{config::Kafka, naming::Topic};
 
@@ -74,6 +74,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// What this process does with an aggregate type of its app.
+    pub(crate) fn of(aggregate: &AggregateDefinition) -> Self {
+        if aggregate.is_served() { Role::Service } else { Role::Client }
+    }
+
     fn operations(self, topic: Topic) -> &'static [Operation] {
         use Operation::{Create, DescribeConfigs, Read, Write};
         match (self, topic) {

@@ -47,7 +47,8 @@ enum State {
     /// What came meanwhile, in order.
     Starting(Vec<Outgoing>),
     Running(Running),
-    Closed,
+    /// With what is said to those who come.
+    Closed(BackendError),
 }
 
 struct Running {
@@ -162,7 +163,7 @@ impl CommandClient {
                 // Not by the caller, who may never be polled again while others wait for the same.
                 self.runtime.spawn_blocking(move || client.start());
             }
-            State::Closed => self.not_sent(&outgoing.sent, &BackendError::Closed),
+            State::Closed(error) => self.not_sent(&outgoing.sent, error),
         }
     }
 
@@ -233,7 +234,7 @@ impl CommandClient {
 
     /// Waits until all that was sent is in the log and answered, and stops.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), BackendError> {
-        let state = std::mem::replace(&mut *self.lock(), State::Closed);
+        let state = self.shut(BackendError::Closed);
         let State::Running(running) = state else {
             self.waiting.drain(Duration::ZERO);
             return Ok(());
@@ -241,6 +242,20 @@ impl CommandClient {
         let flushed = running.producer.flush(timeout);
         self.waiting.drain(timeout);
         flushed.map_err(|error| error::describe("commands that were sent last may not have arrived", error))
+    }
+
+    /// Sends nothing any more. What becomes of what was sent is unknown.
+    pub(crate) fn fail(&self, error: BackendError) {
+        drop(self.shut(error));
+        self.waiting.drain(Duration::ZERO);
+    }
+
+    fn shut(&self, why: BackendError) -> State {
+        let mut state = self.lock();
+        match &*state {
+            State::Closed(error) => State::Closed(error.clone()),
+            _ => std::mem::replace(&mut *state, State::Closed(why)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

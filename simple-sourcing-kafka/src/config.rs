@@ -57,7 +57,7 @@ pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const RECORD_BYTES_MAX: &str = "100000000";
 
 /// The settings that the guarantees rest on.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "bootstrap.servers",
     "group.id",
     "group.instance.id",
@@ -69,6 +69,7 @@ const OURS: [&str; 11] = [
     "auto.offset.reset",
     "enable.partition.eof",
     "partition.assignment.strategy",
+    "allow.auto.create.topics",
 ];
 
 impl Kafka {
@@ -248,6 +249,8 @@ impl Kafka {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers);
         config.set("client.id", "simple-sourcing");
+        // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
+        config.set("allow.auto.create.topics", "false");
         for (name, value) in defaults {
             config.set(*name, *value);
         }
@@ -285,6 +288,14 @@ impl Kafka {
         config.set("fetch.message.max.bytes", "4194304");
         config.set("queued.min.messages", "100000");
         config.set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    /// The settings of a reader of a single record here and there: it fetches no more than that.
+    pub(crate) fn single_reader(&self) -> ClientConfig {
+        let mut config = self.brief_reader();
+        config.set("fetch.message.max.bytes", "1024");
+        config.set("queued.min.messages", "1");
         config
     }
 

@@ -13,7 +13,8 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `config.rs`, `naming.rs`, `topics.rs` | the user's settings; topics that are made, or checked |
+//! | `config.rs`, `naming.rs` | the user's settings |
+//! | `topics/` | topics that are made, or checked, and looked at while the app runs |
 //! | `record.rs` | commands, events, states and responses as Kafka records |
 //! | `access.rs` | what a process has to be granted |
 //! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
@@ -26,6 +27,7 @@
 pub mod access;
 mod answers;
 mod client;
+mod closed;
 mod config;
 mod error;
 mod failpoint;
@@ -42,3 +44,4 @@ mod worker;
 pub use config::Kafka;
 pub use naming::{DefaultNaming, Naming, Topic};
 pub use restoring::{Restoring, RestoringPartition};
+pub use topics::OpenTransaction;

@@ -17,9 +17,10 @@ use tracing::info;
 
 use crate::{
     client::CommandClient,
+    closed::Closed,
     config::Kafka,
     reader::Readers,
-    topics::{self, Topics},
+    topics::{self, Ends, Topics, Watch},
     worker::Workers,
 };
 
@@ -32,9 +33,10 @@ pub(crate) struct KafkaPort {
     topics: Arc<[Topics]>,
     client: Arc<CommandClient>,
     readers: Arc<Readers>,
-    closed: Arc<AtomicBool>,
+    closed: Arc<Closed>,
     ending: Ending,
     workers: Mutex<Option<Workers>>,
+    watch: Mutex<Option<Watch>>,
 }
 
 impl KafkaPort {
@@ -43,12 +45,24 @@ impl KafkaPort {
         kafka.check()?;
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
-            let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition, &runtime)?.into();
-            let ending = Ending::new();
-            let workers = Workers::start(&kafka, &definition, &topics, &ending)?;
+            let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition)?.into();
+            let (ending, closed, stopped) = (Ending::new(), Arc::<Closed>::default(), Arc::<AtomicBool>::default());
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
-            let closed: Arc<AtomicBool> = Arc::default();
+            let ends = Arc::new(Ends::new(topics.clone()));
+            // Before the workers: a restore may have to wait for somebody else's transaction.
+            let watch = Watch::start(&kafka, &definition, &topics, &ends, {
+                let (ending, closed, stopped, client) =
+                    (ending.clone(), closed.clone(), stopped.clone(), client.clone());
+                move |error| {
+                    stopped.store(true, Ordering::Release);
+                    closed.fail(error.clone());
+                    client.fail(error.clone());
+                    ending.end(Err(error));
+                }
+            })?;
+            let workers = Workers::start(&kafka, &definition, &topics, &ends, &ending, &stopped);
+            let workers = workers.map_err(|error| closed.failure().unwrap_or(error))?;
             Ok(KafkaPort {
                 readers: Readers::new(kafka.clone(), closed.clone()),
                 kafka,
@@ -58,6 +72,7 @@ impl KafkaPort {
                 closed,
                 ending,
                 workers: Mutex::new(Some(workers)),
+                watch: Mutex::new(Some(watch)),
             })
         });
         let port: KafkaPort =
@@ -67,7 +82,11 @@ impl KafkaPort {
     }
 
     fn check_open(&self) -> Result<(), BackendError> {
-        if self.closed.load(Ordering::Acquire) { Err(BackendError::Closed) } else { Ok(()) }
+        self.closed.check()
+    }
+
+    fn take_watch(&self) -> Option<Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn take_workers(&self) -> Option<Workers> {
@@ -120,11 +139,12 @@ impl Port for KafkaPort {
     }
 
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.closed.store(true, Ordering::Release);
-        let (workers, client) = (self.take_workers(), self.client.clone());
+        self.closed.close();
+        let (workers, watch, client) = (self.take_workers(), self.take_watch(), self.client.clone());
         Box::pin(async move {
             let stop = move || {
                 // First the client: the workers of this process may be those that answer what it has sent.
+                drop(watch);
                 let flushed = client.close(DRAIN_TIMEOUT);
                 let stopped = workers.map_or(Ok(()), Workers::stop);
                 flushed.and(stopped)
@@ -139,7 +159,7 @@ impl Port for KafkaPort {
 
 impl Drop for KafkaPort {
     fn drop(&mut self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.close();
         if let Some(workers) = self.take_workers() {
             workers.tell_to_stop();
         }

@@ -1,10 +1,7 @@
 //! Reading the event log, and looking for the outcome of a command. Each read has a thread and a consumer for itself.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -22,6 +19,7 @@ use simple_sourcing::{
 
 use crate::{
     access::{Operation, Right},
+    closed::Closed,
     config::Kafka,
     error,
     logging::Reports,
@@ -42,7 +40,7 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Reads the topics of an app.
 pub(crate) struct Readers {
     kafka: Kafka,
-    closed: Arc<AtomicBool>,
+    closed: Arc<Closed>,
     /// For reads that come to an end: kept for the next ones, because to connect takes longer than to read.
     idle: Mutex<Vec<Consumers>>,
 }
@@ -57,7 +55,7 @@ struct Consumers {
 }
 
 impl Readers {
-    pub(crate) fn new(kafka: Kafka, closed: Arc<AtomicBool>) -> Arc<Self> {
+    pub(crate) fn new(kafka: Kafka, closed: Arc<Closed>) -> Arc<Self> {
         Arc::new(Readers { kafka, closed, idle: Mutex::default() })
     }
 
@@ -85,7 +83,7 @@ impl Readers {
     fn follow(&self, topics: &Topics, cursor: &Cursor, sender: &FeedSender) -> Result<(), BackendError> {
         let from = (0..topics.partitions).map(|partition| (partition, Offset::Offset(cursor.next(partition) as i64)));
         let reader = Reader::open(&self.kafka, &topics.event, from)?;
-        while self.is_wanted(sender) {
+        while self.is_wanted(sender)? {
             match reader.poll() {
                 Ok(Some(message)) => {
                     let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
@@ -107,13 +105,13 @@ impl Readers {
             // Transactions that are open are waited for: a receipt may be of one of them. It is read only then, because an
             // end that is met earlier lies in front of what they have written.
             while reader.committed_end(partition)? < target {
-                if !self.is_wanted(sender) {
+                if !self.is_wanted(sender)? {
                     return Ok(());
                 }
                 std::thread::sleep(OPEN_TRANSACTIONS_POLL);
             }
             reader.assign([(partition, Offset::Offset(first))])?;
-            while self.is_wanted(sender) {
+            while self.is_wanted(sender)? {
                 match reader.poll() {
                     Ok(Some(message)) if message.offset() >= target => return Ok(()),
                     Ok(Some(message)) if message.key() == Some(key.as_bytes()) => {
@@ -165,7 +163,7 @@ impl Readers {
                 })
                 .collect();
             reader.assign(from?)?;
-            while Instant::now() < deadline && !self.closed.load(Ordering::Acquire) {
+            while Instant::now() < deadline && !self.closed.is() {
                 match reader.poll() {
                     Ok(Some(message)) if record::answered_id(&message) == Some(id) => {
                         if let Ok(Response::Outcome { outcome, first: true, .. }) = record::read_response(&message) {
@@ -205,8 +203,11 @@ impl Readers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_wanted(&self, sender: &FeedSender) -> bool {
-        !self.closed.load(Ordering::Acquire) && !sender.is_closed()
+    fn is_wanted(&self, sender: &FeedSender) -> Result<bool, BackendError> {
+        match self.closed.failure() {
+            Some(error) => Err(error),
+            None => Ok(!self.closed.is() && !sender.is_closed()),
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::{
 
 use simple_sourcing::engine::Shard;
 
+use crate::topics::{OpenTransaction, Topics};
+
 /// Which partitions a service is still restoring, and how far each has come: for a readiness probe.
 ///
 /// ```no_run
@@ -24,7 +26,14 @@ use simple_sourcing::engine::Shard;
 /// A partition is there from when its restoring begins to when it is served; those that wait for their turn are not there
 /// yet. Clones show the same.
 #[derive(Debug, Clone, Default)]
-pub struct Restoring(Arc<Mutex<BTreeMap<Shard, Progress>>>);
+pub struct Restoring(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    partitions: BTreeMap<Shard, Progress>,
+    /// In any topic.
+    open: Vec<OpenTransaction>,
+}
 
 /// A partition that is being restored.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +49,8 @@ pub struct RestoringPartition {
     pub records_read: u64,
     /// How long that has taken.
     pub elapsed: Duration,
+    /// What it waits for, where that is a transaction of somebody else that does not end. The log says so, too.
+    pub held_back_by: Option<OpenTransaction>,
 }
 
 impl RestoringPartition {
@@ -52,6 +63,8 @@ impl RestoringPartition {
 #[derive(Debug)]
 struct Progress {
     aggregate: &'static str,
+    /// That are read.
+    topics: [String; 2],
     begun: Instant,
     left: u64,
     read: u64,
@@ -65,24 +78,37 @@ impl Restoring {
 
     /// The partitions that are being restored.
     pub fn partitions(&self) -> Vec<RestoringPartition> {
+        let state = self.lock();
+        let held_back_by = |at: &Shard, progress: &Progress| {
+            let holds =
+                |open: &&OpenTransaction| open.partition == at.partition && progress.topics.contains(&open.topic);
+            state.open.iter().find(holds).cloned()
+        };
         let partition = |(at, progress): (&Shard, &Progress)| RestoringPartition {
             aggregate: progress.aggregate,
             partition: at.partition,
             records_left: progress.left,
             records_read: progress.read,
             elapsed: progress.begun.elapsed(),
+            held_back_by: held_back_by(at, progress),
         };
-        self.lock().iter().map(partition).collect()
+        state.partitions.iter().map(partition).collect()
     }
 
     /// A partition is being restored for as long as the value that is returned is there.
-    pub(crate) fn begin(&self, at: Shard, aggregate: &'static str) -> RestoringNow {
-        let progress = Progress { aggregate, begun: Instant::now(), left: 0, read: 0 };
-        self.lock().insert(at, progress);
+    pub(crate) fn begin(&self, at: Shard, aggregate: &'static str, topics: &Topics) -> RestoringNow {
+        let topics = [topics.state.clone(), topics.response.clone()];
+        let progress = Progress { aggregate, topics, begun: Instant::now(), left: 0, read: 0 };
+        self.lock().partitions.insert(at, progress);
         RestoringNow { all: self.clone(), at }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Shard, Progress>> {
+    /// Transactions that are open for too long, in whatever topics.
+    pub(crate) fn held_back_by(&self, open: Vec<OpenTransaction>) {
+        self.lock().open = open;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,7 +121,7 @@ pub(crate) struct RestoringNow {
 
 impl RestoringNow {
     pub(crate) fn report(&self, left: u64, read: u64) {
-        if let Some(progress) = self.all.lock().get_mut(&self.at) {
+        if let Some(progress) = self.all.lock().partitions.get_mut(&self.at) {
             (progress.left, progress.read) = (left, read);
         }
     }
@@ -103,7 +129,7 @@ impl RestoringNow {
 
 impl Drop for RestoringNow {
     fn drop(&mut self) {
-        self.all.lock().remove(&self.at);
+        self.all.lock().partitions.remove(&self.at);
     }
 }
 
@@ -111,10 +137,26 @@ impl Drop for RestoringNow {
 mod tests {
     use super::*;
 
+    fn topics() -> Topics {
+        let name = |topic: &str| format!("account-{topic}");
+        Topics {
+            role: crate::access::Role::Service,
+            command: name("command_request"),
+            event: name("event"),
+            state: name("aggregate"),
+            response: name("command_response"),
+            dead_letter: name("dead_letter"),
+            batch_bytes_max: 1,
+            dead_letter_bytes_max: 1,
+            partitions: 8,
+            give_up: String::new(),
+        }
+    }
+
     #[test]
     fn a_partition_is_there_from_its_beginning_to_its_end() {
         let (restoring, at) = (Restoring::new(), Shard { aggregate: 1, partition: 7 });
-        let now = restoring.clone().begin(at, "account");
+        let now = restoring.clone().begin(at, "account", &topics());
         now.report(300, 100);
         let partitions = restoring.partitions();
         let [one] = &partitions[..] else { panic!("{partitions:?}") };

@@ -16,6 +16,7 @@ use super::{
     reading::Reading,
     restore::Job,
     shard::{ShardStore, Writes, outcome_evidence, state_evidence},
+    whole::{Beginning, Contents},
 };
 use crate::{
     record::{self, Response},
@@ -35,6 +36,8 @@ pub(super) enum Failure {
     Passing(BackendError),
     /// What the local store has is of no use.
     Useless(String),
+    /// Trying again is of no use.
+    Lasting(BackendError),
     /// Nobody wants it any more.
     Unwanted,
 }
@@ -51,6 +54,8 @@ pub(super) struct CatchUp<'a, R> {
     pub(super) reader: &'a R,
     pub(super) request: (Shard, u64),
     pub(super) writes: Writes,
+    pub(super) committed: Option<i64>,
+    pub(super) commands_end: i64,
     pub(super) read: u64,
     pub(super) unreported: usize,
     pub(super) now: RestoringNow,
@@ -60,11 +65,12 @@ pub(super) struct CatchUp<'a, R> {
 
 impl<R: Reader> CatchUp<'_, R> {
     /// The offset of the next command.
-    pub(super) async fn next_command(&self) -> Result<i64, BackendError> {
+    pub(super) async fn next_command(&mut self) -> Result<i64, BackendError> {
         let Shard { aggregate, partition } = self.request.0;
         let topic = &self.job.topics[aggregate].command;
         let committed = self.reader.committed(aggregate, &[partition]).await?.remove(&partition).flatten();
-        let first = self.reader.bounds(topic, partition).await?.start;
+        let Range { start: first, end } = self.reader.bounds(topic, partition).await?;
+        (self.committed, self.commands_end) = (committed, end);
         let offset = committed.unwrap_or(first);
         if offset < first {
             error!(
@@ -82,6 +88,8 @@ impl<R: Reader> CatchUp<'_, R> {
         let job = self.job;
         let (Shard { aggregate, partition }, topics) = (self.request.0, &job.topics[self.request.0.aggregate]);
         let (states, responses) = store.head().map(|head| (head.states, head.responses)).unwrap_or_default();
+        let beginning = Beginning::look(self.reader, &topics.event, partition).await?;
+        let (mut any_states, mut last_command) = (states.next > 0, None);
         let behind = self.check(&topics.response, partition, responses).await?;
         let (from, mut first) = self.check(&topics.state, partition, states).await?.begin(states);
         let mut reading = Reading::begin(self.reader, &topics.state, &from, &job.wanted.stopped).await?;
@@ -100,6 +108,9 @@ impl<R: Reader> CatchUp<'_, R> {
                 return Err(not_the_same(&topics.state, offset));
             }
             if let Some(key) = key {
+                if state.sequence > Sequence::ZERO {
+                    (any_states, last_command) = (true, last_command.max(Some(state.command_position.offset as i64)));
+                }
                 store.put_state(&mut self.writes, key, state)?;
             }
             if let Some(head) = store.head() {
@@ -144,7 +155,15 @@ impl<R: Reader> CatchUp<'_, R> {
             return Err(not_the_same(&topics.response, responses.next - 1));
         }
         store.put_head(&mut self.writes)?;
-        Ok(std::mem::take(&mut self.writes).commit()?)
+        std::mem::take(&mut self.writes).commit()?;
+        let contents = Contents {
+            committed: self.committed,
+            commands_end: self.commands_end,
+            responses_end: behind.end,
+            states: any_states,
+            last_command,
+        };
+        beginning.check(topics, self.request.0, store, &contents)
     }
 
     /// Whether a topic still has what it must have behind a position.

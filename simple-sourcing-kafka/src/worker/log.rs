@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{Message, message::OwnedHeaders};
+use rdkafka::{
+    Message,
+    message::{OwnedHeaders, OwnedMessage},
+};
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use crate::error;
@@ -150,6 +153,7 @@ pub(super) struct Record<'a> {
 pub(super) enum Noted {
     State,
     Outcome,
+    Event,
 }
 
 /// Reads what is committed, for a job beside the worker.
@@ -168,6 +172,10 @@ pub(super) trait Reader {
 
     /// The end of what is committed in a partition, in front of the first transaction that is open.
     async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError>;
+
+    /// The first record that is committed in a partition; none where there is none in front of the first transaction that
+    /// is open.
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError>;
 
     /// Reads partitions of a topic, each from an offset or from its beginning.
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>)

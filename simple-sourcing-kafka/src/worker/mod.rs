@@ -15,6 +15,7 @@ mod shard;
 #[cfg(test)]
 mod simulation;
 mod store;
+mod whole;
 mod write;
 
 use std::{
@@ -38,7 +39,10 @@ use self::{
     keeping::Keeping,
     run::{Ended, Joined, Joining, Worker},
 };
-use crate::{config::Kafka, topics::Topics};
+use crate::{
+    config::Kafka,
+    topics::{Ends, Topics},
+};
 
 /// How long a start waits to be admitted to the group.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,14 +61,16 @@ pub(crate) struct Workers {
 
 impl Workers {
     /// Starts the workers, none where nothing is served, and waits until they serve the partitions that they are given
-    /// first.
+    /// first. They end when they are told to by `stopped`.
     pub(crate) fn start(
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
+        ends: &Arc<Ends>,
         ending: &Ending,
+        stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
-        let mut workers = Workers { stopped: Arc::default(), threads: Vec::new() };
+        let mut workers = Workers { stopped: stopped.clone(), threads: Vec::new() };
         if !definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             return Ok(workers);
         }
@@ -73,13 +79,20 @@ impl Workers {
         let keeping = Keeping::open(kafka, definition, topics)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
-            let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
+            let (kafka, definition, topics, ends) = (kafka.clone(), definition.clone(), topics.clone(), ends.clone());
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let (ending, keeping) = (ending.clone(), keeping.clone());
             let thread = thread.spawn(move || {
                 let start = async |joining| {
-                    let log = KafkaLog::open(kafka.clone(), &definition, topics.clone(), name.clone(), ending.clone())?;
+                    let log = KafkaLog::open(
+                        kafka.clone(),
+                        &definition,
+                        topics.clone(),
+                        ends.clone(),
+                        name.clone(),
+                        ending.clone(),
+                    )?;
                     let (stopped, keeping) = (stopped.clone(), keeping.clone());
                     Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping).await
                 };

@@ -37,7 +37,7 @@ const HANDOVER_WAIT: Duration = Duration::from_millis(10);
 pub(super) struct Restorer {
     /// That of each job. They end when these are gone.
     requests: Vec<UnboundedSender<(Shard, u64)>>,
-    restored: UnboundedReceiver<Result<Restored, BackendError>>,
+    restored: UnboundedReceiver<Restored>,
     wanted: Arc<Wanted>,
     _jobs: Vec<Box<dyn Any>>,
 }
@@ -47,7 +47,8 @@ pub(super) struct Restored {
     pub(super) shard: Shard,
     /// Which request it answers: a later one makes it void.
     pub(super) request: u64,
-    pub(super) store: ShardStore,
+    /// An error if it never can.
+    pub(super) store: Result<ShardStore, BackendError>,
 }
 
 /// Which requests still matter.
@@ -103,8 +104,8 @@ impl Restorer {
         self.wanted.lock().remove(&(shard, request));
     }
 
-    /// A partition that has been restored since the last call, or why none can be.
-    pub(super) fn next(&mut self) -> Option<Result<Restored, BackendError>> {
+    /// A partition that has been restored since the last call.
+    pub(super) fn next(&mut self) -> Option<Restored> {
         self.restored.try_recv().ok()
     }
 }
@@ -127,12 +128,12 @@ impl Job {
         &self,
         reader: &impl Reader,
         mut requests: UnboundedReceiver<(Shard, u64)>,
-        restored: &UnboundedSender<Result<Restored, BackendError>>,
+        restored: &UnboundedSender<Restored>,
     ) {
         while let Some((shard, request)) = requests.recv().await {
             if let Some(store) = self.restore_until_done(reader, (shard, request)).await {
                 // The worker may have stopped.
-                let _ = restored.send(store.map(|store| Restored { shard, request, store }));
+                let _ = restored.send(Restored { shard, request, store });
             }
         }
     }
@@ -147,6 +148,7 @@ impl Job {
         while self.wanted.is(&request) {
             match self.restore(reader, request).await {
                 Ok(store) => return Some(Ok(store)),
+                Err(Failure::Lasting(error)) => return Some(Err(error)),
                 Err(Failure::Unwanted) => return None,
                 Err(Failure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
                 Err(Failure::Passing(error)) if error::is_denied(&error) => return Some(Err(error)),
@@ -168,9 +170,11 @@ impl Job {
             reader,
             request,
             writes: Writes::default(),
+            committed: None,
+            commands_end: 0,
             read: 0,
             unreported: 0,
-            now: self.keeping.restoring.begin(shard, aggregate),
+            now: self.keeping.restoring.begin(shard, aggregate, &self.topics[shard.aggregate]),
             logged: started,
             started,
         };

@@ -126,7 +126,7 @@ impl<L: Log> Worker<L> {
                 self.rebalance(change).map_err(Failure::Lasting)?;
             }
             while let Some(restored) = self.restorer.next() {
-                restored.and_then(|restored| self.begin_serving(restored)).map_err(Failure::Lasting)?;
+                self.begin_serving(restored).map_err(Failure::Lasting)?;
             }
             if let Err(error) = self.store.take_repaired() {
                 self.start_over(&error).await.map_err(Failure::Lasting)?;
@@ -203,6 +203,7 @@ impl<L: Log> Worker<L> {
         if self.owned.get(&shard) != Some(&Owned::Restoring(request)) {
             return Ok(());
         }
+        let store = store?;
         self.log.add(shard, store.next)?;
         self.store.insert(shard, store);
         self.owned.insert(shard, Owned::Serving);

@@ -91,7 +91,9 @@ impl<L: Log> Worker<L> {
                 let headers = record::event_headers(&self.definition.name, aggregate, event);
                 let partition = event.command_position.partition;
                 let (key, value, time) = (&event.key, &event.payload, event.time);
-                self.producer.write(keyed(&topics.event, partition, key, value, headers, time))?;
+                let record = keyed(&topics.event, partition, key, value, headers, time);
+                let noted = Some((Shard { aggregate: index, partition }, Noted::Event));
+                self.producer.write(Record { noted, ..record })?;
             }
             for state in &changes.states {
                 let (headers, value) = record::state(state);

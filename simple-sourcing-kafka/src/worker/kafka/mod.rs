@@ -34,12 +34,13 @@ use crate::{
     config::Kafka,
     error,
     logging::Reports,
-    topics::Topics,
+    topics::{Ends, Topics},
 };
 
 pub(super) struct KafkaLog {
     kafka: Kafka,
     topics: Arc<[Topics]>,
+    ends: Arc<Ends>,
     /// That of the worker.
     name: String,
     consumer: Arc<BaseConsumer<Rebalances>>,
@@ -51,6 +52,7 @@ impl KafkaLog {
         kafka: Kafka,
         definition: &Definition,
         topics: Arc<[Topics]>,
+        ends: Arc<Ends>,
         name: String,
         ending: Ending,
     ) -> Result<Self, BackendError> {
@@ -58,7 +60,7 @@ impl KafkaLog {
         let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
         let consumer =
             Arc::new(consumer(&kafka, &name, Rebalances::new(commands, Reports::of_worker(&kafka, &ending)))?);
-        Ok(KafkaLog { kafka, topics, name, consumer, ending })
+        Ok(KafkaLog { kafka, topics, ends, name, consumer, ending })
     }
 
     /// What an error of the consumer means.
@@ -170,14 +172,14 @@ impl Log for KafkaLog {
 
     async fn producer(&self) -> Result<KafkaProducer, BackendError> {
         let id = format!("{}-{}", self.kafka.group, self.name);
-        KafkaProducer::open(&self.kafka, self.topics.clone(), &id, &self.ending)
+        KafkaProducer::open(&self.kafka, self.topics.clone(), self.ends.clone(), &id, &self.ending)
     }
 
     fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
         J: AsyncFnOnce(KafkaReader) + Send + 'static,
     {
-        let reader = KafkaReader::new(&self.kafka, self.topics.clone(), self.consumer.clone());
+        let reader = KafkaReader::new(&self.kafka, self.topics.clone(), self.ends.clone(), self.consumer.clone());
         let thread = thread::Builder::new().name(name.into()).spawn(move || pollster::block_on(job(reader)));
         let failed = |error| BackendError::failed(format!("the {name} thread can't be started")).because(error);
         Ok(Box::new(Thread(Some(thread.map_err(failed)?))))

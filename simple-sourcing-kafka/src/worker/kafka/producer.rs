@@ -22,7 +22,7 @@ use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
     error,
     logging::{self, Reports},
-    topics::{self, Topics},
+    topics::{self, Ends, Topics},
     worker::log::{Noted, Producer as Transactions, Record},
 };
 
@@ -47,6 +47,7 @@ const NOT_ADDED_DENIED: &str = "Topic authorization failed";
 pub(in crate::worker) struct KafkaProducer {
     kafka: Kafka,
     topics: Arc<[Topics]>,
+    ends: Arc<Ends>,
     producer: ThreadedProducer<Deliveries>,
     sent: u64,
     /// For each aggregate type the number of its first slot. Slots are numbered from 1.
@@ -72,10 +73,12 @@ struct Progress {
     offsets: Vec<i64>,
     /// The topic that it may not write to, of which only the log tells.
     denied: Option<String>,
+    /// Where a record was written that is not behind the one before it: topic, partition, and the offsets of both.
+    back: Option<(String, u32, i64, i64)>,
 }
 
 /// How many slots a partition has.
-const SLOTS: usize = 2;
+const SLOTS: usize = 3;
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
@@ -111,7 +114,11 @@ impl ProducerContext for Deliveries {
                 if progress.offsets.len() <= slot {
                     progress.offsets.resize(slot + 1, -1);
                 }
-                progress.offsets[slot] = message.offset();
+                let (earlier, offset) = (progress.offsets[slot], message.offset());
+                if offset >= 0 && offset <= earlier {
+                    progress.back = Some((message.topic().to_owned(), message.partition() as u32, earlier, offset));
+                }
+                progress.offsets[slot] = offset;
             }
             Ok(_) => {}
             Err((error, message)) => {
@@ -132,6 +139,7 @@ impl KafkaProducer {
     pub(super) fn open(
         kafka: &Kafka,
         topics: Arc<[Topics]>,
+        ends: Arc<Ends>,
         transactional_id: &str,
         ending: &Ending,
     ) -> Result<Self, BackendError> {
@@ -173,7 +181,7 @@ impl KafkaProducer {
             *next += SLOTS * topics.partitions as usize;
             Some(first)
         });
-        Ok(KafkaProducer { kafka: kafka.clone(), slots: slots.collect(), topics, producer, sent: 0 })
+        Ok(KafkaProducer { kafka: kafka.clone(), slots: slots.collect(), topics, ends, producer, sent: 0 })
     }
 
     fn slot(&self, at: Shard, noted: Noted) -> usize {
@@ -271,7 +279,13 @@ impl Transactions for KafkaProducer {
     }
 
     async fn flush(&mut self) -> Result<(), BackendError> {
-        self.await_deliveries().map_err(|error| self.failed(error))
+        self.await_deliveries().map_err(|error| self.failed(error))?;
+        match &self.producer.context().progress().back {
+            Some((topic, partition, earlier, later)) => {
+                Err(self.ends.found_made_anew(topic, *partition, *earlier, *later))
+            }
+            None => Ok(()),
+        }
     }
 
     async fn commit(&mut self) -> Result<(), BackendError> {

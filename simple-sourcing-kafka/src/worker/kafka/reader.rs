@@ -1,11 +1,18 @@
 //! Reading topics for the jobs beside a worker.
 
-use std::{cell::OnceCell, collections::BTreeMap, ops::Range, sync::Arc, thread, time::Duration};
+use std::{
+    cell::OnceCell,
+    collections::BTreeMap,
+    ops::Range,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
-    Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::BorrowedMessage,
+    message::{BorrowedMessage, OwnedMessage},
 };
 use simple_sourcing::{BackendError, Timestamp};
 
@@ -15,24 +22,34 @@ use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     logging::Reports,
     reader::{self, End, end_reader, ends_of},
-    topics::Topics,
+    topics::{Ends, Topics},
     worker::log::{Next, Reader, Records},
 };
 
 pub(in crate::worker) struct KafkaReader {
     kafka: Kafka,
     topics: Arc<[Topics]>,
+    /// What is asked for is compared with what was seen before.
+    seen: Arc<Ends>,
     /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
     /// Asks for true ends. Made with the first question.
     ends: OnceCell<BaseConsumer<Reports>>,
     /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
     records: OnceCell<Arc<BaseConsumer<Reports>>>,
+    /// Reads single records. Made with the first.
+    single: OnceCell<Arc<BaseConsumer<Reports>>>,
 }
 
 impl KafkaReader {
-    pub(super) fn new(kafka: &Kafka, topics: Arc<[Topics]>, worker: Arc<BaseConsumer<Rebalances>>) -> Self {
-        KafkaReader { kafka: kafka.clone(), topics, worker, ends: OnceCell::new(), records: OnceCell::new() }
+    pub(super) fn new(
+        kafka: &Kafka,
+        topics: Arc<[Topics]>,
+        seen: Arc<Ends>,
+        worker: Arc<BaseConsumer<Rebalances>>,
+    ) -> Self {
+        let (ends, records, single) = Default::default();
+        KafkaReader { kafka: kafka.clone(), topics, seen, worker, ends, records, single }
     }
 
     fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
@@ -75,6 +92,7 @@ impl Reader for KafkaReader {
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
         let (first, end) = ends_of(self.ends()?, &self.kafka, topic, partition)?;
+        self.seen.see(topic, partition, end)?;
         Ok(first..end)
     }
 
@@ -91,14 +109,23 @@ impl Reader for KafkaReader {
     ) -> Result<reader::Reader<'a>, BackendError> {
         let from =
             from.iter().map(|(&partition, &offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
-        let consumer = match self.records.get() {
-            Some(consumer) => consumer,
-            None => {
-                let consumer = Arc::new(reader::create(&self.kafka, &self.kafka.restore_reader())?);
-                self.records.get_or_init(|| consumer)
+        reader::Reader::on(made(&self.kafka, &self.records, &self.kafka.restore_reader())?, &self.kafka, topic, from)
+    }
+
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
+        let consumer = made(&self.kafka, &self.single, &self.kafka.single_reader())?;
+        let reader = reader::Reader::on(consumer, &self.kafka, topic, [(partition, Offset::Beginning)])?;
+        let deadline = Instant::now() + self.kafka.connect_timeout;
+        while Instant::now() < deadline {
+            match reader.poll() {
+                Ok(Some(message)) => return Ok(Some(message.detach())),
+                Ok(None) => {}
+                Err(End::Of(_)) => return Ok(None),
+                Err(End::Failed(error)) => return Err(error),
             }
-        };
-        reader::Reader::on(consumer.clone(), &self.kafka, topic, from)
+        }
+        let within = self.kafka.connect_timeout;
+        Err(BackendError::unavailable(format!("topic `{topic}` can't be read within {within:?}")))
     }
 
     fn now(&self) -> Timestamp {
@@ -108,6 +135,19 @@ impl Reader for KafkaReader {
     async fn pause(&self, time: Duration) {
         thread::sleep(time);
     }
+}
+
+/// A consumer that is made when it is first needed.
+fn made(
+    kafka: &Kafka,
+    consumer: &OnceCell<Arc<BaseConsumer<Reports>>>,
+    config: &ClientConfig,
+) -> Result<Arc<BaseConsumer<Reports>>, BackendError> {
+    if let Some(consumer) = consumer.get() {
+        return Ok(consumer.clone());
+    }
+    let made = Arc::new(reader::create(kafka, config)?);
+    Ok(consumer.get_or_init(|| made).clone())
 }
 
 impl Records for reader::Reader<'_> {

@@ -374,6 +374,15 @@ impl Reader for SimReader {
         self.ask(format!("asks for the committed end of {topic} {partition}"), end).await.map_err(failed)
     }
 
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
+        let name = topic.to_owned();
+        let first = move |world: &mut World| {
+            let found = world.partition(&name, partition).committed_from(0);
+            Ok(found.map(|(_, message)| message.clone()))
+        };
+        self.ask(format!("asks for the first record of {topic} {partition}"), first).await.map_err(failed)
+    }
+
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<SimRecords, BackendError> {
         let next = from.iter().map(|(&partition, &offset)| (partition, (offset.unwrap_or(0) as usize, None))).collect();
         let world = self.world.clone();

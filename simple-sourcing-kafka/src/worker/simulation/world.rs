@@ -18,7 +18,7 @@ use super::{
     topics::{Partition, Refused},
     transactions::Transactions,
 };
-use crate::topics::Topics;
+use crate::{access::Role, topics::Topics};
 
 /// 2023-11-14, in milliseconds since 1970.
 const BEGINNING: u64 = 1_700_000_000_000;
@@ -76,6 +76,7 @@ impl World {
         let aggregate = definition.aggregates[0].name;
         let name = |topic: &str| format!("{aggregate}-{topic}");
         let topics = Topics {
+            role: Role::Service,
             command: name("command"),
             event: name("event"),
             state: name("state"),
@@ -84,6 +85,7 @@ impl World {
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
+            give_up: String::new(),
         };
         let Topics { command, event, state, response, dead_letter, .. } = &topics;
         let all = [command, event, state, response, dead_letter];

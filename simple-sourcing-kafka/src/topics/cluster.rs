@@ -1,0 +1,199 @@
+//! The questions to the brokers about topics.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    metadata::Metadata,
+    types::{RDKafkaErrorCode, RDKafkaRespErr},
+};
+use simple_sourcing::BackendError;
+use tracing::{info, warn};
+
+use super::requirements::Found;
+use crate::{
+    access::{Operation, Right},
+    config::Kafka,
+    error,
+    logging::Reports,
+};
+
+/// How long to wait for more of what a client reports, which is there already.
+const REPORTS_WAIT: Duration = Duration::from_millis(10);
+
+/// A cluster under examination. Each call blocks.
+pub(super) struct Cluster {
+    kafka: Kafka,
+    admin: AdminClient<Reports>,
+    /// Asks for metadata. Unlike an admin client it makes no topic by asking for it, and reports why it can't connect.
+    witness: BaseConsumer<Reports>,
+    options: AdminOptions,
+}
+
+impl Cluster {
+    pub(super) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
+        let made = |error| error::client("admin client", error);
+        let admin = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
+        let witness = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
+        let timeout = Some(kafka.connect_timeout);
+        let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
+        Ok(Cluster { kafka: kafka.clone(), admin, witness, options })
+    }
+
+    pub(super) fn kafka(&self) -> &Kafka {
+        &self.kafka
+    }
+
+    /// How many partitions each of these topics has; none of one that is not there. One question about all topics that
+    /// the cluster has.
+    pub(super) fn partitions_of_all(&self, names: &[String]) -> Result<Vec<Option<u32>>, BackendError> {
+        let metadata = self.metadata(None)?;
+        names.iter().map(|name| partitions(&metadata, name)).collect()
+    }
+
+    /// What there is of these topics.
+    pub(super) fn found(&self, names: &[&str]) -> Result<Vec<Found>, BackendError> {
+        let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let described = pollster::block_on(self.admin.describe_configs(&resources, &self.options));
+        let described = described.map_err(|error| error::describe("the topics can't be described", error))?;
+        let found = |(&name, described): (&&str, Result<ConfigResource, RDKafkaErrorCode>)| {
+            let config = match described {
+                Ok(config) => Some(config),
+                Err(RDKafkaErrorCode::UnknownTopicOrPartition) => None,
+                Err(code) => {
+                    let what = format!("the configuration of topic `{name}` can't be read");
+                    return Err(error::describe(what, KafkaError::AdminOp(code)));
+                }
+            };
+            Ok(Found::new(partitions(&self.metadata(Some(name))?, name)?, config))
+        };
+        names.iter().zip(described).map(found).collect()
+    }
+
+    /// What there is of a topic that the brokers may not all have heard of yet.
+    pub(super) fn await_found(&self, name: &str) -> Result<Found, BackendError> {
+        let found = self.await_made(|| {
+            let found = self.found(&[name]).map(|mut found| found.pop());
+            match found {
+                Ok(found) => found.filter(Found::is_whole).map(Ok),
+                Err(error) if error.is_retryable() => None,
+                Err(error) => Some(Err(error)),
+            }
+        });
+        // What a broker does not tell everybody comes from the client library as nothing.
+        found.unwrap_or_else(|| {
+            let lacking = self.kafka.lacking(&[&Right::on_topic(Operation::DescribeConfigs, name)]);
+            Err(BackendError::failed(format!(
+                "the configuration of topic `{name}` can't be read: the topic is there, so that it seems that {lacking}"
+            )))
+        })
+    }
+
+    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BackendError> {
+        let within = self.kafka.connect_timeout;
+        self.witness.fetch_metadata(topic, within).map_err(|error| {
+            // What it has to say of that comes in here.
+            while self.witness.poll(REPORTS_WAIT).is_some() {}
+            let servers = &self.kafka.bootstrap_servers;
+            match self.witness.context().refusal() {
+                Some(refusal) => BackendError::failed(format!("no connection to Kafka at `{servers}`: {refusal}")),
+                None => error::unreachable(servers, within, error),
+            }
+        })
+    }
+
+    /// Refuses a topic that is not there as far as this process may know.
+    pub(super) fn check_visible(&self, name: &str, rights: &[Right]) -> Result<(), BackendError> {
+        let metadata = self.witness.fetch_metadata(Some(name), self.kafka.connect_timeout);
+        let failed = |what, error| {
+            // Each right to use a topic is one to see it; that to its configuration is none.
+            let using = rights.iter().filter(|right| right.operation != Operation::DescribeConfigs);
+            let needs: Vec<Right> = using.filter(|right| right.is_on_topic(name)).cloned().collect();
+            self.kafka.describe(format!("topic `{name}` {what}"), &needs, error)
+        };
+        let metadata = metadata.map_err(|error| failed("can't be looked for", error))?;
+        match metadata.topics().first().and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
+            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(failed("is not to be seen", KafkaError::MetadataFetch(code)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn create(
+        &self,
+        name: &str,
+        properties: &[(String, String)],
+        partitions: u32,
+    ) -> Result<(), BackendError> {
+        let replicas = self.kafka.replication_factor.map_or(-1, |replicas| replicas as i32);
+        let new = properties
+            .iter()
+            .fold(NewTopic::new(name, partitions as i32, TopicReplication::Fixed(replicas)), |new, (name, value)| {
+                new.set(name, value)
+            });
+        let results = pollster::block_on(self.admin.create_topics([&new], &self.options));
+        let needs = [Right::on_topic(Operation::Create, name)];
+        let failed = |error| self.kafka.describe(format!("topic `{name}` can't be made"), &needs, error);
+        match results.map_err(failed)?.pop() {
+            // Another process of the app has just made it.
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
+            Some(Err((_, code))) => return Err(failed(KafkaError::AdminOp(code))),
+            Some(Ok(_)) | None => info!(topic = name, partitions, "made the topic"),
+        }
+        let made = self.await_made(|| {
+            let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout).ok()?;
+            let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
+            let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+            (led && !topic.partitions().is_empty()).then_some(())
+        });
+        made.ok_or_else(|| {
+            let within = self.kafka.connect_timeout;
+            BackendError::unavailable(format!("topic `{name}` has no leader after {within:?}; are enough brokers up?"))
+        })
+    }
+
+    /// Waits for what the brokers have yet to tell each other of a new topic. None if they do not in time.
+    fn await_made<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + self.kafka.connect_timeout;
+        loop {
+            let found = look();
+            if found.is_some() || Instant::now() > deadline {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Warns where the loss of one broker can lose acknowledged data.
+    pub(super) fn warn_of_risks(&self, event_topic: &str, found: &Found) -> Result<(), BackendError> {
+        let metadata = self.metadata(Some(event_topic))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == event_topic);
+        let replicas = topic.and_then(|topic| topic.partitions().first()).map_or(0, |first| first.replicas().len());
+        let in_sync = found.value("min.insync.replicas");
+        if replicas < 2 || in_sync == "1" {
+            warn!(
+                topic = event_topic,
+                replicas,
+                min_insync_replicas = in_sync,
+                "the loss of one broker can lose acknowledged commands; 3 replicas and min.insync.replicas=2 are safe"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// How many partitions a topic has; none if it is not there.
+fn partitions(metadata: &Metadata, name: &str) -> Result<Option<u32>, BackendError> {
+    let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+    match topic.error() {
+        None => Ok(Some(topic.partitions().len() as u32)),
+        Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
+        Some(error) => {
+            let error = KafkaError::MetadataFetch(error.into());
+            Err(error::describe(format!("topic `{name}` can't be looked at"), error))
+        }
+    }
+}

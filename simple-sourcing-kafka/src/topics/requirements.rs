@@ -1,0 +1,180 @@
+//! What a topic must be, so that nothing is lost, compared with what it is: before the start, and while the app runs.
+
+use std::time::Duration;
+
+use rdkafka::admin::ConfigResource;
+use simple_sourcing::{BackendError, Settings, backend::AggregateDefinition};
+
+use crate::{config::Kafka, naming::Topic, record::RECORD_OVERHEAD};
+
+/// Where the broker does not say, the default of Kafka.
+const BYTES_MAX_DEFAULT: usize = 1024 * 1024;
+
+/// What the topics of an aggregate type must be.
+pub(super) struct Requirements<'a> {
+    pub(super) kafka: &'a Kafka,
+    pub(super) aggregate: &'a AggregateDefinition,
+    pub(super) partitions: u32,
+}
+
+/// What there is of a topic.
+pub(super) struct Found {
+    /// How many; none if the topic is not there.
+    partitions: Option<u32>,
+    config: Option<ConfigResource>,
+}
+
+impl Found {
+    pub(super) fn new(partitions: Option<u32>, config: Option<ConfigResource>) -> Self {
+        // A broker that has not heard of the topic yet describes it with nothing, or not at all.
+        Found { partitions, config: config.filter(|config| !config.entries.is_empty()) }
+    }
+
+    /// Whether the brokers have told all of it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.partitions.is_some() && self.config.is_some()
+    }
+
+    /// The value of a property; empty where it has none.
+    pub(super) fn value(&self, property: &str) -> &str {
+        let entry = self.config.as_ref().and_then(|config| config.get(property));
+        entry.and_then(|entry| entry.value.as_deref()).unwrap_or_default()
+    }
+
+    /// That of a property which is a number, for which -1 stands for no limit.
+    fn number(&self, property: &str) -> i64 {
+        self.value(property).parse().unwrap_or(-1)
+    }
+
+    /// The longest record that the topic takes.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.value("max.message.bytes").parse().unwrap_or(BYTES_MAX_DEFAULT)
+    }
+}
+
+impl Requirements<'_> {
+    /// Refuses a topic that is gone, or that others would divide differently, or whose policy would lose what must be
+    /// kept.
+    pub(super) fn check(&self, topic: Topic, found: &Found) -> Result<(), BackendError> {
+        match found.partitions {
+            None => return Err(self.gone(topic)),
+            Some(partitions) => self.check_partitions(topic, partitions)?,
+        }
+        // A policy that this process is not told is not judged.
+        if found.config.is_none() { Ok(()) } else { self.check_policy(topic, found) }
+    }
+
+    pub(super) fn check_partitions(&self, topic: Topic, found: u32) -> Result<(), BackendError> {
+        let Requirements { kafka, aggregate, partitions } = self;
+        if found == *partitions {
+            return Ok(());
+        }
+        let name = self.name(topic);
+        let make =
+            kafka.partitions.map_or(String::new(), |_| format!("set `.partitions({found})` if that is wrong, or "));
+        Err(BackendError::failed(format!(
+            "topic `{name}` has {found} partitions, not {partitions}; all topics of `{}` must have the same number for \
+             ever, because a key's partition follows from it: clients that go by another number would send commands to \
+             partitions in which the aggregate is not. A number can't be lowered again: {make}copy the records into topics \
+             of {partitions} partitions under another prefix, or {}",
+            aggregate.name,
+            give_up(kafka, aggregate.name)
+        )))
+    }
+
+    fn gone(&self, topic: Topic) -> BackendError {
+        let Requirements { kafka, aggregate, .. } = self;
+        let lost = lost(topic, &give_up(kafka, aggregate.name));
+        BackendError::failed(format!("topic `{}` is gone: it was deleted while the app runs; {lost}", self.name(topic)))
+    }
+
+    fn check_policy(&self, topic: Topic, found: &Found) -> Result<(), BackendError> {
+        let settings = &self.aggregate.settings;
+        let refuse = |property: &str, fix: &str, why: &str| {
+            let name = self.name(topic);
+            Err(BackendError::failed(format!(
+                "topic `{name}` has {property}={}, {why}; mend it with `kafka-configs.sh --bootstrap-server {} --alter \
+                 --entity-type topics --entity-name {name} --add-config {property}={fix}`",
+                found.value(property),
+                self.kafka.bootstrap_servers
+            )))
+        };
+        let (max, needed) = (found.number("max.message.bytes"), longest_record(settings));
+        if max != -1 && (max as usize) < needed {
+            let why = "which is less than the limits of the aggregate allow; lower them (`Settings`)";
+            return refuse("max.message.bytes", &needed.to_string(), why);
+        }
+        let policy = found.value("cleanup.policy");
+        match topic {
+            Topic::State if policy != "compact" => {
+                return refuse("cleanup.policy", "compact", "which would lose the states of aggregates");
+            }
+            Topic::State => {}
+            _ if policy != "delete" => {
+                return refuse("cleanup.policy", "delete", "which keeps only the last record of each key");
+            }
+            Topic::Event | Topic::DeadLetter => {
+                for property in ["retention.ms", "retention.bytes"] {
+                    if found.number(property) != -1 {
+                        return refuse(property, "-1", "which would lose records that are kept for ever");
+                    }
+                }
+            }
+            Topic::Response => {
+                let why = "which forgets command ids within the deduplication window";
+                let (needed, retention) = (response_retention(settings).as_millis(), found.number("retention.ms"));
+                if retention != -1 && (retention as u128) < needed {
+                    return refuse("retention.ms", &needed.to_string(), why);
+                }
+                if found.number("retention.bytes") != -1 {
+                    return refuse("retention.bytes", "-1", why);
+                }
+            }
+            Topic::Command => {
+                if found.value("message.timestamp.type") != "LogAppendTime" {
+                    let why = "so that the clocks of clients would be the log's time";
+                    return refuse("message.timestamp.type", "LogAppendTime", why);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&self, topic: Topic) -> String {
+        self.kafka.topic(self.aggregate.name, topic)
+    }
+}
+
+/// What is lost with the records of a topic while the others stay, and what there is to do about it.
+pub(super) fn lost(topic: Topic, give_up: &str) -> String {
+    let lost = match topic {
+        Topic::Command => "lost with it are commands that nobody has processed yet, and the places that receipts name",
+        Topic::Event => "lost with it are events from which states have come: who reads the log has half of it",
+        Topic::State => "lost with it are states: aggregates would seem not to exist, and their sequences begin again",
+        Topic::Response => "lost with it are the ids of commands: one that is sent again would take effect again",
+        Topic::DeadLetter => return "lost with it are dead letters; a start makes it again, empty".to_owned(),
+    };
+    format!("{lost}. Put the records back at their offsets, from a backup or a mirror, or {give_up}")
+}
+
+/// What there is to do if what the topics had can be done without.
+pub(super) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
+    let all = Topic::ALL.map(|topic| kafka.topic(aggregate, topic));
+    format!(
+        "begin anew without anything that `{aggregate}` has, after `kafka-topics.sh --bootstrap-server {} --delete --topic \
+         '{}'`",
+        kafka.bootstrap_servers,
+        all.join("|")
+    )
+}
+
+/// The longest record that the limits allow.
+fn longest_record(settings: &Settings) -> usize {
+    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, .. } = *settings;
+    command_bytes_max.max(event_bytes_max).max(state_bytes_max) + 4 * key_bytes_max + RECORD_OVERHEAD
+}
+
+/// A response is needed until its command's id is out of the window, and the id may be from the future.
+pub(super) fn response_retention(settings: &Settings) -> Duration {
+    settings.deduplication_window + settings.clock_ahead_max
+}

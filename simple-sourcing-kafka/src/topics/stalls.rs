@@ -1,0 +1,130 @@
+//! What is held back by transactions that do not end.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use tracing::{error, info};
+
+use crate::config::TRANSACTION_TIMEOUT;
+
+/// A transaction that is open for longer is not one of ours: the broker aborts those before.
+const OPEN_TOO_LONG: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
+
+/// How often it is said of the same one.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
+/// A transaction that somebody has begun and does not end: records behind it are there, and nobody is shown them.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OpenTransaction {
+    /// Where it has written to.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// Its first record, at which readers wait.
+    pub offset: i64,
+    /// How long readers have waited there, as far as this process knows.
+    pub open_for: Duration,
+    bootstrap_servers: String,
+}
+
+impl fmt::Display for OpenTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OpenTransaction { topic, partition, offset, open_for, bootstrap_servers: servers } = self;
+        write!(
+            f,
+            "a transaction of somebody else is open in topic `{topic}`, partition {partition}, from offset {offset}, for {} \
+             s by now, and holds back what stands behind it. Whose it is says `kafka-transactions.sh --bootstrap-server \
+             {servers} describe-producers --topic {topic} --partition {partition}`: the producer with \
+             CurrentTransactionStartOffset {offset}. Have it end its transaction, or end it with `kafka-transactions.sh \
+             --bootstrap-server {servers} abort --topic {topic} --partition {partition} --start-offset {offset}`",
+            open_for.as_secs()
+        )
+    }
+}
+
+/// The partitions that are held back.
+#[derive(Default)]
+pub(crate) struct Stalls {
+    bootstrap_servers: String,
+    by_partition: BTreeMap<(String, u32), Stall>,
+}
+
+struct Stall {
+    /// Where it stands.
+    at: i64,
+    since: Instant,
+    said: Option<Instant>,
+}
+
+impl Stalls {
+    pub(super) fn new(bootstrap_servers: &str) -> Self {
+        Stalls { bootstrap_servers: bootstrap_servers.to_owned(), ..Stalls::default() }
+    }
+
+    /// Takes note of how far a partition goes, and how far it can be read.
+    pub(super) fn see(&mut self, topic: &str, partition: u32, committed: i64, end: i64, now: Instant) {
+        let place = (topic.to_owned(), partition);
+        if let Some(stall) = self.by_partition.get(&place)
+            && (committed >= end || committed != stall.at)
+        {
+            if stall.said.is_some() {
+                let seconds = now.duration_since(stall.since).as_secs();
+                info!(topic, partition, offset = stall.at, seconds, "the open transaction has ended, readers go on");
+            }
+            self.by_partition.remove(&place);
+        }
+        if committed < end {
+            self.by_partition.entry(place).or_insert(Stall { at: committed, since: now, said: None });
+        }
+    }
+
+    /// Those that are held back for too long. The log says so of each, now and then.
+    pub(super) fn lasting(&mut self, now: Instant) -> Vec<OpenTransaction> {
+        let mut lasting = Vec::new();
+        for ((topic, partition), stall) in &mut self.by_partition {
+            let open_for = now.duration_since(stall.since);
+            if open_for < OPEN_TOO_LONG {
+                continue;
+            }
+            let (topic, bootstrap_servers) = (topic.clone(), self.bootstrap_servers.clone());
+            let open = OpenTransaction { topic, partition: *partition, offset: stall.at, open_for, bootstrap_servers };
+            if stall.said.is_none_or(|said| now.duration_since(said) >= SAID_AGAIN) {
+                error!("{open}");
+                stall.said = Some(now);
+            }
+            lasting.push(open);
+        }
+        lasting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_stands_for_too_long_is_held_back_and_what_moves_is_not() {
+        let (mut stalls, begun) = (Stalls::new("broker:9092"), Instant::now());
+        for second in 0..=30 {
+            let now = begun + SECOND * second;
+            stalls.see("stuck", 1, 7, 9 + i64::from(second), now);
+            stalls.see("busy", 1, i64::from(second), 100, now);
+            stalls.see("idle", 1, 5, 5, now);
+            let lasting = stalls.lasting(now);
+            assert_eq!(lasting.len(), usize::from(now - begun >= OPEN_TOO_LONG), "{lasting:?}");
+        }
+        let open = stalls.lasting(begun + SECOND * 31).remove(0);
+        assert_eq!((&*open.topic, open.partition, open.offset, open.open_for), ("stuck", 1, 7, SECOND * 31));
+        let abort =
+            "`kafka-transactions.sh --bootstrap-server broker:9092 abort --topic stuck --partition 1 --start-offset 7`";
+        assert!(open.to_string().contains(abort), "{open}");
+        stalls.see("stuck", 1, 50, 50, begun + SECOND * 32);
+        assert!(!stalls.lasting(begun + SECOND * 32).iter().any(|open| open.topic == "stuck"));
+    }
+}

@@ -1,0 +1,170 @@
+//! The look at the topics of a running app, every few seconds.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+use simple_sourcing::{BackendError, backend::Definition};
+use tracing::{debug, error};
+
+use super::{Cluster, Ends, Requirements, Stalls, Topics};
+use crate::{
+    config::Kafka,
+    error,
+    logging::Reports,
+    naming::Topic,
+    reader::{create, end_reader},
+};
+
+/// How often is looked. `Kafka` and the errors speak of it.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How soon again, where something is found: a broker that has just started may not know all topics yet.
+const CONFIRMING: Duration = Duration::from_secs(1);
+
+/// The thread that looks.
+pub(crate) struct Watch {
+    /// It ends when this is gone.
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What is looked at.
+struct Look {
+    cluster: Cluster,
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
+    ends: Arc<Ends>,
+    stalls: Stalls,
+    /// Asks for true ends.
+    uncommitted: BaseConsumer<Reports>,
+    /// Asks how far can be read.
+    committed: BaseConsumer<Reports>,
+}
+
+impl Watch {
+    /// Looks for as long as the value is there, and says once if the topics are not any more what they must be.
+    pub(crate) fn start(
+        kafka: &Kafka,
+        definition: &Arc<Definition>,
+        topics: &Arc<[Topics]>,
+        ends: &Arc<Ends>,
+        changed: impl FnOnce(BackendError) + Send + 'static,
+    ) -> Result<Self, BackendError> {
+        let mut look = Look {
+            cluster: Cluster::connect(kafka)?,
+            definition: definition.clone(),
+            topics: topics.clone(),
+            ends: ends.clone(),
+            stalls: Stalls::new(&kafka.bootstrap_servers),
+            uncommitted: end_reader(kafka)?,
+            committed: create(kafka, &kafka.reader())?,
+        };
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = thread::Builder::new().name("topics".into()).spawn(move || {
+            let (mut suspected, mut wait) = (false, Duration::ZERO);
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
+                wait = INTERVAL;
+                match look.look() {
+                    Ok(None) => suspected = false,
+                    // What keeps it from looking keeps the others from working, and they know what to do.
+                    Err(error) => debug!(%error, "the topics can't be looked at"),
+                    Ok(Some(error)) if suspected => {
+                        error!(%error, "stopping: the topics are not what they must be");
+                        changed(error);
+                        return;
+                    }
+                    Ok(Some(error)) => {
+                        debug!(%error, "looking again");
+                        (suspected, wait) = (true, CONFIRMING);
+                    }
+                }
+            }
+        });
+        let failed =
+            |error| BackendError::failed("the thread that looks at the topics can't be started").because(error);
+        Ok(Watch { stop: Some(stop), thread: Some(thread.map_err(failed)?) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            // What it has found may be what ends it.
+            && thread.thread().id() != thread::current().id()
+        {
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Look {
+    /// What the topics are that they must not be. It is an error where that can't be told.
+    fn look(&mut self) -> Result<Option<BackendError>, BackendError> {
+        if let Some(error) = self.ends.made_anew() {
+            return Ok(Some(error.clone()));
+        }
+        let kafka = self.cluster.kafka();
+        for (aggregate, topics) in self.definition.aggregates.iter().zip(self.topics.iter()) {
+            let requirements = Requirements { kafka, aggregate, partitions: topics.partitions };
+            let names: Vec<&str> = topics.role.topics().map(|topic| topics.name(topic)).collect();
+            let found = self.cluster.found(&names)?;
+            for (topic, found) in topics.role.topics().zip(&found) {
+                if let Err(error) = requirements.check(topic, found) {
+                    return Ok(Some(error));
+                }
+            }
+        }
+        self.look_at_ends()
+    }
+
+    fn look_at_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
+        // First how far can be read: what is committed meanwhile then seems open for once, and not what is open committed.
+        let committed = self.ends_of_all(&self.committed)?;
+        let ends = self.ends_of_all(&self.uncommitted)?;
+        let now = Instant::now();
+        for end in ends.elements() {
+            let (topic, partition, Offset::Offset(end)) = (end.topic(), end.partition(), end.offset()) else {
+                continue;
+            };
+            if let Err(error) = self.ends.see(topic, partition as u32, end) {
+                return Ok(Some(error));
+            }
+            let committed = committed.find_partition(topic, partition).map(|committed| committed.offset());
+            if let Some(Offset::Offset(committed)) = committed {
+                self.stalls.see(topic, partition as u32, committed, end, now);
+            }
+        }
+        let lasting = self.stalls.lasting(now);
+        self.cluster.kafka().restoring.held_back_by(lasting);
+        Ok(None)
+    }
+
+    /// The ends of all partitions, as a consumer may see them: one request to each broker.
+    fn ends_of_all(&self, consumer: &BaseConsumer<Reports>) -> Result<TopicPartitionList, BackendError> {
+        let failed = |error: KafkaError| error::describe("the ends of the topics can't be read", error);
+        let mut all = TopicPartitionList::new();
+        for topics in self.topics.iter() {
+            for topic in topics.role.topics().filter(|&topic| topic != Topic::DeadLetter) {
+                for partition in 0..topics.partitions as i32 {
+                    all.add_partition_offset(topics.name(topic), partition, Offset::End).map_err(failed)?;
+                }
+            }
+        }
+        let ends = consumer.offsets_for_times(all, self.cluster.kafka().connect_timeout);
+        // A topic that is gone is found out otherwise.
+        ends.map_err(|error| BackendError::unavailable("the ends of the topics can't be read").because(error))
+    }
+}

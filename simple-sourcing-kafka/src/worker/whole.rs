@@ -1,0 +1,107 @@
+//! Whether the topics of a partition still belong together: each transaction has written to several of them, so what one
+//! holds shows whether another was made anew, or cut, while nobody served it. That the ends of topics go back while
+//! somebody serves them is seen in `topics/ends.rs`.
+
+use std::{ops::Range, sync::Arc};
+
+use simple_sourcing::{BackendError, Sequence, backend::partition_of, engine::Shard};
+
+use super::{catch_up::Failure, log::Reader, shard::ShardStore};
+use crate::{naming::Topic, record, topics::Topics};
+
+/// What a partition of the event topic tells of the others: its first event.
+pub(super) struct Beginning {
+    bounds: Range<i64>,
+    first: Option<FirstEvent>,
+    /// Whether there can't be any event in front of it, or any at all.
+    certain: bool,
+}
+
+struct FirstEvent {
+    key: Arc<str>,
+    sequence: Sequence,
+}
+
+/// What else was found in the partition.
+pub(super) struct Contents {
+    pub(super) committed: Option<i64>,
+    pub(super) commands_end: i64,
+    pub(super) responses_end: i64,
+    /// Whether there is any state.
+    pub(super) states: bool,
+    /// The last command of which there is a state, among the states that were read.
+    pub(super) last_command: Option<i64>,
+}
+
+impl Beginning {
+    /// To be looked at before the states are read: that of the first event is among them.
+    pub(super) async fn look(reader: &impl Reader, topic: &str, partition: u32) -> Result<Self, BackendError> {
+        let bounds = reader.bounds(topic, partition).await?;
+        let first = if bounds.is_empty() { None } else { reader.first(topic, partition).await? };
+        // An open transaction of somebody else hides what stands behind it.
+        let certain = first.is_some() || reader.committed_end(topic, partition).await? >= bounds.end;
+        // One that can't be read tells nothing; readers say so.
+        let event = first.map(|message| record::read_event(&message).map(|event| event.record));
+        let certain = certain && event.as_ref().is_none_or(Result::is_ok);
+        let first = event.and_then(Result::ok);
+        let first = first.map(|event| FirstEvent { key: event.key, sequence: event.sequence });
+        Ok(Beginning { bounds, first, certain })
+    }
+
+    /// Refuses topics that do not belong together.
+    pub(super) fn check(
+        &self,
+        topics: &Topics,
+        at: Shard,
+        store: &ShardStore,
+        contents: &Contents,
+    ) -> Result<(), Failure> {
+        let partition = at.partition;
+        let made_anew = |topic, why: String| {
+            Err(Failure::Lasting(topics.made_anew(topic, &format!("in partition {partition} {why}"))))
+        };
+        let Contents { committed, commands_end: end, responses_end, states, last_command } = *contents;
+        if let Some(next) = committed.filter(|&next| next > end) {
+            return made_anew(
+                Topic::Command,
+                format!("the commands in front of {next} are done, and it ends at {end}"),
+            );
+        }
+        if let Some(last) = last_command.filter(|&last| last >= end) {
+            return made_anew(
+                Topic::Command,
+                format!("a state has come from the command at {last}, and it ends at {end}"),
+            );
+        }
+        if self.bounds.start > 0 {
+            return made_anew(Topic::Event, format!("it begins at {}", self.bounds.start));
+        }
+        match &self.first {
+            Some(FirstEvent { key, sequence }) => {
+                let right = partition_of(key, topics.partitions);
+                if right != partition {
+                    return Err(Failure::Lasting(BackendError::failed(format!(
+                        "topic `{}` had another number of partitions than {} when it was written: key `{key}` is in \
+                         partition {partition}, and would now be in {right}. Copy the records into topics with the former \
+                         number under another prefix, or {}",
+                        topics.event, topics.partitions, topics.give_up
+                    ))));
+                }
+                if sequence.get() != 1 {
+                    return made_anew(Topic::Event, format!("the first event is event {sequence} of `{key}`"));
+                }
+                if store.state(key)?.is_none() {
+                    return made_anew(Topic::State, format!("there are events of `{key}`, and no state"));
+                }
+                if responses_end == 0 {
+                    return made_anew(Topic::Response, "there are events, and no answer was ever written".to_owned());
+                }
+            }
+            None if states && self.certain => {
+                return made_anew(Topic::Event, "there are states, and no event".to_owned());
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
