@@ -24,7 +24,7 @@ use simple_sourcing_tests::{
     },
     broker::{Broker, Unavailable},
     checker::{self, History},
-    node::Node,
+    node::{Node, Refused},
     on_broker::fresh_prefix,
     proxy::Proxy,
     topics::Topics,
@@ -139,6 +139,11 @@ impl Bank {
         client(&self.prefix, self.window).await
     }
 
+    /// The same with another client in the place of one that has ended.
+    pub(crate) async fn with_another_client(self) -> Self {
+        Bank { app: client(&self.prefix, self.window).await, ..self }
+    }
+
     /// Deletes all topics, and makes them again.
     pub(crate) async fn made_anew(self) -> Self {
         let Bank { prefix, app, window, left_out, servers } = self;
@@ -206,6 +211,24 @@ impl Bank {
             Node::start(NODE, &arguments).expect("it starts")
         };
         spawn_blocking(start).await.expect("it starts")
+    }
+
+    /// Tries to start a service process with so many partitions. Why it does not start is returned, if so; else it has
+    /// ended again.
+    pub(crate) async fn refusal(&self, partitions: u32) -> Option<String> {
+        let mut arguments = self.arguments(Some("a"), By::Itself);
+        arguments[3] = partitions.to_string();
+        let start = move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            match Node::start(NODE, &arguments) {
+                Ok(node) => {
+                    assert!(node.terminate().success(), "SIGTERM is an orderly end");
+                    None
+                }
+                Err(Refused(words)) => Some(words),
+            }
+        };
+        spawn_blocking(start).await.expect("it does not panic")
     }
 
     /// Ends a service process in order while others go on.

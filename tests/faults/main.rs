@@ -19,6 +19,7 @@ mod handlers;
 mod ids;
 mod killed;
 mod network;
+mod open;
 mod outage;
 mod paused;
 mod poison;
@@ -28,6 +29,7 @@ mod security;
 mod store;
 mod table;
 mod terminated;
+mod topics;
 mod twins;
 
 use std::{env, process::ExitCode};
@@ -77,6 +79,15 @@ fn main() -> ExitCode {
         fault(15, "store_deleted_while_it_is_used", store::deleted),
         fault(15, "store_on_a_full_disk", store::full),
         fault(15, "store_of_topics_that_were_made_anew", store::made_anew),
+        fault(16, "topics_deleted", topics::deleted).with_ignored_flag(true),
+        fault(16, "topics_made_anew", topics::made_anew).with_ignored_flag(true),
+        fault(16, "topics_made_anew_while_down", topics::made_anew_while_down).with_ignored_flag(true),
+        fault(16, "partitions_raised", topics::partitions_raised).with_ignored_flag(true),
+        fault(16, "partitions_of_all_raised_while_down", topics::all_raised_while_down),
+        fault(16, "policy_changed", topics::policy_changed).with_ignored_flag(true),
+        fault(18, "open_transaction_before_commands", open::before_commands).with_ignored_flag(true),
+        fault(18, "open_transaction_before_events", open::before_events).with_ignored_flag(true),
+        fault(18, "open_transaction_before_states", open::before_states).with_ignored_flag(true),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
     ];

@@ -159,6 +159,31 @@ impl Broker {
         }
     }
 
+    /// Runs a command line of Kafka's own tools, such as `kafka-topics.sh --bootstrap-server ...`, and returns what it
+    /// prints.
+    ///
+    /// # Panics
+    ///
+    /// When it is none, or fails.
+    #[must_use]
+    pub fn run_tool(&self, command_line: &str) -> String {
+        let mut words = command_line.split_whitespace();
+        let class = match words.next() {
+            Some("kafka-configs.sh") => "kafka.admin.ConfigCommand",
+            Some("kafka-topics.sh") => "org.apache.kafka.tools.TopicCommand",
+            Some("kafka-transactions.sh") => "org.apache.kafka.tools.TransactionsCommand",
+            other => panic!("{other:?} is no tool"),
+        };
+        let mut java = Command::new("java");
+        java.arg("-cp").arg(format!("{}/*", self.own().jars.display())).arg(class);
+        // As a shell would: no word has a space in it.
+        java.args(words.map(|word| word.trim_matches('\'')));
+        let output = run(&mut java, "java").expect("it runs");
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{command_line}\n{out}\n{err}");
+        out
+    }
+
     fn own(&self) -> &BrokerProcess {
         self.process.as_ref().expect("the broker was started here")
     }
@@ -220,6 +245,7 @@ impl From<io::Error> for StartError {
 struct BrokerProcess {
     script: Child,
     directory: PathBuf,
+    jars: PathBuf,
     cluster_id: String,
     ports: Ports,
 }
@@ -248,8 +274,13 @@ impl BrokerProcess {
         let cluster_id = format!("{:0>11}{direct:0>10}A", process::id());
 
         let directory = tempfile::Builder::new().prefix("kafka-").tempdir()?;
-        let (listener, advertised) = match listeners.proxy {
-            Some(proxy) => (format!(",PROXIED://127.0.0.1:{proxied}"), format!(",PROXIED://127.0.0.1:{proxy}")),
+        let (listener, advertised, further) = match listeners.proxy {
+            Some(proxy) => (
+                format!(",PROXIED://127.0.0.1:{proxied}"),
+                format!(",PROXIED://127.0.0.1:{proxy}"),
+                // As on many a broker: who asks for a topic that was deleted has it again, empty.
+                "auto.create.topics.enable=true\n",
+            ),
             None => Default::default(),
         };
         let secured =
@@ -260,7 +291,7 @@ impl BrokerProcess {
              listeners=PLAINTEXT://127.0.0.1:{direct},CONTROLLER://127.0.0.1:{controller}{listener}{also}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{direct}{advertised}{also}\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             {}",
+             {further}{}",
             secured.as_ref().map(|_| secured::PROPERTIES).unwrap_or_default()
         );
         fs::write(directory.path().join("server.properties"), properties)?;
@@ -276,7 +307,7 @@ impl BrokerProcess {
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let script = shell.spawn().map_err(|error| StartError::Other(format!("cannot run sh: {error}")))?;
         let ports = Ports { direct, proxied: listeners.proxy.map(|_| proxied), secured };
-        let process = BrokerProcess { script, directory: directory.keep(), cluster_id, ports };
+        let process = BrokerProcess { script, directory: directory.keep(), jars: jars.to_owned(), cluster_id, ports };
         process.launch()?;
         Ok(process)
     }

@@ -1,9 +1,11 @@
 //! The topics of an aggregate type, read and written as an operator or a foreign client would, past the library.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{Header, Headers, OwnedHeaders, OwnedMessage},
@@ -90,6 +92,53 @@ impl Topics {
             }
         }
         messages
+    }
+
+    /// Whether a topic is there.
+    #[must_use]
+    pub fn is_there(&self, topic: &str) -> bool {
+        let (name, consumer) = (self.name(topic), self.consumer());
+        let metadata = consumer.fetch_metadata(None, PATIENCE).expect("the broker answers");
+        metadata.topics().iter().any(|topic| topic.name() == name)
+    }
+
+    /// Deletes a topic, and waits until it is gone.
+    pub async fn delete(&self, topic: &str) {
+        let deleted = self.admin().delete_topics(&[&self.name(topic)], &AdminOptions::new()).await;
+        deleted.expect("the broker answers").remove(0).expect("it can be deleted");
+        while self.is_there(topic) {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Makes a topic with these properties.
+    pub async fn make(&self, topic: &str, properties: &[(&str, &str)]) {
+        let name = self.name(topic);
+        let new = NewTopic::new(&name, self.partitions as i32, TopicReplication::Fixed(1));
+        let new = properties.iter().fold(new, |new, (name, value)| new.set(name, value));
+        let made = self.admin().create_topics([&new], &AdminOptions::new()).await;
+        made.expect("the broker answers").remove(0).expect("it can be made");
+    }
+
+    /// Gives a topic more partitions.
+    pub async fn raise_partitions(&self, topic: &str, partitions: u32) {
+        let name = self.name(topic);
+        let more = NewPartitions::new(&name, partitions as usize);
+        let raised = self.admin().create_partitions([&more], &AdminOptions::new()).await;
+        raised.expect("the broker answers").remove(0).expect("it can be raised");
+    }
+
+    /// Gives a topic these properties, and no others.
+    pub async fn set(&self, topic: &str, properties: &[(&str, &str)]) {
+        let name = self.name(topic);
+        let change = AlterConfig::new(ResourceSpecifier::Topic(&name));
+        let change = properties.iter().fold(change, |change, (name, value)| change.set(name, value));
+        let changed = self.admin().alter_configs([&change], &AdminOptions::new()).await;
+        changed.expect("the broker answers").remove(0).expect("it can be changed");
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        config(&self.servers).create().expect("an admin client")
     }
 
     /// For each partition of the commands, what the services of a group have consumed, and its end.
