@@ -11,6 +11,12 @@
 //!                                  └───────────── worker/restore.rs ◀───────────────────┘
 //! ```
 //!
+//! Every 5 seconds each process looks whether the topics are still what they must be. One that was deleted, or made anew, or
+//! has another number of partitions, or a policy that loses records, ends the app within about 10 seconds with an error
+//! that names the topic, what would be lost, and what to do; the same is refused at a start. A transaction of somebody else
+//! that holds back readers for more than 20 seconds is named in the log with the commands that show whose it is and end it
+//! ([`OpenTransaction`]); when it is over, everything goes on.
+//!
 //! | file | what it knows |
 //! |---|---|
 //! | `config.rs`, `naming.rs` | the user's settings |

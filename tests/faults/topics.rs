@@ -28,8 +28,11 @@ const LOAD_TIME: Duration = Duration::from_secs(6);
 /// The account of those who keep sending.
 const KEY: &str = "account-0";
 
+/// Properties of a topic.
+type Policy = &'static [(&'static str, &'static str)];
+
 /// The topics that others go by, with what it takes to make them again as they were.
-const POLICIES: [(&str, &[(&str, &str)]); 4] = [
+const POLICIES: [(&str, Policy); 4] = [
     ("command_request", &[("message.timestamp.type", "LogAppendTime")]),
     ("event", &[("retention.ms", "-1")]),
     ("aggregate", &[("cleanup.policy", "compact")]),
@@ -37,7 +40,7 @@ const POLICIES: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 /// The topics with a policy under which each loses something, and a word for it.
-const LOSING: [(&str, &[(&str, &str)], &str); 5] = [
+const LOSING: [(&str, Policy, &str); 5] = [
     ("command_request", &[("message.timestamp.type", "CreateTime")], "message.timestamp.type=CreateTime"),
     ("event", &[("retention.ms", "604800000")], "retention.ms=604800000"),
     ("aggregate", &[("cleanup.policy", "delete")], "cleanup.policy=delete"),

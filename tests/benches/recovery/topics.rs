@@ -27,7 +27,8 @@ pub fn one_of_each_partition(partitions: u32) -> Vec<String> {
         .collect()
 }
 
-/// Writes the states of so many accounts, each of about 100 bytes, and the answers to the commands that made them.
+/// Writes the states of so many accounts, each of about 100 bytes, and the answers to the commands that made them. Of
+/// commands and events each partition has the first only, by which a service sees that its topics belong together.
 pub fn fill(servers: &str, prefix: &str, partitions: u32, accounts: u64) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
@@ -39,6 +40,8 @@ pub fn fill(servers: &str, prefix: &str, partitions: u32, accounts: u64) {
         .unwrap();
     producer.init_transactions(TIMEOUT).unwrap();
     let (states, responses) = (format!("{prefix}account-aggregate"), format!("{prefix}account-command_response"));
+    let (commands, events) = (format!("{prefix}account-command_request"), format!("{prefix}account-event"));
+    let firsts = one_of_each_partition(partitions);
     for begin in (0..accounts).step_by(AT_ONCE as usize) {
         producer.begin_transaction().unwrap();
         for account in begin..accounts.min(begin + AT_ONCE) {
@@ -49,15 +52,22 @@ pub fn fill(servers: &str, prefix: &str, partitions: u32, accounts: u64) {
                 .map(|n| format!("{:016x}", account.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(n)))
                 .collect();
             let state = format!(r#"{{"owner":"Owner of the account {owner}","balance":{account}}}"#);
-            let offset = account.to_string();
             let headers =
-                headers([("content-type", "application/json"), ("ce_sequence", "1"), ("ce_commandoffset", &offset)]);
+                headers([("content-type", "application/json"), ("ce_sequence", "1"), ("ce_commandoffset", "0")]);
             send(&producer, &states, partition, &key, &state, headers);
             let id = CommandId::new().to_string();
+            if firsts.contains(&key) {
+                let headers = || self::headers([("ce_id", &id), ("ce_type", "account.Opened")]);
+                let event = headers().insert(Header { key: "ce_sequence", value: Some("1") });
+                let event = event.insert(Header { key: "ce_commandid", value: Some(&id) });
+                let event = event.insert(Header { key: "ce_commandoffset", value: Some("0") });
+                send(&producer, &events, partition, &key, r#"{"Opened":{"owner":"Owner"}}"#, event);
+                send(&producer, &commands, partition, &key, r#"{"Open":{"owner":"Owner"}}"#, headers());
+            }
             let headers = self::headers([
                 ("content-type", "application/json"),
                 ("ce_commandid", &id),
-                ("ce_commandoffset", &offset),
+                ("ce_commandoffset", "0"),
                 ("ce_commandhash", "0123456789abcdef"),
                 ("ce_sequence", "1"),
             ]);
