@@ -10,6 +10,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
     message::BorrowedMessage,
+    types::RDKafkaErrorCode,
 };
 use simple_sourcing::{
     BackendError, CommandId, Cursor, Sequence,
@@ -149,7 +150,14 @@ impl Readers {
                 let added = since.add_partition_offset(&topics.response, partition, Offset::Offset(time));
                 added.map_err(|error| reader.failed(error))?;
             }
-            let since = reader.consumer.offsets_for_times(since, timeout).map_err(|error| reader.failed(error))?;
+            let since = match reader.consumer.offsets_for_times(since, timeout) {
+                Ok(since) => since,
+                // Asking has taken all the time that there was for waiting.
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(reader.failed(error)),
+            };
             let from: Result<Vec<_>, BackendError> = since
                 .elements()
                 .iter()
@@ -291,7 +299,7 @@ pub(crate) enum End {
 /// Errors behind which the client library goes on by itself.
 fn is_passing(error: &KafkaError) -> bool {
     error::describe("", error.clone()).is_retryable()
-        && error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset)
+        && error.rdkafka_error_code() != Some(RDKafkaErrorCode::AutoOffsetReset)
 }
 
 /// A consumer to ask for the true ends of partitions.
