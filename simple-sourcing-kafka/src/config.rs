@@ -39,6 +39,7 @@ pub struct Kafka {
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) store: Option<PathBuf>,
     pub(crate) store_cache_bytes: u64,
+    pub(crate) standby: bool,
     pub(crate) restoring: Restoring,
     /// The consumer group of the service processes: prefix and app. Set when the app is started.
     pub(crate) group: String,
@@ -88,6 +89,7 @@ impl Kafka {
             properties: Vec::new(),
             store: None,
             store_cache_bytes: STORE_CACHE_BYTES_DEFAULT,
+            standby: false,
             restoring: Restoring::new(),
             group: String::new(),
         }
@@ -166,7 +168,23 @@ impl Kafka {
         self
     }
 
-    /// Shows there which partitions are being restored.
+    /// Whether this process keeps copies of the partitions that others serve in its local store, which is needed for it; not
+    /// unless set.
+    ///
+    /// To take a partition over is then to read what its topics have behind the copy, and not all of it: of a process that
+    /// has died, what was written in its last second or so. It is of use where every process of the service does it.
+    ///
+    /// It costs what the partitions cost those that serve them, without their handlers and events: each process reads every
+    /// state and every response of the service from the brokers and writes them to its disk, where all of them take space.
+    /// With n processes that is n times what the service writes. It takes up to half of a core while it is behind, and
+    /// little besides; while partitions of this process are restored it rests. [`Restoring`] shows how far each copy is.
+    #[must_use]
+    pub fn standby(mut self, standby: bool) -> Self {
+        self.standby = standby;
+        self
+    }
+
+    /// Shows there which partitions are being restored, and how far the [standby](Kafka::standby) copies are.
     #[must_use]
     pub fn restoring(mut self, restoring: &Restoring) -> Self {
         self.restoring = restoring.clone();
@@ -234,8 +252,13 @@ impl Kafka {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses properties that the guarantees rest on.
+    /// Refuses properties that the guarantees rest on, and a standby without a store.
     pub(crate) fn check(&self) -> Result<(), BackendError> {
+        if self.standby && self.store.is_none() {
+            return Err(BackendError::failed(
+                "a standby keeps its copies in the local store, and there is none; give it a directory with `.store(...)`",
+            ));
+        }
         match self.properties.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
             Some((name, _)) => Err(BackendError::failed(format!(
                 "the property `{name}` can't be set: the guarantees rest on the value that simple-sourcing gives it"
@@ -325,6 +348,7 @@ impl fmt::Debug for Kafka {
             .field("workers", &self.workers)
             .field("instance", &self.instance)
             .field("store", &self.store)
+            .field("standby", &self.standby)
             .field("properties", &properties)
             .finish_non_exhaustive()
     }

@@ -49,5 +49,5 @@ mod worker;
 
 pub use config::Kafka;
 pub use naming::{DefaultNaming, Naming, Topic};
-pub use restoring::{Restoring, RestoringPartition};
+pub use restoring::{Restoring, RestoringPartition, StandbyPartition};
 pub use topics::OpenTransaction;

@@ -24,16 +24,10 @@ use crate::topics::{OpenTransaction, Topics};
 /// ```
 ///
 /// A partition is there from when its restoring begins to when it is served; those that wait for their turn are not there
-/// yet. Clones show the same.
+/// yet. Beside them are the copies that a [standby](crate::Kafka::standby) keeps, and how far behind they are. Clones show
+/// the same.
 #[derive(Debug, Clone, Default)]
-pub struct Restoring(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    partitions: BTreeMap<Shard, Progress>,
-    /// In any topic.
-    open: Vec<OpenTransaction>,
-}
+pub struct Restoring(Arc<Mutex<Shown>>);
 
 /// A partition that is being restored.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +54,35 @@ impl RestoringPartition {
     }
 }
 
+/// A copy of a partition that another process serves.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct StandbyPartition {
+    /// The aggregate type.
+    pub aggregate: &'static str,
+    /// Its partition.
+    pub partition: u32,
+    /// How many offsets its topics had in front of it at most, when they were asked: compaction leaves gaps.
+    pub records_left: u64,
+    /// How long ago they were asked: once in a second or so, unless it is far behind or the brokers do not answer.
+    pub age: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    restoring: BTreeMap<Shard, Progress>,
+    standbys: BTreeMap<Shard, Standby>,
+    /// In any topic.
+    open: Vec<OpenTransaction>,
+}
+
+#[derive(Debug)]
+struct Standby {
+    aggregate: &'static str,
+    left: u64,
+    asked: Instant,
+}
+
 #[derive(Debug)]
 struct Progress {
     aggregate: &'static str,
@@ -78,11 +101,11 @@ impl Restoring {
 
     /// The partitions that are being restored.
     pub fn partitions(&self) -> Vec<RestoringPartition> {
-        let state = self.lock();
+        let shown = self.lock();
         let held_back_by = |at: &Shard, progress: &Progress| {
             let holds =
                 |open: &&OpenTransaction| open.partition == at.partition && progress.topics.contains(&open.topic);
-            state.open.iter().find(holds).cloned()
+            shown.open.iter().find(holds).cloned()
         };
         let partition = |(at, progress): (&Shard, &Progress)| RestoringPartition {
             aggregate: progress.aggregate,
@@ -92,14 +115,42 @@ impl Restoring {
             elapsed: progress.begun.elapsed(),
             held_back_by: held_back_by(at, progress),
         };
-        state.partitions.iter().map(partition).collect()
+        shown.restoring.iter().map(partition).collect()
+    }
+
+    /// The partitions that others serve and this process has copies of, where it is a standby.
+    pub fn standbys(&self) -> Vec<StandbyPartition> {
+        let partition = |(at, copy): (&Shard, &Standby)| StandbyPartition {
+            aggregate: copy.aggregate,
+            partition: at.partition,
+            records_left: copy.left,
+            age: copy.asked.elapsed(),
+        };
+        self.lock().standbys.iter().map(partition).collect()
+    }
+
+    /// Whether any partition is being restored.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.lock().restoring.is_empty()
+    }
+
+    pub(crate) fn report_standby(&self, at: Shard, aggregate: &'static str, left: u64, asked: Instant) {
+        self.lock().standbys.insert(at, Standby { aggregate, left, asked });
+    }
+
+    pub(crate) fn forget_standby(&self, at: Shard) {
+        self.lock().standbys.remove(&at);
+    }
+
+    pub(crate) fn forget_standbys(&self) {
+        self.lock().standbys.clear();
     }
 
     /// A partition is being restored for as long as the value that is returned is there.
     pub(crate) fn begin(&self, at: Shard, aggregate: &'static str, topics: &Topics) -> RestoringNow {
         let topics = [topics.state.clone(), topics.response.clone()];
         let progress = Progress { aggregate, topics, begun: Instant::now(), left: 0, read: 0 };
-        self.lock().partitions.insert(at, progress);
+        self.lock().restoring.insert(at, progress);
         RestoringNow { all: self.clone(), at }
     }
 
@@ -108,7 +159,7 @@ impl Restoring {
         self.lock().open = open;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Shown> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,7 +172,7 @@ pub(crate) struct RestoringNow {
 
 impl RestoringNow {
     pub(crate) fn report(&self, left: u64, read: u64) {
-        if let Some(progress) = self.all.lock().partitions.get_mut(&self.at) {
+        if let Some(progress) = self.all.lock().restoring.get_mut(&self.at) {
             (progress.left, progress.read) = (left, read);
         }
     }
@@ -129,7 +180,7 @@ impl RestoringNow {
 
 impl Drop for RestoringNow {
     fn drop(&mut self) {
-        self.all.lock().partitions.remove(&self.at);
+        self.all.lock().restoring.remove(&self.at);
     }
 }
 

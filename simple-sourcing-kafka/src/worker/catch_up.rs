@@ -1,36 +1,38 @@
 //! Reading what the topics have of a partition behind the positions up to which the local store has it; all of it, where
 //! it is kept in memory.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rdkafka::Message;
 use simple_sourcing::{
     BackendError, Sequence, Timestamp,
+    backend::AggregateDefinition,
     engine::{Shard, StoredState},
 };
 use tracing::{error, info, warn};
 
 use super::{
     log::Reader,
-    reading::Reading,
-    restore::Job,
+    reading::{Reading, Until},
     shard::{ShardStore, Writes, outcome_evidence, state_evidence},
-    whole::{Beginning, Contents},
 };
 use crate::{
     record::{self, Response},
-    restoring::RestoringNow,
     store::Mark,
+    topics::Topics,
 };
 
 /// After how many records the local store is written, and the progress is reported.
-const RECORDS_AT_ONCE: usize = 5_000;
+const RECORDS_AT_ONCE: u64 = 5_000;
+
+/// How often it is asked in a pause whether it is over.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How often the progress is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Why a partition has not been restored.
+/// Why a partition has not been read to the end.
 pub(super) enum Failure {
     /// Trying again may help.
     Passing(BackendError),
@@ -44,33 +46,63 @@ pub(super) enum Failure {
 
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
-        Failure::Passing(error)
+        match error {
+            BackendError::Closed => Failure::Unwanted,
+            error => Failure::Passing(error),
+        }
     }
 }
 
-/// One partition being restored.
+/// One partition to be read on.
 pub(super) struct CatchUp<'a, R> {
-    pub(super) job: &'a Job,
     pub(super) reader: &'a R,
-    pub(super) request: (Shard, u64),
-    pub(super) writes: Writes,
+    pub(super) shard: Shard,
+    pub(super) topics: &'a Topics,
+    pub(super) aggregate: &'a AggregateDefinition,
+    /// What is to be served is read to the end at once. Otherwise it takes half of the time at most.
+    pub(super) until: Until,
+    pub(super) wanted: &'a dyn Fn() -> bool,
+    /// Is told how many records are left, and how many have been read.
+    pub(super) report: &'a dyn Fn(u64, u64),
+}
+
+/// The commands of a partition.
+pub(super) struct Commands {
+    /// The offset of the first that is not done, as far as the group knows of any.
     pub(super) committed: Option<i64>,
-    pub(super) commands_end: i64,
-    pub(super) read: u64,
-    pub(super) unreported: usize,
-    pub(super) now: RestoringNow,
-    pub(super) started: Timestamp,
-    pub(super) logged: Timestamp,
+    /// The offset of the next.
+    pub(super) next: i64,
+    pub(super) end: i64,
+}
+
+/// What was found behind the positions.
+#[derive(Default)]
+pub(super) struct Found {
+    /// How many records.
+    pub(super) records: u64,
+    pub(super) responses_end: i64,
+    /// Whether there is any state, behind the positions or in front of them.
+    pub(super) any_states: bool,
+    /// The last command of which there is a state, among the states that were read.
+    pub(super) last_command: Option<i64>,
+}
+
+/// How far a reading has come.
+struct Progress {
+    writes: Writes,
+    read: u64,
+    begun: Timestamp,
+    written: Timestamp,
+    logged: Timestamp,
 }
 
 impl<R: Reader> CatchUp<'_, R> {
     /// The offset of the next command.
-    pub(super) async fn next_command(&mut self) -> Result<i64, BackendError> {
-        let Shard { aggregate, partition } = self.request.0;
-        let topic = &self.job.topics[aggregate].command;
+    /// Where the commands go on.
+    pub(super) async fn commands(&self) -> Result<Commands, BackendError> {
+        let (Shard { aggregate, partition }, topic) = (self.shard, &self.topics.command);
         let committed = self.reader.committed(aggregate, &[partition]).await?.remove(&partition).flatten();
         let Range { start: first, end } = self.reader.bounds(topic, partition).await?;
-        (self.committed, self.commands_end) = (committed, end);
         let offset = committed.unwrap_or(first);
         if offset < first {
             error!(
@@ -80,49 +112,56 @@ impl<R: Reader> CatchUp<'_, R> {
                 "commands were deleted by the topic's retention before they were processed; nobody got an answer"
             );
         }
-        Ok(offset.max(first))
+        Ok(Commands { committed, next: offset.max(first), end })
     }
 
-    /// Reads what the topics have, behind the positions up to which the store has it.
-    pub(super) async fn read(&mut self, store: &mut ShardStore) -> Result<(), Failure> {
-        let job = self.job;
-        let (Shard { aggregate, partition }, topics) = (self.request.0, &job.topics[self.request.0.aggregate]);
+    /// Reads what the topics have, behind the positions up to which the store has it. What is of no use is thrown away.
+    pub(super) async fn read(&self, store: &mut ShardStore) -> Result<Found, Failure> {
+        let read = self.read_on(store).await;
+        if let Err(Failure::Useless(reason)) = &read {
+            store.discard(reason)?;
+        }
+        read
+    }
+
+    async fn read_on(&self, store: &mut ShardStore) -> Result<Found, Failure> {
+        let (topics, partition, begun) = (self.topics, self.shard.partition, self.reader.now());
+        let mut progress = Progress { writes: Writes::default(), read: 0, begun, written: begun, logged: begun };
         let (states, responses) = store.head().map(|head| (head.states, head.responses)).unwrap_or_default();
-        let beginning = Beginning::look(self.reader, &topics.event, partition).await?;
-        let (mut any_states, mut last_command) = (states.next > 0, None);
+        let mut found = Found { any_states: states.next > 0, ..Found::default() };
         let behind = self.check(&topics.response, partition, responses).await?;
         let (from, mut first) = self.check(&topics.state, partition, states).await?.begin(states);
-        let mut reading = Reading::begin(self.reader, &topics.state, &from, &job.wanted.stopped).await?;
+        let mut reading = Reading::begin(self.reader, &topics.state, &from, self.until, self.wanted).await?;
         let states_end = reading.end();
         let left_after = |offset: i64| behind.end - behind.mark_or_start(responses) + states_end - offset - 1;
         let first_state = from[&partition].unwrap_or(0);
-        self.now.report(left_after(first_state - 1).try_into().unwrap_or_default(), 0);
+        (self.report)(left_after(first_state - 1).try_into().unwrap_or_default(), 0);
         while let Some(message) = reading.next().await? {
             let offset = message.offset();
             let (key, state) = read_state(&message);
-            let found = key.as_ref().map(|key| state_evidence(key, state.sequence));
+            let evidence = key.as_ref().map(|key| state_evidence(key, state.sequence));
             // Where the record in front of the position is gone, compaction has removed it.
             if let Some(expected) = first.take().filter(|_| offset < states.next)
-                && found != Some(expected)
+                && evidence != Some(expected)
             {
                 return Err(not_the_same(&topics.state, offset));
             }
             if let Some(key) = key {
                 if state.sequence > Sequence::ZERO {
-                    (any_states, last_command) = (true, last_command.max(Some(state.command_position.offset as i64)));
+                    let command = state.command_position.offset as i64;
+                    (found.any_states, found.last_command) = (true, found.last_command.max(Some(command)));
                 }
-                store.put_state(&mut self.writes, key, state)?;
+                store.put_state(&mut progress.writes, key, state)?;
             }
             if let Some(head) = store.head() {
-                head.states = Mark { next: offset + 1, evidence: found };
+                head.states = Mark { next: offset + 1, evidence };
             }
-            self.step(store, left_after(offset)).await?;
+            self.step(&mut progress, store, left_after(offset)).await?;
         }
         drop(reading);
 
-        let settings = &job.definition.aggregates[aggregate].settings;
         let (from, mut first) = behind.begin(responses);
-        let mut reading = Reading::begin(self.reader, &topics.response, &from, &job.wanted.stopped).await?;
+        let mut reading = Reading::begin(self.reader, &topics.response, &from, self.until, self.wanted).await?;
         let end = reading.end();
         while let Some(message) = reading.next().await? {
             let position = record::position(&message);
@@ -135,35 +174,30 @@ impl<R: Reader> CatchUp<'_, R> {
                     None
                 }
             };
-            let found = outcome.as_ref().map(|(id, ..)| outcome_evidence(*id));
+            let evidence = outcome.as_ref().map(|(id, ..)| outcome_evidence(*id));
             if let Some(expected) = first.take()
-                && (offset, found) != (responses.next - 1, Some(expected))
+                && (offset, evidence) != (responses.next - 1, Some(expected))
             {
                 return Err(not_the_same(&topics.response, responses.next - 1));
             }
-            if let (Some(head), Some(_)) = (store.head(), found) {
-                head.responses = Mark { next: offset + 1, evidence: found };
+            if let (Some(head), Some(_)) = (store.head(), evidence) {
+                head.responses = Mark { next: offset + 1, evidence };
             }
             if let Some((id, outcome, true)) = outcome {
                 let millis = message.timestamp().to_millis().unwrap_or_default();
                 let time = Timestamp::from_millis(u64::try_from(millis).unwrap_or_default());
-                store.remember(&mut self.writes, id, outcome, time, settings)?;
+                store.remember(&mut progress.writes, id, outcome, time, &self.aggregate.settings)?;
             }
-            self.step(store, end - offset - 1).await?;
+            self.step(&mut progress, store, end - offset - 1).await?;
         }
-        if first.is_some() {
+        // The marker of a commit may come behind the answer to it: until then, what this process has committed itself is
+        // not within what is read.
+        if first.is_some() && (self.until == Until::Written || end >= responses.next) {
             return Err(not_the_same(&topics.response, responses.next - 1));
         }
-        store.put_head(&mut self.writes)?;
-        std::mem::take(&mut self.writes).commit()?;
-        let contents = Contents {
-            committed: self.committed,
-            commands_end: self.commands_end,
-            responses_end: behind.end,
-            states: any_states,
-            last_command,
-        };
-        beginning.check(topics, self.request.0, store, &contents)
+        store.put_head(&mut progress.writes)?;
+        progress.writes.commit()?;
+        Ok(Found { records: progress.read, responses_end: behind.end, ..found })
     }
 
     /// Whether a topic still has what it must have behind a position.
@@ -180,27 +214,33 @@ impl<R: Reader> CatchUp<'_, R> {
     }
 
     /// Another record has been read.
-    async fn step(&mut self, store: &ShardStore, left: i64) -> Result<(), Failure> {
-        self.read += 1;
-        self.unreported += 1;
-        if self.unreported < RECORDS_AT_ONCE {
+    async fn step(&self, progress: &mut Progress, store: &ShardStore, left: i64) -> Result<(), Failure> {
+        progress.read += 1;
+        if !progress.read.is_multiple_of(RECORDS_AT_ONCE) {
             return Ok(());
         }
-        self.unreported = 0;
-        if !self.job.wanted.is(&self.request) {
-            return Err(Failure::Unwanted);
+        store.put_head(&mut progress.writes)?;
+        mem::take(&mut progress.writes).commit()?;
+        let (left, read, now) = (u64::try_from(left).unwrap_or_default(), progress.read, self.reader.now());
+        (self.report)(left, read);
+        if now.since(progress.logged) > LOG_INTERVAL {
+            progress.logged = now;
+            let per_second = (read as f64 / now.since(progress.begun).as_secs_f64()).round();
+            let what = if self.until == Until::Written { "restoring" } else { "a standby copy is behind" };
+            info!(
+                aggregate = self.aggregate.name,
+                partition = self.shard.partition,
+                records_left = left,
+                records_per_second = per_second,
+                "{what}"
+            );
         }
-        store.put_head(&mut self.writes)?;
-        std::mem::take(&mut self.writes).commit()?;
-        let left = u64::try_from(left).unwrap_or_default();
-        self.now.report(left, self.read);
-        let now = self.reader.now();
-        if now.since(self.logged) > LOG_INTERVAL {
-            self.logged = now;
-            let Shard { aggregate, partition } = self.request.0;
-            let aggregate = self.job.definition.aggregates[aggregate].name;
-            let per_second = (self.read as f64 / now.since(self.started).as_secs_f64()).round();
-            info!(aggregate, partition, records_left = left, records_per_second = per_second, "restoring");
+        if self.until == Until::Committed {
+            let taken = now.since(progress.written);
+            while self.reader.now().since(now) < taken && (self.wanted)() {
+                self.reader.pause(PAUSE).await;
+            }
+            progress.written = self.reader.now();
         }
         Ok(())
     }

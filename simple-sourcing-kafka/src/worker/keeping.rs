@@ -13,6 +13,8 @@ pub(super) struct Keeping {
     /// Which cluster and topics the store must be of, by aggregate type.
     pub(super) origins: Arc<[String]>,
     pub(super) restoring: Restoring,
+    /// Whether the partitions that other processes serve are kept, too.
+    pub(super) standby: bool,
 }
 
 impl Keeping {
@@ -34,6 +36,6 @@ impl Keeping {
             )
         });
         let store = LocalStore::open(directory, kafka.store_cache_bytes)?;
-        Ok(Keeping { store: Some(store), origins: origins.collect(), restoring })
+        Ok(Keeping { store: Some(store), origins: origins.collect(), restoring, standby: kafka.standby })
     }
 }

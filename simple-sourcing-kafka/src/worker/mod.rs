@@ -14,6 +14,7 @@ mod run;
 mod shard;
 #[cfg(test)]
 mod simulation;
+mod standby;
 mod store;
 mod whole;
 mod write;
@@ -82,7 +83,9 @@ impl Workers {
             let (kafka, definition, topics, ends) = (kafka.clone(), definition.clone(), topics.clone(), ends.clone());
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            let (ending, keeping) = (ending.clone(), keeping.clone());
+            // One of them keeps the copies for all.
+            let standby = keeping.standby && number == 0;
+            let (ending, keeping) = (ending.clone(), Keeping { standby, ..keeping.clone() });
             let thread = thread.spawn(move || {
                 let start = async |joining| {
                     let log = KafkaLog::open(

@@ -1,10 +1,6 @@
 //! Reading whole partitions of a topic.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use rdkafka::Message;
 use simple_sourcing::{BackendError, Timestamp};
@@ -16,11 +12,20 @@ use crate::reader::OPEN_TRANSACTIONS_POLL;
 /// How often the progress of a long reading is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Reads every committed record of some partitions, up to what was written when it began.
+/// How far is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Until {
+    /// To the end of what was written when the reading began. Transactions that were open then are waited for.
+    Written,
+    /// To the end of what was committed when the reading began, in front of the first open transaction.
+    Committed,
+}
+
+/// Reads every committed record of some partitions, up to what was there when it began.
 pub(super) struct Reading<'a, R: Reader + 'a> {
     reader: &'a R,
     topic: &'a str,
-    stopped: &'a AtomicBool,
+    wanted: &'a dyn Fn() -> bool,
     /// The partitions that have not been read to their ends, and where those are.
     left: BTreeMap<u32, i64>,
     /// The greatest of these ends.
@@ -32,27 +37,32 @@ pub(super) struct Reading<'a, R: Reader + 'a> {
 }
 
 impl<'a, R: Reader> Reading<'a, R> {
-    /// Begins to read partitions, each from an offset or from its beginning.
+    /// Begins to read partitions, each from an offset or from its beginning. Ends with [`BackendError::Closed`] when that
+    /// is not wanted any more.
     pub(super) async fn begin(
         reader: &'a R,
         topic: &'a str,
         from: &BTreeMap<u32, Option<i64>>,
-        stopped: &'a AtomicBool,
+        until: Until,
+        wanted: &'a dyn Fn() -> bool,
     ) -> Result<Self, BackendError> {
-        // The true end, open transactions included: those of the former owner must be over before this one goes on, and
+        // Of what is to be served the true end, open transactions included: those of the former owner must be over before this one goes on, and
         // the end of what is committed may not show yet that one of them was.
         let mut ends = BTreeMap::new();
         for (&partition, &first) in from {
-            let end = reader.bounds(topic, partition).await?.end;
+            let end = match until {
+                Until::Written => reader.bounds(topic, partition).await?.end,
+                Until::Committed => reader.committed_end(topic, partition).await?,
+            };
             if end > first.unwrap_or(0) {
                 ends.insert(partition, end);
             }
         }
         // It is read only when they are over. While one is open, the end of what is committed lies in front of what that
         // has written: met there, and asked for again a moment later, it would seem as if that had been read.
-        for (&partition, &end) in &ends {
+        for (&partition, &end) in ends.iter().filter(|_| until == Until::Written) {
             while reader.committed_end(topic, partition).await? < end {
-                if stopped.load(Ordering::Acquire) {
+                if !wanted() {
                     return Err(BackendError::Closed);
                 }
                 reader.pause(OPEN_TRANSACTIONS_POLL).await;
@@ -62,7 +72,7 @@ impl<'a, R: Reader> Reading<'a, R> {
         from.retain(|partition, _| ends.contains_key(partition));
         let end = ends.values().copied().max().unwrap_or(0);
         let records = if ends.is_empty() { None } else { Some(reader.read(topic, &from)?) };
-        Ok(Reading { reader, topic, stopped, left: ends, end, records, count: 0, logged: reader.now() })
+        Ok(Reading { reader, topic, wanted, left: ends, end, records, count: 0, logged: reader.now() })
     }
 
     /// The greatest end of the partitions; 0 where there is nothing to read.
@@ -75,7 +85,7 @@ impl<'a, R: Reader> Reading<'a, R> {
         while let Some(records) = &self.records
             && !self.left.is_empty()
         {
-            if self.stopped.load(Ordering::Acquire) {
+            if !(self.wanted)() {
                 return Err(BackendError::Closed);
             }
             match records.next().await? {

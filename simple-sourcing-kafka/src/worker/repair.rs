@@ -22,7 +22,7 @@ use tracing::{error, info};
 
 use super::{
     log::{Log, Reader},
-    reading::Reading,
+    reading::{Reading, Until},
 };
 use crate::{record, topics::Topics};
 
@@ -174,7 +174,8 @@ impl Job {
     ) -> Result<HashMap<Arc<str>, StoredState>, BackendError> {
         let Topics { event, state, .. } = &self.topics[shard.aggregate];
         let from_the_beginning = BTreeMap::from([(shard.partition, None)]);
-        let mut events = Reading::begin(reader, event, &from_the_beginning, &self.stopped).await?;
+        let running = || !self.stopped.load(Ordering::Acquire);
+        let mut events = Reading::begin(reader, event, &from_the_beginning, Until::Written, &running).await?;
         while let Some(message) = events.next().await? {
             let Some(Request { rebuild, .. }) = key_of(&message).and_then(|key| wanted.get_mut(key)) else { continue };
             match record::read_event(&message) {
@@ -185,7 +186,7 @@ impl Job {
             }
         }
         let mut latest = HashMap::new();
-        let mut states = Reading::begin(reader, state, &from_the_beginning, &self.stopped).await?;
+        let mut states = Reading::begin(reader, state, &from_the_beginning, Until::Written, &running).await?;
         while let Some(message) = states.next().await? {
             let Some((key, _)) = key_of(&message).and_then(|key| wanted.get_key_value(key)) else { continue };
             match record::read_state(&message) {

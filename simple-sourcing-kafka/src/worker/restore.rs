@@ -20,9 +20,11 @@ use super::{
     catch_up::{CatchUp, Failure},
     keeping::Keeping,
     log::{Log, Reader},
-    shard::{ShardStore, Writes},
+    reading::Until,
+    shard::ShardStore,
+    whole::Beginning,
 };
-use crate::{error, store::Opened, topics::Topics};
+use crate::{error, restoring::RestoringNow, store::Opened, topics::Topics};
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -53,13 +55,13 @@ pub(super) struct Restored {
 
 /// Which requests still matter.
 #[derive(Default)]
-pub(super) struct Wanted {
+struct Wanted {
     requests: Mutex<HashSet<(Shard, u64)>>,
-    pub(super) stopped: AtomicBool,
+    stopped: AtomicBool,
 }
 
 impl Wanted {
-    pub(super) fn is(&self, request: &(Shard, u64)) -> bool {
+    fn is(&self, request: &(Shard, u64)) -> bool {
         !self.stopped.load(Ordering::Acquire) && self.lock().contains(request)
     }
 
@@ -116,10 +118,10 @@ impl Drop for Restorer {
     }
 }
 
-pub(super) struct Job {
-    pub(super) definition: Arc<Definition>,
-    pub(super) topics: Arc<[Topics]>,
-    pub(super) wanted: Arc<Wanted>,
+struct Job {
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
+    wanted: Arc<Wanted>,
     keeping: Keeping,
 }
 
@@ -145,8 +147,10 @@ impl Job {
         request: (Shard, u64),
     ) -> Option<Result<ShardStore, BackendError>> {
         let (aggregate, partition) = (self.definition.aggregates[request.0.aggregate].name, request.0.partition);
+        // Before it is opened: a standby lets go of it then.
+        let now = self.keeping.restoring.begin(request.0, aggregate, &self.topics[request.0.aggregate]);
         while self.wanted.is(&request) {
-            match self.restore(reader, request).await {
+            match self.restore(reader, request, &now).await {
                 Ok(store) => return Some(Ok(store)),
                 Err(Failure::Lasting(error)) => return Some(Err(error)),
                 Err(Failure::Unwanted) => return None,
@@ -161,34 +165,27 @@ impl Job {
         None
     }
 
-    async fn restore(&self, reader: &impl Reader, request: (Shard, u64)) -> Result<ShardStore, Failure> {
+    async fn restore(
+        &self,
+        reader: &impl Reader,
+        request: (Shard, u64),
+        now: &RestoringNow,
+    ) -> Result<ShardStore, Failure> {
         let (shard, started) = (request.0, reader.now());
-        let aggregate = self.definition.aggregates[shard.aggregate].name;
+        let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
+        let (wanted, report) = (|| self.wanted.is(&request), |left, read| now.report(left, read));
         let mut store = self.open(reader, request).await?;
-        let mut restore = CatchUp {
-            job: self,
-            reader,
-            request,
-            writes: Writes::default(),
-            committed: None,
-            commands_end: 0,
-            read: 0,
-            unreported: 0,
-            now: self.keeping.restoring.begin(shard, aggregate, &self.topics[shard.aggregate]),
-            logged: started,
-            started,
-        };
+        let until = Until::Written;
+        let restore = CatchUp { reader, shard, topics, aggregate, until, wanted: &wanted, report: &report };
         // First where the commands go on: this waits for transactions of the former owner that may still be committed.
         // What they have written is then below the ends that are read next.
-        store.next = restore.next_command().await?;
-        match restore.read(&mut store).await {
-            Err(Failure::Useless(reason)) => {
-                store.discard(&reason)?;
-                return Err(Failure::Useless(reason));
-            }
-            read => read?,
-        }
-        let (records, next, seconds) = (restore.read, store.next, reader.now().since(started).as_secs_f64());
+        let commands = restore.commands().await?;
+        store.next = commands.next;
+        let beginning = Beginning::look(reader, &topics.event, shard.partition).await?;
+        let found = restore.read(&mut store).await?;
+        beginning.check(topics, shard, &store, &commands, &found)?;
+        let records = found.records;
+        let (aggregate, next, seconds) = (aggregate.name, store.next, reader.now().since(started).as_secs_f64());
         info!(aggregate, partition = shard.partition, records, next, seconds, "restored");
         Ok(store)
     }

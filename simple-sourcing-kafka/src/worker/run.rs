@@ -23,6 +23,7 @@ use super::{
     log::{Change, Failure, Log},
     repair::Repairs,
     restore::{Restored, Restorer},
+    standby::Standby,
     store::WorkerStore,
 };
 use crate::topics::Topics;
@@ -46,6 +47,7 @@ pub(super) struct Worker<L: Log> {
     stopped: Arc<AtomicBool>,
     pub(super) producer: L::Producer,
     restorer: Restorer,
+    _standby: Option<Standby>,
     /// The partitions that the group gave to this worker.
     pub(super) owned: BTreeMap<Shard, Owned>,
     requests: u64,
@@ -89,6 +91,7 @@ impl<L: Log> Worker<L> {
     ) -> Result<Self, BackendError> {
         let producer = log.producer().await?;
         let restorer = Restorer::start(&log, &definition, &topics, &keeping)?;
+        let standby = Standby::start(&log, &definition, &topics, &keeping)?;
         let store = WorkerStore::new(Repairs::start(&log, &topics)?);
         log.join()?;
         Ok(Worker {
@@ -99,6 +102,7 @@ impl<L: Log> Worker<L> {
             stopped,
             producer,
             restorer,
+            _standby: standby,
             owned: BTreeMap::new(),
             requests: 0,
             store,

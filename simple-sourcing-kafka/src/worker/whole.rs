@@ -6,7 +6,11 @@ use std::{ops::Range, sync::Arc};
 
 use simple_sourcing::{BackendError, Sequence, backend::partition_of, engine::Shard};
 
-use super::{catch_up::Failure, log::Reader, shard::ShardStore};
+use super::{
+    catch_up::{Commands, Failure, Found},
+    log::Reader,
+    shard::ShardStore,
+};
 use crate::{naming::Topic, record, topics::Topics};
 
 /// What a partition of the event topic tells of the others: its first event.
@@ -20,17 +24,6 @@ pub(super) struct Beginning {
 struct FirstEvent {
     key: Arc<str>,
     sequence: Sequence,
-}
-
-/// What else was found in the partition.
-pub(super) struct Contents {
-    pub(super) committed: Option<i64>,
-    pub(super) commands_end: i64,
-    pub(super) responses_end: i64,
-    /// Whether there is any state.
-    pub(super) states: bool,
-    /// The last command of which there is a state, among the states that were read.
-    pub(super) last_command: Option<i64>,
 }
 
 impl Beginning {
@@ -54,13 +47,15 @@ impl Beginning {
         topics: &Topics,
         at: Shard,
         store: &ShardStore,
-        contents: &Contents,
+        commands: &Commands,
+        found: &Found,
     ) -> Result<(), Failure> {
         let partition = at.partition;
         let made_anew = |topic, why: String| {
             Err(Failure::Lasting(topics.made_anew(topic, &format!("in partition {partition} {why}"))))
         };
-        let Contents { committed, commands_end: end, responses_end, states, last_command } = *contents;
+        let Commands { committed, end, .. } = *commands;
+        let Found { responses_end, any_states, last_command, .. } = *found;
         if let Some(next) = committed.filter(|&next| next > end) {
             return made_anew(
                 Topic::Command,
@@ -97,7 +92,7 @@ impl Beginning {
                     return made_anew(Topic::Response, "there are events, and no answer was ever written".to_owned());
                 }
             }
-            None if states && self.certain => {
+            None if any_states && self.certain => {
                 return made_anew(Topic::Event, "there are states, and no event".to_owned());
             }
             None => {}

@@ -1,0 +1,196 @@
+//! Standby: copies of the partitions that other processes serve, in the local store of this one, so that to take one over
+//! is to read the end of its topics and not all of them.
+//!
+//! A standby is a restoring that never ends. In rounds it leases the [part](crate::store::Part) of each partition that
+//! nobody in this process has, reads on from the positions up to which the store has it, with the code that restores and
+//! all its checks, and lets go of it. Nothing is handed over: whoever restores the partition finds the copy in the store,
+//! like one that an earlier process has left, and reads on to the end. So it does not matter how far behind a copy is.
+//!
+//! | what must hold | why it does |
+//! |---|---|
+//! | Nothing is in a copy that was not committed. | It is read as far as the first open transaction, and what was aborted is left out. |
+//! | A partition has one writer. | The lease of its part. |
+//! | Who is to serve does not wait. | The standby lets go of everything as soon as a partition is being restored, and rests meanwhile. |
+//! | Transactions are not held up. | It reads one partition at a time, for half of the time at most, and what it writes at once is bounded. |
+//!
+//! It needs the local store: in memory each process would have all states.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use simple_sourcing::{BackendError, backend::Definition, engine::Shard};
+use tracing::{debug, info, warn};
+
+use super::{
+    catch_up::{CatchUp, Failure},
+    keeping::Keeping,
+    log::{Log, Reader},
+    reading::Until,
+    shard::ShardStore,
+};
+use crate::{
+    store::{LocalStore, Opened},
+    topics::Topics,
+};
+
+/// How long it rests between two rounds; after one that failed twice as long as before, up to the second figure.
+const REST: Duration = Duration::from_secs(1);
+const REST_MAX: Duration = Duration::from_secs(30);
+
+/// How often it is asked whether it must end while it rests.
+const STOP_POLL: Duration = Duration::from_millis(50);
+
+/// Keeps copies of partitions for as long as it is there.
+pub(super) struct Standby {
+    stopped: Arc<AtomicBool>,
+    /// Behind the flag: it ends when that is set.
+    _job: Box<dyn Any>,
+}
+
+impl Standby {
+    /// Starts the job, where there is to be one.
+    pub(super) fn start(
+        log: &impl Log,
+        definition: &Arc<Definition>,
+        topics: &Arc<[Topics]>,
+        keeping: &Keeping,
+    ) -> Result<Option<Self>, BackendError> {
+        let Some(store) = keeping.store.clone().filter(|_| keeping.standby) else { return Ok(None) };
+        let stopped: Arc<AtomicBool> = Arc::default();
+        let (definition, topics, keeping) = (definition.clone(), topics.clone(), keeping.clone());
+        let job = Job { definition, topics, keeping, store, stopped: stopped.clone() };
+        let job = log.beside("standby", async move |reader| job.run(&reader).await)?;
+        Ok(Some(Standby { stopped, _job: job }))
+    }
+}
+
+impl Drop for Standby {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+}
+
+struct Job {
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
+    keeping: Keeping,
+    store: Arc<LocalStore>,
+    stopped: Arc<AtomicBool>,
+}
+
+/// What the topics of a partition, those of states and of responses, had when its copy was read on to their ends.
+type Copies = BTreeMap<Shard, [Range<i64>; 2]>;
+
+impl Job {
+    async fn run(&self, reader: &impl Reader) {
+        let (mut copies, mut told, mut rest) = (Copies::new(), 0, REST);
+        while self.rest(reader, rest).await {
+            match self.round(reader, &mut copies).await {
+                Round::Complete => {
+                    rest = REST;
+                    if copies.len() != told {
+                        told = copies.len();
+                        info!(partitions = told, "the standby copies are up to date");
+                    }
+                }
+                Round::Interrupted => {}
+                Round::Failed => rest = (rest * 2).min(REST_MAX),
+                Round::StoreFailed => break,
+            }
+        }
+        self.keeping.restoring.forget_standbys();
+    }
+
+    /// Whether it may go on then.
+    async fn rest(&self, reader: &impl Reader, time: Duration) -> bool {
+        let begun = reader.now();
+        while !self.is_stopped() && (reader.now().since(begun) < time || self.must_let_go()) {
+            reader.pause(STOP_POLL).await;
+        }
+        !self.is_stopped()
+    }
+
+    /// Reads all copies on.
+    async fn round(&self, reader: &impl Reader, copies: &mut Copies) -> Round {
+        let mut round = Round::Complete;
+        for (index, aggregate) in self.definition.aggregates.iter().enumerate().filter(|(_, one)| one.is_served()) {
+            for partition in 0..self.topics[index].partitions {
+                let shard = Shard { aggregate: index, partition };
+                let store = match self.store.part(aggregate.name, partition, &self.keeping.origins[index]) {
+                    Opened::Part(part) => part.into(),
+                    Opened::InUse => {
+                        copies.remove(&shard);
+                        self.keeping.restoring.forget_standby(shard);
+                        continue;
+                    }
+                    Opened::Failed => return Round::StoreFailed,
+                };
+                match self.follow(reader, shard, store, copies).await {
+                    Ok(()) => {}
+                    Err(Failure::Unwanted) => return Round::Interrupted,
+                    // It begins anew in the next round.
+                    Err(Failure::Useless(_)) => drop(copies.remove(&shard)),
+                    Err(Failure::Passing(error) | Failure::Lasting(error)) => {
+                        round = Round::Failed;
+                        let aggregate = aggregate.name;
+                        warn!(aggregate, partition, %error, "a standby copy can't be read on, trying again later");
+                    }
+                }
+            }
+        }
+        round
+    }
+
+    /// Reads one copy on to the end of what is committed, if there is anything new.
+    async fn follow(
+        &self,
+        reader: &impl Reader,
+        shard: Shard,
+        mut store: ShardStore,
+        copies: &mut Copies,
+    ) -> Result<(), Failure> {
+        let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
+        let asked = Instant::now();
+        let report = |left| self.keeping.restoring.report_standby(shard, aggregate.name, left, asked);
+        // A transaction moves these ends when it ends, too.
+        let found = [
+            reader.bounds(&topics.state, shard.partition).await?,
+            reader.bounds(&topics.response, shard.partition).await?,
+        ];
+        if copies.get(&shard) != Some(&found) {
+            let (until, wanted, report) = (Until::Committed, || !self.must_let_go(), |left, _| report(left));
+            let behind = CatchUp { reader, shard, topics, aggregate, until, wanted: &wanted, report: &report };
+            let records = behind.read(&mut store).await?.records;
+            debug!(aggregate = aggregate.name, partition = shard.partition, records, "a standby copy was read on");
+            copies.insert(shard, found);
+        }
+        report(0);
+        Ok(())
+    }
+
+    fn must_let_go(&self) -> bool {
+        self.is_stopped() || self.keeping.restoring.is_any()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+}
+
+/// What came of a round.
+enum Round {
+    Complete,
+    /// Somebody else comes first.
+    Interrupted,
+    Failed,
+    /// There are no copies any more until the process starts again. The store has said so.
+    StoreFailed,
+}
