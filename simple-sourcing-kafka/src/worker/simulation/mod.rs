@@ -36,6 +36,7 @@ use std::{
 };
 
 use simple_sourcing::App;
+use tempfile::TempDir;
 
 use self::{
     domain::Tally,
@@ -51,6 +52,9 @@ use super::{
 
 /// How many seeds a run has unless `SIMPLE_SOURCING_SEEDS` says otherwise.
 const SEEDS: u64 = 5_000;
+
+/// How many of them are run with local stores, too: there it takes longer to begin.
+const SEEDS_WITH_STORES: u64 = 200;
 
 /// How many steps things go wrong for, at least.
 const STORMY_STEPS: u32 = 1_500;
@@ -91,18 +95,25 @@ const HAPPENS: [&str; 26] = [
     "answered again",
 ];
 
+/// What must have happened beside that where processes have a store, and copies in it of what others serve.
+const HAPPENS_WITH_STORES: [&str; 2] = ["standby read", "restored from the store"];
+
 struct Run {
     world: Shared,
     tasks: Vec<Task>,
+    /// Where the processes have their stores.
+    _disks: Option<TempDir>,
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, with_stores: bool) -> Self {
         // One decoded state, so that most are read from what was restored.
         let app = App::new("simulation").aggregate_with::<Tally>(|options| options.states_cached_max(1));
         let definition = Arc::new(app.into_definition());
         let steps_shown = if number("SIMPLE_SOURCING_SEED").is_some() { usize::MAX } else { STEPS_SHOWN };
-        Run { world: Rc::new(RefCell::new(World::new(seed, definition, steps_shown))), tasks: Vec::new() }
+        let disks = with_stores.then(|| tempfile::tempdir().expect("a directory"));
+        let world = World::new(seed, definition, steps_shown, disks.as_ref().map(TempDir::path));
+        Run { world: Rc::new(RefCell::new(world)), tasks: Vec::new(), _disks: disks }
     }
 
     /// Trouble, then none, until all is at rest; and once more, for what is served in the end.
@@ -230,7 +241,7 @@ impl Run {
 
     /// Starts a process that is not there.
     fn start_one(&mut self) {
-        let (log, definition, topics, stopped) = {
+        let (log, definition, topics, stopped, keeping) = {
             let mut world = self.world.borrow_mut();
             let now = world.now;
             let down = world.processes.iter().position(|process| !process.running && process.restarts_at <= now);
@@ -241,13 +252,15 @@ impl Run {
             (started.running, started.stopped) = (true, Arc::default());
             let transactional_id =
                 if started.named { format!("{process}") } else { format!("{process}-{}", started.incarnation) };
-            let stopped = started.stopped.clone();
+            let (stopped, store) = (started.stopped.clone(), started.store.clone());
+            let standby = store.is_some();
+            let keeping = Keeping { store, standby, origins: ["here".to_owned()].into(), ..Keeping::default() };
             let log = SimLog { world: self.world.clone(), process, transactional_id };
-            (log, world.definition.clone(), world.topics.clone(), stopped)
+            (log, world.definition.clone(), world.topics.clone(), stopped, keeping)
         };
         let (world, process) = (self.world.clone(), log.process);
         self.tasks.push(Task::new(process, async move {
-            let (joining, keeping) = (Joining::new(mpsc::channel().0), Keeping::default());
+            let joining = Joining::new(mpsc::channel().0);
             let ended = match Worker::start(log, definition, topics, stopped.clone(), joining, keeping).await {
                 Ok(worker) => worker.run().await.map(drop),
                 // It does not start without a broker; somebody starts it again.
@@ -334,8 +347,8 @@ impl World {
 }
 
 /// Runs a seed. A failure says which it was, and how it came to it.
-fn run(seed: u64) -> (u64, BTreeMap<&'static str, u64>) {
-    let mut run = Run::new(seed);
+fn run(seed: u64, with_stores: bool) -> (u64, BTreeMap<&'static str, u64>) {
+    let mut run = Run::new(seed, with_stores);
     let world = run.world.clone();
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run.run())) {
         let mut shown = String::new();
@@ -356,7 +369,7 @@ fn run(seed: u64) -> (u64, BTreeMap<&'static str, u64>) {
 }
 
 /// Runs seeds, several at a time, each in one thread, and adds up what has happened.
-fn run_all(seeds: u64) -> BTreeMap<&'static str, u64> {
+fn run_all(seeds: u64, with_stores: bool) -> BTreeMap<&'static str, u64> {
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
     let run_some = || {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
@@ -365,7 +378,7 @@ fn run_all(seeds: u64) -> BTreeMap<&'static str, u64> {
             if seed >= seeds {
                 break;
             }
-            let happened = catch_unwind(|| run(seed).1).unwrap_or_else(|panic| {
+            let happened = catch_unwind(|| run(seed, with_stores).1).unwrap_or_else(|panic| {
                 failed.store(true, Ordering::Relaxed);
                 resume_unwind(panic)
             });
@@ -391,14 +404,23 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn whatever_happens_the_log_is_as_if_nothing_had() {
+    run_them(false, SEEDS, &HAPPENS);
+}
+
+#[test]
+fn whatever_happens_to_processes_with_stores_that_stand_by_for_each_other_neither() {
+    run_them(true, SEEDS_WITH_STORES, &HAPPENS_WITH_STORES);
+}
+
+fn run_them(with_stores: bool, seeds: u64, happens: &[&str]) {
     if let Some(seed) = number("SIMPLE_SOURCING_SEED") {
-        run(seed);
+        run(seed, with_stores);
         return;
     }
-    let seeds = number("SIMPLE_SOURCING_SEEDS").unwrap_or(SEEDS);
-    let counts = run_all(seeds);
+    let seeds = number("SIMPLE_SOURCING_SEEDS").unwrap_or(seeds);
+    let counts = run_all(seeds, with_stores);
     eprintln!("{seeds} seeds: {counts:#?}");
-    for what in HAPPENS {
+    for what in happens {
         assert!(counts.contains_key(what), "in {seeds} seeds this never happened: {what}");
     }
 }
@@ -406,7 +428,8 @@ fn whatever_happens_the_log_is_as_if_nothing_had() {
 #[test]
 fn a_seed_goes_the_same_way_again() {
     for seed in 0..20 {
-        assert_eq!(run(seed), run(seed), "seed {seed}");
+        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
     }
-    assert_ne!(run(0).0, run(1).0);
+    assert_eq!(run(0, true), run(0, true), "with stores");
+    assert_ne!(run(0, false).0, run(1, false).0);
 }

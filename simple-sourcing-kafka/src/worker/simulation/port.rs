@@ -140,11 +140,11 @@ impl Log for SimLog {
         Err(failed(Refused::Concurrent))
     }
 
-    fn beside<J>(&self, _name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
         J: AsyncFnOnce(SimReader) + Send + 'static,
     {
-        let reader = SimReader { world: self.world.clone(), process: self.process };
+        let reader = SimReader { world: self.world.clone(), process: self.process, job: name };
         self.with(|world| world.begun.push(Task::new(self.process, job(reader))));
         Ok(Box::new(()))
     }
@@ -315,6 +315,8 @@ impl Producer for SimProducer {
 pub(super) struct SimReader {
     world: Shared,
     process: usize,
+    /// Which job reads.
+    job: &'static str,
 }
 
 impl SimReader {
@@ -385,6 +387,12 @@ impl Reader for SimReader {
 
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<SimRecords, BackendError> {
         let next = from.iter().map(|(&partition, &offset)| (partition, (offset.unwrap_or(0) as usize, None))).collect();
+        let reads_on = from.values().any(|offset| offset.is_some_and(|offset| offset > 0));
+        match self.job {
+            "standby" => self.world.borrow_mut().count("standby read"),
+            "restore" if reads_on => self.world.borrow_mut().count("restored from the store"),
+            _ => {}
+        }
         let world = self.world.clone();
         Ok(SimRecords { world, topic: topic.to_owned(), next: RefCell::new(next) })
     }

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt::Arguments,
+    path::Path,
     rc::Rc,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -18,10 +19,13 @@ use super::{
     topics::{Partition, Refused},
     transactions::Transactions,
 };
-use crate::{access::Role, topics::Topics};
+use crate::{access::Role, store::LocalStore, topics::Topics};
 
 /// 2023-11-14, in milliseconds since 1970.
 const BEGINNING: u64 = 1_700_000_000_000;
+
+/// What a store may keep in memory of what it has read.
+const CACHE_BYTES: u64 = 1024 * 1024;
 
 pub(super) type Shared = Rc<RefCell<World>>;
 
@@ -67,10 +71,12 @@ pub(super) struct Process {
     /// Whether it has the same name after a restart.
     pub(super) named: bool,
     pub(super) consumer: Consumer,
+    /// Its disk, where it has one: what is on it outlives the process.
+    pub(super) store: Option<Arc<LocalStore>>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, definition: Arc<Definition>, steps_shown: usize) -> Self {
+    pub(super) fn new(seed: u64, definition: Arc<Definition>, steps_shown: usize, disks: Option<&Path>) -> Self {
         let mut rng = Rng::with_seed(seed);
         let count = rng.u32(1..=3);
         let aggregate = definition.aggregates[0].name;
@@ -91,7 +97,7 @@ impl World {
         let all = [command, event, state, response, dead_letter];
         let partitions = || (0..count).map(|_| Partition::default()).collect();
         let partitions = all.into_iter().map(|topic| (topic.clone(), partitions())).collect();
-        let processes = (0..rng.usize(1..=3)).map(|_| Process {
+        let processes = (0..rng.usize(1..=3)).map(|number| Process {
             incarnation: 0,
             running: false,
             paused_until: 0,
@@ -99,6 +105,7 @@ impl World {
             stopped: Arc::default(),
             named: rng.bool(),
             consumer: Consumer::new(),
+            store: disks.map(|disks| LocalStore::open(&disks.join(number.to_string()), CACHE_BYTES).expect("a store")),
         });
         let processes = processes.collect();
         let clients = Clients::new(&mut rng);
