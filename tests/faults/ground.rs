@@ -191,10 +191,22 @@ impl Bank {
 
     /// One with a local store in this directory, which its two workers share.
     pub(crate) fn storing_node(&self, name: &str, store: &Path) -> Node {
-        let mut arguments = self.arguments(Some(name), By::Itself);
-        arguments.extend([format!("store={}", store.display()), "workers=2".to_owned()]);
+        let arguments = self.storing(name, store);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Node::start(NODE, &arguments).expect("it starts")
+    }
+
+    /// One that stands by for others, with its copies in this directory. It starts while others go on.
+    pub(crate) async fn standby_node(&self, name: &str, store: &Path) -> Node {
+        let mut arguments = self.storing(name, store);
+        arguments.push("standby=true".to_owned());
+        started(arguments).await
+    }
+
+    fn storing(&self, name: &str, store: &Path) -> Vec<String> {
+        let mut arguments = self.arguments(Some(name), By::Itself);
+        arguments.extend([format!("store={}", store.display()), "workers=2".to_owned()]);
+        arguments
     }
 
     fn start_in(&self, name: Option<&str>, by: By, environment: &[(&str, &str)]) -> Node {
@@ -205,12 +217,7 @@ impl Bank {
 
     /// Starts a service process while others go on, and waits until it serves.
     pub(crate) async fn start(&self, name: &str) -> Node {
-        let arguments = self.arguments(Some(name), By::Itself);
-        let start = move || {
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            Node::start(NODE, &arguments).expect("it starts")
-        };
-        spawn_blocking(start).await.expect("it starts")
+        started(self.arguments(Some(name), By::Itself)).await
     }
 
     /// Tries to start a service process with so many partitions. Why it does not start is returned, if so; else it has
@@ -304,6 +311,14 @@ impl Bank {
         bank::check_kafka(&history, &topics, &served);
         Row::new(history.count(), topics.aborted)
     }
+}
+
+async fn started(arguments: Vec<String>) -> Node {
+    let start = move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Node::start(NODE, &arguments).expect("it starts")
+    };
+    spawn_blocking(start).await.expect("it starts")
 }
 
 async fn client(prefix: &str, window: Option<u64>) -> AppHandle {

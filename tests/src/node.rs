@@ -130,7 +130,13 @@ impl Node {
     /// Whether it has logged these words by now.
     #[must_use]
     pub fn has_said(&self, words: &str) -> bool {
-        self.log.lines().iter().any(|line| line.contains(words))
+        !self.said(words).is_empty()
+    }
+
+    /// The lines with these words that it has logged by now.
+    #[must_use]
+    pub fn said(&self, words: &str) -> Vec<String> {
+        self.log.lines().iter().filter(|line| line.contains(words)).cloned().collect()
     }
 
     /// The number of the process.

@@ -98,7 +98,9 @@ impl Job {
                     rest = REST;
                     if copies.len() != told {
                         told = copies.len();
-                        info!(partitions = told, "the standby copies are up to date");
+                        if told > 0 {
+                            info!(partitions = told, "the standby copies are up to date");
+                        }
                     }
                 }
                 Round::Interrupted => {}

@@ -1,6 +1,6 @@
 //! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
-//! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, `store` or `workers`, or `window` for
-//! the deduplication window in seconds, or `serve` for `trouble` beside the accounts, or a property of librdkafka.
+//! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, `store`, `standby` or `workers`, or
+//! `window` for the deduplication window in seconds, or `serve` for `trouble` beside the accounts, or a property of librdkafka.
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
@@ -74,6 +74,7 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
                         app = app.aggregate_with::<Trouble>(|options| options.settings(set));
                     }
                     Some(("store", directory)) => kafka = kafka.store(directory),
+                    Some(("standby", standby)) => kafka = kafka.standby(standby.parse()?),
                     Some(("workers", workers)) => kafka = kafka.workers(workers.parse()?),
                     Some(("window", seconds)) => window = Duration::from_secs(seconds.parse()?),
                     Some((name, value)) => kafka = kafka.property(name, value),

@@ -62,7 +62,7 @@ impl KafkaReader {
 }
 
 impl Reader for KafkaReader {
-    type Records<'a> = reader::Reader<'a>;
+    type Records<'a> = KafkaRecords<'a>;
 
     async fn committed(
         &self,
@@ -102,14 +102,11 @@ impl Reader for KafkaReader {
         Ok(end)
     }
 
-    fn read<'a>(
-        &'a self,
-        topic: &'a str,
-        from: &BTreeMap<u32, Option<i64>>,
-    ) -> Result<reader::Reader<'a>, BackendError> {
+    fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<KafkaRecords<'a>, BackendError> {
         let from =
             from.iter().map(|(&partition, &offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
-        reader::Reader::on(made(&self.kafka, &self.records, &self.kafka.restore_reader())?, &self.kafka, topic, from)
+        let consumer = made(&self.kafka, &self.records, &self.kafka.restore_reader())?;
+        reader::Reader::on(consumer, &self.kafka, topic, from).map(KafkaRecords)
     }
 
     async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
@@ -150,14 +147,24 @@ fn made(
     Ok(consumer.get_or_init(|| made).clone())
 }
 
-impl Records for reader::Reader<'_> {
+/// Fetches until it is dropped.
+pub(in crate::worker) struct KafkaRecords<'a>(reader::Reader<'a>);
+
+impl Drop for KafkaRecords<'_> {
+    fn drop(&mut self) {
+        // It fails where the client has, which whoever reads next is told.
+        let _ = self.0.consumer.unassign();
+    }
+}
+
+impl Records for KafkaRecords<'_> {
     type Record<'a>
         = BorrowedMessage<'a>
     where
         Self: 'a;
 
     async fn next(&self) -> Result<Next<BorrowedMessage<'_>>, BackendError> {
-        match self.poll() {
+        match self.0.poll() {
             Ok(Some(message)) => Ok(Next::Record(message)),
             Ok(None) => Ok(Next::Nothing),
             Err(End::Of(partition)) => Ok(Next::End(partition)),
