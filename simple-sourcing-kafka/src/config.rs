@@ -353,3 +353,16 @@ impl fmt::Debug for Kafka {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standby_needs_a_store() {
+        let kafka = Kafka::new("nowhere").standby(true);
+        let error = kafka.check().expect_err("it has none");
+        assert!(error.to_string().contains(".store(...)"), "{error}");
+        assert!(kafka.store("somewhere").check().is_ok());
+    }
+}

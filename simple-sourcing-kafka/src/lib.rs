@@ -26,7 +26,7 @@
 //! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
 //! | `store/` | the local store: what is committed of partitions, on disk |
-//! | `worker/` | the exactly-once loop, and in `repair.rs` what becomes of states that can't be read |
+//! | `worker/` | the exactly-once loop, in `repair.rs` what becomes of states that can't be read, and in `standby.rs` copies of what others serve |
 //! | `worker/log.rs`, `worker/kafka/` | what the loop needs of a log with transactions; the calls to Kafka for it |
 //! | `worker/simulation/` | for tests: the loop on a simulated log, on which whatever can go wrong does |
 

@@ -213,7 +213,26 @@ mod tests {
         let [one] = &partitions[..] else { panic!("{partitions:?}") };
         assert_eq!((one.aggregate, one.partition, one.records_left, one.records_read), ("account", 7, 300, 100));
         assert!(one.records_per_second() > 0.0);
+        assert!(restoring.is_any(), "a standby has to rest");
         drop(now);
         assert_eq!(restoring.partitions(), []);
+        assert!(!restoring.is_any());
+    }
+
+    #[test]
+    fn a_copy_is_there_until_the_partition_is_served_here() {
+        let (restoring, at) = (Restoring::new(), |partition| Shard { aggregate: 0, partition });
+        let asked = Instant::now();
+        for (partition, left) in [(1, 300), (2, 0), (1, 200)] {
+            restoring.report_standby(at(partition), "account", left, asked);
+        }
+        let left = || restoring.standbys().iter().map(|copy| (copy.partition, copy.records_left)).collect::<Vec<_>>();
+        assert_eq!(left(), [(1, 200), (2, 0)]);
+        assert!(restoring.standbys()[0].age <= asked.elapsed());
+        assert!(!restoring.is_any() && restoring.partitions().is_empty(), "it is not being restored");
+        restoring.forget_standby(at(1));
+        assert_eq!(left(), [(2, 0)]);
+        restoring.forget_standbys();
+        assert_eq!(left(), []);
     }
 }

@@ -4,14 +4,15 @@
 //! A standby is a restoring that never ends. In rounds it leases the [part](crate::store::Part) of each partition that
 //! nobody in this process has, reads on from the positions up to which the store has it, with the code that restores and
 //! all its checks, and lets go of it. Nothing is handed over: whoever restores the partition finds the copy in the store,
-//! like one that an earlier process has left, and reads on to the end. So it does not matter how far behind a copy is.
+//! like one that an earlier process has left, and reads on to the end. How far behind a copy is matters for the time that
+//! takes, and for nothing else.
 //!
 //! | what must hold | why it does |
 //! |---|---|
 //! | Nothing is in a copy that was not committed. | It is read as far as the first open transaction, and what was aborted is left out. |
 //! | A partition has one writer. | The lease of its part. |
 //! | Who is to serve does not wait. | The standby lets go of everything as soon as a partition is being restored, and rests meanwhile. |
-//! | Transactions are not held up. | It reads one partition at a time, for half of the time at most, and what it writes at once is bounded. |
+//! | Transactions come first. | It reads one partition at a time, for half of the time at most where it is far behind, and writes a bounded number of records at once. |
 //!
 //! It needs the local store: in memory each process would have all states.
 
@@ -125,6 +126,9 @@ impl Job {
         let mut round = Round::Complete;
         for (index, aggregate) in self.definition.aggregates.iter().enumerate().filter(|(_, one)| one.is_served()) {
             for partition in 0..self.topics[index].partitions {
+                if self.must_let_go() {
+                    return Round::Interrupted;
+                }
                 let shard = Shard { aggregate: index, partition };
                 let store = match self.store.part(aggregate.name, partition, &self.keeping.origins[index]) {
                     Opened::Part(part) => part.into(),

@@ -32,12 +32,15 @@ const PARTITIONS: u32 = 6;
 /// How often what is restored is measured; the median counts.
 const ROUNDS: usize = 3;
 
+/// The session of a process in its group: 10 s unless set, so that what else a takeover takes is more of it here.
+const SESSION_SECONDS: u64 = 3;
+
 /// How long a command is waited for before it is sent again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 
 fn main() {
-    let mut arguments = env::args().skip_while(|argument| argument != "--accounts").skip(1);
-    let accounts: u64 = arguments.next().map_or(1_000_000, |number| number.parse().unwrap());
+    let mut given = env::args().skip_while(|argument| argument != "--accounts").skip(1);
+    let accounts: u64 = given.next().map_or(1_000_000, |number| number.parse().unwrap());
     let servers = broker().bootstrap_servers();
     let runtime = Runtime::new().unwrap();
     let (empty, full) = (fresh_prefix("empty"), fresh_prefix("recovery"));
@@ -96,35 +99,59 @@ fn main() {
     println!("\nFrom SIGKILL to the next answer, of {ROUNDS} (a start that restores nothing takes {nothing:.2} s):\n");
     println!("| what | s, each |\n|---|---|");
     let accounts: AccountClient = app.client();
-    let print = |what: &str, each: Vec<f64>| {
-        let each: Vec<_> = each.iter().map(|seconds| format!("{seconds:.2}")).collect();
-        println!("| {what} | {} |", each.join(", "));
-    };
     for (what, store) in
         [("the same process again, on its store", Some(&kept)), ("the same process again, in memory", None)]
     {
         let mut running = node(servers, &full, Some("a"), store.map(|store| &**store));
-        let each = (0..ROUNDS).map(|_| {
-            runtime.block_on(answered(&accounts));
-            let (node, rest) = (std::mem::replace(&mut running, Node::spawn("true", &[], &[])), Instant::now());
-            node.kill();
-            // It answers before it says that it is ready.
-            running = start_unawaited(servers, &full, "a", store.map(|store| &**store));
-            runtime.block_on(answered(&accounts));
-            rest.elapsed().as_secs_f64()
-        });
-        print(what, each.collect());
+        let each: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                runtime.block_on(answered(&accounts));
+                let (node, rest) = (std::mem::replace(&mut running, Node::spawn("true", &[], &[])), Instant::now());
+                node.kill();
+                // It answers before it says that it is ready.
+                running = start_unawaited(servers, &full, "a", store.map(|store| &**store));
+                runtime.block_on(answered(&accounts));
+                rest.elapsed().as_secs_f64()
+            })
+            .collect();
+        println!("| {what} | {} |", list(&each));
     }
-    let mut others = node(servers, &full, None, None);
-    let each = (0..ROUNDS).map(|_| {
-        let next = node(servers, &full, None, None);
-        runtime.block_on(answered(&accounts));
-        let begun = Instant::now();
-        std::mem::replace(&mut others, next).kill();
-        runtime.block_on(answered(&accounts));
-        begun.elapsed().as_secs_f64()
-    });
-    print("another process takes over, in memory (its group misses a member after 10 s)", each.collect());
+
+    println!(
+        "\nThe same where another process takes over, which has half of the partitions already. The group misses a member"
+    );
+    println!("after {SESSION_SECONDS} s here:\n");
+    println!("| what | s, each | behind the session, s |\n|---|---|---|");
+    for (what, store, standby) in
+        [("in memory", false, false), ("on a new store", true, false), ("on a new store, as a standby", true, true)]
+    {
+        let mut another = || {
+            let store = store.then(&mut fresh);
+            let mut arguments = arguments(servers, &full, None, store.as_deref());
+            arguments.extend([format!("session.timeout.ms={}", SESSION_SECONDS * 1000), format!("standby={standby}")]);
+            started(&arguments)
+        };
+        let mut running = another();
+        let each: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let next = another();
+                if standby {
+                    let _ = next.says(&format!("the standby copies are up to date partitions={}", PARTITIONS / 2));
+                }
+                runtime.block_on(answered(&accounts));
+                let begun = Instant::now();
+                std::mem::replace(&mut running, next).kill();
+                runtime.block_on(answered(&accounts));
+                begun.elapsed().as_secs_f64()
+            })
+            .collect();
+        let behind: Vec<_> = each.iter().map(|seconds| seconds - SESSION_SECONDS as f64).collect();
+        println!("| {what} | {} | {} |", list(&each), list(&behind));
+    }
+}
+
+fn list(seconds: &[f64]) -> String {
+    seconds.iter().map(|seconds| format!("{seconds:.2}")).collect::<Vec<_>>().join(", ")
 }
 
 fn arguments(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -> Vec<String> {
@@ -134,9 +161,12 @@ fn arguments(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Pat
     arguments
 }
 
-fn node(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -> Node {
-    let arguments = arguments(servers, prefix, name, store);
+fn started(arguments: &[String]) -> Node {
     Node::start(NODE, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
+}
+
+fn node(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -> Node {
+    started(&arguments(servers, prefix, name, store))
 }
 
 fn start_unawaited(servers: &str, prefix: &str, name: &str, store: Option<&Path>) -> Node {
