@@ -8,6 +8,7 @@ pub mod checker;
 pub mod node;
 pub mod on_broker;
 pub mod proxy;
+pub mod resident;
 pub mod secured;
 pub mod sending;
 pub mod topics;

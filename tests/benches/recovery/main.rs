@@ -12,7 +12,7 @@
 mod topics;
 
 use std::{
-    env, fs,
+    env,
     path::Path,
     time::{Duration, Instant},
 };
@@ -23,6 +23,7 @@ use simple_sourcing_tests::{
     bank::domain::{AccountClient, AccountCommand},
     node::Node,
     on_broker::{broker, fresh_prefix},
+    resident::resident_mb,
 };
 use tokio::runtime::Runtime;
 
@@ -77,7 +78,7 @@ fn main() {
         let mut memory = 0;
         let seconds = median(|| {
             let (seconds, node) = start(&full, store().as_deref());
-            memory = resident_mb(&node);
+            memory = resident_mb(&node.pid().to_string());
             (seconds - nothing).max(0.001)
         });
         row(what, seconds, memory.to_string());
@@ -180,12 +181,6 @@ async fn answered(accounts: &AccountClient) {
         let id = CommandId::new();
         while accounts.deposit(key.as_str(), 1).command_id(id).timeout(ANSWER_WITHIN).await.is_err() {}
     }
-}
-
-fn resident_mb(node: &Node) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {
