@@ -46,8 +46,8 @@ impl<'a, R: Reader> Reading<'a, R> {
         until: Until,
         wanted: &'a dyn Fn() -> bool,
     ) -> Result<Self, BackendError> {
-        // Of what is to be served the true end, open transactions included: those of the former owner must be over before this one goes on, and
-        // the end of what is committed may not show yet that one of them was.
+        // Of what is to be served the true end, open transactions included: those of the former owner must be over before
+        // this one goes on, and the end of what is committed may not show yet that one of them was.
         let mut ends = BTreeMap::new();
         for (&partition, &first) in from {
             let end = match until {
