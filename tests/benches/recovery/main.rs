@@ -50,6 +50,8 @@ fn main() {
         runtime.block_on(app.start(Kafka::new(servers).prefix(prefix).partitions(PARTITIONS))).unwrap()
     };
     let (_none, app) = (client(&empty), client(&full));
+    // A service makes the topics that clients do without.
+    assert!(node(servers, &full, None, None).terminate().success(), "it did not end in an orderly way");
     topics::fill(servers, &full, PARTITIONS, accounts);
 
     println!("Restoring {accounts} accounts of 100 B and as many command ids, in {PARTITIONS} partitions:\n");

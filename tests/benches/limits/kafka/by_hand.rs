@@ -1,5 +1,7 @@
 //! What one would write without the library, for this one domain, with nothing in it that is not needed while all goes
-//! well: no second chance after an error, no state that is restored, no id that is remembered.
+//! well: no state that is restored, no id that is remembered, and after an error it starts over, and says so.
+
+#![allow(clippy::print_stdout, reason = "a program")]
 
 use std::{
     collections::HashMap,
@@ -9,10 +11,11 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, Message, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    message::{BorrowedMessage, Header, Headers, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer},
+    error::KafkaResult,
+    message::{BorrowedMessage, DeliveryResult, Header, Headers, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
 };
 use serde::Serialize;
 use simple_sourcing::{CommandId, backend::partition_of};
@@ -73,29 +76,41 @@ impl Topics {
 
 /// Processes commands until it is told to stop. Each worker has a number.
 pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &AtomicBool) {
+    // What a transaction that fails has done to them stays: the figures are the same.
+    let mut states = HashMap::new();
+    while let Err(error) = run::<D>(servers, prefix, worker, stopped, &mut states) {
+        println!("the loop by hand starts over, and its figure is of no use: {error}");
+    }
+}
+
+fn run<D: Domain>(
+    servers: &str,
+    prefix: &str,
+    worker: u32,
+    stopped: &AtomicBool,
+    states: &mut HashMap<String, (Option<D>, u64)>,
+) -> KafkaResult<()> {
     let topics = Topics::new(prefix, D::NAME);
     let group = format!("{prefix}bank");
     let consumer: BaseConsumer =
-        reader(servers, &group).set("partition.assignment.strategy", "cooperative-sticky").create().unwrap();
-    let producer: BaseProducer = client(servers)
+        reader(servers, &group).set("partition.assignment.strategy", "cooperative-sticky").create()?;
+    let producer: BaseProducer<Failures> = client(servers)
         .set("transactional.id", format!("{group}-{worker}"))
         .set("linger.ms", "0")
         .set("compression.type", "lz4")
         .set("batch.num.messages", "10000")
         .set("retry.backoff.ms", "5")
-        .create()
-        .unwrap();
-    producer.init_transactions(TIMEOUT).unwrap();
-    consumer.subscribe(&[&topics.command]).unwrap();
-    let mut states: HashMap<String, (Option<D>, u64)> = HashMap::new();
+        .create_with_context(Failures::default())?;
+    producer.init_transactions(TIMEOUT)?;
+    consumer.subscribe(&[&topics.command])?;
     while !stopped.load(Ordering::Acquire) {
         let Some(first) = consumer.poll(Duration::from_millis(100)) else { continue };
-        producer.begin_transaction().unwrap();
-        let mut batch = Batch { topics: &topics, producer: &producer, states: &mut states, touched: HashMap::new() };
+        producer.begin_transaction()?;
+        let mut batch = Batch { topics: &topics, producer: &producer, states, touched: HashMap::new() };
         let mut next = HashMap::new();
         let (mut message, mut taken) = (Some(first), 0);
         while let Some(command) = message {
-            let command = command.unwrap();
+            let command = command?;
             batch.decide(&command);
             next.insert(command.partition(), command.offset() + 1);
             taken += 1;
@@ -104,24 +119,43 @@ pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &Atom
         batch.write_states();
         let mut offsets = TopicPartitionList::new();
         for (partition, offset) in next {
-            offsets.add_partition_offset(&topics.command, partition, Offset::Offset(offset)).unwrap();
+            offsets.add_partition_offset(&topics.command, partition, Offset::Offset(offset))?;
         }
         let group = consumer.group_metadata().unwrap();
         // While the records are on their way.
-        producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT).unwrap();
+        producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT)?;
         // A commit that finds records under way looks again for them after 100 ms only. To wait in `poll` costs a
         // millisecond: the last record counts as under way for a moment after its delivery was told.
         while producer.in_flight_count() > 0 {
             producer.poll(Duration::ZERO);
             thread::yield_now();
         }
-        producer.commit_transaction(TIMEOUT).unwrap();
+        producer.commit_transaction(TIMEOUT)?;
+    }
+    Ok(())
+}
+
+/// Says why the first record of those was not delivered of which a commit says the number only.
+#[derive(Default)]
+struct Failures(AtomicBool);
+
+impl ClientContext for Failures {}
+
+impl ProducerContext for Failures {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, record)) = delivered
+            && !self.0.swap(true, Ordering::Relaxed)
+        {
+            println!("a record of topic `{}`, partition {}: {error}", record.topic(), record.partition());
+        }
     }
 }
 
 struct Batch<'a, D> {
     topics: &'a Topics,
-    producer: &'a BaseProducer,
+    producer: &'a BaseProducer<Failures>,
     /// With the sequence of the last event.
     states: &'a mut HashMap<String, (Option<D>, u64)>,
     /// The partition and offset of the last command.

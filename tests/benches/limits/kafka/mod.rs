@@ -98,6 +98,7 @@ impl Waiting {
     fn rate<D: Domain>(self, start: fn(&str, u32, u32) -> Running) -> f64 {
         let Waiting { commands, keys, partitions, workers } = self;
         let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
+        make_topics::<D>(&runtime, &prefix, partitions);
         let app = client::<D>(&runtime, &prefix, partitions);
         let client = D::client(&app);
         runtime.block_on(async {
@@ -167,15 +168,21 @@ fn start_by_hand<D: Domain>(prefix: &str, _: u32, workers: u32) -> Running {
     })))
 }
 
-/// A client of nobody: it makes the topics, and sends.
+/// Makes the topics, those that a client does without as well.
+fn make_topics<D: Domain>(runtime: &Runtime, prefix: &str, partitions: u32) {
+    runtime.block_on(async {
+        let app = App::new("bank").aggregate::<D>().start(kafka(prefix, partitions)).await.unwrap();
+        app.shutdown().await.unwrap();
+    });
+}
+
 fn client<D: Domain>(runtime: &Runtime, prefix: &str, partitions: u32) -> AppHandle {
     runtime.block_on(App::new("bank").contract::<D::Command>().start(kafka(prefix, partitions))).unwrap()
 }
 
 fn latency_by_hand(commands: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    // Makes the topics.
-    let _app = client::<Account>(&runtime, &prefix, PARTITIONS);
+    make_topics::<Account>(&runtime, &prefix, PARTITIONS);
     let _running = start_by_hand::<Account>(&prefix, PARTITIONS, 1);
     let client = by_hand::Client::new(broker().bootstrap_servers(), &prefix, Account::NAME, PARTITIONS);
     client.send(&load::key(0), "account.Open", &Account::create());
