@@ -6,7 +6,7 @@
 //! It answers after some three seconds.
 //!
 //! A test of security starts one of its own, whose further listeners are for those who can say who they are, see
-//! [`secured`](crate::secured).
+//! [`secured`].
 //!
 //! A broker started here ends with the test process, and its directory goes too, even when that
 //! process aborts or is killed: a shell script (`tests/kafka/run-broker.sh`) owns them and waits for
