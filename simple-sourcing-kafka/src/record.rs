@@ -232,17 +232,44 @@ impl<'a> DeadLetter<'a> {
     }
 }
 
-/// The headers of a record that was read.
-struct In<'a, H>(Option<&'a H>);
+/// The headers of a record that was read, in the order of [`READ`]. They are looked through once: each look at one is a
+/// call to the client library.
+struct In<'a>([Option<&'a [u8]>; READ.len()]);
 
-impl<'a, H: Headers> In<'a, H> {
-    fn new(message: &'a impl Message<Headers = H>) -> Self {
-        In(message.headers())
+/// The headers that mean something here.
+const READ: [&str; 12] = [
+    ID,
+    TYPE,
+    SEQUENCE,
+    COMMAND_ID,
+    COMMAND_OFFSET,
+    COMMAND_HASH,
+    EXPECTED_SEQUENCE,
+    CORRELATION_ID,
+    CAUSATION_ID,
+    TRACEPARENT,
+    REPEATED,
+    DELETED,
+];
+
+impl<'a> In<'a> {
+    fn new(message: &'a impl Message) -> Self {
+        let mut read = In([None; READ.len()]);
+        for header in message.headers().into_iter().flat_map(Headers::iter) {
+            if let Some(place) = Self::place(header.key) {
+                // Of several the first.
+                read.0[place] = read.0[place].or(header.value);
+            }
+        }
+        read
+    }
+
+    fn place(key: &str) -> Option<usize> {
+        READ.iter().position(|read| *read == key)
     }
 
     fn text(&self, key: &str) -> Option<&'a str> {
-        let value = self.0?.iter().find(|header| header.key == key)?.value?;
-        std::str::from_utf8(value).ok()
+        std::str::from_utf8(self.0[Self::place(key)?]?).ok()
     }
 
     fn required(&self, key: &str) -> Result<&'a str, String> {
@@ -339,7 +366,7 @@ pub(crate) fn read_state(message: &impl Message) -> Result<(Arc<str>, StoredStat
     Ok((key(message)?, stored_state(message, &headers)?))
 }
 
-fn stored_state(message: &impl Message, headers: &In<'_, impl Headers>) -> Result<StoredState, String> {
+fn stored_state(message: &impl Message, headers: &In<'_>) -> Result<StoredState, String> {
     let value = message.payload().ok_or("it has no value")?;
     Ok(StoredState {
         sequence: headers.sequence(SEQUENCE)?,
@@ -350,7 +377,8 @@ fn stored_state(message: &impl Message, headers: &In<'_, impl Headers>) -> Resul
 
 /// The id of the command that a record of a response topic answers.
 pub(crate) fn answered_id(message: &impl Message) -> Option<CommandId> {
-    In::new(message).text(COMMAND_ID)?.parse().ok()
+    let header = message.headers()?.iter().find(|header| header.key == COMMAND_ID)?;
+    std::str::from_utf8(header.value?).ok()?.parse().ok()
 }
 
 /// Reads a record of a response topic.

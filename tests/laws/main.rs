@@ -8,6 +8,7 @@
 //!   the other.
 
 mod domain;
+mod seen;
 mod store;
 
 use std::collections::HashMap;

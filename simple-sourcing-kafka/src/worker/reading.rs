@@ -12,6 +12,9 @@ use crate::reader::OPEN_TRANSACTIONS_POLL;
 /// How often the progress of a long reading is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// After how many records is looked at the time, and whether they are still wanted.
+const LOOK_AFTER: u64 = 64;
+
 /// How far is read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Until {
@@ -33,6 +36,8 @@ pub(super) struct Reading<'a, R: Reader + 'a> {
     /// None where there is nothing to read.
     records: Option<R::Records<'a>>,
     count: u64,
+    /// How many records since the last look at the time.
+    unlooked: u64,
     logged: Timestamp,
 }
 
@@ -72,7 +77,17 @@ impl<'a, R: Reader> Reading<'a, R> {
         from.retain(|partition, _| ends.contains_key(partition));
         let end = ends.values().copied().max().unwrap_or(0);
         let records = if ends.is_empty() { None } else { Some(reader.read(topic, &from)?) };
-        Ok(Reading { reader, topic, wanted, left: ends, end, records, count: 0, logged: reader.now() })
+        Ok(Reading {
+            reader,
+            topic,
+            wanted,
+            left: ends,
+            end,
+            records,
+            count: 0,
+            unlooked: LOOK_AFTER,
+            logged: reader.now(),
+        })
     }
 
     /// The greatest end of the partitions; 0 where there is nothing to read.
@@ -85,9 +100,19 @@ impl<'a, R: Reader> Reading<'a, R> {
         while let Some(records) = &self.records
             && !self.left.is_empty()
         {
-            if !(self.wanted)() {
-                return Err(BackendError::Closed);
+            if self.unlooked >= LOOK_AFTER {
+                self.unlooked = 0;
+                if !(self.wanted)() {
+                    return Err(BackendError::Closed);
+                }
+                let now = self.reader.now();
+                if now.since(self.logged) > PROGRESS_INTERVAL {
+                    let (topic, records, partitions_left) = (self.topic, self.count, self.left.len());
+                    info!(topic, records, partitions_left, "reading");
+                    self.logged = now;
+                }
             }
+            self.unlooked += 1;
             match records.next().await? {
                 Next::Record(record) => {
                     let partition = record.partition() as u32;
@@ -100,16 +125,10 @@ impl<'a, R: Reader> Reading<'a, R> {
                         continue;
                     }
                     self.count += 1;
-                    let now = self.reader.now();
-                    if now.since(self.logged) > PROGRESS_INTERVAL {
-                        let (topic, records, partitions_left) = (self.topic, self.count, self.left.len());
-                        info!(topic, records, partitions_left, "reading");
-                        self.logged = now;
-                    }
                     return Ok(Some(record));
                 }
                 Next::End(partition) => drop(self.left.remove(&partition)),
-                Next::Nothing => {}
+                Next::Nothing => self.unlooked = LOOK_AFTER,
             }
         }
         Ok(None)

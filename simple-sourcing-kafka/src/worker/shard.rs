@@ -2,8 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
 use simple_sourcing::{
-    BackendError, CommandId, Sequence, Settings, Timestamp,
+    BackendError, CommandId, Position, Sequence, Settings, Timestamp,
     engine::{Outcome, SeenIds, StoredState},
 };
 
@@ -25,8 +26,29 @@ enum Contents {
 
 #[derive(Debug, Default)]
 struct Memory {
-    states: HashMap<Arc<str>, StoredState>,
+    states: HashMap<Arc<str>, KeptState, foldhash::fast::RandomState>,
     seen: SeenIds,
+}
+
+/// A [`StoredState`] that takes less memory: it is seldom read, and never shared.
+#[derive(Debug)]
+struct KeptState {
+    sequence: Sequence,
+    command_position: Position,
+    state: Option<Box<[u8]>>,
+}
+
+impl From<StoredState> for KeptState {
+    fn from(StoredState { sequence, command_position, state }: StoredState) -> Self {
+        KeptState { sequence, command_position, state: state.map(|bytes| Vec::from(bytes).into()) }
+    }
+}
+
+impl From<&KeptState> for StoredState {
+    fn from(KeptState { sequence, command_position, state }: &KeptState) -> Self {
+        let state = state.as_deref().map(Bytes::copy_from_slice);
+        StoredState { sequence: *sequence, command_position: *command_position, state }
+    }
 }
 
 impl Default for Contents {
@@ -44,7 +66,7 @@ impl From<Part> for ShardStore {
 impl ShardStore {
     pub(super) fn state(&self, key: &str) -> Result<Option<StoredState>, BackendError> {
         match &self.contents {
-            Contents::Memory(memory) => Ok(memory.states.get(key).cloned()),
+            Contents::Memory(memory) => Ok(memory.states.get(key).map(StoredState::from)),
             Contents::Local(part) => part.state(key),
         }
     }
@@ -70,7 +92,7 @@ impl ShardStore {
         state: StoredState,
     ) -> Result<(), BackendError> {
         match &mut self.contents {
-            Contents::Memory(memory) => drop(memory.states.insert(key, state)),
+            Contents::Memory(memory) => drop(memory.states.insert(key, state.into())),
             Contents::Local(part) => part.put_state(writes.to(part)?, &key, &state)?,
         }
         Ok(())

@@ -1,23 +1,44 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use super::Outcome;
 use crate::{CommandId, Timestamp};
+
+/// The most ids of a block: what a late one moves out of its way.
+const BLOCK_IDS_MAX: usize = 256;
 
 /// The command ids that one partition remembers, in memory, for backends that keep them there.
 ///
 /// Ids sort by time, so the oldest is forgotten first, and an id that is not here but younger than
 /// [`forgotten_before`](SeenIds::forgotten_before) has certainly never run.
+///
+/// Nearly every id is greater than all before it and goes to the end of the last block: a third of the memory of a tree of
+/// ids, and no search.
 #[derive(Debug, Default)]
 pub struct SeenIds {
-    /// By id, as a number: those sort faster than bytes.
-    outcomes: BTreeMap<u128, Outcome>,
+    /// None is empty. Each stands under an id that none of it is less than, and that all of those before are less than.
+    blocks: BTreeMap<u128, Block>,
+    len: usize,
+    /// None that ever came is greater.
+    newest: u128,
     forgotten_before: Timestamp,
 }
+
+/// Ids, as numbers, in their order: those compare faster than bytes.
+type Block = VecDeque<(u128, Outcome)>;
 
 impl SeenIds {
     /// The outcome of an id.
     pub fn get(&self, id: CommandId) -> Option<&Outcome> {
-        self.outcomes.get(&number(id))
+        let id = number(id);
+        if id > self.newest {
+            return None;
+        }
+        let (_, block) = self.blocks.range(..=id).next_back()?;
+        let at = block.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(&block[at].1)
     }
 
     /// Ids made before this time may have been forgotten.
@@ -27,27 +48,67 @@ impl SeenIds {
 
     /// Remembers the first outcome of an id, and forgets what is out of the window or over the limit.
     pub fn insert(&mut self, id: CommandId, outcome: Outcome, now: Timestamp, window: Duration, ids_max: usize) {
-        self.outcomes.insert(number(id), outcome);
+        self.put(number(id), outcome);
         let horizon = now.before(window);
-        while let Some(oldest) = self.outcomes.first_entry() {
+        while let Some(mut first) = self.blocks.first_entry() {
+            let Some(&(oldest, _)) = first.get().front() else { break };
             // The time of an id is its first 48 bits.
-            let time = Timestamp::from_millis((oldest.key() >> 80) as u64);
-            if time >= horizon && self.outcomes.len() <= ids_max {
+            let time = Timestamp::from_millis((oldest >> 80) as u64);
+            if time >= horizon && self.len <= ids_max {
                 break;
             }
-            self.outcomes.pop_first();
+            first.get_mut().pop_front();
+            if first.get().is_empty() {
+                first.remove();
+            }
+            self.len -= 1;
             self.forgotten_before = self.forgotten_before.max(Timestamp::from_millis(time.as_millis() + 1));
         }
     }
 
+    fn put(&mut self, id: u128, outcome: Outcome) {
+        self.newest = self.newest.max(id);
+        let block = self.block_of(id);
+        let at = match block.back() {
+            Some((last, _)) if *last >= id => block.binary_search_by_key(&id, |(id, _)| *id),
+            _ => Err(block.len()),
+        };
+        match at {
+            Ok(at) => block[at].1 = outcome,
+            Err(at) if block.len() < BLOCK_IDS_MAX => {
+                block.insert(at, (id, outcome));
+                self.len += 1;
+            }
+            Err(at) => {
+                // Behind the end the next block begins; elsewhere there is room where half of them goes.
+                let moved = block.split_off(if at == block.len() { at } else { BLOCK_IDS_MAX / 2 });
+                let from = moved.front().map_or(id, |(first, _)| *first);
+                self.blocks.insert(from, moved);
+                self.put(id, outcome);
+            }
+        }
+    }
+
+    /// The block that an id belongs to, be it there or not.
+    fn block_of(&mut self, id: u128) -> &mut Block {
+        let mut from = self.blocks.range(..=id).next_back().map(|(from, _)| *from);
+        if from.is_none()
+            && let Some((_, first)) = self.blocks.pop_first()
+        {
+            self.blocks.insert(id, first);
+            from = Some(id);
+        }
+        self.blocks.entry(from.unwrap_or(id)).or_default()
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
-        self.outcomes.len()
+        self.len
     }
 
     /// Whether none is remembered.
     pub fn is_empty(&self) -> bool {
-        self.outcomes.is_empty()
+        self.len == 0
     }
 }
 
