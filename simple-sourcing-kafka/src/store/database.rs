@@ -67,6 +67,19 @@ impl Database {
         self.records.range(from..to).map(|entry| entry.key().map_err(|error| error.to_string()))
     }
 
+    /// The first record in a range.
+    pub(super) fn first(
+        &self,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    ) -> Result<Option<(fjall::UserKey, fjall::UserValue)>, String> {
+        self.records
+            .range(from..to)
+            .next()
+            .map(|entry| entry.into_inner().map_err(|error| error.to_string()))
+            .transpose()
+    }
+
     pub(super) fn batch(&self) -> Writes {
         Writes { batch: self.database.batch(), records: self.records.clone() }
     }

@@ -1,8 +1,9 @@
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use simple_sourcing::{
     BackendError, CommandId, Timestamp,
+    backend::files,
     engine::{Outcome, StoredState},
 };
 use tracing::{debug, warn};
@@ -10,9 +11,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Batch, LocalStore, sealed};
 
-/// How often ids out of the window are looked for, by the log's time, and how many are forgotten each time at most.
+/// How often ids out of the window are looked for, by the log's time, and how many entries are removed each time at most.
 const FORGET_INTERVAL_MILLIS: u64 = 10_000;
-const IDS_FORGOTTEN_MAX: usize = 10_000;
+const ENTRIES_FORGOTTEN_MAX: usize = 10_000;
 
 /// How many records are removed at once.
 const REMOVED_AT_ONCE: usize = 10_000;
@@ -23,7 +24,10 @@ enum Kind {
     Origin,
     Head,
     State,
+    /// Of an id that came late.
     Outcome,
+    /// Of several ids, under the greatest.
+    Outcomes,
     /// Behind all others.
     End,
 }
@@ -38,6 +42,8 @@ pub(crate) struct Part {
     pub(crate) head: Head,
     /// No id is there that is greater, as a number.
     newest: u128,
+    /// The outcomes that are to be written with the next head.
+    outcomes: Vec<(CommandId, Outcome)>,
     /// When ids were forgotten the last time.
     forgot: Timestamp,
 }
@@ -77,8 +83,8 @@ impl Part {
             return Ok(None);
         }
         // From here on it gives the lease back when it is dropped.
-        let (head, newest, forgot) = (Head::default(), 0, Timestamp::default());
-        let mut part = Part { store, prefix, origin: origin.into(), head, newest, forgot };
+        let (head, newest, outcomes, forgot) = (Head::default(), 0, Vec::new(), Timestamp::default());
+        let mut part = Part { store, prefix, origin: origin.into(), head, newest, outcomes, forgot };
         match part.get::<String>(Kind::Origin, &[])? {
             Some(found) if found == origin => {
                 part.head = part.get(Kind::Head, &[])?.unwrap_or_default();
@@ -111,6 +117,7 @@ impl Part {
         }
         batch.commit()?;
         (self.head, self.newest) = (Head::default(), 0);
+        self.outcomes.clear();
         let mut batch = store.batch()?;
         self.put(&mut batch, Kind::Origin, &[], &self.origin)?;
         batch.commit()
@@ -129,25 +136,41 @@ impl Part {
         self.put(batch, Kind::State, key.as_bytes(), state)
     }
 
+    /// The outcome of an id, if that is written.
     pub(crate) fn outcome(&self, id: CommandId) -> Result<Option<Outcome>, BackendError> {
         // Most ids are new, and greater than all before.
-        if id.as_uuid().as_u128() > self.newest {
+        if files::number(id) > self.newest {
             return Ok(None);
         }
-        self.get(Kind::Outcome, id.as_uuid().as_bytes())
+        if let Some(outcome) = self.get(Kind::Outcome, id.as_uuid().as_bytes())? {
+            return Ok(Some(outcome));
+        }
+        let (from, to) = (self.key(Kind::Outcomes, id.as_uuid().as_bytes()), self.key(Kind::End, &[]));
+        let entry = self.store.usable()?.first(from, to);
+        let entry = entry.and_then(|entry| entry.map(|(key, bytes)| sealed::read(&key, &bytes)).transpose());
+        Ok(entry.map_err(|reason| self.store.fail(&reason))?.and_then(|entry| files::find(entry, id)))
     }
 
-    pub(crate) fn put_outcome(
-        &mut self,
-        batch: &mut Batch,
-        id: CommandId,
-        outcome: &Outcome,
-    ) -> Result<(), BackendError> {
-        self.newest = self.newest.max(id.as_uuid().as_u128());
-        self.put(batch, Kind::Outcome, id.as_uuid().as_bytes(), outcome)
+    /// Remembers an outcome. It is written with the next [head](Part::put_head).
+    pub(crate) fn put_outcome(&mut self, id: CommandId, outcome: Outcome) {
+        self.outcomes.push((id, outcome));
     }
 
-    pub(crate) fn put_head(&self, batch: &mut Batch) -> Result<(), BackendError> {
+    /// Writes the positions, and the outcomes in front of them.
+    pub(crate) fn put_head(&mut self, batch: &mut Batch) -> Result<(), BackendError> {
+        let mut outcomes = mem::take(&mut self.outcomes);
+        let (late, shared) = files::late_and_shared(&mut outcomes, self.newest);
+        for (id, outcome) in late {
+            self.put(batch, Kind::Outcome, id.as_uuid().as_bytes(), outcome)?;
+        }
+        for entry in shared {
+            if let Some((last, _)) = entry.last() {
+                self.put(batch, Kind::Outcomes, last.as_uuid().as_bytes(), &entry)?;
+                self.newest = files::number(*last);
+            }
+        }
+        outcomes.clear();
+        self.outcomes = outcomes;
         self.put(batch, Kind::Head, &[], &self.head)
     }
 
@@ -157,30 +180,35 @@ impl Part {
             return Ok(());
         }
         self.forgot = now;
-        let first_of = |time| self.key(Kind::Outcome, CommandId::first_of(time).as_uuid().as_bytes());
-        let (from, to) = (first_of(self.head.forgotten_before), first_of(end));
-        if from >= to {
+        if self.head.forgotten_before >= end {
             return Ok(());
         }
-        let mut forgotten = 0;
-        for key in self.store.usable()?.keys(from, to).take(IDS_FORGOTTEN_MAX) {
-            batch.writes.remove(key.map_err(|reason| self.store.fail(&reason))?);
-            forgotten += 1;
+        let mut entries = 0;
+        for kind in [Kind::Outcome, Kind::Outcomes] {
+            let first_of = |time| self.key(kind, CommandId::first_of(time).as_uuid().as_bytes());
+            let (from, to) = (first_of(self.head.forgotten_before), first_of(end));
+            for key in self.store.usable()?.keys(from, to).take(ENTRIES_FORGOTTEN_MAX - entries) {
+                batch.writes.remove(key.map_err(|reason| self.store.fail(&reason))?);
+                entries += 1;
+            }
         }
         // More are left where the limit was reached: the next round finds them behind what is removed now.
-        if forgotten < IDS_FORGOTTEN_MAX {
+        if entries < ENTRIES_FORGOTTEN_MAX {
             self.head.forgotten_before = end;
         }
-        debug!(part = %self.prefix.escape_ascii(), forgotten, "forgot command ids out of the window");
+        debug!(part = %self.prefix.escape_ascii(), entries, "forgot command ids out of the window");
         Ok(())
     }
 
     fn greatest_id(&self) -> Result<u128, BackendError> {
-        let (from, to) = (self.key(Kind::Outcome, &[]), self.key(Kind::End, &[]));
-        let last = self.store.usable()?.keys(from, to).next_back().transpose();
-        let last = last.map_err(|reason| self.store.fail(&reason))?;
-        let id = last.as_deref().and_then(<[u8]>::last_chunk).copied();
-        Ok(id.map_or(0, u128::from_be_bytes))
+        let mut greatest = 0;
+        for (kind, next) in [(Kind::Outcome, Kind::Outcomes), (Kind::Outcomes, Kind::End)] {
+            let last = self.store.usable()?.keys(self.key(kind, &[]), self.key(next, &[])).next_back().transpose();
+            let last = last.map_err(|reason| self.store.fail(&reason))?;
+            let id = last.as_deref().and_then(<[u8]>::last_chunk).copied();
+            greatest = greatest.max(id.map_or(0, u128::from_be_bytes));
+        }
+        Ok(greatest)
     }
 
     fn get<T: DeserializeOwned>(&self, kind: Kind, rest: &[u8]) -> Result<Option<T>, BackendError> {

@@ -53,7 +53,7 @@ fn write(part: &mut Part, numbers: impl IntoIterator<Item = u64>) {
     for n in numbers {
         let mut batch = part.batch().unwrap();
         part.put_state(&mut batch, &format!("key-{}", n % KEYS), &state(n)).unwrap();
-        part.put_outcome(&mut batch, id(n), &outcome(n)).unwrap();
+        part.put_outcome(id(n), outcome(n));
         let mark = Mark { next: n as i64 + 1, evidence: Some(evidence(b"key", n)) };
         part.head = Head { states: mark, responses: mark, ..part.head };
         part.put_head(&mut batch).unwrap();
@@ -159,6 +159,30 @@ fn ids_out_of_the_window_are_forgotten_and_known_to_be() {
     for n in 0..all {
         assert_eq!(part.outcome(id(n)).unwrap().is_some(), n >= 50, "{n}");
     }
+}
+
+#[test]
+fn ids_that_come_together_or_late_are_found_before_and_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut first = part(&store, 0);
+    // The third batch lies within the first, but for its last.
+    let batches = [(0..600).map(|n| n * 3).collect::<Vec<_>>(), (1800..1900).collect(), vec![299, 1, 1898, 1902]];
+    for numbers in &batches {
+        numbers.iter().for_each(|&n| first.put_outcome(id(n), outcome(n)));
+        let mut batch = first.batch().unwrap();
+        first.put_head(&mut batch).unwrap();
+        batch.commit().unwrap();
+    }
+    let written = batches.concat();
+    let check = |part: &Part| {
+        for n in 0..2000 {
+            assert_eq!(part.outcome(id(n)).unwrap(), written.contains(&n).then(|| outcome(n)), "{n}");
+        }
+    };
+    check(&first);
+    drop(first);
+    check(&part(&store, 0));
 }
 
 /// A process that is killed leaves the files as they are at that moment, and the machine may lose any end of a journal.

@@ -214,7 +214,7 @@ impl<R: Reader> CatchUp<'_, R> {
     }
 
     /// Another record has been read.
-    async fn step(&self, progress: &mut Progress, store: &ShardStore, left: i64) -> Result<(), Failure> {
+    async fn step(&self, progress: &mut Progress, store: &mut ShardStore, left: i64) -> Result<(), Failure> {
         progress.read += 1;
         if !progress.read.is_multiple_of(RECORDS_AT_ONCE) {
             return Ok(());

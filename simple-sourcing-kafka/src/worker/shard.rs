@@ -114,9 +114,8 @@ impl ShardStore {
                 Ok(())
             }
             Contents::Local(part) => {
-                let batch = writes.to(part)?;
-                part.put_outcome(batch, id, &outcome)?;
-                part.forget(batch, now, now.before(window))
+                part.put_outcome(id, outcome);
+                part.forget(writes.to(part)?, now, now.before(window))
             }
         }
     }
@@ -130,8 +129,8 @@ impl ShardStore {
     }
 
     /// Writes the positions, behind all that they stand for.
-    pub(super) fn put_head(&self, writes: &mut Writes) -> Result<(), BackendError> {
-        match &self.contents {
+    pub(super) fn put_head(&mut self, writes: &mut Writes) -> Result<(), BackendError> {
+        match &mut self.contents {
             Contents::Memory(_) => Ok(()),
             Contents::Local(part) => part.put_head(writes.to(part)?),
         }

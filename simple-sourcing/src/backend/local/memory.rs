@@ -133,6 +133,10 @@ impl Store for MemoryStorage {
 impl Storage for MemoryStorage {
     const EXCLUSIVE: bool = false;
 
+    fn syncs(&self) -> bool {
+        false
+    }
+
     fn partitions(&self) -> u32 {
         self.partitions
     }

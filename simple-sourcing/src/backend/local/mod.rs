@@ -35,6 +35,9 @@ trait Storage: Store + Send + Sync + 'static {
     /// Whether a shutdown must free the storage, because nobody else can open it meanwhile.
     const EXCLUSIVE: bool;
 
+    /// Whether a commit waits for something that costs the same for any number of commands.
+    fn syncs(&self) -> bool;
+
     /// How many partitions each aggregate type has.
     fn partitions(&self) -> u32;
 

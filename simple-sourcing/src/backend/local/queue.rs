@@ -2,6 +2,7 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use crate::{BackendError, backend::Submission};
@@ -23,6 +24,8 @@ struct Waiting {
     commands: VecDeque<Submission>,
     /// How many there were when abandoned ones were last looked for.
     swept: usize,
+    /// With how many a worker that [gathers](Queue::gather) is content.
+    gathered_at: usize,
     /// Set when the storage has failed: what it said is the answer to everything from then on.
     failed: Option<BackendError>,
 }
@@ -44,8 +47,10 @@ impl Queue {
             waiting.commands.retain(|command| !command.reply.is_abandoned());
             waiting.swept = waiting.commands.len();
         }
-        drop(waiting);
-        self.filled.notify_one();
+        if waiting.commands.len() >= waiting.gathered_at {
+            drop(waiting);
+            self.filled.notify_one();
+        }
     }
 
     /// Waits until there is a command, or `stopped` says that nobody needs one.
@@ -53,6 +58,17 @@ impl Queue {
         let waiting = self.lock();
         let empty = |waiting: &mut Waiting| waiting.commands.is_empty() && !stopped();
         drop(self.filled.wait_while(waiting, empty).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Waits until there are so many more commands than now, or the time has passed.
+    pub(super) fn gather(&self, more: usize, within: Duration) {
+        let mut waiting = self.lock();
+        // Nobody is woken before: a thread costs more to wake than a command to wait.
+        let enough = waiting.commands.len() + more;
+        waiting.gathered_at = enough;
+        let few = |waiting: &mut Waiting| waiting.commands.len() < enough;
+        let gathered = self.filled.wait_timeout_while(waiting, within, few);
+        gathered.unwrap_or_else(PoisonError::into_inner).0.gathered_at = 0;
     }
 
     /// Wakes all that [`wait`](Queue::wait), to look at `stopped`.

@@ -6,6 +6,7 @@ use std::{
         Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use tracing::{debug, error, info};
@@ -19,6 +20,9 @@ use crate::{
 
 /// The most commands in one batch: bounds the memory of a batch and the time that one commit takes.
 const BATCH_COMMANDS_MAX: usize = 4096;
+
+/// Commands are gathered for this part of the time that the last commit took.
+const GATHERED_SHARE: u32 = 4;
 
 /// The thread that decides commands and writes what they change.
 pub(super) struct Worker<S> {
@@ -39,8 +43,14 @@ impl<S: Storage> Worker<S> {
         // Once it is told to stop, what waits then is still done: that of its own clients is among it.
         let mut left = None;
         let (mut commands, mut replies) = (VecDeque::new(), Vec::new());
+        let mut last = Committed::default();
         while left != Some(0) {
             self.shared.queue.wait(|| self.stopped.load(Ordering::Acquire));
+            // Those who were just answered are about to send their next commands. Without a moment for that there would be
+            // two halves of the clients that take turns, each with a sync for itself.
+            if last.commands > 1 && self.storage.syncs() && left.is_none() {
+                self.shared.queue.gather(last.commands, last.took / GATHERED_SHARE);
+            }
             if left.is_none() && self.stopped.load(Ordering::Acquire) {
                 left = Some(self.shared.queue.len());
             }
@@ -61,13 +71,16 @@ impl<S: Storage> Worker<S> {
             let now = self.storage.time().max(Timestamp::now());
             let batch = AssertUnwindSafe(|| self.batch(&mut processor, &mut commands, now, &mut replies));
             let batch = catch_unwind(batch).unwrap_or_else(|panic| Err(panicked(&*panic)));
-            if let Err(error) = batch {
-                // Whether the batch was written is not known, so nothing may follow it before a restart has looked; its
-                // replies are dropped unanswered.
-                error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
-                self.shared.queue.fail(&error);
-                self.ending.end(Err(error));
-                break;
+            match batch {
+                Ok(committed) => last = committed,
+                Err(error) => {
+                    // Whether the batch was written is not known, so nothing may follow it before a restart has looked; its
+                    // replies are dropped unanswered.
+                    error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
+                    self.shared.queue.fail(&error);
+                    self.ending.end(Err(error));
+                    break;
+                }
             }
         }
         info!(app = %self.definition.name, instance = self.instance, "stopped");
@@ -80,7 +93,7 @@ impl<S: Storage> Worker<S> {
         commands: &mut VecDeque<Submission>,
         now: Timestamp,
         replies: &mut Vec<Reply>,
-    ) -> Result<(), BackendError> {
+    ) -> Result<Committed, BackendError> {
         let storage = &*self.storage;
         let mut next = HashMap::default();
         for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands.drain(..) {
@@ -94,13 +107,23 @@ impl<S: Storage> Worker<S> {
             processor.process(storage, aggregate, command)?;
         }
         let mut changes = processor.finish(storage)?;
+        let begun = Instant::now();
         storage.commit(&mut changes)?;
-        debug!(app = %self.definition.name, commands = replies.len(), "committed");
+        let committed = Committed { commands: replies.len(), took: begun.elapsed() };
+        debug!(app = %self.definition.name, commands = committed.commands, "committed");
         self.shared.commits.send_modify(|commits| *commits += 1);
         replies.drain(..).zip(changes.outcomes.drain(..)).for_each(|(reply, record)| reply.answer(record.outcome));
         processor.committed(changes);
-        Ok(())
+        Ok(committed)
     }
+}
+
+/// What is known of a batch that was committed.
+#[derive(Default)]
+struct Committed {
+    commands: usize,
+    /// By the storage.
+    took: Duration,
 }
 
 /// The handlers and appliers have their own guard: this is a mistake of the library, or of the store beneath.

@@ -1,5 +1,6 @@
 mod events;
 mod journal;
+mod outcomes;
 mod record;
 mod storage;
 
@@ -7,6 +8,7 @@ mod storage;
 pub mod files {
     pub use super::{
         journal::{JournalError, check},
+        outcomes::{find, late_and_shared, number},
         record::{read, write},
     };
 }

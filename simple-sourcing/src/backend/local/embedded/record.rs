@@ -91,6 +91,10 @@ mod tests {
             &Outcome { fingerprint: 7, position, answer: Answer::Refused(Bytes::from_static(b"{}")) },
             "020703ac0201027b7d",
         );
+        check(
+            &vec![(command_id, Outcome { fingerprint: 7, position, answer: Answer::Accepted(Sequence::new(2)) })],
+            "020110018bcfe56800700080000000000000000703ac020002",
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{
     Durability,
     events::{EventLog, read_failed},
     journal::{self, JournalError},
+    outcomes::{OutcomeLog, number},
     record,
 };
 use crate::{
@@ -22,15 +23,15 @@ use crate::{
         Definition, Logged,
         local::{self, Storage},
     },
-    engine::{Changes, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
+    engine::{Changes, HashMap, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
 };
 
 /// How often the relaxed mode syncs all the same.
 const RELAXED_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often ids out of the window are looked for, and how many of one shard are forgotten each time at most.
+/// How often ids out of the window are looked for, and how many entries of one shard are removed each time at most.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10);
-const IDS_FORGOTTEN_MAX: usize = 10_000;
+const ENTRIES_FORGOTTEN_MAX: usize = 10_000;
 
 /// The key of the number of partitions, in the keyspace `meta`.
 const PARTITIONS: &str = "partitions";
@@ -51,8 +52,7 @@ struct Keyspaces {
     /// Partition, key → the latest state.
     states: Keyspace,
     events: EventLog,
-    /// Partition, command id → its first outcome.
-    outcomes: Keyspace,
+    outcomes: OutcomeLog,
 }
 
 /// What moves with each commit.
@@ -72,6 +72,9 @@ struct Head {
     time: Timestamp,
     /// Ids made before this are gone.
     forgotten_before: Timestamp,
+    /// No id is there that is greater, as a number. Not written: it is seen from the ids.
+    #[serde(skip)]
+    newest: u128,
 }
 
 impl EmbeddedStorage {
@@ -92,7 +95,7 @@ impl EmbeddedStorage {
         let (mut aggregates, mut heads) = (Vec::new(), Vec::new());
         for definition in &definition.aggregates {
             let name = definition.name;
-            aggregates.push(Keyspaces {
+            let keyspaces = Keyspaces {
                 name,
                 deduplication_window: definition.settings.deduplication_window,
                 states: keyspace(&format!("{name}.states"))?,
@@ -101,15 +104,21 @@ impl EmbeddedStorage {
                     entries: keyspace(&format!("{name}.events"))?,
                     histories: keyspace(&format!("{name}.histories"))?,
                 },
-                outcomes: keyspace(&format!("{name}.outcomes"))?,
-            });
+                outcomes: OutcomeLog {
+                    name,
+                    entries: keyspace(&format!("{name}.outcome_entries"))?,
+                    late: keyspace(&format!("{name}.outcomes"))?,
+                },
+            };
             let read = |partition| {
                 let head = meta.get(head_key(name, partition)).map_err(failed)?;
                 let head = head
                     .map(|bytes| record::read(&mut &*bytes, || format!("the end of {name}, partition {partition}")));
-                Ok(head.transpose()?.unwrap_or_default())
+                let head: Head = head.transpose()?.unwrap_or_default();
+                Ok(Head { newest: keyspaces.outcomes.newest(partition)?, ..head })
             };
             heads.push((0..partitions).map(read).collect::<Result<_, BackendError>>()?);
+            aggregates.push(keyspaces);
         }
         let progress = Mutex::new(Progress { heads, synced: Instant::now(), forgot: Instant::now() });
         info!(directory = %directory.display(), partitions, ?durability, "opened the store");
@@ -134,21 +143,16 @@ impl EmbeddedStorage {
             let Keyspaces { name, outcomes, .. } = keyspaces;
             for (head, partition) in heads.iter_mut().zip(0..) {
                 let end = head.time.before(keyspaces.deduplication_window);
-                let range = outcome_key(partition, CommandId::first_of(head.forgotten_before))
-                    ..outcome_key(partition, CommandId::first_of(end));
-                if range.start >= range.end {
+                if head.forgotten_before >= end {
                     continue;
                 }
-                let mut forgotten = 0;
-                for entry in outcomes.range(range).take(IDS_FORGOTTEN_MAX) {
-                    batch.remove(outcomes, entry.key().map_err(|error| read_failed(name, error))?);
-                    forgotten += 1;
-                }
+                let (from, to) = (CommandId::first_of(head.forgotten_before), CommandId::first_of(end));
+                let entries = outcomes.forget(batch, partition, from, to, ENTRIES_FORGOTTEN_MAX)?;
                 // More are left where the limit was reached: the next round finds them behind what is removed now.
-                if forgotten < IDS_FORGOTTEN_MAX {
+                if entries < ENTRIES_FORGOTTEN_MAX {
                     head.forgotten_before = end;
                 }
-                debug!(aggregate = name, partition, forgotten, "forgot command ids out of the window");
+                debug!(aggregate = name, partition, entries, "forgot command ids out of the window");
             }
         }
         Ok(())
@@ -177,9 +181,11 @@ impl Store for EmbeddedStorage {
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
-        let Keyspaces { name, outcomes, .. } = self.keyspaces(at);
-        let bytes = outcomes.get(outcome_key(at.partition, id)).map_err(|error| read_failed(name, error))?;
-        bytes.map(|bytes| record::read(&mut &*bytes, || format!("the outcome of {name} command {id}"))).transpose()
+        // Most ids are new, and greater than all before.
+        if number(id) > self.progress().heads[at.aggregate][at.partition as usize].newest {
+            return Ok(None);
+        }
+        self.keyspaces(at).outcomes.get(at.partition, id)
     }
 
     fn forgotten_before(&self, at: Shard) -> Timestamp {
@@ -189,6 +195,10 @@ impl Store for EmbeddedStorage {
 
 impl Storage for EmbeddedStorage {
     const EXCLUSIVE: bool = true;
+
+    fn syncs(&self) -> bool {
+        self.durability == Durability::Synced
+    }
 
     fn partitions(&self) -> u32 {
         self.partitions
@@ -220,14 +230,19 @@ impl Storage for EmbeddedStorage {
                 insert(&mut batch, &mut buffer, &keyspaces.states, key, &stored)?;
             }
         }
+        let mut first = HashMap::<_, Vec<_>>::default();
         for record in &changes.outcomes {
             let Position { partition, offset } = record.position;
             let head = &mut progress.heads[record.aggregate][partition as usize];
             (head.next_command, head.time) = (offset + 1, record.time);
             if record.first {
-                let outcomes = &self.aggregates[record.aggregate].outcomes;
-                insert(&mut batch, &mut buffer, outcomes, outcome_key(partition, record.id), &record.outcome)?;
+                first.entry((record.aggregate, partition)).or_default().push((record.id, &record.outcome));
             }
+        }
+        for ((aggregate, partition), mut outcomes) in first {
+            let head = &mut progress.heads[aggregate][partition as usize];
+            self.aggregates[aggregate].outcomes.append(&mut batch, partition, &mut outcomes, head.newest)?;
+            head.newest = outcomes.last().map_or(head.newest, |(id, _)| head.newest.max(number(*id)));
         }
         self.forget(&mut progress, &mut batch)?;
         for (keyspaces, heads) in self.aggregates.iter().zip(&progress.heads) {
@@ -339,11 +354,4 @@ fn head_key(name: &str, partition: u32) -> Bytes {
 
 fn state_key(partition: u32, key: &str) -> Bytes {
     [&partition.to_be_bytes(), key.as_bytes()].concat().into()
-}
-
-fn outcome_key(partition: u32, id: CommandId) -> [u8; 20] {
-    let mut key = [0; 20];
-    key[..4].copy_from_slice(&partition.to_be_bytes());
-    key[4..].copy_from_slice(id.as_uuid().as_bytes());
-    key
 }
