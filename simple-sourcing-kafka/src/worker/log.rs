@@ -58,9 +58,9 @@ pub(super) trait Log: Sized + 'static {
     /// later may be that of nobody, and nobody's offsets are not refused.
     fn is_lost(&self) -> bool;
 
-    /// A new producer. When it is there, whatever an earlier one of this worker left open has ended one way or the other,
-    /// and the earlier one is shut out.
-    async fn producer(&self) -> Result<Self::Producer, BackendError>;
+    /// A new producer, of which a worker has some under numbers. When it is there, whatever an earlier one of this worker
+    /// and number left open has ended one way or the other, and the earlier one is shut out.
+    async fn producer(&self, number: usize) -> Result<Self::Producer, BackendError>;
 
     /// Has a job run beside the worker. What is returned waits for its end when it is dropped.
     fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
@@ -101,8 +101,8 @@ pub(super) enum Change {
     },
 }
 
-/// Writes transactions, one after the other. After any error it must be dropped: what became of the transaction is unknown
-/// until [`Log::producer`] has returned the next.
+/// Writes transactions, one after the other. After any error it and the others of its worker must be dropped: what became of the transaction is unknown
+/// until [`Log::producer`] has returned the next of its number.
 pub(super) trait Producer {
     type Membership;
 

@@ -1,4 +1,4 @@
-//! The workers of a process. Each is a thread with a consumer, a transactional producer, and what is committed of its
+//! The workers of a process. Each is a thread with a consumer, two transactional producers, and what is committed of its
 //! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch. What they need of Kafka is in
 //! `log.rs`, and the calls for it in `kafka/`.
 
@@ -7,6 +7,7 @@ mod collect;
 mod kafka;
 mod keeping;
 mod log;
+mod producers;
 mod reading;
 mod repair;
 mod restore;

@@ -21,6 +21,7 @@ use super::{
     collect::Batch,
     keeping::Keeping,
     log::{Change, Failure, Log},
+    producers::Producers,
     repair::Repairs,
     restore::{Restored, Restorer},
     standby::Standby,
@@ -45,7 +46,7 @@ pub(super) struct Worker<L: Log> {
     pub(super) definition: Arc<Definition>,
     pub(super) topics: Arc<[Topics]>,
     stopped: Arc<AtomicBool>,
-    pub(super) producer: L::Producer,
+    pub(super) producers: Producers<L::Producer>,
     restorer: Restorer,
     _standby: Option<Standby>,
     /// The partitions that the group gave to this worker.
@@ -89,7 +90,7 @@ impl<L: Log> Worker<L> {
         joining: Joining,
         keeping: Keeping,
     ) -> Result<Self, BackendError> {
-        let producer = log.producer().await?;
+        let producers = Producers::open(&log).await?;
         let restorer = Restorer::start(&log, &definition, &topics, &keeping)?;
         let standby = Standby::start(&log, &definition, &topics, &keeping)?;
         let store = WorkerStore::new(Repairs::start(&log, &topics)?);
@@ -100,7 +101,7 @@ impl<L: Log> Worker<L> {
             definition,
             topics,
             stopped,
-            producer,
+            producers,
             restorer,
             _standby: standby,
             owned: BTreeMap::new(),
@@ -214,7 +215,7 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// After a failed transaction, whose outcome is not known: a new producer ends it one way or the other, and all
+    /// After a failed transaction, whose outcome is not known: new producers end it one way or the other, and all
     /// partitions are restored from what is then committed.
     async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
         self.processor.aborted();
@@ -226,12 +227,12 @@ impl<L: Log> Worker<L> {
         warn!(%error, failures = self.failures, partitions = shards.len(), "starting over from what is committed");
         while !self.is_stopped() {
             self.log.pause(backoff.min(BACKOFF_MAX)).await;
-            match self.log.producer().await {
-                Ok(producer) => {
-                    self.producer = producer;
+            match Producers::open(&*self.log).await {
+                Ok(producers) => {
+                    self.producers = producers;
                     break;
                 }
-                Err(error) if error.is_retryable() => warn!(%error, "a new producer can't be made yet, trying again"),
+                Err(error) if error.is_retryable() => warn!(%error, "new producers can't be made yet, trying again"),
                 Err(error) => return Err(error),
             }
             backoff *= 2;

@@ -25,14 +25,14 @@ impl<L: Log> Worker<L> {
         self.transact(&batch, &changes).await.map_err(Failure::of)?;
         debug!(commands = batch.commands, "committed");
         failpoint!("after-commit");
-        let taken = self.store.committed(&mut changes, &batch.next, &self.definition, &self.producer);
+        let taken = self.store.committed(&mut changes, &batch.next, &self.definition, self.producers.current());
         taken.map_err(Failure::Passing)?;
         self.processor.committed(changes);
         Ok(())
     }
 
     async fn transact(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
-        self.producer.begin()?;
+        self.producers.begin()?;
         self.write_records(batch, changes)?;
         // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
         let membership = self.log.membership()?;
@@ -41,13 +41,13 @@ impl<L: Log> Worker<L> {
         }
         failpoint!("after-produce");
         // Before the records are flushed: its two round trips overlap theirs.
-        self.producer.write_offsets(&batch.next, &membership).await?;
+        self.producers.current().write_offsets(&batch.next, &membership).await?;
         // The commit would wait for the records as well, but on Kafka in steps of 100 ms.
-        self.producer.flush().await?;
+        self.producers.current().flush().await?;
         failpoint!("after-offsets");
-        self.producer.commit().await?;
+        self.producers.current().commit().await?;
         // What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
-        self.producer.check_nothing_under_way()
+        self.producers.current().check_nothing_under_way()
     }
 
     fn write_records(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
@@ -58,14 +58,21 @@ impl<L: Log> Worker<L> {
             let topic = &self.topics[aggregate].response;
             let record = keyed(topic, partition, key, &value, headers, time);
             let noted = Some((Shard { aggregate, partition }, Noted::Outcome));
-            self.producer.write(Record { noted, ..record })?;
+            self.producers.current().write(Record { noted, ..record })?;
         }
         for (shard, asker) in &batch.questions {
             let state = self.state_after(*shard, &asker.key, changes)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
             let (headers, value) = record::state_answer(aggregate, asker.id, state.as_ref());
             let topic = &self.topics[shard.aggregate].response;
-            self.producer.write(keyed(topic, shard.partition, &asker.key, value, headers, self.log.now()))?;
+            self.producers.current().write(keyed(
+                topic,
+                shard.partition,
+                &asker.key,
+                value,
+                headers,
+                self.log.now(),
+            ))?;
         }
         for (aggregate, message, cause) in &batch.malformed {
             self.put_aside(*aggregate, message, cause)?;
@@ -81,7 +88,7 @@ impl<L: Log> Worker<L> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
         let partition = message.partition() as u32;
-        self.producer.write(Record { topic, partition, key, value, headers, time: None, noted: None })
+        self.producers.current().write(Record { topic, partition, key, value, headers, time: None, noted: None })
     }
 
     fn write_changes(&mut self, changes: &Changes) -> Result<(), BackendError> {
@@ -93,14 +100,14 @@ impl<L: Log> Worker<L> {
                 let (key, value, time) = (&event.key, &event.payload, event.time);
                 let record = keyed(&topics.event, partition, key, value, headers, time);
                 let noted = Some((Shard { aggregate: index, partition }, Noted::Event));
-                self.producer.write(Record { noted, ..record })?;
+                self.producers.current().write(Record { noted, ..record })?;
             }
             for state in &changes.states {
                 let (headers, value) = record::state(state);
                 let StateRecord { key, command_position: Position { partition, .. }, time, .. } = state;
                 let record = keyed(&topics.state, *partition, key, value, headers, *time);
                 let noted = Some((Shard { aggregate: index, partition: *partition }, Noted::State));
-                self.producer.write(Record { noted, ..record })?;
+                self.producers.current().write(Record { noted, ..record })?;
             }
         }
         Ok(())

@@ -170,8 +170,8 @@ impl Log for KafkaLog {
         self.consumer.assignment_lost()
     }
 
-    async fn producer(&self) -> Result<KafkaProducer, BackendError> {
-        let id = format!("{}-{}", self.kafka.group, self.name);
+    async fn producer(&self, number: usize) -> Result<KafkaProducer, BackendError> {
+        let id = format!("{}-{}-{number}", self.kafka.group, self.name);
         KafkaProducer::open(&self.kafka, self.topics.clone(), self.ends.clone(), &id, &self.ending)
     }
 

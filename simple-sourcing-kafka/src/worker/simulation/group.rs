@@ -29,8 +29,11 @@ pub(super) struct Group {
     /// Until when a rebalance waits for members to join.
     rebalance: Option<u64>,
     pub(super) committed: BTreeMap<Shard, i64>,
-    /// Offsets of transactions that have not ended.
-    pending: BTreeMap<u64, BTreeMap<Shard, i64>>,
+    /// Which record each of these was, by its number.
+    records: BTreeMap<Shard, u64>,
+    records_ever: u64,
+    /// Offsets of transactions that have not ended, with the numbers of their records.
+    pending: BTreeMap<u64, BTreeMap<Shard, (u64, i64)>>,
 }
 
 /// What proves a membership, as the client library has it.
@@ -60,14 +63,19 @@ impl Group {
         offsets: &BTreeMap<Shard, i64>,
     ) -> Result<(), Refused> {
         self.validate(membership)?;
-        self.pending.entry(producer).or_default().extend(offsets);
+        self.records_ever += 1;
+        let records = offsets.iter().map(|(&shard, &next)| (shard, (self.records_ever, next)));
+        self.pending.entry(producer).or_default().extend(records);
         Ok(())
     }
 
     pub(super) fn mark(&mut self, producer: u64, commit: bool) {
-        let offsets = self.pending.remove(&producer).unwrap_or_default();
-        if commit {
-            self.committed.extend(offsets);
+        for (shard, (record, next)) in self.pending.remove(&producer).unwrap_or_default() {
+            // As Kafka's `GroupMetadata.completePendingTxnOffsetCommit`: the later record counts, whenever it is marked.
+            if commit && self.records.get(&shard).is_none_or(|&earlier| earlier < record) {
+                self.records.insert(shard, record);
+                self.committed.insert(shard, next);
+            }
         }
     }
 

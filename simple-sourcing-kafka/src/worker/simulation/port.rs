@@ -115,12 +115,13 @@ impl Log for SimLog {
         self.with(|world| world.processes[self.process].consumer.is_lost())
     }
 
-    async fn producer(&self) -> Result<SimProducer, BackendError> {
+    async fn producer(&self, number: usize) -> Result<SimProducer, BackendError> {
         let (world, process) = (&self.world, self.process);
         for _ in 0..TRIES {
-            let id = self.transactional_id.clone();
+            let id = format!("{}-{number}", self.transactional_id);
+            let what = format!("init of `{id}`");
             let init = move |world: &mut World| world.transactions.init(&id);
-            match request(world, process, format!("init of `{}`", self.transactional_id), init, || {}).await {
+            match request(world, process, what, init, || {}).await {
                 Ok(id) => {
                     world.borrow_mut().note(format_args!("{process}: is producer {id:?}"));
                     return Ok(SimProducer {
