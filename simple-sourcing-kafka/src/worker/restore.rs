@@ -183,7 +183,7 @@ impl Job {
         store.next = commands.next;
         let beginning = Beginning::look(reader, &topics.event, shard.partition).await?;
         let found = restore.read(&mut store).await?;
-        beginning.check(topics, shard, &store, &commands, &found)?;
+        beginning.check(reader, topics, shard, &store, &commands, &found).await?;
         let records = found.records;
         let (aggregate, next, seconds) = (aggregate.name, store.next, reader.now().since(started).as_secs_f64());
         info!(aggregate, partition = shard.partition, records, next, seconds, "restored");

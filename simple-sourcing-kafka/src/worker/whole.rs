@@ -41,9 +41,11 @@ impl Beginning {
         Ok(Beginning { bounds, first, certain })
     }
 
-    /// Refuses topics that do not belong together.
-    pub(super) fn check(
+    /// Refuses topics that do not belong together. What another process has written since they were looked at, because this
+    /// one was held up so long that it has lost the partition, is no reason.
+    pub(super) async fn check(
         &self,
+        reader: &impl Reader,
         topics: &Topics,
         at: Shard,
         store: &ShardStore,
@@ -63,6 +65,9 @@ impl Beginning {
             );
         }
         if let Some(last) = last_command.filter(|&last| last >= end) {
+            if reader.bounds(&topics.command, partition).await?.end > last {
+                return Err(overtaken());
+            }
             return made_anew(
                 Topic::Command,
                 format!("a state has come from the command at {last}, and it ends at {end}"),
@@ -93,10 +98,17 @@ impl Beginning {
                 }
             }
             None if any_states && self.certain => {
+                if reader.bounds(&topics.event, partition).await? != self.bounds {
+                    return Err(overtaken());
+                }
                 return made_anew(Topic::Event, "there are states, and no event".to_owned());
             }
             None => {}
         }
         Ok(())
     }
+}
+
+fn overtaken() -> Failure {
+    Failure::Passing(BackendError::unavailable("another process has served the partition meanwhile"))
 }
