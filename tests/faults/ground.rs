@@ -22,7 +22,7 @@ use simple_sourcing_tests::{
         self, Done, Load,
         domain::{AccountClient, AccountCommand},
     },
-    broker::{Broker, Unavailable},
+    broker::{Broker, Cluster, Unavailable},
     checker::{self, History},
     node::{Node, Refused},
     on_broker::fresh_prefix,
@@ -99,9 +99,18 @@ impl Bank {
 
     /// One that remembers command ids for so many seconds only.
     pub(crate) async fn open_with_window(window: Option<u64>) -> Self {
+        Bank::open_at(broker().bootstrap_servers(), window).await
+    }
+
+    /// One on a cluster of three.
+    pub(crate) async fn open_on(cluster: &Cluster) -> Self {
+        Bank::open_at(&cluster.bootstrap_servers(), None).await
+    }
+
+    async fn open_at(servers: &str, window: Option<u64>) -> Self {
         let prefix = fresh_prefix("faults");
-        let app = client(&prefix, window).await;
-        Bank { app, prefix, window, left_out: Vec::new(), servers: broker().bootstrap_servers().to_owned() }
+        let app = client(servers, &prefix, window).await;
+        Bank { app, prefix, window, left_out: Vec::new(), servers: servers.to_owned() }
     }
 
     /// One on another broker, with its client.
@@ -117,6 +126,11 @@ impl Bank {
     /// What the names of its topics begin with.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The group of the service processes.
+    pub(crate) fn group(&self) -> String {
+        format!("{}bank", self.prefix)
     }
 
     /// The topics of the accounts.
@@ -136,12 +150,12 @@ impl Bank {
 
     /// A client that shares nothing with the bank's own.
     pub(crate) async fn another_client(&self) -> AppHandle {
-        client(&self.prefix, self.window).await
+        client(&self.servers, &self.prefix, self.window).await
     }
 
     /// The same with another client in the place of one that has ended.
     pub(crate) async fn with_another_client(self) -> Self {
-        Bank { app: client(&self.prefix, self.window).await, ..self }
+        Bank { app: client(&self.servers, &self.prefix, self.window).await, ..self }
     }
 
     /// Deletes all topics, and makes them again.
@@ -164,7 +178,7 @@ impl Bank {
         while is_there(&names) {
             sleep(Duration::from_millis(10)).await;
         }
-        Bank { app: client(&prefix, window).await, prefix, window, left_out, servers }
+        Bank { app: client(&servers, &prefix, window).await, prefix, window, left_out, servers }
     }
 
     /// Starts a service process of this name and waits until it serves.
@@ -246,7 +260,7 @@ impl Bank {
 
     fn arguments(&self, name: Option<&str>, by: By) -> Vec<String> {
         let servers = match by {
-            By::Itself => broker().bootstrap_servers().to_owned(),
+            By::Itself => self.servers.clone(),
             By::Proxy => format!("127.0.0.1:{}", proxy().port()),
         };
         let mut arguments = vec!["kafka".into(), servers, self.prefix.clone(), PARTITIONS.to_string()];
@@ -294,6 +308,7 @@ impl Bank {
 
     /// Ends the service processes in order, and checks what is left.
     pub(crate) async fn check(self, mut history: History, nodes: Vec<Node>) -> Row {
+        let group = self.group();
         let keys = history.keys().into_iter().filter(|key| !self.left_out.contains(key));
         let served = bank::served(&self.app, keys).await;
         self.app.shutdown().await.expect("an orderly end");
@@ -302,10 +317,7 @@ impl Bank {
             let (status, words) = node.end();
             assert!(status.success(), "SIGTERM is an orderly end, not: {status} {words}");
         }
-        let read = move || {
-            let group = format!("{}bank", self.prefix);
-            checker::read(&self.servers, &self.prefix, "account", &group)
-        };
+        let read = move || checker::read(&self.servers, &self.prefix, "account", &group);
         let mut topics = spawn_blocking(read).await.expect("they can be read");
         self.left_out.iter().for_each(|key| history.leave_out(key, &mut topics));
         bank::check_kafka(&history, &topics, &served);
@@ -321,8 +333,8 @@ async fn started(arguments: Vec<String>) -> Node {
     spawn_blocking(start).await.expect("it starts")
 }
 
-async fn client(prefix: &str, window: Option<u64>) -> AppHandle {
-    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS);
+async fn client(servers: &str, prefix: &str, window: Option<u64>) -> AppHandle {
+    let kafka = Kafka::new(servers).prefix(prefix).partitions(PARTITIONS);
     let mut settings = Settings::default();
     if let Some(seconds) = window {
         settings.deduplication_window = Duration::from_secs(seconds);

@@ -12,6 +12,7 @@
 //! They run one after the other: they share a broker, and stop it. In the end there is a table of what was done.
 
 mod churn;
+mod cluster;
 mod commit;
 mod damaged;
 mod ground;
@@ -63,6 +64,9 @@ fn main() -> ExitCode {
             .with_ignored_flag(true)
             .with_kind("open bug"),
         fault(6, "broker_paused_for_30_s", outage::paused).with_ignored_flag(true),
+        fault(6, "leader_of_events_killed", cluster::leader_of_events_killed).with_ignored_flag(true),
+        fault(6, "transaction_coordinator_killed", cluster::transaction_coordinator_killed).with_ignored_flag(true),
+        fault(6, "group_coordinator_killed", cluster::group_coordinator_killed).with_ignored_flag(true),
         fault(7, "network_cut_one_way_and_both", network::cut).with_ignored_flag(true),
         fault(7, "connections_half_open", network::half_open).with_ignored_flag(true),
         fault(7, "latency_with_resets", network::slow_with_resets).with_ignored_flag(true),

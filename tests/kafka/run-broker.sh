@@ -1,4 +1,4 @@
-# Runs one Kafka node for tests/src/broker.rs: started by each line of standard input, for the first time or after it has
+# Runs one Kafka node for tests/src/broker/process.rs: started by each line of standard input, for the first time or after it has
 # ended. When that input ends, which it does when the test process closes it or is gone, however it went, the JVM is
 # killed and the directory removed.
 #

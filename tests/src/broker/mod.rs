@@ -1,0 +1,234 @@
+//! One real Apache Kafka broker for a test process: found, or else started.
+//!
+//! A test that needs Kafka asks [`Broker::start`]. The broker named by `KAFKA_BOOTSTRAP_SERVERS` is
+//! used if that is set. Otherwise Maven fetches Kafka's jars, once, into cargo's target directory, and
+//! a single node is started on free ports of 127.0.0.1, with its data in a fresh temporary directory.
+//! It answers after some three seconds.
+//!
+//! A test of security starts one of its own, whose further listeners are for those who can say who they are, see
+//! [`secured`].
+//!
+//! A broker started here ends with the test process, and its directory goes too, even when that
+//! process aborts or is killed: a shell script (`tests/kafka/run-broker.sh`) owns them and waits for
+//! its standard input to end, and the operating system sees to that. So a [`Broker`] may well live in
+//! a `static`, which is never dropped.
+
+mod cluster;
+mod jars;
+mod process;
+
+use std::env;
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+
+pub use cluster::{Cluster, Role};
+pub(crate) use jars::{kafka_jars, run};
+pub(crate) use process::connect;
+
+use self::process::{BrokerProcess, StartError};
+use crate::secured::{self, Secured};
+
+/// Why no broker could be had, in words for the test report.
+#[derive(Debug, Clone)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Unavailable {}
+
+/// A running Kafka 4 that tests may use. Dropping it ends a broker that was started here.
+#[derive(Debug)]
+pub struct Broker {
+    bootstrap_servers: String,
+    /// `None` for a broker that was there before.
+    own: Option<Own>,
+}
+
+impl Broker {
+    /// The broker of this run.
+    ///
+    /// That is the one named by `KAFKA_BOOTSTRAP_SERVERS`, which must accept a connection, or if that
+    /// is unset or empty, one started from Maven's jars.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] says what is missing or what failed.
+    pub fn start() -> Result<Broker, Unavailable> {
+        match env::var("KAFKA_BOOTSTRAP_SERVERS") {
+            Ok(servers) if !servers.trim().is_empty() => Broker::existing(servers),
+            _ => Broker::launch(&Listeners::default()),
+        }
+    }
+
+    /// A broker of one's own, to be stopped, killed and cut off: always one that is started here. Whoever asks it at its
+    /// [back entrance](Broker::back_entrance) for its address is told this port, where a proxy is to be.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] says what is missing or what failed.
+    pub fn start_behind(proxy: u16) -> Result<Broker, Unavailable> {
+        Broker::launch(&Listeners { proxy: Some(proxy), ..Listeners::default() })
+    }
+
+    /// A broker of one's own that knows these users, see [`secured`].
+    pub(crate) fn start_secured(users: &[String]) -> Result<Broker, Unavailable> {
+        Broker::launch(&Listeners { users, ..Listeners::default() })
+    }
+
+    /// What a Kafka client takes as `bootstrap.servers`.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+
+    /// The port that a proxy forwards to.
+    ///
+    /// # Panics
+    ///
+    /// When the broker was not started behind one; the same holds of what follows.
+    #[must_use]
+    pub fn back_entrance(&self) -> u16 {
+        self.own().proxied.expect("it was started behind a proxy")
+    }
+
+    pub(crate) fn secured(&self) -> &Secured {
+        self.own().secured.as_ref().expect("it was started with users")
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.own().process.directory
+    }
+
+    /// Sends a signal to the broker's JVM.
+    ///
+    /// # Panics
+    ///
+    /// When the broker was not started here.
+    pub fn signal(&self, signal: Signal) {
+        self.own().process.signal(signal);
+    }
+
+    /// Waits until the JVM has ended, and says with what: 128 and the number of the signal where it was one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end.
+    #[must_use]
+    pub fn await_end(&self) -> u8 {
+        self.own().process.await_end()
+    }
+
+    /// Starts the broker again, which has ended, on its data and its ports, and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn restart(&self) {
+        self.own().process.restart(1);
+    }
+
+    /// Runs a command line of Kafka's own tools, such as `kafka-topics.sh --bootstrap-server ...`, and returns what it
+    /// prints.
+    ///
+    /// # Panics
+    ///
+    /// When it is none, or fails.
+    #[must_use]
+    pub fn run_tool(&self, command_line: &str) -> String {
+        let mut words = command_line.split_whitespace();
+        let class = match words.next() {
+            Some("kafka-configs.sh") => "kafka.admin.ConfigCommand",
+            Some("kafka-topics.sh") => "org.apache.kafka.tools.TopicCommand",
+            Some("kafka-transactions.sh") => "org.apache.kafka.tools.TransactionsCommand",
+            other => panic!("{other:?} is no tool"),
+        };
+        let mut java = Command::new("java");
+        java.arg("-cp").arg(format!("{}/*", self.own().process.jars.display())).arg(class);
+        // As a shell would: no word has a space in it.
+        java.args(words.map(|word| word.trim_matches('\'')));
+        let output = run(&mut java, "java").expect("it runs");
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(output.status.success(), "{command_line}\n{out}\n{err}");
+        out
+    }
+
+    fn own(&self) -> &Own {
+        self.own.as_ref().expect("the broker was started here")
+    }
+
+    fn existing(servers: String) -> Result<Broker, Unavailable> {
+        let mut refusals = Vec::new();
+        for server in servers.split(',').map(str::trim) {
+            match connect(server) {
+                Ok(_) => {
+                    return Ok(Broker { bootstrap_servers: servers, own: None });
+                }
+                Err(error) => refusals.push(format!("{server}: {error}")),
+            }
+        }
+        Err(Unavailable(format!("KAFKA_BOOTSTRAP_SERVERS={servers} does not answer: {}", refusals.join("; "))))
+    }
+
+    fn launch(listeners: &Listeners<'_>) -> Result<Broker, Unavailable> {
+        let own = process::start(|jars| Own::start(jars, listeners))?;
+        Ok(Broker { bootstrap_servers: format!("127.0.0.1:{}", own.process.port), own: Some(own) })
+    }
+}
+
+/// What a broker has beside the listener that is open to all.
+#[derive(Default)]
+struct Listeners<'a> {
+    proxy: Option<u16>,
+    /// Those who are let in by secured listeners; without any there are no such listeners.
+    users: &'a [String],
+}
+
+/// A broker that was started here, and where it listens beside.
+#[derive(Debug)]
+struct Own {
+    process: BrokerProcess,
+    /// What comes here is told the address of a proxy.
+    proxied: Option<u16>,
+    secured: Option<Secured>,
+}
+
+impl Own {
+    /// Starts a broker and waits until it answers.
+    fn start(jars: &Path, listeners: &Listeners<'_>) -> Result<Own, StartError> {
+        let [direct, controller, proxied, trusted, expired] = process::free_ports()?;
+        let directory = process::directory()?;
+        let (listener, advertised, further) = match listeners.proxy {
+            Some(proxy) => (
+                format!(",PROXIED://127.0.0.1:{proxied}"),
+                format!(",PROXIED://127.0.0.1:{proxy}"),
+                // As on many a broker: who asks for a topic that was deleted has it again, empty.
+                "auto.create.topics.enable=true\n",
+            ),
+            None => Default::default(),
+        };
+        let secured =
+            if listeners.users.is_empty() { None } else { Some(Secured::prepare(directory.path(), trusted, expired)?) };
+        let also = secured.as_ref().map(Secured::listeners).unwrap_or_default();
+        let properties = format!(
+            "listeners=PLAINTEXT://127.0.0.1:{direct},CONTROLLER://127.0.0.1:{controller}{listener}{also}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{direct}{advertised}{also}\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             {further}{}",
+            secured.as_ref().map(|_| secured::PROPERTIES).unwrap_or_default()
+        );
+        let format_options = listeners.users.iter().flat_map(|user| secured::format_options(user));
+        let cluster_id = process::cluster_id(direct);
+        let process = BrokerProcess::prepare(jars, directory, &cluster_id, direct, &properties, format_options)?;
+        process.launch()?;
+        process.await_answer(1)?;
+        Ok(Own { process, proxied: listeners.proxy.map(|_| proxied), secured })
+    }
+}
