@@ -31,6 +31,11 @@ use crate::{
 /// How long a reader waits for records before it looks whether it is still needed.
 const POLL: Duration = Duration::from_millis(100);
 
+/// How long a question about a partition may take before it is asked who leads it by now, and how soon after that it is put
+/// again.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const ASKED_AGAIN: Duration = Duration::from_millis(50);
+
 /// How often a reader looks whether transactions are over that it waits for.
 pub(crate) const OPEN_TRANSACTIONS_POLL: Duration = Duration::from_millis(10);
 
@@ -150,7 +155,10 @@ impl Readers {
                 let added = since.add_partition_offset(&topics.response, partition, Offset::Offset(time));
                 added.map_err(|error| reader.failed(error))?;
             }
-            let since = match reader.consumer.offsets_for_times(since, timeout) {
+            // The consumer may be one that was used before. What keeps this from being answered keeps the next question, too.
+            let _ = find_leaders(&reader.consumer, Some(&topics.response), timeout);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let since = match reader.consumer.offsets_for_times(since, left) {
                 Ok(since) => since,
                 // Asking has taken all the time that there was for waiting.
                 Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut) => {
@@ -302,6 +310,12 @@ fn is_passing(error: &KafkaError) -> bool {
         && error.rdkafka_error_code() != Some(RDKafkaErrorCode::AutoOffsetReset)
 }
 
+/// Errors of a question about a partition that may come right when it is asked who leads the partition. Of one that was led
+/// by a broker which has left the cluster, the client library says that it is unknown.
+fn may_be_led_by_another(error: &KafkaError) -> bool {
+    is_passing(error) || error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
+}
+
 /// A consumer to ask for the true ends of partitions.
 pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Reports>, BackendError> {
     create(kafka, &kafka.end_reader())
@@ -319,7 +333,31 @@ pub(crate) fn ends_of<C: ConsumerContext>(
     topic: &str,
     partition: u32,
 ) -> Result<(i64, i64), BackendError> {
-    let watermarks = consumer.fetch_watermarks(topic, partition as i32, kafka.connect_timeout);
-    let needs = [Right::on_topic(Operation::Read, topic)];
-    watermarks.map_err(|error| kafka.describe(format!("the end of topic `{topic}` can't be read"), &needs, error))
+    let deadline = Instant::now() + kafka.connect_timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.fetch_watermarks(topic, partition as i32, left.min(ANSWER_WITHIN)) {
+            Ok(ends) => return Ok(ends),
+            Err(error) if may_be_led_by_another(&error) && left > ANSWER_WITHIN => {
+                tracing::debug!(topic, partition, %error, "asking who leads the partition");
+                std::thread::sleep(ASKED_AGAIN);
+                // Where nobody answers this, nobody answers the question either, which is an error in the end.
+                let _ = find_leaders(consumer, Some(topic), ANSWER_WITHIN);
+            }
+            Err(error) => {
+                let needs = [Right::on_topic(Operation::Read, topic)];
+                return Err(kafka.describe(format!("the end of topic `{topic}` can't be read"), &needs, error));
+            }
+        }
+    }
+}
+
+/// Has the client library ask who leads the partitions of a topic, or of all. Of what it reads it finds that out by itself,
+/// but what it is only asked about it asks the broker that led it at first, also when that is gone and another leads.
+pub(crate) fn find_leaders<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: Option<&str>,
+    within: Duration,
+) -> Result<(), KafkaError> {
+    consumer.fetch_metadata(topic, within).map(drop)
 }

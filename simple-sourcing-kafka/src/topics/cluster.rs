@@ -46,6 +46,11 @@ impl Cluster {
         &self.kafka
     }
 
+    /// Has the admin client learn which broker takes its requests by now. It does not look for another by itself.
+    pub(super) fn find_controller(&self, within: Duration) -> Result<(), KafkaError> {
+        self.admin.inner().fetch_metadata(None, within).map(drop)
+    }
+
     /// How many partitions each of these topics has; none of one that is not there. One question about all topics that
     /// the cluster has.
     pub(super) fn partitions_of_all(&self, names: &[String]) -> Result<Vec<Option<u32>>, BackendError> {

@@ -23,7 +23,7 @@ use crate::{
     error,
     logging::Reports,
     naming::Topic,
-    reader::{create, end_reader},
+    reader::{ANSWER_WITHIN, create, end_reader, find_leaders},
 };
 
 /// How often is looked. `Kafka` and the errors speak of it.
@@ -78,7 +78,10 @@ impl Watch {
                 match look.look() {
                     Ok(None) => suspected = false,
                     // What keeps it from looking keeps the others from working, and they know what to do.
-                    Err(error) => debug!(%error, "the topics can't be looked at"),
+                    Err(error) => {
+                        debug!(%error, "the topics can't be looked at");
+                        look.find_brokers();
+                    }
                     Ok(Some(error)) if suspected => {
                         error!(%error, "stopping: the topics are not what they must be");
                         changed(error);
@@ -128,6 +131,17 @@ impl Look {
             }
         }
         self.look_at_ends()
+    }
+
+    /// Has each client learn whom to ask by now: the broker that it asked may be gone.
+    fn find_brokers(&self) {
+        let found = self.cluster.find_controller(ANSWER_WITHIN);
+        // Where nobody answers one of them, nobody answers the others.
+        let found = found.and_then(|()| find_leaders(&self.committed, None, ANSWER_WITHIN));
+        let found = found.and_then(|()| find_leaders(&self.uncommitted, None, ANSWER_WITHIN));
+        if let Err(error) = found {
+            debug!(%error, "no broker answers");
+        }
     }
 
     fn look_at_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
