@@ -1,15 +1,24 @@
 //! Fault 6 on three brokers: one of them is killed, others take its roles over, and it comes back.
 
+use std::time::Duration;
+
 use simple_sourcing_tests::{
     broker::{Cluster, Role},
     checker::History,
     node::Node,
 };
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     ground::{Bank, SOME},
     table::Row,
 };
+
+/// So many that, of what each of them takes for the controller, it is hardly ever none that is killed.
+const CLIENTS: usize = 6;
+
+/// How long each may go on: until it gives up the broker that is down, and then as ever.
+const NOTICED_WITHIN: Duration = Duration::from_secs(45);
 
 pub(crate) async fn leader_of_events_killed() -> Row {
     let leader = |bank: &Bank, _: &Node| Role::Leader { topic: bank.topics().name("event"), partition: 0 };
@@ -24,6 +33,45 @@ pub(crate) async fn transaction_coordinator_killed() -> Row {
 pub(crate) async fn group_coordinator_killed() -> Row {
     let coordinator = |bank: &Bank, _: &Node| Role::GroupCoordinator(bank.group());
     killed(coordinator, "group coordinator SIGKILLed, another coordinates").await
+}
+
+/// While a broker is down, whoever asked it about the topics asks another.
+pub(crate) async fn policy_changed_meanwhile() -> Row {
+    let cluster = Cluster::start().expect("trials run only where there are brokers");
+    let bank = Bank::open_on(&cluster).await;
+    let (topics, mut history) = (bank.topics(), History::new());
+    let nodes = [bank.nameless_node(), bank.nameless_node()];
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(bank.another_client().await);
+    }
+    bank.is_served(&mut history).await;
+
+    let role = Role::Leader { topic: topics.name("event"), partition: 0 };
+    let killed = cluster.holder(&role);
+    cluster.kill(killed);
+    let successor = cluster.successor(&role, killed);
+    assert_ne!(successor, killed, "nobody has taken over");
+    bank.is_served(&mut history).await;
+
+    topics.set("event", &[("retention.ms", "1000000")]).await;
+    let deadline = Instant::now() + NOTICED_WITHIN;
+    for client in clients {
+        let stopped = timeout_at(deadline, client.stopped()).await.expect("it notices in time");
+        assert!(stopped.is_err_and(|error| error.to_string().contains("retention.ms")), "it stops for another reason");
+    }
+    for node in nodes {
+        let (status, words) = node.end_within(deadline.saturating_duration_since(Instant::now()));
+        assert!(status.code() == Some(1) && words.contains("retention.ms"), "{status} {words}");
+    }
+
+    cluster.restart(killed);
+    topics.set("event", &[("retention.ms", "-1")]).await;
+    let bank = bank.with_another_client().await;
+    let nodes = vec![bank.nameless_node()];
+    let load = bank.load().await;
+    let row = bank.check_load(load, history, nodes).await;
+    row.with("broker SIGKILLed and, before it was back, policy changed to one that loses records", 1)
 }
 
 /// Kills the broker with this role, and starts it again when another has it and the load has gone on.

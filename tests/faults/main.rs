@@ -91,6 +91,7 @@ fn main() -> ExitCode {
         fault(16, "partitions_raised", topics::partitions_raised).with_ignored_flag(true),
         fault(16, "partitions_of_all_raised_while_down", topics::all_raised_while_down),
         fault(16, "policy_changed", topics::policy_changed).with_ignored_flag(true),
+        fault(16, "policy_changed_while_a_broker_is_down", cluster::policy_changed_meanwhile).with_ignored_flag(true),
         fault(18, "open_transaction_before_commands", open::before_commands).with_ignored_flag(true),
         fault(18, "open_transaction_before_events", open::before_events).with_ignored_flag(true),
         fault(18, "open_transaction_before_states", open::before_states).with_ignored_flag(true),
