@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use simple_sourcing::CommandId;
 use simple_sourcing_tests::{
     broker::{Cluster, Role},
-    checker::History,
+    checker::{Answer, History},
     node::Node,
 };
 use tokio::time::{Instant, timeout_at};
@@ -13,6 +14,9 @@ use crate::{
     ground::{Bank, SOME},
     table::Row,
 };
+
+/// The account of which an outcome is looked for.
+const LOOKED_FOR: &str = "looked-for";
 
 /// So many that, of what each of them takes for the controller, it is hardly ever none that is killed.
 const CLIENTS: usize = 6;
@@ -50,8 +54,7 @@ pub(crate) async fn policy_changed_meanwhile() -> Row {
     let role = Role::Leader { topic: topics.name("event"), partition: 0 };
     let killed = cluster.holder(&role);
     cluster.kill(killed);
-    let successor = cluster.successor(&role, killed);
-    assert_ne!(successor, killed, "nobody has taken over");
+    cluster.await_successor(&role, killed);
     bank.is_served(&mut history).await;
 
     topics.set("event", &[("retention.ms", "1000000")]).await;
@@ -81,17 +84,23 @@ async fn killed(role: impl Fn(&Bank, &Node) -> Role, what: &'static str) -> Row 
     let nodes = vec![bank.nameless_node(), bank.nameless_node()];
     let role = role(&bank, &nodes[0]);
     let mut load = bank.load().await;
+    let (id, mut history) = (CommandId::new(), History::new());
+    history.sent(LOOKED_FOR, id);
+    let receipt = bank.accounts().open(LOOKED_FOR, "Nobody".to_owned()).command_id(id).await.expect("it is served");
+    history.answered(id, Answer::Accepted(receipt.sequence));
+    assert_eq!(bank.accounts().outcome(id).await.as_ref(), Ok(&receipt));
 
     let killed = cluster.holder(&role);
     cluster.kill(killed);
     load.progress(SOME).await;
-    let successor = cluster.successor(&role, killed);
-    assert_ne!(successor, killed, "nobody has taken over");
+    cluster.await_successor(&role, killed);
     load.progress(SOME).await;
+    // Whoever has looked for an outcome before has asked each broker.
+    assert_eq!(bank.accounts().outcome(id).await.as_ref(), Ok(&receipt), "another broker has it, too");
     cluster.restart(killed);
 
     load.progress(SOME).await;
-    bank.check_load(load, History::new(), nodes).await.with(what, 1)
+    bank.check_load(load, history, nodes).await.with(what, 1)
 }
 
 /// The id under which the only worker of a process writes transactions, by what it has logged.

@@ -105,10 +105,9 @@ impl Cluster {
         self.await_holder(role, |_| true)
     }
 
-    /// The broker that has taken over a role, as soon as there is one.
-    #[must_use]
-    pub fn successor(&self, role: &Role, of: u32) -> u32 {
-        self.await_holder(role, |broker| broker != of)
+    /// Waits until another broker has a role.
+    pub fn await_successor(&self, role: &Role, of: u32) {
+        let _ = self.await_holder(role, |broker| broker != of);
     }
 
     fn await_holder(&self, role: &Role, is_it: impl Fn(u32) -> bool) -> u32 {
