@@ -9,7 +9,8 @@
 //!
 //! The last needs OpenSSL with its headers (`libssl-dev`); without that feature its trials are not there.
 //!
-//! They run one after the other: they share a broker, and stop it. In the end there is a table of what was done.
+//! They run one after the other: they share a broker, and stop it. Those that kill one broker of three start these for
+//! themselves. In the end there is a table of what was done.
 
 mod churn;
 mod cluster;

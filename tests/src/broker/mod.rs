@@ -8,6 +8,8 @@
 //! A test of security starts one of its own, whose further listeners are for those who can say who they are, see
 //! [`secured`].
 //!
+//! A test of what becomes of the others when a broker is lost starts a [`Cluster`] of three.
+//!
 //! A broker started here ends with the test process, and its directory goes too, even when that
 //! process aborts or is killed: a shell script (`tests/kafka/run-broker.sh`) owns them and waits for
 //! its standard input to end, and the operating system sees to that. So a [`Broker`] may well live in
