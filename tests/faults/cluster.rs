@@ -103,9 +103,9 @@ async fn killed(role: impl Fn(&Bank, &Node) -> Role, what: &'static str) -> Row 
     bank.check_load(load, history, nodes).await.with(what, 1)
 }
 
-/// The id under which the only worker of a process writes transactions, by what it has logged.
+/// One of the two ids under which the only worker of a process writes transactions, by what it has logged.
 fn transactional_id(bank: &Bank, node: &Node) -> String {
     let line = node.says("joining the group");
     let worker = line.split_once("worker=").and_then(|(_, rest)| rest.split_whitespace().next());
-    format!("{}-{}", bank.group(), worker.expect("it says which one"))
+    format!("{}-{}-0", bank.group(), worker.expect("it says which one"))
 }
