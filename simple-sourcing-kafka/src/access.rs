@@ -84,9 +84,9 @@ impl Role {
         match (self, topic) {
             (Role::Service, Topic::Command) => &[Read, DescribeConfigs],
             (Role::Service, Topic::Event | Topic::State | Topic::Response) => &[Read, Write, DescribeConfigs],
-            (Role::Service, Topic::DeadLetter) => &[Write, DescribeConfigs],
+            (Role::Service, Topic::Answer | Topic::DeadLetter) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Command) => &[Write, DescribeConfigs],
-            (Role::Client, Topic::Event | Topic::Response) => &[Read, DescribeConfigs],
+            (Role::Client, Topic::Event | Topic::Response | Topic::Answer) => &[Read, DescribeConfigs],
             (Role::Client, Topic::State | Topic::DeadLetter) => &[],
             (Role::Creator, _) => &[Create],
         }
@@ -95,6 +95,11 @@ impl Role {
     /// The topics of an aggregate type that are of any use to it.
     pub(crate) fn topics(self) -> impl Iterator<Item = Topic> {
         Topic::ALL.into_iter().filter(move |&topic| !self.operations(topic).is_empty())
+    }
+
+    /// Whether it can do without a topic for as long as nobody else has made it.
+    pub(crate) fn does_without(self, topic: Topic) -> bool {
+        (self, topic) == (Role::Client, Topic::Answer)
     }
 }
 
@@ -124,6 +129,8 @@ impl Kafka {
     ///         "--operation DescribeConfigs --topic test.account-event",
     ///         "--operation Read --topic test.account-command_response",
     ///         "--operation DescribeConfigs --topic test.account-command_response",
+    ///         "--operation Read --topic test.account-answer",
+    ///         "--operation DescribeConfigs --topic test.account-answer",
     ///         "--operation Describe --group test.bank",
     ///     ]
     /// );

@@ -120,7 +120,7 @@ impl CommandClient {
         let headers = record::command_headers(&self.app, self.names[aggregate], &submission);
         let Submission { key, payload, reply, .. } = submission;
         // Whoever answers must find the waiter, so it is there first.
-        self.waiting.add(id, Waiter::Command { fingerprint, reply });
+        let headers = self.wait(aggregate, id, Waiter::Command { fingerprint, reply }, headers);
         self.send(Outgoing { aggregate, key, payload, headers, sent: Box::new(Sent { id, fingerprint }) });
     }
 
@@ -134,8 +134,8 @@ impl CommandClient {
     ) -> Result<Option<StoredState>, BackendError> {
         let id = CommandId::new();
         let (sender, answer) = oneshot::channel();
-        self.waiting.add(id, Waiter::State(sender));
         let headers = record::state_query_headers(&self.app, self.names[aggregate], &key, id);
+        let headers = self.wait(aggregate, id, Waiter::State(sender), headers);
         let sent = Box::new(Sent { id, fingerprint: 0 });
         self.send(Outgoing { aggregate, key: key.clone(), payload: Bytes::from_static(b"null"), headers, sent });
         match tokio::time::timeout(timeout, answer).await {
@@ -145,6 +145,14 @@ impl CommandClient {
                 "no service answered for the state of {} `{key}` within {timeout:?}; is one running?",
                 self.names[aggregate]
             ))),
+        }
+    }
+
+    /// Has somebody wait for the answer to a record with these headers. Those with which it is to be sent are returned.
+    fn wait(&self, aggregate: usize, id: CommandId, waiter: Waiter, headers: OwnedHeaders) -> OwnedHeaders {
+        match self.waiting.add(id, waiter) {
+            Some(address) => record::answered_to(headers, address.partition(self.topics[aggregate].partitions)),
+            None => headers,
         }
     }
 

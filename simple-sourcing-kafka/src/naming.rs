@@ -22,6 +22,16 @@ pub enum Topic {
     State,
     /// The outcome of each command, kept for the deduplication window: `account-command_response`.
     Response,
+    /// Answers with an address, kept for an hour: `account-answer`.
+    ///
+    /// A client for which few of the responses are takes a partition of this topic, and puts its number into the header
+    /// `ce_answerto` of what it sends: the answer then comes there, with headers and value as among the responses. There
+    /// it stands too, in the same transaction, if it is the first outcome of a command; answers that nobody has to remember
+    /// come to the address only. A number that the topic does not have is poison.
+    ///
+    /// Services make this topic, and clients do without it until it is there. An earlier version of a service does not know
+    /// of addresses: where there is the topic, none may serve.
+    Answer,
     /// Poison: `account-dead_letter`.
     ///
     /// It holds each record of the command topic that is no command (no key, no id, no value, in the wrong partition) and
@@ -36,7 +46,8 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Topic; 5] = [Topic::Command, Topic::Event, Topic::State, Topic::Response, Topic::DeadLetter];
+    pub const ALL: [Topic; 6] =
+        [Topic::Command, Topic::Event, Topic::State, Topic::Response, Topic::Answer, Topic::DeadLetter];
 }
 
 /// Names the topics. The prefix of [`Kafka::prefix`](crate::Kafka::prefix) is put before what it says.
@@ -59,6 +70,7 @@ impl Naming for DefaultNaming {
             Topic::Event => "event",
             Topic::State => "aggregate",
             Topic::Response => "command_response",
+            Topic::Answer => "answer",
             Topic::DeadLetter => "dead_letter",
         };
         format!("{aggregate}-{suffix}")

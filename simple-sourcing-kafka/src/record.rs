@@ -10,7 +10,7 @@ use rdkafka::{
 };
 use simple_sourcing::{
     CommandId, Position, Sequence, Timestamp, Trace,
-    backend::{Logged, Submission},
+    backend::{Logged, Submission, partition_of},
     codec::CONTENT_TYPE,
     engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord, StoredState},
 };
@@ -30,6 +30,8 @@ const COMMAND_ID: &str = "ce_commandid";
 const COMMAND_OFFSET: &str = "ce_commandoffset";
 const COMMAND_HASH: &str = "ce_commandhash";
 const EXPECTED_SEQUENCE: &str = "ce_expectedsequence";
+/// On commands and questions: the partition of the answer topic to which the answer is to come.
+const ANSWER_TO: &str = "ce_answerto";
 const CORRELATION_ID: &str = "ce_correlationid";
 const CAUSATION_ID: &str = "ce_causationid";
 const TRACEPARENT: &str = "traceparent";
@@ -56,17 +58,23 @@ pub(crate) struct Sender {
     pub(crate) key: Arc<str>,
     pub(crate) id: CommandId,
     pub(crate) fingerprint: u64,
+    /// The partition of the answer topic in which it is looked for; where there is none, among the responses.
+    pub(crate) answer_to: Option<u32>,
 }
 
 /// What stands in a command topic.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Command(CommandRecord),
+    Command {
+        command: CommandRecord,
+        /// As that of a [`Sender`].
+        answer_to: Option<u32>,
+    },
     /// Somebody asks for the state of an aggregate.
     State(Sender),
 }
 
-/// What stands in a response topic.
+/// What stands in a response or answer topic.
 #[derive(Debug)]
 pub(crate) enum Response {
     Outcome {
@@ -136,6 +144,11 @@ pub(crate) fn command_headers(app: &str, aggregate: &str, submission: &Submissio
 pub(crate) fn state_query_headers(app: &str, aggregate: &str, key: &str, id: CommandId) -> OwnedHeaders {
     let kind = format!("{aggregate}.{STATE_QUERY}");
     Out::new(7).cloud_event(&id.to_string(), app, &kind, key, Timestamp::now()).0
+}
+
+/// Those of a command or question whose answer is to come to this partition of the answer topic.
+pub(crate) fn answered_to(headers: OwnedHeaders, partition: u32) -> OwnedHeaders {
+    Out(headers).with(ANSWER_TO, partition.to_string()).0
 }
 
 /// The headers of an event.
@@ -237,7 +250,7 @@ impl<'a> DeadLetter<'a> {
 struct In<'a>([Option<&'a [u8]>; READ.len()]);
 
 /// The headers that mean something here.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     ID,
     TYPE,
     SEQUENCE,
@@ -245,6 +258,7 @@ const READ: [&str; 12] = [
     COMMAND_OFFSET,
     COMMAND_HASH,
     EXPECTED_SEQUENCE,
+    ANSWER_TO,
     CORRELATION_ID,
     CAUSATION_ID,
     TRACEPARENT,
@@ -285,6 +299,16 @@ impl<'a> In<'a> {
         self.parsed(key).map(Sequence::new)
     }
 
+    fn answer_to(&self, partitions: u32) -> Result<Option<u32>, String> {
+        let partition: Option<u32> = self.text(ANSWER_TO).map(|_| self.parsed(ANSWER_TO)).transpose()?;
+        match partition {
+            Some(partition) if partition >= partitions => Err(format!(
+                "its header `{ANSWER_TO}` is `{partition}`, and the answer topic has {partitions} partitions"
+            )),
+            partition => Ok(partition),
+        }
+    }
+
     fn trace(&self) -> Option<Arc<Trace>> {
         let owned = |key| self.text(key).map(str::to_owned);
         let trace = Trace {
@@ -312,15 +336,20 @@ pub(crate) fn position(message: &impl Message) -> Position {
     Position { partition: message.partition() as u32, offset: message.offset() as u64 }
 }
 
-/// Reads a record of a command topic.
-pub(crate) fn read_request(message: &impl Message) -> Result<Request, Malformed> {
+/// Reads a record of a command topic, of which there is an answer topic with so many partitions.
+pub(crate) fn read_request(message: &impl Message, partitions: u32) -> Result<Request, Malformed> {
     let headers = In::new(message);
     let unanswerable = |reason| Malformed { reason, sender: None };
     let key = key(message).map_err(unanswerable)?;
     let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
     let payload = message.payload().unwrap_or_default();
     let fingerprint = simple_sourcing::codec::fingerprint(&key, payload);
-    let sender = Sender { key: key.clone(), id, fingerprint };
+    let mut sender = Sender { key: key.clone(), id, fingerprint, answer_to: None };
+    let answer_to = match headers.answer_to(partitions) {
+        Ok(answer_to) => answer_to,
+        Err(reason) => return Err(Malformed { reason, sender: Some(sender) }),
+    };
+    sender.answer_to = answer_to;
     if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
         return Ok(Request::State(sender));
     }
@@ -330,7 +359,7 @@ pub(crate) fn read_request(message: &impl Message) -> Result<Request, Malformed>
     }
     let expected = headers.text(EXPECTED_SEQUENCE).map(|_| headers.sequence(EXPECTED_SEQUENCE)).transpose();
     let expected = expected.map_err(malformed)?;
-    Ok(Request::Command(CommandRecord {
+    let command = CommandRecord {
         position: position(message),
         time: time(message),
         key,
@@ -338,7 +367,8 @@ pub(crate) fn read_request(message: &impl Message) -> Result<Request, Malformed>
         expected,
         trace: headers.trace(),
         payload: Bytes::copy_from_slice(payload),
-    }))
+    };
+    Ok(Request::Command { command, answer_to })
 }
 
 /// Reads a record of an event topic.
@@ -363,19 +393,19 @@ pub(crate) fn read_event(message: &impl Message) -> Result<Logged, String> {
 /// Reads a record of an aggregate topic.
 pub(crate) fn read_state(message: &impl Message) -> Result<(Arc<str>, StoredState), String> {
     let headers = In::new(message);
-    Ok((key(message)?, stored_state(message, &headers)?))
+    Ok((key(message)?, stored_state(message, &headers, position(message).partition)?))
 }
 
-fn stored_state(message: &impl Message, headers: &In<'_>) -> Result<StoredState, String> {
+fn stored_state(message: &impl Message, headers: &In<'_>, partition: u32) -> Result<StoredState, String> {
     let value = message.payload().ok_or("it has no value")?;
     Ok(StoredState {
         sequence: headers.sequence(SEQUENCE)?,
-        command_position: Position { partition: position(message).partition, offset: headers.parsed(COMMAND_OFFSET)? },
+        command_position: Position { partition, offset: headers.parsed(COMMAND_OFFSET)? },
         state: headers.text(DELETED).is_none().then(|| Bytes::copy_from_slice(value)),
     })
 }
 
-/// The id of the command that a record of a response topic answers.
+/// The id of the command that a record of a response or answer topic answers.
 pub(crate) fn answered_id(message: &impl Message) -> Option<CommandId> {
     let header = message.headers()?.iter().find(|header| header.key == COMMAND_ID)?;
     std::str::from_utf8(header.value?).ok()?.parse().ok()
@@ -383,10 +413,20 @@ pub(crate) fn answered_id(message: &impl Message) -> Option<CommandId> {
 
 /// Reads a record of a response topic.
 pub(crate) fn read_response(message: &impl Message) -> Result<Response, String> {
+    response(message, position(message).partition)
+}
+
+/// Reads a record of an answer topic, to commands in so many partitions.
+pub(crate) fn read_answer(message: &impl Message, partitions: u32) -> Result<Response, String> {
+    response(message, partition_of(&key(message)?, partitions))
+}
+
+/// The answer to a command in this partition.
+fn response(message: &impl Message, partition: u32) -> Result<Response, String> {
     let headers = In::new(message);
     let id: CommandId = headers.parsed(COMMAND_ID)?;
     if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
-        let state = headers.text(SEQUENCE).map(|_| stored_state(message, &headers)).transpose()?;
+        let state = headers.text(SEQUENCE).map(|_| stored_state(message, &headers, partition)).transpose()?;
         return Ok(Response::State { id, state });
     }
     let hash = headers.required(COMMAND_HASH)?;
@@ -400,7 +440,7 @@ pub(crate) fn read_response(message: &impl Message) -> Result<Response, String> 
             Answer::Refused(Bytes::copy_from_slice(refusal.ok_or("its value is no refusal")?))
         }
     };
-    let position = Position { partition: position(message).partition, offset: headers.parsed(COMMAND_OFFSET)? };
+    let position = Position { partition, offset: headers.parsed(COMMAND_OFFSET)? };
     let first = headers.text(REPEATED).is_none();
     Ok(Response::Outcome { id, fingerprint, outcome: Outcome { fingerprint, position, answer }, first })
 }

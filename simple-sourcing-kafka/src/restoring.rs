@@ -196,6 +196,7 @@ mod tests {
             event: name("event"),
             state: name("aggregate"),
             response: name("command_response"),
+            answer: name("answer"),
             dead_letter: name("dead_letter"),
             batch_bytes_max: 1,
             dead_letter_bytes_max: 1,

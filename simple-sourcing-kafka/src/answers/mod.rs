@@ -1,185 +1,42 @@
-//! Handing answers to those who wait: one thread follows the response topics and knows who waits for which command.
+//! Handing answers to those who wait. One thread reads the responses to all, and picks out those to this process. Where most
+//! are for others, it has its own come to an address: a partition of the answer topics, which only those read that have
+//! taken it. There is no way back.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `waiting.rs` | who waits for which command, and whether its answer comes to the address |
+//! | `share.rs` | whether too much of what is read is for others |
+//! | `sources.rs` | from which topics is read |
+
+mod share;
+mod sources;
+mod waiting;
 
 use std::{
-    collections::HashMap,
-    mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
-};
-use simple_sourcing::{BackendError, CommandId, backend::Reply, engine::StoredState};
-use tokio::sync::oneshot;
-use tracing::{debug, error, warn};
+use rdkafka::error::KafkaError;
+use simple_sourcing::BackendError;
+use tracing::{debug, info, warn};
 
-use crate::{
-    access::{Operation, Right},
-    config::Kafka,
-    error,
-    logging::Reports,
-    reader::{self, ends_of},
-    record::{self, Response},
-    topics::Topics,
-};
+use self::{share::Share, sources::Sources, waiting::Address};
+use crate::{config::Kafka, error, record, topics::Topics};
 
-/// How often waiters that have gone are looked for.
+pub(crate) use waiting::{Waiter, Waiting};
+
+/// How often waiters that have gone are looked for. What was read before does not tell any more how much is for others.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Those who wait for answers.
-#[derive(Default)]
-pub(crate) struct Waiting {
-    by_id: Mutex<HashMap<CommandId, Vec<Waiter>>>,
-    emptied: Condvar,
-    /// Why answers can't be read, for as long as they can't.
-    denied: Mutex<Option<BackendError>>,
-}
+/// How long it takes until answer topics are looked for again that could not be read.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// One who waits.
-pub(crate) enum Waiter {
-    Command {
-        /// The hash of the command: the answer to another command of the same id is not for this one.
-        fingerprint: u64,
-        reply: Reply,
-    },
-    State(oneshot::Sender<Result<Option<StoredState>, BackendError>>),
-}
-
-impl Waiter {
-    /// Whether the record that it waits for is the one with this hash. A question has none, and an id of its own.
-    fn is_of(&self, fingerprint: u64) -> bool {
-        match self {
-            Waiter::Command { fingerprint: of, .. } => *of == fingerprint,
-            Waiter::State(_) => true,
-        }
-    }
-
-    fn has_gone(&self) -> bool {
-        match self {
-            Waiter::Command { reply, .. } => reply.is_abandoned(),
-            Waiter::State(sender) => sender.is_closed(),
-        }
-    }
-}
-
-impl Waiting {
-    pub(crate) fn add(&self, id: CommandId, waiter: Waiter) {
-        self.lock().entry(id).or_default().push(waiter);
-    }
-
-    /// The record is durably queued.
-    pub(crate) fn queued(&self, id: CommandId, fingerprint: u64) {
-        for waiter in self.lock().get_mut(&id).into_iter().flatten() {
-            match waiter {
-                Waiter::Command { reply, fingerprint: of } if *of == fingerprint => reply.queued(),
-                _ => {}
-            }
-        }
-    }
-
-    /// The record is not in the log: certainly, or as far as anybody knows.
-    pub(crate) fn not_sent(&self, id: CommandId, fingerprint: u64, error: &BackendError, certainly: bool) {
-        for waiter in self.take(id, |waiter| waiter.is_of(fingerprint)) {
-            match waiter {
-                Waiter::Command { reply, .. } if certainly => reply.fail(error),
-                // Dropped without an answer: its outcome is unknown.
-                Waiter::Command { .. } => {}
-                // Nobody waiting any more is no error, here and below.
-                Waiter::State(sender) => drop(sender.send(Err(error.clone()))),
-            }
-        }
-    }
-
-    fn answer(&self, response: Response) {
-        match response {
-            Response::Outcome { id, fingerprint, outcome, .. } => {
-                for waiter in self.take(id, |waiter| waiter.is_of(fingerprint)) {
-                    if let Waiter::Command { reply, .. } = waiter {
-                        reply.answer(outcome.clone());
-                    }
-                }
-            }
-            Response::State { id, state } => {
-                for waiter in self.take(id, |waiter| matches!(waiter, Waiter::State(_))) {
-                    if let Waiter::State(sender) = waiter {
-                        drop(sender.send(Ok(state.clone())));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Answers can't be read: what becomes of the commands that wait for one is unknown.
-    fn deny(&self, error: BackendError) {
-        error!(%error, "no command can be sent, because nobody would hear of its outcome");
-        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-        let waiters = mem::take(&mut *self.lock());
-        self.emptied.notify_all();
-        for waiter in waiters.into_values().flatten() {
-            if let Waiter::State(sender) = waiter {
-                drop(sender.send(Err(error.clone())));
-            }
-        }
-    }
-
-    /// Answers can be read, after all.
-    fn allow(&self) {
-        *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    /// Why answers can't be read.
-    pub(crate) fn denied(&self) -> Option<BackendError> {
-        self.denied.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn is_waited_for(&self, id: CommandId) -> bool {
-        self.lock().contains_key(&id)
-    }
-
-    fn take(&self, id: CommandId, which: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
-        let mut by_id = self.lock();
-        let Some(waiters) = by_id.get_mut(&id) else { return Vec::new() };
-        let taken = waiters.extract_if(.., |waiter| which(waiter)).collect();
-        if waiters.is_empty() {
-            by_id.remove(&id);
-            if by_id.is_empty() {
-                self.emptied.notify_all();
-            }
-        }
-        taken
-    }
-
-    /// Forgets those who wait no more.
-    fn sweep(&self) {
-        self.lock().retain(|_, waiters| {
-            waiters.retain(|waiter| !waiter.has_gone());
-            !waiters.is_empty()
-        });
-    }
-
-    /// Waits until all are answered, and forgets those who are not in time: what becomes of their commands is unknown.
-    pub(crate) fn drain(&self, timeout: Duration) {
-        let some = |by_id: &mut HashMap<_, Vec<Waiter>>| {
-            by_id.retain(|_, waiters| waiters.iter().any(|waiter| !waiter.has_gone()));
-            !by_id.is_empty()
-        };
-        let waited = self.emptied.wait_timeout_while(self.lock(), timeout, some);
-        waited.unwrap_or_else(PoisonError::into_inner).0.clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<CommandId, Vec<Waiter>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The thread that follows the response topics.
+/// The thread that reads answers.
 pub(crate) struct Answers {
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -188,27 +45,14 @@ pub(crate) struct Answers {
 impl Answers {
     /// Follows the response topics from now on: the answer to every command that is sent after this returns is seen.
     /// Blocks for some round trips.
-    pub(crate) fn start(kafka: &Kafka, topics: &[Topics], waiting: Arc<Waiting>) -> Result<Self, BackendError> {
-        let consumer = reader::create(kafka, &kafka.reader())?;
-        let mut from = TopicPartitionList::new();
-        for Topics { response, partitions, .. } in topics {
-            for partition in 0..*partitions as i32 {
-                let (_, end) = ends_of(&consumer, kafka, response, partition as u32)?;
-                let failed = |error| error::describe(format!("topic `{response}` can't be read from {end} on"), error);
-                from.add_partition_offset(response, partition, Offset::Offset(end)).map_err(failed)?;
-            }
-        }
-        consumer.assign(&from).map_err(|error| error::describe("the response topics can't be read", error))?;
+    pub(crate) fn start(kafka: &Kafka, topics: &Arc<[Topics]>, waiting: Arc<Waiting>) -> Result<Self, BackendError> {
+        let sources = Sources::open(kafka, topics)?;
         let stopped = Arc::new(AtomicBool::new(false));
+        let follower = Follower { sources, waiting, share: Share::default(), looked: None };
         let thread = thread::Builder::new().name("answers".into());
         let thread = thread.spawn({
-            let (stopped, kafka) = (stopped.clone(), kafka.clone());
-            let mut needs: Vec<Right> =
-                topics.iter().map(|it| Right::on_topic(Operation::Read, &it.response)).collect();
-            needs.push(Right::on_group(Operation::Describe, &kafka.group));
-            move || {
-                follow(&consumer, &waiting, &stopped, |error| kafka.describe("answers can't be read", &needs, error))
-            }
+            let stopped = stopped.clone();
+            move || follower.follow(&stopped)
         });
         let thread =
             thread.map_err(|error| BackendError::failed("the response thread can't be started").because(error))?;
@@ -226,37 +70,81 @@ impl Drop for Answers {
     }
 }
 
-fn follow(
-    consumer: &BaseConsumer<Reports>,
-    waiting: &Waiting,
-    stopped: &AtomicBool,
-    describe: impl Fn(KafkaError) -> BackendError,
-) {
-    let mut swept = Instant::now();
-    while !stopped.load(Ordering::Acquire) {
-        let polled = consumer.poll(Duration::from_millis(100));
+/// What the thread has.
+struct Follower {
+    sources: Sources,
+    waiting: Arc<Waiting>,
+    share: Share,
+    /// When the answer topics were last looked for in vain.
+    looked: Option<Instant>,
+}
+
+impl Follower {
+    fn follow(mut self, stopped: &AtomicBool) {
+        let mut swept = Instant::now();
+        while !stopped.load(Ordering::Acquire) {
+            self.read_one();
+            if self.sources.are_responses() {
+                self.move_on();
+            }
+            if swept.elapsed() > SWEEP_INTERVAL {
+                self.waiting.sweep();
+                self.share = Share::default();
+                swept = Instant::now();
+            }
+        }
+    }
+
+    fn read_one(&mut self) {
+        let polled = self.sources.poll();
         if let Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) = polled {
-            waiting.allow();
+            self.waiting.allow();
         }
         match polled {
-            // The answers to other processes are most of what there is: they are not read further than their id.
-            Some(Ok(message)) if record::answered_id(&message).is_some_and(|id| waiting.is_waited_for(id)) => {
-                match record::read_response(&message) {
-                    Ok(response) => waiting.answer(response),
-                    Err(reason) => {
-                        let position = record::position(&message);
-                        warn!(topic = rdkafka::Message::topic(&message), %position, reason, "skipped a record that is no response");
+            Some(Ok(message)) => {
+                let is_own = record::answered_id(&message).is_some_and(|id| self.waiting.is_waited_for(id));
+                self.share.count(is_own);
+                // The answers to other processes are most of what there is: they are not read further than their id.
+                if is_own {
+                    match self.sources.read(&message) {
+                        Ok(response) => self.waiting.answer(response),
+                        Err(reason) => {
+                            let position = record::position(&message);
+                            warn!(topic = rdkafka::Message::topic(&message), %position, reason, "skipped a record that is no response");
+                        }
                     }
                 }
             }
-            Some(Ok(_)) | None | Some(Err(KafkaError::PartitionEOF(_))) => {}
-            Some(Err(error)) if error::code(&error).is_some_and(error::is_denial) => waiting.deny(describe(error)),
+            None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) if error::code(&error).is_some_and(error::is_denial) => {
+                self.waiting.deny(self.sources.describe(error));
+            }
             // The client library connects again by itself; those who wait time out meanwhile.
             Some(Err(error)) => debug!(%error, "reading responses"),
         }
-        if swept.elapsed() > SWEEP_INTERVAL {
-            waiting.sweep();
-            swept = Instant::now();
+    }
+
+    /// Takes an address, if that is of use; and leaves the response topics, if that is done and no answer is waited for
+    /// there any more.
+    fn move_on(&mut self) {
+        if self.sources.is_address() {
+            if self.waiting.is_all_addressed() {
+                self.sources.leave_responses();
+            }
+        } else if self.share.is_small() && self.looked.is_none_or(|looked| looked.elapsed() > LOOK_AGAIN) {
+            let address = Address::random();
+            match self.sources.add_address(address) {
+                // Only now: what is answered to the address is read.
+                Ok(true) => {
+                    self.waiting.take_address(address);
+                    info!(share = ?self.share, "most answers are for others: those to this process come to an address from now on");
+                }
+                Ok(false) => self.looked = Some(Instant::now()),
+                Err(error) => {
+                    debug!(%error, "no address can be taken");
+                    self.looked = Some(Instant::now());
+                }
+            }
         }
     }
 }

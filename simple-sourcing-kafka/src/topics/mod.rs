@@ -44,6 +44,7 @@ pub(crate) struct Topics {
     pub(crate) event: String,
     pub(crate) state: String,
     pub(crate) response: String,
+    pub(crate) answer: String,
     pub(crate) dead_letter: String,
     /// The longest batch of records that each of the other topics takes.
     pub(crate) batch_bytes_max: usize,
@@ -61,6 +62,7 @@ impl Topics {
             Topic::Event => &self.event,
             Topic::State => &self.state,
             Topic::Response => &self.response,
+            Topic::Answer => &self.answer,
             Topic::DeadLetter => &self.dead_letter,
         }
     }
@@ -95,14 +97,19 @@ fn ensure_of(cluster: &Cluster, aggregate: &AggregateDefinition) -> Result<Topic
             requirements.check_partitions(topic, found)?;
         }
     }
-    for ((&topic, name), found) in used.iter().zip(&names).zip(found) {
+    let mut there = Vec::new();
+    for ((topic, name), found) in used.into_iter().zip(&names).zip(found) {
         if found.is_none() {
             cluster.check_visible(name, &kafka.rights_on(aggregate.name, &kafka.group, role))?;
+            if role.does_without(topic) {
+                continue;
+            }
             cluster.create(name, &properties::properties(kafka, topic, &aggregate.settings), partitions)?;
         }
+        there.push((topic, name));
     }
     let (mut batch_bytes_max, mut dead_letter_bytes_max) = (usize::MAX, 0);
-    for (topic, name) in used.into_iter().zip(&names) {
+    for (topic, name) in there {
         let found = cluster.await_found(name)?;
         requirements.check(topic, &found)?;
         match topic {
@@ -119,6 +126,7 @@ fn ensure_of(cluster: &Cluster, aggregate: &AggregateDefinition) -> Result<Topic
         event: name(Topic::Event),
         state: name(Topic::State),
         response: name(Topic::Response),
+        answer: name(Topic::Answer),
         dead_letter: name(Topic::DeadLetter),
         batch_bytes_max,
         dead_letter_bytes_max,

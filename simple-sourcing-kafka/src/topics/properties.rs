@@ -13,6 +13,9 @@ use crate::{
 /// How long commands are kept, so that a service may be away.
 const COMMAND_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// How long answers with an address are kept, so that a client may be slow.
+const ANSWER_RETENTION: Duration = Duration::from_secs(60 * 60);
+
 impl Kafka {
     /// The topics of an aggregate type as they are made, as a text: to be kept as a snapshot beside
     /// [`describe`](simple_sourcing::describe), so that a change of a name or a policy is seen in review.
@@ -43,6 +46,7 @@ impl Kafka {
     ///     test.account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
     ///     test.account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1
     ///     test.account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1
+    ///     test.account-answer: cleanup.policy=delete retention.ms=3600000
     ///     test.account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1
     /// "
     /// );
@@ -90,6 +94,9 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
             ("retention.ms", response_retention(settings).as_millis().to_string()),
             ("retention.bytes", "-1".to_owned()),
         ],
+        Topic::Answer => {
+            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", ANSWER_RETENTION.as_millis().to_string())]
+        }
     };
     let users = kafka.topic_properties.iter().filter(|(of, ..)| *of == topic);
     let users: Vec<_> = users.map(|(_, name, value)| (name.clone(), value.clone())).collect();

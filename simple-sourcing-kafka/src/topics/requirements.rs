@@ -30,6 +30,10 @@ impl Found {
         Found { partitions, config: config.filter(|config| !config.entries.is_empty()) }
     }
 
+    pub(super) fn is_there(&self) -> bool {
+        self.partitions.is_some()
+    }
+
     /// Whether the brokers have told all of it.
     pub(super) fn is_whole(&self) -> bool {
         self.partitions.is_some() && self.config.is_some()
@@ -136,6 +140,8 @@ impl Requirements<'_> {
                     return refuse("message.timestamp.type", "LogAppendTime", why);
                 }
             }
+            // Whoever waits for an answer that is gone is told that the outcome is unknown.
+            Topic::Answer => {}
         }
         Ok(())
     }
@@ -152,6 +158,7 @@ pub(super) fn lost(topic: Topic, give_up: &str) -> String {
         Topic::Event => "lost with it are events from which states have come: who reads the log has half of it",
         Topic::State => "lost with it are states: aggregates would seem not to exist, and their sequences begin again",
         Topic::Response => "lost with it are the ids of commands: one that is sent again would take effect again",
+        Topic::Answer => return "lost with it are answers on their way; a start makes it again, empty".to_owned(),
         Topic::DeadLetter => return "lost with it are dead letters; a start makes it again, empty".to_owned(),
     };
     format!("{lost}. Put the records back at their offsets, from a backup or a mirror, or {give_up}")

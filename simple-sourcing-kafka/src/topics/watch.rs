@@ -1,6 +1,7 @@
 //! The look at the topics of a running app, every few seconds.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError, Sender},
@@ -46,6 +47,8 @@ struct Look {
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
     stalls: Stalls,
+    /// Of the topics that clients do without those that were there once: they have to stay.
+    come: BTreeSet<String>,
     /// Asks for true ends.
     uncommitted: BaseConsumer<Reports>,
     /// Asks how far can be read.
@@ -67,6 +70,7 @@ impl Watch {
             topics: topics.clone(),
             ends: ends.clone(),
             stalls: Stalls::new(&kafka.bootstrap_servers),
+            come: BTreeSet::new(),
             uncommitted: end_reader(kafka)?,
             committed: create(kafka, &kafka.reader())?,
         };
@@ -125,6 +129,13 @@ impl Look {
             let names: Vec<&str> = topics.role.topics().map(|topic| topics.name(topic)).collect();
             let found = self.cluster.found(&names)?;
             for (topic, found) in topics.role.topics().zip(&found) {
+                if topics.role.does_without(topic) {
+                    if found.is_there() {
+                        self.come.insert(topics.name(topic).to_owned());
+                    } else if !self.come.contains(topics.name(topic)) {
+                        continue;
+                    }
+                }
                 if let Err(error) = requirements.check(topic, found) {
                     return Ok(Some(error));
                 }
@@ -171,7 +182,8 @@ impl Look {
         let failed = |error: KafkaError| error::describe("the ends of the topics can't be read", error);
         let mut all = TopicPartitionList::new();
         for topics in self.topics.iter() {
-            for topic in topics.role.topics().filter(|&topic| topic != Topic::DeadLetter) {
+            let is_there = |topic: Topic| !topics.role.does_without(topic) || self.come.contains(topics.name(topic));
+            for topic in topics.role.topics().filter(|&topic| topic != Topic::DeadLetter && is_there(topic)) {
                 for partition in 0..topics.partitions as i32 {
                     all.add_partition_offset(topics.name(topic), partition, Offset::End).map_err(failed)?;
                 }

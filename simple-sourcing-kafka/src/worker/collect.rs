@@ -39,9 +39,11 @@ pub(super) struct Batch<R> {
     /// The offset of the next command, for each partition with commands in this batch.
     pub(super) next: BTreeMap<Shard, i64>,
     pub(super) questions: Vec<(Shard, Asker)>,
-    pub(super) refusals: Vec<OutcomeRecord>,
-    /// What was given to the engine, in that order: which of it is poison shows at the end of the batch.
-    pub(super) messages: Vec<R>,
+    /// And where they are to come to.
+    pub(super) refusals: Vec<(OutcomeRecord, Option<u32>)>,
+    /// What was given to the engine, in that order, and where its answer is to come to: which of it is poison shows at the
+    /// end of the batch.
+    pub(super) messages: Vec<(R, Option<u32>)>,
     /// What is no command of an aggregate type, and why.
     pub(super) malformed: Vec<(usize, R, String)>,
 }
@@ -94,10 +96,11 @@ impl<L: Log> Worker<L> {
         batch.commands += 1;
         batch.bytes += message.payload().map_or(0, <[u8]>::len);
         batch.next.insert(shard, message.offset() + 1);
-        match record::read_request(&message).and_then(|request| self.check_key(shard, request)) {
-            Ok(Request::Command(command)) => {
+        let request = record::read_request(&message, self.topics[aggregate].partitions);
+        match request.and_then(|request| self.check_key(shard, request)) {
+            Ok(Request::Command { command, answer_to }) => {
                 self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
-                batch.messages.push(message);
+                batch.messages.push((message, answer_to));
             }
             Ok(Request::State(asker)) => batch.questions.push((shard, asker)),
             Err(Malformed { reason, sender }) => {
@@ -123,7 +126,7 @@ impl<L: Log> Worker<L> {
     /// A key is not too long, and has one partition: in another it would be another aggregate.
     fn check_key(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
         let key = match &request {
-            Request::Command(command) => &command.key,
+            Request::Command { command, .. } => &command.key,
             Request::State(asker) => &asker.key,
         };
         let right = partition_of(key, self.topics[shard.aggregate].partitions);
@@ -139,8 +142,8 @@ impl<L: Log> Worker<L> {
             return Ok(request);
         };
         let sender = match request {
-            Request::Command(CommandRecord { key, id, payload, .. }) => {
-                Asker { fingerprint: codec::fingerprint(&key, &payload), key, id }
+            Request::Command { command: CommandRecord { key, id, payload, .. }, answer_to } => {
+                Asker { fingerprint: codec::fingerprint(&key, &payload), key, id, answer_to }
             }
             Request::State(asker) => asker,
         };
@@ -149,9 +152,17 @@ impl<L: Log> Worker<L> {
 }
 
 /// A refusal of a record that is no command. It is not remembered: under its id nothing has run.
-fn refuse(sender: Asker, shard: Shard, position: Position, time: Timestamp, reason: String) -> OutcomeRecord {
-    let Asker { key, id, fingerprint } = sender;
+fn refuse(
+    sender: Asker,
+    shard: Shard,
+    position: Position,
+    time: Timestamp,
+    reason: String,
+) -> (OutcomeRecord, Option<u32>) {
+    let Asker { key, id, fingerprint, answer_to } = sender;
     let answer = Answer::refused(&Refusal::Invalid(reason));
     let outcome = Outcome { fingerprint, position, answer };
-    OutcomeRecord { aggregate: shard.aggregate, position, key, id, fingerprint, time, outcome, first: false }
+    let record =
+        OutcomeRecord { aggregate: shard.aggregate, position, key, id, fingerprint, time, outcome, first: false };
+    (record, answer_to)
 }

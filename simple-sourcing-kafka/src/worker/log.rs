@@ -152,6 +152,7 @@ pub(super) struct Record<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Noted {
     State,
+    /// The first outcome of a command.
     Outcome,
     Event,
 }

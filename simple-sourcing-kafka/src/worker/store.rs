@@ -72,8 +72,8 @@ impl WorkerStore {
                 shard.put_state(&mut writes, key, StoredState { sequence, command_position, state })?;
             }
         }
-        for record in changes.outcomes.drain(..) {
-            let OutcomeRecord { aggregate, position: Position { partition, .. }, id, time, first, .. } = record;
+        for record in changes.outcomes.drain(..).filter(|record| record.first) {
+            let OutcomeRecord { aggregate, position: Position { partition, .. }, id, time, .. } = record;
             let at = Shard { aggregate, partition };
             let shard = self.shards.entry(at).or_default();
             if let Some(head) = shard.head()
@@ -81,10 +81,8 @@ impl WorkerStore {
             {
                 head.responses = Mark { next: offset + 1, evidence: Some(outcome_evidence(id)) };
             }
-            if first {
-                let settings = &definition.aggregates[aggregate].settings;
-                shard.remember(&mut writes, id, record.outcome, time, settings)?;
-            }
+            let settings = &definition.aggregates[aggregate].settings;
+            shard.remember(&mut writes, id, record.outcome, time, settings)?;
         }
         for (&shard, &next) in next {
             let shard = self.shards.entry(shard).or_default();

@@ -52,33 +52,37 @@ impl<L: Log> Worker<L> {
 
     fn write_records(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
         self.write_changes(changes)?;
-        for outcome in batch.refusals.iter().chain(&changes.outcomes) {
+        let refusals = batch.refusals.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
+        let outcomes = changes.outcomes.iter().zip(batch.messages.iter().map(|(_, answer_to)| *answer_to));
+        for (outcome, answer_to) in refusals.chain(outcomes) {
             let (headers, value) = record::outcome(outcome);
-            let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, .. } = outcome;
-            let topic = &self.topics[aggregate].response;
-            let record = keyed(topic, partition, key, &value, headers, time);
-            let noted = Some((Shard { aggregate, partition }, Noted::Outcome));
-            self.producers.current().write(Record { noted, ..record })?;
+            let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, first, .. } = outcome;
+            let Topics { response, answer, .. } = &self.topics[aggregate];
+            if let Some(address) = answer_to {
+                let record = keyed(answer, address, key, &value, headers.clone(), time);
+                self.producers.current().write(Record { time: None, ..record })?;
+            }
+            // What has to be remembered stands among the responses in any case, and where the last of it stands is noted.
+            if first || answer_to.is_none() {
+                let noted = first.then_some((Shard { aggregate, partition }, Noted::Outcome));
+                self.producers
+                    .current()
+                    .write(Record { noted, ..keyed(response, partition, key, &value, headers, time) })?;
+            }
         }
         for (shard, asker) in &batch.questions {
             let state = self.state_after(*shard, &asker.key, changes)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
             let (headers, value) = record::state_answer(aggregate, asker.id, state.as_ref());
-            let topic = &self.topics[shard.aggregate].response;
-            self.producers.current().write(keyed(
-                topic,
-                shard.partition,
-                &asker.key,
-                value,
-                headers,
-                self.log.now(),
-            ))?;
+            let Topics { response, answer, .. } = &self.topics[shard.aggregate];
+            let (topic, partition) = asker.answer_to.map_or((response, shard.partition), |address| (answer, address));
+            self.producers.current().write(keyed(topic, partition, &asker.key, value, headers, self.log.now()))?;
         }
         for (aggregate, message, cause) in &batch.malformed {
             self.put_aside(*aggregate, message, cause)?;
         }
         for Poison { outcome, cause } in &changes.poison {
-            self.put_aside(changes.outcomes[*outcome].aggregate, &batch.messages[*outcome], cause)?;
+            self.put_aside(changes.outcomes[*outcome].aggregate, &batch.messages[*outcome].0, cause)?;
         }
         Ok(())
     }

@@ -204,8 +204,9 @@ impl KafkaProducer {
         let denied = self.producer.context().progress().denied.clone();
         let group = &self.kafka.group;
         let mut needs = vec![Right::on_group(Operation::Read, group), Right::on_transactions(group)];
-        for Topics { command, event, state, response, dead_letter, .. } in &*self.topics {
-            let written = [event, state, response, dead_letter].map(|name| Right::on_topic(Operation::Write, name));
+        for Topics { command, event, state, response, answer, dead_letter, .. } in &*self.topics {
+            let written =
+                [event, state, response, answer, dead_letter].map(|name| Right::on_topic(Operation::Write, name));
             needs.extend(written.into_iter().chain([Right::on_topic(Operation::Read, command)]));
         }
         if let Some(denied) = denied {

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use rdkafka::{Message, message::Headers};
-use simple_sourcing::{CommandId, Refusal, Sequence, codec, engine::Answer};
+use simple_sourcing::{CommandId, Refusal, Sequence, backend::partition_of, codec, engine::Answer};
 
 use super::{
     clients::{Command, Sent, refusal},
     domain::{Tally, TallyCommand, TallyError, TallyEvent},
     world::World,
 };
-use crate::record::{self, Response};
+use crate::{
+    record::{self, Response},
+    topics::Topics,
+};
 
 /// An aggregate, as its events make it.
 #[derive(Clone, Default)]
@@ -29,13 +32,26 @@ type Decided = Result<u64, Refusal<TallyError>>;
 /// The answer to an id, and whether it is the first.
 type Answered = (CommandId, Decided, bool);
 
-/// What one partition should hold.
+/// What should come of the commands of one partition.
 #[derive(Default)]
 struct Expected {
     aggregates: BTreeMap<usize, Model>,
     events: Vec<Event>,
-    answers: Vec<Answered>,
+    answers: Places<Vec<Answered>>,
     dead: Vec<u64>,
+}
+
+/// By address; under none what stands among the responses.
+type Places<T> = BTreeMap<Option<u32>, T>;
+
+impl Expected {
+    /// What has to be remembered stands among the responses, and each answer where it is to come to.
+    fn answer(&mut self, answer_to: Option<u32>, answered: Answered) {
+        if answered.2 && answer_to.is_some() {
+            self.answers.entry(None).or_default().push(answered.clone());
+        }
+        self.answers.entry(answer_to).or_default().push(answered);
+    }
 }
 
 impl Model {
@@ -79,7 +95,7 @@ impl World {
         self.read_answers();
         let told = std::mem::take(&mut self.clients.told);
         for sent in self.clients.log.values().flatten() {
-            if let Sent::Command(command) = sent {
+            if let Sent::Command(command, _) = sent {
                 assert!(told.contains_key(&command.id), "{} is in the log and was never answered", command.id);
             }
         }
@@ -99,9 +115,10 @@ impl World {
             assert_eq!(state, (model.sequence, model.total), "the state of {key}, in the topic");
         }
         for sent in &log {
-            if let Sent::Question { key, id } = sent {
+            if let Sent::Question { key, id, answer_to } = sent {
                 let model = expected.aggregates.get(key).cloned().unwrap_or_default();
-                assert_eq!(answers.states.get(id), Some(&(model.sequence, model.total)), "the state of {key}, served");
+                let answer = answers.states.get(&(*answer_to, *id));
+                assert_eq!(answer, Some(&(model.sequence, model.total)), "the state of {key}, served");
             }
         }
         let consumed = self.group.committed.iter().find(|(shard, _)| shard.partition == partition);
@@ -111,12 +128,12 @@ impl World {
 
     /// What the commands of a partition should lead to. An answer that the aggregate is quarantined is taken as it is, for
     /// one that was damaged: the command then did not run.
-    fn expected(&self, log: &[Sent], actual: &[Answered]) -> Expected {
+    fn expected(&self, log: &[Sent], actual: &Places<Vec<Answered>>) -> Expected {
         let mut expected = Expected::default();
         let mut seen: BTreeMap<CommandId, (&[u8], Decided)> = BTreeMap::new();
         for (offset, sent) in log.iter().enumerate() {
-            let command = match sent {
-                Sent::Command(command) => command,
+            let (command, answer_to) = match sent {
+                Sent::Command(command, answer_to) => (command, *answer_to),
                 Sent::Malformed => {
                     expected.dead.push(offset as u64);
                     continue;
@@ -126,13 +143,14 @@ impl World {
             let Command { key, id, payload, .. } = &**command;
             if let Some((first, answer)) = seen.get(id) {
                 let answer = if *first == &**payload { answer.clone() } else { Err(Refusal::IdReused) };
-                expected.answers.push((*id, answer, false));
+                expected.answer(answer_to, (*id, answer, false));
                 continue;
             }
+            let before = expected.answers.get(&answer_to).map_or(0, Vec::len);
             if self.damaged.contains(key)
-                && let Some((_, Err(Refusal::Quarantined), _)) = actual.get(expected.answers.len())
+                && let Some((_, Err(Refusal::Quarantined), _)) = actual.get(&answer_to).and_then(|it| it.get(before))
             {
-                expected.answers.push((*id, Err(Refusal::Quarantined), false));
+                expected.answer(answer_to, (*id, Err(Refusal::Quarantined), false));
                 continue;
             }
             let model = expected.aggregates.entry(*key).or_default();
@@ -147,7 +165,7 @@ impl World {
                 model.sequence
             });
             seen.insert(*id, (payload, answer.clone()));
-            expected.answers.push((*id, answer, true));
+            expected.answer(answer_to, (*id, answer, true));
         }
         expected
     }
@@ -208,28 +226,21 @@ impl World {
         offsets
     }
 
+    /// The answers to the commands of a partition, wherever they stand.
     fn answers(&mut self, partition: u32) -> Answers {
         let topics = self.topics.clone();
+        let Topics { response, answer, partitions, .. } = &topics[0];
         let mut answers = Answers::default();
-        let all = self.visible(&topics[0].response, partition, |_, message| {
-            record::read_response(message).expect("an answer is read")
-        });
-        for response in all {
-            match response {
-                Response::Outcome { id, outcome, first, .. } => {
-                    let answer = match &outcome.answer {
-                        Answer::Accepted(sequence) => Ok(sequence.get()),
-                        refused => Err(without_reason(refusal(refused))),
-                    };
-                    answers.commands.push((id, answer, first));
-                }
-                Response::State { id, state } => {
-                    let sequence = state.as_ref().map_or(0, |state| state.sequence.get());
-                    let state = state.and_then(|state| state.state);
-                    let total = state.and_then(|state| codec::decode::<Tally>(&state).ok()).map(|state| state.total);
-                    let twice = answers.states.insert(id, (sequence, total));
-                    assert!(twice.is_none(), "a question was answered twice");
-                }
+        for response in self.visible(response, partition, |_, message| record::read_response(message)) {
+            answers.add(None, response.expect("an answer is read"));
+        }
+        for address in 0..*partitions {
+            let all = self.visible(answer, address, |_, message| {
+                let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).expect("an answer has a key");
+                (partition_of(key, *partitions), record::read_answer(message, *partitions))
+            });
+            for (_, answer) in all.into_iter().filter(|(of, _)| *of == partition) {
+                answers.add(Some(address), answer.expect("an answer is read"));
             }
         }
         answers
@@ -238,8 +249,29 @@ impl World {
 
 #[derive(Default)]
 struct Answers {
-    commands: Vec<Answered>,
-    states: BTreeMap<CommandId, (u64, Option<u64>)>,
+    commands: Places<Vec<Answered>>,
+    states: BTreeMap<(Option<u32>, CommandId), (u64, Option<u64>)>,
+}
+
+impl Answers {
+    fn add(&mut self, place: Option<u32>, response: Response) {
+        match response {
+            Response::Outcome { id, outcome, first, .. } => {
+                let answer = match &outcome.answer {
+                    Answer::Accepted(sequence) => Ok(sequence.get()),
+                    refused => Err(without_reason(refusal(refused))),
+                };
+                self.commands.entry(place).or_default().push((id, answer, first));
+            }
+            Response::State { id, state } => {
+                let sequence = state.as_ref().map_or(0, |state| state.sequence.get());
+                let state = state.and_then(|state| state.state);
+                let total = state.and_then(|state| codec::decode::<Tally>(&state).ok()).map(|state| state.total);
+                let twice = self.states.insert((place, id), (sequence, total));
+                assert!(twice.is_none(), "a question was answered twice");
+            }
+        }
+    }
 }
 
 fn without_reason(refusal: Option<Refusal<TallyError>>) -> Refusal<TallyError> {

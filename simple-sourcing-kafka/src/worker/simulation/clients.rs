@@ -25,12 +25,14 @@ const PATIENCE: u64 = 1_500;
 /// A record of the command topic.
 #[derive(Clone)]
 pub(super) enum Sent {
-    Command(Rc<Command>),
+    /// And where its answer is to come to, as below.
+    Command(Rc<Command>, Option<u32>),
     /// Is no command; answered where it has an id.
     Malformed,
     Question {
         key: usize,
         id: CommandId,
+        answer_to: Option<u32>,
     },
 }
 
@@ -201,7 +203,8 @@ impl World {
             reply: Reply { queued: None, outcome: tokio::sync::oneshot::channel().0 },
         };
         let headers = record::command_headers("simulation", "tally", &submission);
-        self.append_command(key, Some(payload), headers, Sent::Command(command.clone()));
+        let (headers, answer_to) = self.addressed(headers);
+        self.append_command(key, Some(payload), headers, Sent::Command(command.clone(), answer_to));
     }
 
     fn send_malformed(&mut self) {
@@ -214,7 +217,18 @@ impl World {
     pub(super) fn question(&mut self, key: usize) {
         let id = self.new_id();
         let headers = record::state_query_headers("simulation", "tally", &self.clients.keys[key], id);
-        self.append_command(key, Some(b"null"), headers, Sent::Question { key, id });
+        let (headers, answer_to) = self.addressed(headers);
+        self.append_command(key, Some(b"null"), headers, Sent::Question { key, id, answer_to });
+    }
+
+    /// Headers with an address for the answer, or without.
+    fn addressed(&mut self, headers: OwnedHeaders) -> (OwnedHeaders, Option<u32>) {
+        if self.rng.bool() {
+            return (headers, None);
+        }
+        self.count("sent with an address");
+        let partition = self.rng.u32(0..self.topics[0].partitions);
+        (record::answered_to(headers, partition), Some(partition))
     }
 
     fn append_command(&mut self, key: usize, value: Option<&[u8]>, headers: OwnedHeaders, sent: Sent) {

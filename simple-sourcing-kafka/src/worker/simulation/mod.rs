@@ -66,7 +66,7 @@ const CALM_STEPS: u32 = 60_000;
 const STEPS_SHOWN: usize = 40;
 
 /// What must have happened, over all seeds.
-const HAPPENS: [&str; 26] = [
+const HAPPENS: [&str; 27] = [
     "request lost",
     "reply lost",
     "reply lost, sent again",
@@ -93,6 +93,7 @@ const HAPPENS: [&str; 26] = [
     "state damaged",
     "quarantined",
     "answered again",
+    "sent with an address",
 ];
 
 /// What must have happened beside that where processes have a store, and copies in it of what others serve.

@@ -87,14 +87,15 @@ impl World {
             event: name("event"),
             state: name("state"),
             response: name("response"),
+            answer: name("answer"),
             dead_letter: name("dead_letter"),
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
             give_up: String::new(),
         };
-        let Topics { command, event, state, response, dead_letter, .. } = &topics;
-        let all = [command, event, state, response, dead_letter];
+        let Topics { command, event, state, response, answer, dead_letter, .. } = &topics;
+        let all = [command, event, state, response, answer, dead_letter];
         let partitions = || (0..count).map(|_| Partition::default()).collect();
         let partitions = all.into_iter().map(|topic| (topic.clone(), partitions())).collect();
         let processes = (0..rng.usize(1..=3)).map(|number| Process {
