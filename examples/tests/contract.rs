@@ -54,6 +54,7 @@ fn the_topics() {
         account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
         account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1
         account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1
+        account-answer: cleanup.policy=delete retention.ms=3600000
         account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1
     ");
 }

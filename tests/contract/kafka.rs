@@ -1,6 +1,7 @@
 //! The suite on Kafka, with a real broker: started once, and only when a trial is to run on it. And what holds there only,
 //! because it is about the topics.
 
+mod addresses;
 mod dead_letters;
 mod domain;
 mod quarantine;
@@ -59,6 +60,6 @@ impl Subject for OnKafkaWithStore {
 pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials = crate::trials::<OnKafka>("kafka");
     trials.extend(crate::trials::<OnKafkaWithStore>("kafka_store"));
-    trials.extend(dead_letters::trials().into_iter().chain(quarantine::trials()));
+    trials.extend([addresses::trials(), dead_letters::trials(), quarantine::trials()].into_iter().flatten());
     on_broker::trials(arguments, trials)
 }

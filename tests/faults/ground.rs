@@ -165,7 +165,7 @@ impl Bank {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker().bootstrap_servers());
         let admin: AdminClient<_> = config.create().expect("a client can be had");
-        let names = ["command_request", "event", "aggregate", "command_response", "dead_letter"];
+        let names = ["command_request", "event", "aggregate", "command_response", "answer", "dead_letter"];
         let names = names.map(|name| format!("{prefix}account-{name}"));
         let deleted = admin.delete_topics(&names.each_ref().map(String::as_str), &AdminOptions::new()).await;
         for topic in deleted.expect("they can be deleted") {

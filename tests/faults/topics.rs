@@ -40,11 +40,12 @@ const POLICIES: [(&str, Policy); 4] = [
 ];
 
 /// The topics with a policy under which each loses something, and a word for it.
-const LOSING: [(&str, Policy, &str); 5] = [
+const LOSING: [(&str, Policy, &str); 6] = [
     ("command_request", &[("message.timestamp.type", "CreateTime")], "message.timestamp.type=CreateTime"),
     ("event", &[("retention.ms", "604800000")], "retention.ms=604800000"),
     ("aggregate", &[("cleanup.policy", "delete")], "cleanup.policy=delete"),
     ("command_response", &[("retention.ms", "3600000")], "retention.ms=3600000"),
+    ("answer", &[("cleanup.policy", "compact")], "cleanup.policy=compact"),
     ("dead_letter", &[("retention.ms", "-1"), ("retention.bytes", "1000000")], "retention.bytes=1000000"),
 ];
 

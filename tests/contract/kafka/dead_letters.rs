@@ -68,6 +68,10 @@ fn poison(counter: u64) -> Vec<Poison> {
         of("`ce_expectedsequence`", Some("Invalid"), &|record| {
             record.headers.push(("ce_expectedsequence", b"many".to_vec()));
         }),
+        of("`ce_answerto`", Some("Invalid"), &|record| record.headers.push(("ce_answerto", b"many".to_vec()))),
+        of("`ce_answerto`", Some("Invalid"), &|record| {
+            record.headers.push(("ce_answerto", PARTITIONS.to_string().into_bytes()));
+        }),
         of("no command", Some("Invalid"), &value(b"")),
         of("no command", Some("Invalid"), &value(b"\x00\xff\x13\x37 random")),
         of("no command", Some("Invalid"), &value(br#"{"Unheard":{"of":1}}"#)),

@@ -32,10 +32,12 @@ pub(super) fn check(topics: &Topics) -> Vec<Violation> {
     violations
 }
 
-/// As many responses as there are consumed commands of an id.
+/// As many answers as there are consumed commands of an id, wherever they stand. At an address the first outcome stands
+/// once more.
 fn unanswered(topics: &Topics, is_consumed: impl Fn(&Position) -> bool) -> Vec<Violation> {
     let put_aside: BTreeSet<Position> = topics.dead_letters.iter().copied().collect();
-    let responses = group(&topics.responses, |response| response.command_id);
+    let again = topics.answers.iter().map(|answer| &answer.response).filter(|answer| !answer.first);
+    let responses = group(topics.responses.iter().chain(again), |response| response.command_id);
     let consumed = topics.commands.iter().filter(|command| is_consumed(&command.position));
     let wrong = group(consumed, |command| command.id).into_iter().filter_map(|(id, commands)| {
         let (position, times) = (commands[0].position, commands.len());

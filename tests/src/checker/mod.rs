@@ -3,12 +3,13 @@
 //! ```text
 //!  history.rs ── what clients saw ─────────────────────┐
 //!  entry.rs ── the event log, of any backend ──────────┼─▶ commands.rs, sequences.rs, order.rs, expectations.rs ─┐
-//!  read.rs ─▶ topics.rs ── everything that Kafka has ──┴─▶ responses.rs, consumed.rs, states.rs ─────────────────┴─▶ violations
+//!  read.rs ─▶ topics.rs ── everything that Kafka has ──┴─▶ responses.rs, answers.rs, consumed.rs, states.rs ─────┴─▶ violations
 //! ```
 //!
 //! `read.rs` takes records as they stand in Kafka, with names of headers of its own: what the library's readers would
 //! leave out or mistake, it finds. Each guarantee has hand-made histories in `tests.rs` that break it.
 
+mod answers;
 mod commands;
 mod consumed;
 mod entry;
@@ -30,7 +31,7 @@ pub use entry::{Entry, Events};
 pub use history::{Answer, Count, History};
 pub use read::read;
 pub use states::{Served, States, check_states, fold, fold_topic};
-pub use topics::{Aborted, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
+pub use topics::{Aborted, AnswerIn, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
 pub use violation::{Violation, report};
 
 use simple_sourcing::{AppliedTo, Event};
@@ -50,7 +51,7 @@ pub fn check_log(history: &History, log: &[Entry]) -> Vec<Violation> {
     violations
 }
 
-/// Everything that [`check_log`] checks, and whether responses, states and consumed offsets agree with the events, and
+/// Everything that [`check_log`] checks, and whether responses, answers, states and consumed offsets agree with the events, and
 /// with the states that are served.
 #[must_use]
 pub fn check_topics<A, E>(history: &History, topics: &Topics, served: &Served<A>) -> Vec<Violation>
@@ -61,6 +62,7 @@ where
     let log: Vec<Entry> = topics.events.iter().map(Entry::from).collect();
     let mut violations = check_log(history, &log);
     violations.extend(responses::check(history, topics));
+    violations.extend(answers::check(topics));
     violations.extend(consumed::check(topics));
     match fold_topic::<A, E>(&topics.events) {
         Ok(folded) => {

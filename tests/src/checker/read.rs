@@ -16,7 +16,7 @@ use rdkafka::{
 };
 use simple_sourcing::{CommandId, Position, Sequence};
 
-use super::topics::{Aborted, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
+use super::topics::{Aborted, AnswerIn, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
 
 /// How long anything may take. A transaction that somebody left open ends after 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,14 +41,15 @@ pub fn read(servers: &str, prefix: &str, aggregate: &str, group: &str) -> Topics
             move || (joined(visible), joined(all))
         };
         let [events, states, responses] = ["event", "aggregate", "command_response"].map(both);
-        let [commands, dead_letters] =
-            ["command_request", "dead_letter"].map(|it| scope.spawn(move || committed(topic(it))));
+        let [commands, answers, dead_letters] =
+            ["command_request", "answer", "dead_letter"].map(|it| scope.spawn(move || committed(topic(it))));
         let offsets = scope.spawn(|| committed("__consumer_offsets".to_owned()));
         let (events, all_events) = events();
         let (states, all_states) = states();
         let (responses, all_responses) = responses();
         Topics {
             commands: joined(commands).iter().map(command).collect(),
+            answers: joined(answers).iter().map(answer).collect(),
             dead_letters: joined(dead_letters).iter().map(origin).collect(),
             consumed: joined(offsets)
                 .iter()
@@ -183,7 +184,7 @@ fn raw(message: &BorrowedMessage<'_>) -> Raw {
 }
 
 fn command(raw: &Raw) -> CommandIn {
-    CommandIn { position: raw.position, id: raw.parsed("ce_id") }
+    CommandIn { position: raw.position, id: raw.parsed("ce_id"), answer_to: raw.parsed("ce_answerto") }
 }
 
 fn event(raw: &Raw) -> EventIn {
@@ -213,6 +214,10 @@ fn response(raw: &Raw) -> ResponseIn {
         hash,
         value: raw.value(),
     }
+}
+
+fn answer(raw: &Raw) -> AnswerIn {
+    AnswerIn { address: raw.position.partition, response: response(raw) }
 }
 
 /// Where a dead letter stood.

@@ -7,17 +7,19 @@ use simple_sourcing::{CommandId, Sequence};
 use super::{Answer, EventIn, History, ResponseIn, Topics, Violation, group, history::Sent};
 
 /// What a client is told for as long as its aggregate has no readable state.
-const QUARANTINED: &[u8] = br#"{"Err":"Quarantined"}"#;
+pub(super) const QUARANTINED: &[u8] = br#"{"Err":"Quarantined"}"#;
 
 pub(super) fn check(history: &History, topics: &Topics) -> Vec<Violation> {
     let events: BTreeMap<CommandId, Vec<&EventIn>> = group(&topics.events, |event| event.command_id);
     // Answers to questions after a state have no hash.
     let responses = group(topics.responses.iter().filter(|response| response.hash.is_some()), |it| it.command_id);
+    let answers = group(topics.answers.iter().map(|answer| &answer.response), |it| it.command_id);
     let mut violations = Vec::new();
     for (id, responses) in &responses {
         let last_event = events.get(id).and_then(|events| events.last()).map(|event| event.sequence);
         violations.extend(check_outcome(*id, responses, last_event));
-        violations.extend(check_told(*id, responses, history.command(*id)));
+        let answers = answers.get(id).into_iter().flatten();
+        violations.extend(check_told(*id, responses.iter().chain(answers), history.command(*id)));
     }
     for (id, events) in &events {
         if !responses.contains_key(id) {
@@ -55,12 +57,16 @@ fn check_outcome(id: CommandId, responses: &[&ResponseIn], last_event: Option<Se
 }
 
 /// The client was told what stands there.
-fn check_told(id: CommandId, responses: &[&ResponseIn], sent: Option<&Sent>) -> Option<Violation> {
+fn check_told<'a>(
+    id: CommandId,
+    mut responses: impl Iterator<Item = &'a &'a ResponseIn>,
+    sent: Option<&Sent>,
+) -> Option<Violation> {
     let Sent { key, answer: Some((_, told)), .. } = sent? else { return None };
     let same = |response: &&ResponseIn| match told {
         Answer::Accepted(sequence) => response.sequence == Some(*sequence),
         Answer::Refused(_) => response.sequence.is_none(),
     };
     let what = || format!("command {id} was answered {told:?}, and no response says so");
-    (!responses.iter().any(same)).then(|| Violation::new("G5", key, what()))
+    (!responses.any(same)).then(|| Violation::new("G5", key, what()))
 }

@@ -2,7 +2,7 @@
 
 use simple_sourcing::{CommandId, Position, Sequence};
 
-use super::*;
+use super::{responses::QUARANTINED, *};
 use crate::bank::domain::{Account, AccountEvent};
 
 /// Three commands to one key, each answered before the next is sent, and a refused one.
@@ -216,7 +216,7 @@ impl Kafka {
             let sequence = (n < 3).then(|| Sequence::new(offset + 1));
             history.sent("alice", id);
             history.answered(id, sequence.map_or(Answer::Refused("no".into()), Answer::Accepted));
-            topics.commands.push(CommandIn { position: command_position, id: Some(id) });
+            topics.commands.push(CommandIn { position: command_position, id: Some(id), answer_to: None });
             if let Some(sequence) = sequence {
                 let value = events[n].into();
                 topics.events.push(EventIn { key: key.clone(), sequence, command_id: id, command_position, value });
@@ -242,10 +242,26 @@ impl Kafka {
     /// A second record of a command, and its response.
     fn with_repetition(mut self, of: usize) -> Self {
         let position = Position { partition: 0, offset: 4 };
-        self.topics.commands.push(CommandIn { position, id: Some(self.ids[of]) });
+        self.topics.commands.push(CommandIn { position, id: Some(self.ids[of]), answer_to: None });
         self.topics.responses.push(ResponseIn { first: false, ..self.topics.responses[of].clone() });
         self.topics.consumed.push(Consumed { partition: 0, next: 5 });
         self
+    }
+
+    /// The same where a command is answered to an address, too.
+    fn with_address(mut self, of: usize) -> Self {
+        self.topics.commands[of].answer_to = Some(7);
+        self.topics.answers.push(AnswerIn { address: 7, response: self.topics.responses[of].clone() });
+        self
+    }
+
+    /// A repetition is answered to an address only.
+    fn with_addressed_repetition(self, of: usize) -> Self {
+        let mut kafka = self.with_repetition(of);
+        let response = kafka.topics.responses.pop().expect("that of the repetition");
+        kafka.topics.commands[4].answer_to = Some(7);
+        kafka.topics.answers.push(AnswerIn { address: 7, response });
+        kafka
     }
 
     fn check(&self) -> Vec<Violation> {
@@ -262,6 +278,9 @@ fn good_topics_have_no_violations() {
     assert_eq!(Kafka::good().check(), []);
     assert_eq!(Kafka::good().with_repetition(1).check(), []);
     assert_eq!(Kafka::good().with_repetition(3).check(), []);
+    assert_eq!(Kafka::good().with_address(1).with_address(3).check(), []);
+    assert_eq!(Kafka::good().with_address(1).with_addressed_repetition(1).check(), []);
+    assert_eq!(Kafka::good().with_addressed_repetition(3).check(), []);
 }
 
 #[test]
@@ -305,7 +324,7 @@ fn g2_another_answer_the_second_time() {
 #[test]
 fn g2_quarantined_is_no_outcome_and_comes_before_it() {
     let quarantined = |response: &mut ResponseIn| {
-        (response.first, response.sequence, response.value) = (false, None, br#"{"Err":"Quarantined"}"#.to_vec());
+        (response.first, response.sequence, response.value) = (false, None, QUARANTINED.to_vec());
     };
     let mut kafka = Kafka::good().with_repetition(2);
     quarantined(&mut kafka.topics.responses[4]);
@@ -361,6 +380,66 @@ fn g5_outputs_of_a_command_that_is_not_consumed() {
     let mut kafka = Kafka::good();
     kafka.topics.consumed.pop();
     assert_eq!(kafka.broken(), ["G5"]);
+}
+
+#[test]
+fn g5_an_answer_that_says_something_else_than_the_response() {
+    type Change = fn(&mut ResponseIn);
+    let changes: [Change; 4] = [
+        |answer| answer.value = b"yes".to_vec(),
+        |answer| answer.sequence = Some(Sequence::new(7)),
+        |answer| answer.key = "bob".into(),
+        |answer| answer.command_position = Some(Position { partition: 0, offset: 7 }),
+    ];
+    for of in [1, 3] {
+        for change in changes {
+            let mut kafka = Kafka::good().with_address(of);
+            change(&mut kafka.topics.answers[0].response);
+            assert_eq!(kafka.broken(), ["G5"]);
+            let mut kafka = Kafka::good().with_addressed_repetition(of);
+            change(&mut kafka.topics.answers[0].response);
+            assert_eq!(kafka.broken(), ["G5"], "the second time");
+        }
+    }
+}
+
+#[test]
+fn g5_an_answer_without_the_response() {
+    let mut kafka = Kafka::good().with_address(3);
+    kafka.topics.responses.pop();
+    assert!(kafka.broken().contains(&"G5"), "that of a command that was refused");
+    let mut kafka = Kafka::good().with_address(1);
+    kafka.topics.responses[1].first = false;
+    assert_eq!(kafka.broken(), ["G5"]);
+}
+
+#[test]
+fn g5_quarantined_after_the_outcome() {
+    let mut kafka = Kafka::good().with_addressed_repetition(2);
+    let quarantined = |answer: &mut ResponseIn, offset| {
+        (answer.first, answer.sequence, answer.value) = (false, None, QUARANTINED.to_vec());
+        answer.command_position = Some(Position { partition: 0, offset });
+    };
+    quarantined(&mut kafka.topics.answers[0].response, 4);
+    assert_eq!(kafka.broken(), ["G5"]);
+    quarantined(&mut kafka.topics.answers[0].response, 1);
+    assert_eq!(kafka.check(), []);
+}
+
+#[test]
+fn g1_an_address_at_which_nothing_has_come() {
+    let mut kafka = Kafka::good().with_address(1);
+    kafka.topics.answers[0].address = 6;
+    assert_eq!(kafka.broken(), ["G1"]);
+    kafka.topics.answers.clear();
+    assert_eq!(kafka.broken(), ["G1"]);
+}
+
+#[test]
+fn g2_a_first_outcome_at_two_addresses() {
+    let mut kafka = Kafka::good().with_address(1);
+    kafka.topics.answers.push(AnswerIn { address: 6, ..kafka.topics.answers[0].clone() });
+    assert_eq!(kafka.broken(), ["G2"]);
 }
 
 #[test]

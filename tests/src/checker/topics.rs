@@ -18,6 +18,8 @@ pub struct Topics {
     pub states: Vec<StateIn>,
     /// The response topic.
     pub responses: Vec<ResponseIn>,
+    /// The answer topic.
+    pub answers: Vec<AnswerIn>,
     /// Where the records stood that were put aside.
     pub dead_letters: Vec<Position>,
     /// The offsets that were committed, one after the other.
@@ -32,6 +34,7 @@ impl Topics {
         self.events.retain(|event| event.key != key);
         self.states.retain(|state| state.key != key);
         self.responses.retain(|response| !commands.contains(&response.command_id));
+        self.answers.retain(|answer| !commands.contains(&answer.response.command_id));
         self.commands.retain(|command| !command.id.is_some_and(|id| commands.contains(&id)));
     }
 }
@@ -43,6 +46,8 @@ pub struct CommandIn {
     pub position: Position,
     /// None where it can't be read.
     pub id: Option<CommandId>,
+    /// The partition of the answer topic to which its answer is to come, if it says one.
+    pub answer_to: Option<u32>,
 }
 
 /// An event.
@@ -76,6 +81,15 @@ pub struct StateIn {
     pub sequence: Sequence,
     /// None where the aggregate was deleted.
     pub value: Option<Vec<u8>>,
+}
+
+/// An answer that has come to an address.
+#[derive(Debug, Clone)]
+pub struct AnswerIn {
+    /// The partition of the answer topic.
+    pub address: u32,
+    /// What would stand among the responses. Of the place of its command only the offset is known.
+    pub response: ResponseIn,
 }
 
 /// A response.
