@@ -7,9 +7,15 @@
 //! ```text
 //!  client.rs ── command topic ──▶ worker/run.rs ── one transaction ──▶ event topic     ──▶ reader.rs
 //!     ▲                            ▲                              ├──▶ aggregate topic ─┐
-//!     └── answers.rs ◀─────────────┼──────────────────────────────┴──▶ response topic  ─┤
-//!                                  └───────────── worker/restore.rs ◀───────────────────┘
+//!     ├── answers/ ◀───────────────┼──────────────────────────────┼──▶ response topic  ─┤
+//!     │                            └───────────── worker/restore.rs ◀───────────────────┘
+//!     └── answers/ ◀──────────────────────────────────────────────┴──▶ answer topic, for clients with an address
 //! ```
+//!
+//! A client finds the answers to its commands among the responses to all, which is the quickest for one that has the service
+//! for itself. Where the answers to others are more than 1,000 in a second and four times its own, it takes an address, a
+//! partition of the [answer topic](Topic::Answer), and reads what comes there instead: with n partitions the nth part of
+//! what goes to those that have done so.
 //!
 //! Every 5 seconds each process looks whether the topics are still what they must be. One that was deleted, or made anew, or
 //! has another number of partitions, or a policy that loses records, ends the app within about 10 seconds with an error
@@ -23,7 +29,7 @@
 //! | `topics/` | topics that are made, or checked, and looked at while the app runs |
 //! | `record.rs` | commands, events, states and responses as Kafka records |
 //! | `access.rs` | what a process has to be granted |
-//! | `client.rs`, `answers.rs` | sending commands; handing answers to those who wait |
+//! | `client.rs`, `answers/` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
 //! | `store/` | the local store: what is committed of partitions, on disk |
 //! | `worker/` | the exactly-once loop, in `repair.rs` what becomes of states that can't be read, and in `standby.rs` copies of what others serve |
