@@ -172,11 +172,14 @@ pub(crate) async fn deleted() -> Row {
         stopped.refused(topic, "deleted and made again").await;
         row = row.and(stopped.begins_anew().await.with("topic deleted under a service", 1));
     }
-    // Nothing goes by the dead letters.
-    let busy = Busy::open().await;
-    busy.bank.topics().delete("dead_letter").await;
-    let stopped = busy.stops("dead_letter", "is gone").await;
-    row.and(stopped.goes_on().await.with("topic of dead letters deleted under a service", 1))
+    // Nothing goes by these.
+    for topic in ["answer", "dead_letter"] {
+        let busy = Busy::open().await;
+        busy.bank.topics().delete(topic).await;
+        let stopped = busy.stops(topic, "is gone").await;
+        row = row.and(stopped.goes_on().await.with("topic that is made again deleted under a service", 1));
+    }
+    row
 }
 
 pub(crate) async fn made_anew() -> Row {
