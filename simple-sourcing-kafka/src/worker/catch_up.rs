@@ -97,11 +97,10 @@ struct Progress {
 }
 
 impl<R: Reader> CatchUp<'_, R> {
-    /// The offset of the next command.
     /// Where the commands go on.
     pub(super) async fn commands(&self) -> Result<Commands, BackendError> {
         let (Shard { aggregate, partition }, topic) = (self.shard, &self.topics.command);
-        let committed = self.reader.committed(aggregate, &[partition]).await?.remove(&partition).flatten();
+        let committed = self.reader.committed(aggregate, &[partition], self.wanted).await?.remove(&partition).flatten();
         let Range { start: first, end } = self.reader.bounds(topic, partition).await?;
         let offset = committed.unwrap_or(first);
         if offset < first {

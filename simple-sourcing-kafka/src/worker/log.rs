@@ -164,9 +164,13 @@ pub(super) trait Reader {
         Self: 'a;
 
     /// The committed offsets of the next commands, where there are any. Waits for transactions that hold one and have not
-    /// ended.
-    async fn committed(&self, aggregate: usize, partitions: &[u32])
-    -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
+    /// ended, and ends with [`BackendError::Closed`] when that is not wanted any more.
+    async fn committed(
+        &self,
+        aggregate: usize,
+        partitions: &[u32],
+        wanted: &dyn Fn() -> bool,
+    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
 
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;

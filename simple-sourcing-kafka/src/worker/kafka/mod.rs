@@ -3,6 +3,8 @@
 mod producer;
 mod reader;
 mod rebalance;
+#[cfg(test)]
+mod tests;
 
 use std::{
     any::Any,
@@ -110,7 +112,7 @@ impl Log for KafkaLog {
     }
 
     fn leave(&self) {
-        self.consumer.context().apply_at_once();
+        self.consumer.context().apply_at_once(&self.consumer);
         self.consumer.unsubscribe();
         info!(group = %self.kafka.group, "left the group");
     }

@@ -13,6 +13,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     message::{BorrowedMessage, OwnedMessage},
+    types::RDKafkaErrorCode,
 };
 use simple_sourcing::{BackendError, Timestamp};
 
@@ -25,6 +26,9 @@ use crate::{
     topics::{Ends, Topics},
     worker::log::{Next, Reader, Records},
 };
+
+/// How long it is asked for committed offsets at a time: while nobody answers, somebody may want this process to end.
+const COMMITTED_POLL: Duration = Duration::from_secs(5);
 
 pub(in crate::worker) struct KafkaReader {
     kafka: Kafka,
@@ -68,6 +72,7 @@ impl Reader for KafkaReader {
         &self,
         aggregate: usize,
         partitions: &[u32],
+        wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
         let topic = &self.topics[aggregate].command;
         let needs = [Right::on_group(Operation::Read, &self.kafka.group), Right::on_topic(Operation::Read, topic)];
@@ -77,7 +82,20 @@ impl Reader for KafkaReader {
         for &partition in partitions {
             list.add_partition(topic, partition as i32);
         }
-        let committed = self.worker.committed_offsets(list, TRANSACTION_TIMEOUT * 3).map_err(failed)?;
+        let asked = Instant::now();
+        let committed = loop {
+            match self.worker.committed_offsets(list.clone(), COMMITTED_POLL) {
+                Err(error)
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut)
+                        && asked.elapsed() < TRANSACTION_TIMEOUT * 3 =>
+                {
+                    if !wanted() {
+                        return Err(BackendError::Closed);
+                    }
+                }
+                committed => break committed.map_err(failed)?,
+            }
+        };
         let mut next = BTreeMap::new();
         for element in committed.elements() {
             element.error().map_err(failed)?;

@@ -79,8 +79,20 @@ impl Rebalances {
     }
 
     /// From now on changes are applied as they come, and nothing is made of them.
-    pub(super) fn apply_at_once(&self) {
+    pub(super) fn apply_at_once(&self, consumer: &BaseConsumer<Self>) {
         self.immediate.store(true, Ordering::Release);
+        // So are those that came before: what waits here, and what could not be answered. The library takes back what it
+        // has asked when it closes, but for a loss and for partitions that are none. Who asks for no answer gets none.
+        [true, false].into_iter().for_each(|assign| answer(consumer, assign));
+    }
+}
+
+/// Answers a change, of which nothing is made.
+fn answer(consumer: &BaseConsumer<Rebalances>, assign: bool) {
+    let nothing = TopicPartitionList::new();
+    let answered = if assign { consumer.incremental_assign(&nothing) } else { consumer.incremental_unassign(&nothing) };
+    if let Err(error) = answered {
+        warn!(%error, "leaving the group");
     }
 }
 
@@ -101,13 +113,7 @@ impl ConsumerContext for Rebalances {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let assign = what == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         if self.immediate.load(Ordering::Acquire) {
-            let nothing = TopicPartitionList::new();
-            let applied =
-                if assign { consumer.incremental_assign(&nothing) } else { consumer.incremental_unassign(&nothing) };
-            if let Err(error) = applied {
-                warn!(%error, "leaving the group");
-            }
-            return;
+            return answer(consumer, assign);
         }
         let elements = partitions.elements();
         let shards = elements.iter().filter_map(|element| self.shard(element.topic(), element.partition())).collect();

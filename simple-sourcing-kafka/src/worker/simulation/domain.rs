@@ -4,7 +4,7 @@ use simple_sourcing::prelude::*;
 
 #[event(key = String)]
 #[derive(PartialEq)]
-pub(super) enum TallyEvent {
+pub(in crate::worker) enum TallyEvent {
     #[create]
     Begun,
     Added {
@@ -15,7 +15,7 @@ pub(super) enum TallyEvent {
 }
 
 #[command(event = TallyEvent, error = TallyError)]
-pub(super) enum TallyCommand {
+pub(in crate::worker) enum TallyCommand {
     #[create]
     Begin,
     Add {
@@ -34,14 +34,14 @@ pub(super) enum TallyCommand {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("refused at {total}")]
-pub(super) struct TallyError {
-    pub(super) total: u64,
+pub(in crate::worker) struct TallyError {
+    pub(in crate::worker) total: u64,
 }
 
 #[aggregate(command = TallyCommand)]
 #[derive(PartialEq)]
-pub(super) struct Tally {
-    pub(super) total: u64,
+pub(in crate::worker) struct Tally {
+    pub(in crate::worker) total: u64,
 }
 
 impl TallyHandler for Tally {

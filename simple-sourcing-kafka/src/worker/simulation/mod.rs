@@ -12,7 +12,7 @@
 
 mod check;
 mod clients;
-mod domain;
+pub(super) mod domain;
 mod group;
 mod port;
 mod schedule;

@@ -347,6 +347,7 @@ impl Reader for SimReader {
         &self,
         aggregate: usize,
         partitions: &[u32],
+        wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
         let shards: Vec<Shard> = partitions.iter().map(|&partition| Shard { aggregate, partition }).collect();
         for _ in 0..TRIES {
@@ -354,6 +355,7 @@ impl Reader for SimReader {
             let fetch = move |world: &mut World| world.group.fetch(&shards);
             match self.ask(format!("asks for offsets of {partitions:?}"), fetch).await {
                 Ok(offsets) => return Ok(offsets),
+                Err(Refused::Unstable) if !wanted() => return Err(BackendError::Closed),
                 Err(Refused::Unstable) => {
                     self.world.borrow_mut().count("waited for offsets of a transaction");
                     sleep(&self.world, 20).await;

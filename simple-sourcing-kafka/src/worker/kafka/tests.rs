@@ -1,0 +1,180 @@
+//! Members of a group that leave it while it waits for their answer to a change of partitions, on a mock of the brokers:
+//! it knows how groups move partitions, and nothing of transactions.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+use simple_sourcing::{
+    App,
+    backend::{Definition, Ending},
+};
+
+use super::KafkaLog;
+use crate::{
+    access::Role,
+    config::Kafka,
+    topics::{Ends, Topics},
+    worker::{
+        log::{Change, Log},
+        simulation::domain::Tally,
+    },
+};
+
+const PARTITIONS: u32 = 4;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a member may take to leave.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+/// Leaves where a test fails, too: who does not would wait for ever.
+struct Member(KafkaLog);
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+#[test]
+fn leaves_with_an_assignment_unanswered() {
+    let cluster = cluster();
+    let member = joined(&cluster, None);
+    let change = change(&member);
+    assert!(matches!(&change, Change::Assigned(shards) if shards.len() == PARTITIONS as usize), "{change:?}");
+    leave(member);
+}
+
+/// As where there are more members than partitions.
+#[test]
+fn leaves_with_an_assignment_of_nothing_unanswered() {
+    let cluster = cluster_with(1);
+    let members = [joined(&cluster, None), joined(&cluster, None)];
+    let changes = members.each_ref().map(change);
+    let are_none = |change: &Change| matches!(change, Change::Assigned(shards) if shards.is_empty());
+    assert!(changes.iter().any(are_none), "{changes:?}");
+    members.into_iter().for_each(leave);
+}
+
+#[test]
+fn leaves_with_a_revocation_unanswered() {
+    let cluster = cluster();
+    let member = serving(&cluster, None);
+    let other = joined(&cluster, None);
+    let change = change(&member);
+    assert!(matches!(change, Change::Revoked { lost: false, .. }), "{change:?}");
+    leave(member);
+    leave(other);
+}
+
+#[test]
+fn leaves_with_a_loss_unanswered() {
+    let cluster = cluster();
+    let member = serving(&cluster, None);
+    cluster.broker_down(1).expect("it goes");
+    let change = change(&member);
+    assert!(matches!(change, Change::Revoked { lost: true, .. }), "{change:?}");
+    leave(member);
+}
+
+/// As when a broker comes back that has not missed a member with a name.
+#[test]
+fn leaves_shut_out_with_a_loss_unanswered() {
+    let cluster = cluster();
+    let member = serving(&cluster, Some("a"));
+    cluster.broker_down(1).expect("it goes");
+    let change = change(&member);
+    assert!(matches!(change, Change::Revoked { lost: true, .. }), "{change:?}");
+    let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID; 10];
+    cluster.request_errors(RDKafkaApiKey::Heartbeat, &fenced);
+    cluster.broker_up(1).expect("it comes");
+    until(|| pollster::block_on(member.0.next(Duration::from_millis(50))).is_err());
+    leave(member);
+}
+
+fn cluster() -> Cluster {
+    cluster_with(PARTITIONS)
+}
+
+fn cluster_with(partitions: u32) -> Cluster {
+    let cluster = MockCluster::new(1).expect("there is a mock");
+    cluster.create_topic("command", partitions as i32, 1).expect("it makes topics");
+    cluster
+}
+
+/// A member that is about to be given partitions.
+fn joined(cluster: &Cluster, instance: Option<&str>) -> Member {
+    let definition = App::new("bank").aggregate::<Tally>().into_definition();
+    let mut kafka = Kafka::new(cluster.bootstrap_servers()).property("session.timeout.ms", "6000");
+    kafka.group = "bank".to_owned();
+    kafka.instance = instance.map(str::to_owned);
+    let member = open(kafka, &definition);
+    member.join().expect("it joins");
+    Member(member)
+}
+
+fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
+    let topics: Arc<[Topics]> = Arc::new([Topics {
+        role: Role::Service,
+        command: "command".to_owned(),
+        event: "event".to_owned(),
+        state: "state".to_owned(),
+        response: "response".to_owned(),
+        dead_letter: "dead_letter".to_owned(),
+        batch_bytes_max: 1_000_000,
+        dead_letter_bytes_max: 1_000_000,
+        partitions: PARTITIONS,
+        give_up: String::new(),
+    }]);
+    let ends = Arc::new(Ends::new(topics.clone()));
+    KafkaLog::open(kafka, definition, topics, ends, "a".to_owned(), Ending::new()).expect("there is a consumer")
+}
+
+/// One that reads all partitions.
+fn serving(cluster: &Cluster, instance: Option<&str>) -> Member {
+    let member = joined(cluster, instance);
+    let Change::Assigned(shards) = change(&member) else { panic!("nothing was there to be taken away") };
+    member.0.accept().expect("they can be taken");
+    shards.into_iter().for_each(|shard| member.0.add(shard, 0).expect("it can be read"));
+    member
+}
+
+/// The next change, which is not answered.
+fn change(Member(member): &Member) -> Change {
+    let mut changes = Default::default();
+    until(|| {
+        // An error ends nothing here.
+        let _ = pollster::block_on(member.next(Duration::from_millis(50)));
+        changes = member.changes();
+        !changes.is_empty()
+    });
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    changes.pop_front().expect("there is one")
+}
+
+fn leave(member: Member) {
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || {
+        drop(member);
+        ended.send(())
+    });
+    end.recv_timeout(END_WITHIN).expect("it leaves");
+}
+
+fn until(mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "within {PATIENCE:?}");
+    }
+}
