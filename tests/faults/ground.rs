@@ -82,11 +82,18 @@ pub(crate) enum By {
     Proxy,
 }
 
+/// Limits of clients and services that are not those of everybody, in seconds.
+#[derive(Clone, Copy, Default)]
+struct Limits {
+    window: Option<u64>,
+    ahead: Option<u64>,
+}
+
 /// Topics with accounts, and a client.
 pub(crate) struct Bank {
     prefix: String,
     pub(crate) app: AppHandle,
-    window: Option<u64>,
+    limits: Limits,
     left_out: Vec<String>,
     /// Where the check reads.
     servers: String,
@@ -94,29 +101,35 @@ pub(crate) struct Bank {
 
 impl Bank {
     pub(crate) async fn open() -> Self {
-        Bank::open_with_window(None).await
+        Bank::open_at(broker().bootstrap_servers(), Limits::default()).await
     }
 
     /// One that remembers command ids for so many seconds only.
-    pub(crate) async fn open_with_window(window: Option<u64>) -> Self {
-        Bank::open_at(broker().bootstrap_servers(), window).await
+    pub(crate) async fn open_with_window(window: u64) -> Self {
+        Bank::open_at(broker().bootstrap_servers(), Limits { window: Some(window), ..Limits::default() }).await
+    }
+
+    /// One on another broker, whose time that of its clients may be so far ahead of.
+    pub(crate) async fn open_behind(broker: &Broker, ahead: Duration) -> Self {
+        Bank::open_at(broker.bootstrap_servers(), Limits { ahead: Some(ahead.as_secs()), ..Limits::default() }).await
     }
 
     /// One on a cluster of three.
     pub(crate) async fn open_on(cluster: &Cluster) -> Self {
-        Bank::open_at(&cluster.bootstrap_servers(), None).await
+        Bank::open_at(&cluster.bootstrap_servers(), Limits::default()).await
     }
 
-    async fn open_at(servers: &str, window: Option<u64>) -> Self {
+    async fn open_at(servers: &str, limits: Limits) -> Self {
         let prefix = fresh_prefix("faults");
-        let app = client(servers, &prefix, window).await;
-        Bank { app, prefix, window, left_out: Vec::new(), servers: servers.to_owned() }
+        let app = client(servers, &prefix, limits).await;
+        Bank { app, prefix, limits, left_out: Vec::new(), servers: servers.to_owned() }
     }
 
     /// One on another broker, with its client.
     #[cfg(feature = "security")]
     pub(crate) fn on(broker: &Broker, prefix: String, app: AppHandle) -> Self {
-        Bank { app, prefix, window: None, left_out: Vec::new(), servers: broker.bootstrap_servers().to_owned() }
+        let (limits, servers) = (Limits::default(), broker.bootstrap_servers().to_owned());
+        Bank { app, prefix, limits, left_out: Vec::new(), servers }
     }
 
     pub(crate) fn accounts(&self) -> AccountClient {
@@ -150,17 +163,17 @@ impl Bank {
 
     /// A client that shares nothing with the bank's own.
     pub(crate) async fn another_client(&self) -> AppHandle {
-        client(&self.servers, &self.prefix, self.window).await
+        client(&self.servers, &self.prefix, self.limits).await
     }
 
     /// The same with another client in the place of one that has ended.
     pub(crate) async fn with_another_client(self) -> Self {
-        Bank { app: client(&self.servers, &self.prefix, self.window).await, ..self }
+        Bank { app: client(&self.servers, &self.prefix, self.limits).await, ..self }
     }
 
     /// Deletes all topics, and makes them again.
     pub(crate) async fn made_anew(self) -> Self {
-        let Bank { prefix, app, window, left_out, servers } = self;
+        let Bank { prefix, app, limits, left_out, servers } = self;
         app.shutdown().await.expect("an orderly end");
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker().bootstrap_servers());
@@ -178,7 +191,7 @@ impl Bank {
         while is_there(&names) {
             sleep(Duration::from_millis(10)).await;
         }
-        Bank { app: client(&servers, &prefix, window).await, prefix, window, left_out, servers }
+        Bank { app: client(&servers, &prefix, limits).await, prefix, limits, left_out, servers }
     }
 
     /// Starts a service process of this name and waits until it serves.
@@ -266,7 +279,9 @@ impl Bank {
         let mut arguments = vec!["kafka".into(), servers, self.prefix.clone(), PARTITIONS.to_string()];
         arguments.extend(name.map(|name| format!("instance={name}")));
         arguments.push(format!("session.timeout.ms={SESSION_MS}"));
-        arguments.extend(self.window.map(|seconds| format!("window={seconds}")));
+        let Limits { window, ahead } = self.limits;
+        arguments.extend(window.map(|seconds| format!("window={seconds}")));
+        arguments.extend(ahead.map(|seconds| format!("ahead={seconds}")));
         arguments
     }
 
@@ -333,11 +348,14 @@ async fn started(arguments: Vec<String>) -> Node {
     spawn_blocking(start).await.expect("it starts")
 }
 
-async fn client(servers: &str, prefix: &str, window: Option<u64>) -> AppHandle {
+async fn client(servers: &str, prefix: &str, limits: Limits) -> AppHandle {
     let kafka = Kafka::new(servers).prefix(prefix).partitions(PARTITIONS);
     let mut settings = Settings::default();
-    if let Some(seconds) = window {
+    if let Some(seconds) = limits.window {
         settings.deduplication_window = Duration::from_secs(seconds);
+    }
+    if let Some(seconds) = limits.ahead {
+        settings.clock_ahead_max = Duration::from_secs(seconds);
     }
     let app = App::new("bank").contract_with::<AccountCommand>(settings);
     app.start(kafka).await.expect("the client starts")

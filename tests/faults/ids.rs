@@ -83,7 +83,7 @@ const WINDOW: u64 = 2;
 
 /// After the window the answer is that it is too late, before and after a restart, and nothing runs.
 pub(crate) async fn expired() -> Row {
-    let bank = Bank::open_with_window(Some(WINDOW)).await;
+    let bank = Bank::open_with_window(WINDOW).await;
     let node = bank.node("a", By::Itself);
     let accounts = bank.accounts();
     let mut history = History::new();

@@ -13,6 +13,7 @@
 //! themselves. In the end there is a table of what was done.
 
 mod churn;
+mod clocks;
 mod cluster;
 mod commit;
 mod damaged;
@@ -96,6 +97,9 @@ fn main() -> ExitCode {
         fault(18, "open_transaction_before_commands", open::before_commands).with_ignored_flag(true),
         fault(18, "open_transaction_before_events", open::before_events).with_ignored_flag(true),
         fault(18, "open_transaction_before_states", open::before_states).with_ignored_flag(true),
+        fault(19, "clock_of_a_service_off_by_an_hour", clocks::of_a_service).with_ignored_flag(true),
+        fault(19, "clock_of_a_client_off_by_an_hour", clocks::of_a_client).with_ignored_flag(true),
+        fault(19, "clock_of_the_broker_off_by_an_hour", clocks::of_the_broker).with_ignored_flag(true),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
     ];

@@ -5,6 +5,7 @@ pub mod bank;
 pub mod benchmark;
 pub mod broker;
 pub mod checker;
+pub mod clock;
 pub mod node;
 pub mod on_broker;
 pub mod proxy;

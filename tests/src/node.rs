@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{bank::Planned, checker::Answer};
+use crate::{
+    bank::{Planned, domain::AccountCommand},
+    checker::Answer,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use simple_sourcing::{CommandId, Sequence};
 
@@ -88,6 +91,15 @@ impl Node {
 
     /// Sends a command, which demands no sequence. It is answered some time later.
     pub fn send(&mut self, Planned { key, id, command, .. }: &Planned) {
+        self.write(&id.to_string(), key, command);
+    }
+
+    /// Sends a command under an id that the process makes, by its own clock.
+    pub fn send_anew(&mut self, key: &str, command: &AccountCommand) {
+        self.write("new", key, command);
+    }
+
+    fn write(&mut self, id: &str, key: &str, command: &AccountCommand) {
         let command = serde_json::to_string(command).expect("commands have a JSON form");
         let input = self.input.as_mut().expect("it was not told to stop");
         writeln!(input, "{id} {key} {command}").expect("it takes commands");

@@ -1,9 +1,11 @@
 //! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
 //! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, `store`, `standby` or `workers`, or
-//! `window` for the deduplication window in seconds, or `serve` for `trouble` beside the accounts, or a property of librdkafka.
+//! `window` for the deduplication window in seconds, or `ahead` for how many a client may be ahead, or `serve` for `trouble`
+//! beside the accounts, or a property of librdkafka.
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
+//! In the place of an id, `new` has the process make one, by its clock.
 //! At the end of the input, or on SIGTERM, it shuts down. What it logs, and what keeps it from serving, goes to standard
 //! error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program")]
@@ -64,7 +66,7 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
         }
         ["kafka", servers, prefix, partitions, ref options @ ..] => {
             let mut kafka = Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?);
-            let mut window = Settings::default().deduplication_window;
+            let Settings { deduplication_window: mut window, clock_ahead_max: mut ahead, .. } = Settings::default();
             let mut app = App::new("bank");
             for option in options {
                 match option.split_once('=') {
@@ -77,11 +79,14 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
                     Some(("standby", standby)) => kafka = kafka.standby(standby.parse()?),
                     Some(("workers", workers)) => kafka = kafka.workers(workers.parse()?),
                     Some(("window", seconds)) => window = Duration::from_secs(seconds.parse()?),
+                    Some(("ahead", seconds)) => ahead = Duration::from_secs(seconds.parse()?),
                     Some((name, value)) => kafka = kafka.property(name, value),
                     None => return Err(format!("`{option}` is not `NAME=VALUE`").into()),
                 }
             }
-            let set = |settings: &mut Settings| settings.deduplication_window = window;
+            let set = |settings: &mut Settings| {
+                (settings.deduplication_window, settings.clock_ahead_max) = (window, ahead);
+            };
             app.aggregate_with::<Account>(|options| options.settings(set)).start(kafka).await
         }
         _ => {
@@ -101,7 +106,8 @@ async fn answer(accounts: AccountClient) -> Result<(), Box<dyn Error>> {
         let [id, key, command] = line.splitn(3, ' ').collect::<Vec<_>>()[..] else {
             return Err(format!("`{line}` is not `ID KEY COMMAND`").into());
         };
-        let (id, command): (CommandId, AccountCommand) = (id.parse()?, serde_json::from_str(command)?);
+        let id = if id == "new" { CommandId::new() } else { id.parse()? };
+        let command: AccountCommand = serde_json::from_str(command)?;
         let answer = sending::send(accounts.send(key, command).command_id(id)).await;
         under_way.spawn(async move {
             let result = answer.await;

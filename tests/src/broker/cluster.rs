@@ -71,7 +71,7 @@ impl Cluster {
                  advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
                  controller.quorum.voters={voters}\n"
             );
-            BrokerProcess::prepare(jars, process::directory()?, &cluster_id, port, &properties, [])
+            BrokerProcess::prepare(jars, process::directory()?, &cluster_id, port, &properties, [], [])
         };
         let brokers: Result<Vec<_>, _> = (1..).zip(direct.iter().zip(controllers)).map(prepare).collect();
         let cluster = Cluster { brokers: brokers? };

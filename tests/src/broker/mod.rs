@@ -32,7 +32,10 @@ pub(crate) use jars::{kafka_jars, run};
 pub(crate) use process::connect;
 
 use self::process::{BrokerProcess, StartError};
-use crate::secured::{self, Secured};
+use crate::{
+    clock::Clock,
+    secured::{self, Secured},
+};
 
 /// Why no broker could be had, in words for the test report.
 #[derive(Debug, Clone)]
@@ -78,6 +81,15 @@ impl Broker {
     /// [`Unavailable`] says what is missing or what failed.
     pub fn start_behind(proxy: u16) -> Result<Broker, Unavailable> {
         Broker::launch(&Listeners { proxy: Some(proxy), ..Listeners::default() })
+    }
+
+    /// A broker of one's own that goes by this clock.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] says what is missing or what failed.
+    pub fn start_by(clock: &Clock) -> Result<Broker, Unavailable> {
+        Broker::launch(&Listeners { clock: Some(clock), ..Listeners::default() })
     }
 
     /// A broker of one's own that knows these users, see [`secured`].
@@ -185,12 +197,14 @@ impl Broker {
     }
 }
 
-/// What a broker has beside the listener that is open to all.
+/// What a broker has beside the listener that is open to all, and its clock.
 #[derive(Default)]
 struct Listeners<'a> {
     proxy: Option<u16>,
     /// Those who are let in by secured listeners; without any there are no such listeners.
     users: &'a [String],
+    /// That of the machine unless there is one.
+    clock: Option<&'a Clock>,
 }
 
 /// A broker that was started here, and where it listens beside.
@@ -228,7 +242,9 @@ impl Own {
         );
         let format_options = listeners.users.iter().flat_map(|user| secured::format_options(user));
         let cluster_id = process::cluster_id(direct);
-        let process = BrokerProcess::prepare(jars, directory, &cluster_id, direct, &properties, format_options)?;
+        let environment = listeners.clock.iter().flat_map(|clock| clock.environment());
+        let process =
+            BrokerProcess::prepare(jars, directory, &cluster_id, direct, &properties, format_options, environment)?;
         process.launch()?;
         process.await_answer(1)?;
         Ok(Own { process, proxied: listeners.proxy.map(|_| proxied), secured })

@@ -79,6 +79,7 @@ impl BrokerProcess {
         port: u16,
         properties: &str,
         format_options: impl IntoIterator<Item = String>,
+        environment: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Result<BrokerProcess, StartError> {
         fs::write(directory.path().join("server.properties"), format!("{SERVER_PROPERTIES}\n{properties}"))?;
         fs::write(directory.path().join("log4j2.properties"), LOG4J2_PROPERTIES)?;
@@ -86,7 +87,7 @@ impl BrokerProcess {
         let mut shell = Command::new("sh");
         shell.args(["-c", RUN_BROKER, "run-broker.sh"]);
         shell.arg(directory.path()).arg(jars).arg(cluster_id);
-        shell.args(format_options);
+        shell.args(format_options).envs(environment);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A Ctrl-C, or a harness that kills the tests' process group, must not take the script along.
         #[cfg(unix)]

@@ -131,6 +131,7 @@ fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
         event: "event".to_owned(),
         state: "state".to_owned(),
         response: "response".to_owned(),
+        answer: "answer".to_owned(),
         dead_letter: "dead_letter".to_owned(),
         batch_bytes_max: 1_000_000,
         dead_letter_bytes_max: 1_000_000,
