@@ -116,7 +116,7 @@ pub(super) trait Producer {
     async fn write_offsets(
         &mut self,
         next: &BTreeMap<Shard, i64>,
-        membership: &Self::Membership,
+        membership: Self::Membership,
     ) -> Result<(), BackendError>;
 
     /// Waits until all that was added has arrived.

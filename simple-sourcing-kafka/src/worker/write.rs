@@ -41,7 +41,7 @@ impl<L: Log> Worker<L> {
         }
         failpoint!("after-produce");
         // Before the records are flushed: its two round trips overlap theirs.
-        self.producers.current().write_offsets(&batch.next, &membership).await?;
+        self.producers.current().write_offsets(&batch.next, membership).await?;
         // The commit would wait for the records as well, but on Kafka in steps of 100 ms.
         self.producers.current().flush().await?;
         failpoint!("after-offsets");

@@ -1,5 +1,6 @@
 //! The log of a worker on Kafka: all that the worker asks of the client library.
 
+mod offsets;
 mod producer;
 mod reader;
 mod rebalance;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -17,6 +17,7 @@ use rdkafka::{
 };
 use simple_sourcing::{BackendError, backend::Ending, engine::Shard};
 
+use super::offsets::Offsets;
 use crate::{
     access::{Operation, Right},
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
@@ -49,6 +50,7 @@ pub(in crate::worker) struct KafkaProducer {
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
     producer: ThreadedProducer<Deliveries>,
+    offsets: Offsets,
     sent: u64,
     /// For each aggregate type the number of its first slot. Slots are numbered from 1.
     slots: Vec<usize>,
@@ -181,7 +183,8 @@ impl KafkaProducer {
             *next += SLOTS * topics.partitions as usize;
             Some(first)
         });
-        Ok(KafkaProducer { kafka: kafka.clone(), slots: slots.collect(), topics, ends, producer, sent: 0 })
+        let offsets = Offsets::of(producer.clone(), STEP_TIMEOUT)?;
+        Ok(KafkaProducer { kafka: kafka.clone(), slots: slots.collect(), topics, ends, producer, offsets, sent: 0 })
     }
 
     fn slot(&self, at: Shard, noted: Noted) -> usize {
@@ -228,7 +231,11 @@ impl KafkaProducer {
             None => drop(progress),
         }
         // The last record is delivered while the library still counts it, for as long as the call that says so takes.
+        let deadline = Instant::now() + STEP_TIMEOUT;
         while self.producer.in_flight_count() > 0 {
+            if Instant::now() > deadline {
+                return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+            }
             std::thread::yield_now();
         }
         Ok(())
@@ -267,7 +274,7 @@ impl Transactions for KafkaProducer {
     async fn write_offsets(
         &mut self,
         next: &BTreeMap<Shard, i64>,
-        group: &ConsumerGroupMetadata,
+        group: ConsumerGroupMetadata,
     ) -> Result<(), BackendError> {
         let mut offsets = TopicPartitionList::new();
         for (shard, &next) in next {
@@ -276,7 +283,7 @@ impl Transactions for KafkaProducer {
                 .add_partition_offset(topic, shard.partition as i32, Offset::Offset(next))
                 .map_err(|error| self.failed(error))?;
         }
-        self.producer.send_offsets_to_transaction(&offsets, group, STEP_TIMEOUT).map_err(|error| self.failed(error))
+        self.offsets.write(offsets, group).map_err(|error| self.failed(error))
     }
 
     async fn flush(&mut self) -> Result<(), BackendError> {

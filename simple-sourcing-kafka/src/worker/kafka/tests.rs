@@ -1,7 +1,8 @@
-//! Members of a group that leave it while it waits for their answer to a change of partitions, on a mock of the brokers:
-//! it knows how groups move partitions, and nothing of transactions.
+//! What the client library waits for without an end, on a mock of the brokers: an answer of a member that leaves its group
+//! to a change of partitions, and an answer to offsets that is lost.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -15,6 +16,7 @@ use rdkafka::{
 use simple_sourcing::{
     App,
     backend::{Definition, Ending},
+    engine::Shard,
 };
 
 use super::KafkaLog;
@@ -23,7 +25,7 @@ use crate::{
     config::Kafka,
     topics::{Ends, Topics},
     worker::{
-        log::{Change, Log},
+        log::{Change, Log, Producer},
         simulation::domain::Tally,
     },
 };
@@ -35,6 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a member may take to leave.
 const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long offsets may take: a transaction has ended by then.
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(40);
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -103,6 +108,23 @@ fn leaves_shut_out_with_a_loss_unanswered() {
     leave(member);
 }
 
+#[test]
+fn offsets_that_the_library_loses_are_given_up() {
+    let cluster = cluster();
+    let member = serving(&cluster, None);
+    // With this error the library ends requests that it does not send any more, and says so to nobody.
+    cluster.request_errors(RDKafkaApiKey::TxnOffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__DESTROY]);
+    within(GIVEN_UP_WITHIN, move || {
+        let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
+        producer.begin().expect("nothing is under way");
+        let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, 1)]);
+        let membership = member.0.membership().expect("it is in the group");
+        let error = pollster::block_on(producer.write_offsets(&next, membership)).expect_err("there is no answer");
+        assert!(error.is_retryable(), "{error}");
+        pollster::block_on(member.0.producer(0)).expect("another takes its place");
+    });
+}
+
 fn cluster() -> Cluster {
     cluster_with(PARTITIONS)
 }
@@ -165,12 +187,16 @@ fn change(Member(member): &Member) -> Change {
 }
 
 fn leave(member: Member) {
+    within(END_WITHIN, move || drop(member));
+}
+
+fn within(time: Duration, done: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel();
     thread::spawn(move || {
-        drop(member);
+        done();
         ended.send(())
     });
-    end.recv_timeout(END_WITHIN).expect("it leaves");
+    end.recv_timeout(time).expect("it comes to an end in time");
 }
 
 fn until(mut holds: impl FnMut() -> bool) {

@@ -266,15 +266,11 @@ impl Producer for SimProducer {
         Ok(())
     }
 
-    async fn write_offsets(
-        &mut self,
-        next: &BTreeMap<Shard, i64>,
-        membership: &Membership,
-    ) -> Result<(), BackendError> {
+    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Membership) -> Result<(), BackendError> {
         // Meanwhile the library sends records.
         while self.world.borrow_mut().rng.bool() && self.send_some().await? {}
         self.take_part(Place::Offsets).await?;
-        let (id, next, membership) = (self.id, next.clone(), membership.clone());
+        let (id, next) = (self.id, next.clone());
         let what = format!("producer {id:?} of {membership:?} adds offsets {:?}", next.values());
         let commit = move |world: &mut World| {
             world.transactions.verify(id, &Place::Offsets)?;
