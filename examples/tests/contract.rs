@@ -51,11 +51,11 @@ fn the_topics() {
     insta::assert_snapshot!(Kafka::new("localhost:9092").describe_topics::<Account>(&Settings::default()), @"
     topics: 6 partitions
         account-command_request: cleanup.policy=delete retention.ms=604800000 message.timestamp.type=LogAppendTime
-        account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
-        account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1
-        account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1
-        account-answer: cleanup.policy=delete retention.ms=3600000
-        account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1
+        account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+        account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+        account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+        account-answer: cleanup.policy=delete message.timestamp.type=LogAppendTime retention.ms=3600000
+        account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
     ");
 }
 

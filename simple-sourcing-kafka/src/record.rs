@@ -325,7 +325,8 @@ fn key(message: &impl Message) -> Result<Arc<str>, String> {
     std::str::from_utf8(key).map(Arc::from).map_err(|error| format!("its key is not text: {error}"))
 }
 
-fn time(message: &impl Message) -> Timestamp {
+/// The time that a record bears: of one in a command topic that of the log.
+pub(crate) fn time(message: &impl Message) -> Timestamp {
     let millis = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
     Timestamp::from_millis(millis.unwrap_or(0))
 }

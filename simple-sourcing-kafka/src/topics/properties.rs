@@ -16,6 +16,12 @@ const COMMAND_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long answers with an address are kept, so that a client may be slow.
 const ANSWER_RETENTION: Duration = Duration::from_secs(60 * 60);
 
+/// How far ahead of its own clock a broker lets a record be: an hour unless told otherwise, and past that it refuses the
+/// whole transaction. What comes of a command bears the time of the command, which another broker may have set, or this
+/// one before its clock was put back: the partition would stand still for as long as the clocks differ.
+const AFTER_MAX: &str = "message.timestamp.after.max.ms";
+const TIME_MAX: &str = "9223372036854775807";
+
 impl Kafka {
     /// The topics of an aggregate type as they are made, as a text: to be kept as a snapshot beside
     /// [`describe`](simple_sourcing::describe), so that a change of a name or a policy is seen in review.
@@ -43,11 +49,11 @@ impl Kafka {
     ///     "\
     /// topics: 12 partitions
     ///     test.account-command_request: cleanup.policy=delete message.timestamp.type=LogAppendTime retention.ms=3600000
-    ///     test.account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1
-    ///     test.account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1
-    ///     test.account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1
-    ///     test.account-answer: cleanup.policy=delete retention.ms=3600000
-    ///     test.account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1
+    ///     test.account-event: cleanup.policy=delete retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+    ///     test.account-aggregate: cleanup.policy=compact retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+    ///     test.account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+    ///     test.account-answer: cleanup.policy=delete message.timestamp.type=LogAppendTime retention.ms=3600000
+    ///     test.account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
     /// "
     /// );
     /// ```
@@ -66,7 +72,7 @@ impl Kafka {
 
 /// The properties with which a topic is made: ours, unless the user sets them, and the user's.
 pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
-    let ours = match topic {
+    let mut ours = match topic {
         Topic::Command => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", COMMAND_RETENTION.as_millis().to_string()),
@@ -94,10 +100,16 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
             ("retention.ms", response_retention(settings).as_millis().to_string()),
             ("retention.bytes", "-1".to_owned()),
         ],
-        Topic::Answer => {
-            vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", ANSWER_RETENTION.as_millis().to_string())]
-        }
+        // An answer may be to a command that waited for longer than answers are kept.
+        Topic::Answer => vec![
+            ("cleanup.policy", "delete".to_owned()),
+            ("message.timestamp.type", "LogAppendTime".to_owned()),
+            ("retention.ms", ANSWER_RETENTION.as_millis().to_string()),
+        ],
     };
+    if !matches!(topic, Topic::Command | Topic::Answer) {
+        ours.push((AFTER_MAX, TIME_MAX.to_owned()));
+    }
     let users = kafka.topic_properties.iter().filter(|(of, ..)| *of == topic);
     let users: Vec<_> = users.map(|(_, name, value)| (name.clone(), value.clone())).collect();
     let ours = ours.into_iter().filter(|(name, _)| users.iter().all(|(set, _)| set != name));

@@ -38,7 +38,8 @@ pub(super) struct Batch<R> {
     pub(super) bytes: usize,
     /// The offset of the next command, for each partition with commands in this batch.
     pub(super) next: BTreeMap<Shard, i64>,
-    pub(super) questions: Vec<(Shard, Asker)>,
+    /// With the time at which each was put.
+    pub(super) questions: Vec<(Shard, Asker, Timestamp)>,
     /// And where they are to come to.
     pub(super) refusals: Vec<(OutcomeRecord, Option<u32>)>,
     /// What was given to the engine, in that order, and where its answer is to come to: which of it is poison shows at the
@@ -102,7 +103,7 @@ impl<L: Log> Worker<L> {
                 self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
                 batch.messages.push((message, answer_to));
             }
-            Ok(Request::State(asker)) => batch.questions.push((shard, asker)),
+            Ok(Request::State(asker)) => batch.questions.push((shard, asker, record::time(&message))),
             Err(Malformed { reason, sender }) => {
                 let (position, reason) = (record::position(&message), brief(reason));
                 error!(
@@ -115,8 +116,8 @@ impl<L: Log> Worker<L> {
                 // An answer must fit its topic: who sends a longer key than a client of ours gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
                 let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
-                let now = self.log.now();
-                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, now, reason.clone())));
+                let time = record::time(&message);
+                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, time, reason.clone())));
                 batch.malformed.push((aggregate, message, reason));
             }
         }

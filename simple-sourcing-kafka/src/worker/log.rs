@@ -67,9 +67,6 @@ pub(super) trait Log: Sized + 'static {
     where
         J: AsyncFnOnce(Self::Reader) + Send + 'static;
 
-    /// The time of this machine.
-    fn now(&self) -> Timestamp;
-
     async fn pause(&self, time: Duration);
 }
 
@@ -142,8 +139,8 @@ pub(super) struct Record<'a> {
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
     pub(super) headers: OwnedHeaders,
-    /// The time at which it is written where there is none.
-    pub(super) time: Option<Timestamp>,
+    /// That of the command from which it comes, and never of this machine: its clock may be wrong.
+    pub(super) time: Timestamp,
     /// Whether somebody will want to know where it stands.
     pub(super) noted: Option<(Shard, Noted)>,
 }
@@ -186,6 +183,7 @@ pub(super) trait Reader {
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>)
     -> Result<Self::Records<'a>, BackendError>;
 
+    /// A time to measure others by: it goes on whatever becomes of the clock of this machine.
     fn now(&self) -> Timestamp;
 
     async fn pause(&self, time: Duration);

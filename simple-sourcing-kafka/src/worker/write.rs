@@ -59,8 +59,7 @@ impl<L: Log> Worker<L> {
             let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, first, .. } = outcome;
             let Topics { response, answer, .. } = &self.topics[aggregate];
             if let Some(address) = answer_to {
-                let record = keyed(answer, address, key, &value, headers.clone(), time);
-                self.producers.current().write(Record { time: None, ..record })?;
+                self.producers.current().write(keyed(answer, address, key, &value, headers.clone(), time))?;
             }
             // What has to be remembered stands among the responses in any case, and where the last of it stands is noted.
             if first || answer_to.is_none() {
@@ -70,13 +69,13 @@ impl<L: Log> Worker<L> {
                     .write(Record { noted, ..keyed(response, partition, key, &value, headers, time) })?;
             }
         }
-        for (shard, asker) in &batch.questions {
-            let state = self.state_after(*shard, &asker.key, changes)?;
+        for &(shard, ref asker, time) in &batch.questions {
+            let state = self.state_after(shard, &asker.key, changes)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
             let (headers, value) = record::state_answer(aggregate, asker.id, state.as_ref());
             let Topics { response, answer, .. } = &self.topics[shard.aggregate];
             let (topic, partition) = asker.answer_to.map_or((response, shard.partition), |address| (answer, address));
-            self.producers.current().write(keyed(topic, partition, &asker.key, value, headers, self.log.now()))?;
+            self.producers.current().write(keyed(topic, partition, &asker.key, value, headers, time))?;
         }
         for (aggregate, message, cause) in &batch.malformed {
             self.put_aside(*aggregate, message, cause)?;
@@ -92,7 +91,8 @@ impl<L: Log> Worker<L> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
         let partition = message.partition() as u32;
-        self.producers.current().write(Record { topic, partition, key, value, headers, time: None, noted: None })
+        let time = record::time(message);
+        self.producers.current().write(Record { topic, partition, key, value, headers, time, noted: None })
     }
 
     fn write_changes(&mut self, changes: &Changes) -> Result<(), BackendError> {
@@ -138,5 +138,5 @@ fn keyed<'a>(
     headers: OwnedHeaders,
     time: Timestamp,
 ) -> Record<'a> {
-    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time: Some(time), noted: None }
+    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time, noted: None }
 }

@@ -24,7 +24,7 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 use simple_sourcing::{
-    BackendError, Timestamp,
+    BackendError,
     backend::{Definition, Ending},
     engine::Shard,
 };
@@ -186,10 +186,6 @@ impl Log for KafkaLog {
         let thread = thread::Builder::new().name(name.into()).spawn(move || pollster::block_on(job(reader)));
         let failed = |error| BackendError::failed(format!("the {name} thread can't be started")).because(error);
         Ok(Box::new(Thread(Some(thread.map_err(failed)?))))
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
     }
 
     async fn pause(&self, time: Duration) {

@@ -257,7 +257,7 @@ impl Transactions for KafkaProducer {
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, slot);
         record = record.partition(partition as i32).headers(headers);
         (record.key, record.payload) = (key, value);
-        record.timestamp = time.map(|time| time.as_millis() as i64);
+        record.timestamp = Some(time.as_millis() as i64);
         loop {
             match self.producer.send(record) {
                 Ok(()) => {

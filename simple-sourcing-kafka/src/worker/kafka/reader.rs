@@ -37,6 +37,7 @@ pub(in crate::worker) struct KafkaReader {
     seen: Arc<Ends>,
     /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
+    made: Instant,
     /// Asks for true ends. Made with the first question.
     ends: OnceCell<BaseConsumer<Reports>>,
     /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
@@ -53,7 +54,7 @@ impl KafkaReader {
         worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Self {
         let (ends, records, single) = Default::default();
-        KafkaReader { kafka: kafka.clone(), topics, seen, worker, ends, records, single }
+        KafkaReader { kafka: kafka.clone(), topics, seen, worker, made: Instant::now(), ends, records, single }
     }
 
     fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
@@ -144,7 +145,7 @@ impl Reader for KafkaReader {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        Timestamp::from_millis(self.made.elapsed().as_millis() as u64)
     }
 
     async fn pause(&self, time: Duration) {

@@ -150,10 +150,6 @@ impl Log for SimLog {
         Ok(Box::new(()))
     }
 
-    fn now(&self) -> Timestamp {
-        self.with(|world| Timestamp::from_millis(world.now))
-    }
-
     async fn pause(&self, time: Duration) {
         sleep(&self.world, time.as_millis() as u64).await;
     }
@@ -260,8 +256,8 @@ impl Producer for SimProducer {
 
     fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
         let Record { topic, partition, key, value, headers, time, noted: _ } = record;
-        let time = time.map_or_else(|| self.world.borrow().now, Timestamp::as_millis);
-        let written = Written { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers, time };
+        let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
+        let written = Written { key, value, headers, time: time.as_millis() };
         self.unsent.entry((topic.to_owned(), partition)).or_default().push(Rc::new(written));
         Ok(())
     }
