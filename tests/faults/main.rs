@@ -61,10 +61,7 @@ fn main() -> ExitCode {
         fault(5, "two_processes_of_one_name", twins::run),
         fault(6, "broker_killed", outage::killed),
         fault(6, "broker_stopped", outage::stopped),
-        // Rarely one of them does not end afterwards.
-        fault(6, "broker_stopped_under_named_processes", outage::stopped_under_names)
-            .with_ignored_flag(true)
-            .with_kind("open bug"),
+        fault(6, "broker_stopped_under_named_processes", outage::stopped_under_names),
         fault(6, "broker_paused_for_30_s", outage::paused).with_ignored_flag(true),
         fault(6, "leader_of_events_killed", cluster::leader_of_events_killed).with_ignored_flag(true),
         fault(6, "transaction_coordinator_killed", cluster::transaction_coordinator_killed).with_ignored_flag(true),
