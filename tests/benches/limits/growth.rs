@@ -15,8 +15,8 @@ const IN_FLIGHT: usize = 1000;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let commands = options.scaled(100_000);
-    let most = if options.quick { 10_000 } else { 1_000_000 };
-    let aggregates = [10, 1000, 100_000, 1_000_000].into_iter().filter(|&accounts| accounts <= most);
+    let most = if options.quick { 10_000 } else { 10_000_000 };
+    let aggregates = [10, 1000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|&accounts| accounts <= most);
     let aggregates = Comparison {
         title: format!("on disk, relaxed, {IN_FLIGHT} in flight, by aggregates"),
         unit: Unit::PerSecond,

@@ -30,7 +30,7 @@ use tokio::runtime::Runtime;
 const NODE: &str = env!("CARGO_BIN_EXE_node");
 const PARTITIONS: u32 = 6;
 
-/// How often what is restored is measured; the median counts.
+/// How often each figure is measured.
 const ROUNDS: usize = 3;
 
 /// The session of a process in its group: 10 s unless set, so that what else a takeover takes is more of it here.
@@ -54,50 +54,48 @@ fn main() {
     assert!(node(servers, &full, None, None).terminate().success(), "it did not end in an orderly way");
     topics::fill(servers, &full, PARTITIONS, accounts);
 
-    println!("Restoring {accounts} accounts of 100 B and as many command ids, in {PARTITIONS} partitions:\n");
-    println!("| what | s (median of {ROUNDS}) | s for a million | drain / this | resident MB |\n|---|---|---|---|---|");
-    let drained = median(|| topics::drain(servers, &full, PARTITIONS, 2 * accounts));
-    let row = |what: &str, seconds: f64, resident: String| {
-        let (each, ratio) = (seconds * 1e6 / accounts as f64, drained / seconds);
-        println!("| {what} | {seconds:.2} | {each:.2} | {ratio:.2} | {resident} |");
-    };
-    row("a consumer that only drains the topics", drained, String::new());
     let start = |prefix: &str, store: Option<&Path>| {
         let begun = Instant::now();
         // With a name, so that the group does not wait for the one before.
         let node = node(servers, prefix, Some("a"), store);
         (begun.elapsed().as_secs_f64(), node)
     };
-    // Joining the group and all else that a start does.
-    let nothing = median(|| start(&empty, None).0);
     let directory = tempfile::tempdir().unwrap();
     let mut number = 0;
     let mut fresh = || {
         number += 1;
         directory.path().join(number.to_string())
     };
-    let measure = |what: &str, mut store: Box<dyn FnMut() -> Option<std::path::PathBuf>>| {
-        let mut memory = 0;
-        let seconds = median(|| {
-            let (seconds, node) = start(&full, store().as_deref());
-            memory = resident_mb(&node.pid().to_string());
-            (seconds - nothing).max(0.001)
-        });
-        row(what, seconds, memory.to_string());
-    };
-    measure("a service in memory, from the topics", Box::new(|| None));
     let kept = fresh();
-    let mut new = directory.path().join("new");
-    measure(
-        "a service with a local store, from the topics",
-        Box::new(move || {
-            new.set_extension(CommandId::new().to_string());
-            Some(new.clone())
-        }),
-    );
     drop(start(&full, Some(&kept)));
-    let again = kept.clone();
-    measure("a service with a local store, from that", Box::new(move || Some(again.clone())));
+    // Joining the group and all else that a start does is taken off.
+    let nothing = median((0..ROUNDS).map(|_| start(&empty, None).0));
+    let mut rows = [
+        Row::new("a consumer that only drains the topics"),
+        Row::new("a service in memory, from the topics"),
+        Row::new("a service with a local store, from the topics"),
+        Row::new("a service with a local store, from that"),
+    ];
+    // In turns, because the speed of a machine changes while it is measured.
+    for _ in 0..ROUNDS {
+        let [drained, restored @ ..] = &mut rows;
+        drained.seconds.push(topics::drain(servers, &full, PARTITIONS, 2 * accounts));
+        for (row, store) in restored.iter_mut().zip([None, Some(fresh()), Some(kept.clone())]) {
+            let (seconds, node) = start(&full, store.as_deref());
+            row.seconds.push((seconds - nothing).max(0.001));
+            row.resident_mb = Some(resident_mb(&node.pid().to_string()));
+        }
+    }
+    println!(
+        "Restoring {accounts} accounts of 100 B and as many command ids, in {PARTITIONS} partitions, {ROUNDS} rounds:\n"
+    );
+    println!("| what | s, median | range | drain / this, median | range | resident MB |\n|---|---|---|---|---|---|");
+    for Row { what, seconds, resident_mb } in &rows {
+        let ratios: Vec<f64> = rows[0].seconds.iter().zip(seconds).map(|(drained, this)| drained / this).collect();
+        let spread = |of: &[f64]| format!("{:.2} | {}", median(of.iter().copied()), range(of));
+        let resident = resident_mb.map_or_else(String::new, |mb| mb.to_string());
+        println!("| {what} | {} | {} | {resident} |", spread(seconds), spread(&ratios));
+    }
 
     println!("\nFrom SIGKILL to the next answer, of {ROUNDS} (a start that restores nothing takes {nothing:.2} s):\n");
     println!("| what | s, each |\n|---|---|");
@@ -153,6 +151,19 @@ fn main() {
     }
 }
 
+/// What was measured of one way to restore.
+struct Row {
+    what: &'static str,
+    seconds: Vec<f64>,
+    resident_mb: Option<u64>,
+}
+
+impl Row {
+    fn new(what: &'static str) -> Self {
+        Row { what, seconds: Vec::new(), resident_mb: None }
+    }
+}
+
 fn list(seconds: &[f64]) -> String {
     seconds.iter().map(|seconds| format!("{seconds:.2}")).collect::<Vec<_>>().join(", ")
 }
@@ -185,8 +196,13 @@ async fn answered(accounts: &AccountClient) {
     }
 }
 
-fn median(mut measure: impl FnMut() -> f64) -> f64 {
-    let mut all: Vec<f64> = (0..ROUNDS).map(|_| measure()).collect();
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = figures.collect();
     all.sort_by(f64::total_cmp);
-    all[ROUNDS / 2]
+    all[all.len() / 2]
+}
+
+fn range(figures: &[f64]) -> String {
+    let (least, most) = (figures.iter().copied().reduce(f64::min), figures.iter().copied().reduce(f64::max));
+    format!("{:.2} to {:.2}", least.unwrap(), most.unwrap())
 }

@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, StreamExt, future::join_all, stream};
+use futures_util::{
+    StreamExt,
+    future::join_all,
+    stream::{self, FuturesUnordered},
+};
 use simple_sourcing::AppHandle;
 use tokio::{runtime::Runtime, task::unconstrained};
 
@@ -93,17 +97,25 @@ where
     let latencies: Vec<Vec<Duration>> = runtime.block_on(async {
         let lane = |send: &S| {
             let (send, next) = (send.clone(), next.clone());
-            let numbers = std::iter::from_fn(move || {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                (number < commands).then_some(number)
-            });
-            let sent = stream::iter(numbers)
-                .map(move |number| {
-                    let begun = Instant::now();
-                    send(number).map(move |()| begun.elapsed())
-                })
-                .buffer_unordered(in_flight / lanes);
-            tokio::spawn(unconstrained(sent.collect()))
+            // Each sends its next command when the one before is answered. They are made once: what a command costs here is
+            // not its cost.
+            let client = move |_| {
+                let (send, next) = (send.clone(), next.clone());
+                async move {
+                    let mut latencies = Vec::new();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= commands {
+                            return latencies;
+                        }
+                        let begun = Instant::now();
+                        send(number).await;
+                        latencies.push(begun.elapsed());
+                    }
+                }
+            };
+            let clients: FuturesUnordered<_> = (0..in_flight / lanes).map(client).collect();
+            tokio::spawn(unconstrained(clients.concat()))
         };
         let lanes: Vec<_> = senders.iter().cycle().take(lanes).map(lane).collect();
         join_all(lanes).await.into_iter().map(Result::unwrap).collect()

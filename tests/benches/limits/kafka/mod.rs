@@ -33,7 +33,7 @@ const ACCOUNTS: usize = 1000;
 const PARTITIONS: u32 = 6;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
-    let (commands, latencies) = (options.scaled(60_000), options.scaled(1000));
+    let (commands, latencies) = (options.scaled(120_000), options.scaled(1000));
     let base = Waiting { commands, keys: Keys::Even(ACCOUNTS), partitions: PARTITIONS, workers: 1 };
     let mut throughput = base.comparison::<Account>("small records");
     let storing = Contender::new("the same with a local store", move || base.rate::<Account>(start_storing));
@@ -43,11 +43,11 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
         unit: Unit::Microseconds,
         contenders: vec![
             Contender::new("written by hand on rdkafka", move || latency_by_hand(latencies)),
-            Contender::new("simple-sourcing-kafka", move || latency_of_ours(latencies)).aiming_at(1.1),
+            Contender::new("simple-sourcing-kafka", move || latency_of_ours(PARTITIONS, latencies)).aiming_at(1.1),
         ],
     };
     let in_flight = [16, 256, 2000].map(|in_flight| {
-        let commands = commands.min(60 * in_flight);
+        let commands = commands.min(120 * in_flight);
         Contender::new(format!("{in_flight} in flight"), move || end_to_end(commands, in_flight))
     });
     let end_to_end = Comparison {
@@ -58,7 +58,8 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let mut comparisons = vec![throughput, latency, end_to_end];
     if !options.quick {
         comparisons.extend([
-            Waiting { workers: 2, ..base }.comparison::<Account>("small records"),
+            // More of them, so that most are left when the second worker has joined.
+            Waiting { workers: 2, commands: 3 * commands, ..base }.comparison::<Account>("small records"),
             Waiting { partitions: 64, ..base }.comparison::<Account>("small records"),
             Waiting { keys: Keys::Even(10), ..base }.comparison::<Account>("small records"),
             Waiting { keys: Keys::Even(100_000), ..base }.comparison::<Account>("small records"),
@@ -109,8 +110,10 @@ impl Waiting {
             sent.buffered(2000).for_each(|pending| async { drop(pending.unwrap()) }).await;
         });
         let progress = Progress::new(broker().bootstrap_servers(), &prefix, D::NAME, partitions);
+        // Beside the start, which waits for all workers while the first has begun.
+        let measured = thread::spawn(move || progress.rate((keys.accounts() + commands) as i64));
         let running = start(&prefix, partitions, workers);
-        let rate = progress.rate((keys.accounts() + commands) as i64);
+        let rate = measured.join().unwrap();
         drop(running);
         rate
     }
@@ -190,10 +193,10 @@ fn latency_by_hand(commands: usize) -> Figure {
     load::median_us((0..commands).map(latency).collect())
 }
 
-fn latency_of_ours(commands: usize) -> Figure {
+fn latency_of_ours(partitions: u32, commands: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    let app = client::<Account>(&runtime, &prefix, PARTITIONS);
-    let _running = start_ours::<Account>(&prefix, PARTITIONS, 1);
+    let app = client::<Account>(&runtime, &prefix, partitions);
+    let _running = start_ours::<Account>(&prefix, partitions, 1);
     load::open(&runtime, &app, 1);
     load::latency(&runtime, &app, &load::key(0), commands)
 }
@@ -203,5 +206,8 @@ fn end_to_end(commands: usize, in_flight: usize) -> Figure {
     let app = client::<Account>(&runtime, &prefix, PARTITIONS);
     let _running = start_ours::<Account>(&prefix, PARTITIONS, 1);
     load::open(&runtime, &app, ACCOUNTS);
-    load::throughput(&runtime, &[app], ACCOUNTS, commands, in_flight)
+    let apps = [app];
+    // The first commands in new topics take a broker long, and say nothing of those that follow.
+    let _ = load::throughput(&runtime, &apps, ACCOUNTS, commands / 4, in_flight);
+    load::throughput(&runtime, &apps, ACCOUNTS, commands, in_flight)
 }
