@@ -26,6 +26,8 @@ struct Waiting {
     swept: usize,
     /// With how many a worker that [gathers](Queue::gather) is content.
     gathered_at: usize,
+    /// How many workers wait for commands. To notify nobody is a system call, too.
+    workers: usize,
     /// Set when the storage has failed: what it said is the answer to everything from then on.
     failed: Option<BackendError>,
 }
@@ -47,7 +49,7 @@ impl Queue {
             waiting.commands.retain(|command| !command.reply.is_abandoned());
             waiting.swept = waiting.commands.len();
         }
-        if waiting.commands.len() >= waiting.gathered_at {
+        if waiting.workers > 0 && waiting.commands.len() >= waiting.gathered_at {
             drop(waiting);
             self.filled.notify_one();
         }
@@ -55,9 +57,11 @@ impl Queue {
 
     /// Waits until there is a command, or `stopped` says that nobody needs one.
     pub(super) fn wait(&self, stopped: impl Fn() -> bool) {
-        let waiting = self.lock();
+        let mut waiting = self.lock();
+        waiting.workers += 1;
         let empty = |waiting: &mut Waiting| waiting.commands.is_empty() && !stopped();
-        drop(self.filled.wait_while(waiting, empty).unwrap_or_else(PoisonError::into_inner));
+        let waited = self.filled.wait_while(waiting, empty);
+        waited.unwrap_or_else(PoisonError::into_inner).workers -= 1;
     }
 
     /// Waits until there are so many more commands than now, or the time has passed.
@@ -66,9 +70,12 @@ impl Queue {
         // Nobody is woken before: a thread costs more to wake than a command to wait.
         let enough = waiting.commands.len() + more;
         waiting.gathered_at = enough;
+        waiting.workers += 1;
         let few = |waiting: &mut Waiting| waiting.commands.len() < enough;
         let gathered = self.filled.wait_timeout_while(waiting, within, few);
-        gathered.unwrap_or_else(PoisonError::into_inner).0.gathered_at = 0;
+        let mut waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        waiting.workers -= 1;
+        waiting.gathered_at = 0;
     }
 
     /// Wakes all that [`wait`](Queue::wait), to look at `stopped`.
