@@ -1,7 +1,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{NoContext, Uuid};
 
 use super::Timestamp;
 
@@ -16,7 +16,11 @@ impl CommandId {
     /// A new id, from the clock and randomness of this machine.
     #[expect(clippy::new_without_default, reason = "each is different; a default would surprise")]
     pub fn new() -> Self {
-        CommandId(Uuid::now_v7())
+        let now = Timestamp::now().as_millis();
+        // Not `Uuid::now_v7`: so that its ids ascend it takes a lock, and when the clock is put back it stays at the latest
+        // time that it has seen, and a service refuses ids that are too far ahead.
+        let time = uuid::Timestamp::from_unix(NoContext, now / 1000, (now % 1000) as u32 * 1_000_000);
+        CommandId(Uuid::new_v7(time))
     }
 
     /// When the id was made, to the millisecond.
