@@ -37,12 +37,13 @@ fn run_with(options: &Options, sections: &[Section]) -> Result<(), String> {
             let report = comparison.run(section, options.rounds);
             println!("{report}");
             reports.push(report);
+            // Each time, so that they are there whatever becomes of those that follow.
+            if let Some(file) = &options.json {
+                let cannot_write = |error: &dyn Display| format!("cannot write {file}: {error}");
+                let json = serde_json::to_vec_pretty(&reports).map_err(|error| cannot_write(&error))?;
+                fs::write(file, json).map_err(|error| cannot_write(&error))?;
+            }
         }
-    }
-    if let Some(file) = &options.json {
-        let cannot_write = |error: &dyn Display| format!("cannot write {file}: {error}");
-        let json = serde_json::to_vec_pretty(&reports).map_err(|error| cannot_write(&error))?;
-        fs::write(file, json).map_err(|error| cannot_write(&error))?;
     }
     if let Some(directory) = &options.plots {
         plot::all(&reports, directory.as_ref()).map_err(|error| format!("cannot write to {directory}: {error}"))?;

@@ -74,11 +74,20 @@ impl Topics {
     }
 }
 
-/// Processes commands until it is told to stop. Each worker has a number.
-pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &AtomicBool) {
+/// One of so many workers, and the partitions of the command topic that it has. They stay the same: after a rebalance it would
+/// have to restore states.
+#[derive(Clone, Copy)]
+pub struct Share {
+    pub worker: u32,
+    pub workers: u32,
+    pub partitions: u32,
+}
+
+/// Processes commands until it is told to stop.
+pub fn serve<D: Domain>(servers: &str, prefix: &str, share: Share, stopped: &AtomicBool) {
     // What a transaction that fails has done to them stays: the figures are the same.
     let mut states = HashMap::new();
-    while let Err(error) = run::<D>(servers, prefix, worker, stopped, &mut states) {
+    while let Err(error) = run::<D>(servers, prefix, share, stopped, &mut states) {
         println!("the loop by hand starts over, and its figure is of no use: {error}");
     }
 }
@@ -86,14 +95,13 @@ pub fn serve<D: Domain>(servers: &str, prefix: &str, worker: u32, stopped: &Atom
 fn run<D: Domain>(
     servers: &str,
     prefix: &str,
-    worker: u32,
+    Share { worker, workers, partitions }: Share,
     stopped: &AtomicBool,
     states: &mut HashMap<String, (Option<D>, u64)>,
 ) -> KafkaResult<()> {
     let topics = Topics::new(prefix, D::NAME);
     let group = format!("{prefix}bank");
-    let consumer: BaseConsumer =
-        reader(servers, &group).set("partition.assignment.strategy", "cooperative-sticky").create()?;
+    let consumer: BaseConsumer = reader(servers, &group).create()?;
     let producer: BaseProducer<Failures> = client(servers)
         .set("transactional.id", format!("{group}-{worker}"))
         .set("linger.ms", "0")
@@ -102,7 +110,11 @@ fn run<D: Domain>(
         .set("retry.backoff.ms", "5")
         .create_with_context(Failures::default())?;
     producer.init_transactions(TIMEOUT)?;
-    consumer.subscribe(&[&topics.command])?;
+    let mut assigned = TopicPartitionList::new();
+    for partition in (0..partitions).filter(|partition| partition % workers == worker) {
+        assigned.add_partition_offset(&topics.command, partition as i32, Offset::Beginning)?;
+    }
+    consumer.assign(&assigned)?;
     while !stopped.load(Ordering::Acquire) {
         let Some(first) = consumer.poll(Duration::from_millis(100)) else { continue };
         producer.begin_transaction()?;

@@ -1,14 +1,11 @@
 //! What becomes of a service on Kafka with more partitions, more processes and more clients. Processes and clients are
 //! apps of their own within this one.
 
-use simple_sourcing::prelude::*;
-use tokio::runtime::Runtime;
-
-use super::{ACCOUNTS, PARTITIONS, Running, Waiting, client, latency_of_ours, prefix, start_ours};
+use super::{ACCOUNTS, PARTITIONS, Waiting, end_to_end, latency_of_ours, start_ours};
 use crate::{
-    comparison::{Comparison, Contender, Figure, Unit},
+    comparison::{Comparison, Contender, Unit},
     domain::Account,
-    load::{self, Keys},
+    load::Keys,
 };
 
 const IN_FLIGHT: usize = 1000;
@@ -27,10 +24,12 @@ pub fn comparisons() -> Vec<Comparison> {
     let latencies = [1, 4, 16, 64].map(|partitions| {
         Contender::new(format!("{partitions} partitions"), move || latency_of_ours(partitions, COMMANDS_IN_TURN))
     });
-    let services =
-        [1, 2, 4].map(|services| Contender::new(format!("{services} services"), move || end_to_end(services, 1)));
-    let clients =
-        [1, 10, 50].map(|clients| Contender::new(format!("{clients} clients"), move || end_to_end(1, clients)));
+    let services = [1, 2, 4].map(|services| {
+        Contender::new(format!("{services} services"), move || end_to_end(services, 1, COMMANDS, IN_FLIGHT))
+    });
+    let clients = [1, 10, 50].map(|clients| {
+        Contender::new(format!("{clients} clients"), move || end_to_end(1, clients, COMMANDS, IN_FLIGHT))
+    });
     [
         (format!("{COMMANDS} commands that wait, by partitions"), Unit::PerSecond, Vec::from(partitions)),
         ("client to answer, 1 in flight, by partitions".to_owned(), Unit::Microseconds, latencies.into()),
@@ -43,12 +42,4 @@ pub fn comparisons() -> Vec<Comparison> {
     ]
     .map(|(title, unit, contenders)| Comparison { title, unit, contenders })
     .into()
-}
-
-fn end_to_end(services: usize, clients: usize) -> Figure {
-    let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    let clients: Vec<AppHandle> = (0..clients).map(|_| client::<Account>(&runtime, &prefix, PARTITIONS)).collect();
-    let _running: Vec<Running> = (0..services).map(|_| start_ours::<Account>(&prefix, PARTITIONS, 1)).collect();
-    load::open(&runtime, &clients[0], ACCOUNTS);
-    load::throughput(&runtime, &clients, ACCOUNTS, COMMANDS, IN_FLIGHT)
 }

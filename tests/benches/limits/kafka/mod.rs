@@ -32,6 +32,9 @@ use progress::Progress;
 const ACCOUNTS: usize = 1000;
 const PARTITIONS: u32 = 6;
 
+/// A second worker is given its share at once, and not after 3 s.
+const HEARTBEAT_MS: &str = "100";
+
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let (commands, latencies) = (options.scaled(120_000), options.scaled(1000));
     let base = Waiting { commands, keys: Keys::Even(ACCOUNTS), partitions: PARTITIONS, workers: 1 };
@@ -48,7 +51,7 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     };
     let in_flight = [16, 256, 2000].map(|in_flight| {
         let commands = commands.min(120 * in_flight);
-        Contender::new(format!("{in_flight} in flight"), move || end_to_end(commands, in_flight))
+        Contender::new(format!("{in_flight} in flight"), move || end_to_end(1, 1, commands, in_flight))
     });
     let end_to_end = Comparison {
         title: format!("client to answer, {ACCOUNTS} accounts, {PARTITIONS} partitions, 1 worker"),
@@ -135,7 +138,8 @@ impl Drop for Running {
 }
 
 fn kafka(prefix: &str, partitions: u32) -> Kafka {
-    Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions)
+    let kafka = Kafka::new(broker().bootstrap_servers()).prefix(prefix).partitions(partitions);
+    kafka.property("heartbeat.interval.ms", HEARTBEAT_MS)
 }
 
 fn start_ours<D: Domain>(prefix: &str, partitions: u32, workers: u32) -> Running {
@@ -157,12 +161,13 @@ fn start_on<D: Domain>(kafka: Kafka, and_then: impl FnOnce() + 'static) -> Runni
     })))
 }
 
-fn start_by_hand<D: Domain>(prefix: &str, _: u32, workers: u32) -> Running {
+fn start_by_hand<D: Domain>(prefix: &str, partitions: u32, workers: u32) -> Running {
     let stopped = Arc::new(AtomicBool::new(false));
     let workers: Vec<_> = (0..workers)
         .map(|worker| {
             let (prefix, stopped) = (prefix.to_owned(), stopped.clone());
-            thread::spawn(move || by_hand::serve::<D>(broker().bootstrap_servers(), &prefix, worker, &stopped))
+            let share = by_hand::Share { worker, workers, partitions };
+            thread::spawn(move || by_hand::serve::<D>(broker().bootstrap_servers(), &prefix, share, &stopped))
         })
         .collect();
     Running(Some(Box::new(move || {
@@ -201,13 +206,13 @@ fn latency_of_ours(partitions: u32, commands: usize) -> Figure {
     load::latency(&runtime, &app, &load::key(0), commands)
 }
 
-fn end_to_end(commands: usize, in_flight: usize) -> Figure {
+/// So many commands in flight, from clients that share them, to services that share the partitions.
+fn end_to_end(services: usize, clients: usize, commands: usize, in_flight: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
-    let app = client::<Account>(&runtime, &prefix, PARTITIONS);
-    let _running = start_ours::<Account>(&prefix, PARTITIONS, 1);
-    load::open(&runtime, &app, ACCOUNTS);
-    let apps = [app];
+    let clients: Vec<AppHandle> = (0..clients).map(|_| client::<Account>(&runtime, &prefix, PARTITIONS)).collect();
+    let _running: Vec<Running> = (0..services).map(|_| start_ours::<Account>(&prefix, PARTITIONS, 1)).collect();
+    load::open(&runtime, &clients[0], ACCOUNTS);
     // The first commands in new topics take a broker long, and say nothing of those that follow.
-    let _ = load::throughput(&runtime, &apps, ACCOUNTS, commands / 4, in_flight);
-    load::throughput(&runtime, &apps, ACCOUNTS, commands, in_flight)
+    let _ = load::throughput(&runtime, &clients, ACCOUNTS, commands / 4, in_flight);
+    load::throughput(&runtime, &clients, ACCOUNTS, commands, in_flight)
 }
