@@ -243,13 +243,18 @@ impl<'a> Reader<'a> {
         Reader::on(Arc::new(create(kafka, &kafka.reader())?), kafka, topic, from)
     }
 
-    /// On a consumer that nobody else is using.
+    /// On a consumer that nobody else is using. It is asked something first: of a topic that it has not heard of it finds
+    /// out within milliseconds who leads it where it is asked, and after up to a second where it is only to read it.
     pub(crate) fn on(
         consumer: Arc<BaseConsumer<Reports>>,
         kafka: &'a Kafka,
         topic: &'a str,
         from: impl IntoIterator<Item = (u32, Offset)>,
     ) -> Result<Self, BackendError> {
+        let from: Vec<_> = from.into_iter().collect();
+        if let Some(&(partition, _)) = from.first() {
+            ends_of(&consumer, kafka, topic, partition)?;
+        }
         let reader = Reader { consumer, topic, kafka };
         reader.assign(from)?;
         Ok(reader)
@@ -321,6 +326,7 @@ pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Reports>, Backend
     create(kafka, &kafka.end_reader())
 }
 
+/// A consumer that is in no group.
 pub(crate) fn create(kafka: &Kafka, config: &ClientConfig) -> Result<BaseConsumer<Reports>, BackendError> {
     config.create_with_context(Reports::new(kafka)).map_err(|error| error::client("reader", error))
 }

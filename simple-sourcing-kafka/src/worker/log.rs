@@ -47,6 +47,9 @@ pub(super) trait Log: Sized + 'static {
     /// Begins to read a partition at this offset.
     fn add(&self, at: Shard, next: i64) -> Result<(), BackendError>;
 
+    /// Reads partitions that are read already again from these offsets.
+    fn seek(&self, to: &BTreeMap<Shard, i64>) -> Result<(), BackendError>;
+
     /// Reads these partitions no more, and gives back what the group has taken away.
     fn remove(&self, read: &[Shard]) -> Result<(), BackendError>;
 
@@ -72,6 +75,9 @@ pub(super) trait Log: Sized + 'static {
 
 /// Why a batch was given up.
 pub(super) enum Failure {
+    /// The group has another generation by now, so it has refused the offsets of a transaction. Nothing of that is left,
+    /// and what this member holds is as it was before.
+    Outdated(BackendError),
     /// Starting over may help.
     Passing(BackendError),
     /// The worker must end.
@@ -80,9 +86,9 @@ pub(super) enum Failure {
     ShutOut,
 }
 
-impl Failure {
+impl From<BackendError> for Failure {
     /// With a right that is missing, starting over is of no use.
-    pub(super) fn of(error: BackendError) -> Self {
+    fn from(error: BackendError) -> Self {
         if error::is_denied(&error) { Failure::Lasting(error) } else { Failure::Passing(error) }
     }
 }
@@ -98,8 +104,8 @@ pub(super) enum Change {
     },
 }
 
-/// Writes transactions, one after the other. After any error it and the others of its worker must be dropped: what became of the transaction is unknown
-/// until [`Log::producer`] has returned the next of its number.
+/// Writes transactions, one after the other. After any error but [`Failure::Outdated`] it and the others of its worker must
+/// be dropped: what became of the transaction is unknown until [`Log::producer`] has returned the next of its number.
 pub(super) trait Producer {
     type Membership;
 
@@ -109,12 +115,10 @@ pub(super) trait Producer {
     /// Adds a record, which is sent when that suits.
     fn write(&mut self, record: Record<'_>) -> Result<(), BackendError>;
 
-    /// Adds the offsets of the next commands.
-    async fn write_offsets(
-        &mut self,
-        next: &BTreeMap<Shard, i64>,
-        membership: Self::Membership,
-    ) -> Result<(), BackendError>;
+    /// Adds the offsets of the next commands. With [`Failure::Outdated`] the transaction has been aborted, and the next can
+    /// begin.
+    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Self::Membership)
+    -> Result<(), Failure>;
 
     /// Waits until all that was added has arrived.
     async fn flush(&mut self) -> Result<(), BackendError>;

@@ -119,7 +119,7 @@ impl<L: Log> Worker<L> {
         match result {
             Ok(()) => Ok(Ended::Stopped),
             Err(Failure::ShutOut) => Ok(Ended::ShutOut(self.joining)),
-            Err(Failure::Passing(error) | Failure::Lasting(error)) => Err(error),
+            Err(Failure::Outdated(error) | Failure::Passing(error) | Failure::Lasting(error)) => Err(error),
         }
     }
 

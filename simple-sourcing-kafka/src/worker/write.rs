@@ -5,7 +5,7 @@ use simple_sourcing::{
     BackendError, Position, Timestamp,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
-use tracing::debug;
+use tracing::{debug, info};
 
 use super::{
     collect::Batch,
@@ -22,7 +22,10 @@ impl<L: Log> Worker<L> {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
     pub(super) async fn write(&mut self, batch: Batch<L::Record<'_>>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
-        self.transact(&batch, &changes).await.map_err(Failure::of)?;
+        match self.transact(&batch, &changes).await {
+            Err(Failure::Outdated(error)) => return self.take_back(&batch, &error),
+            written => written?,
+        }
         debug!(commands = batch.commands, "committed");
         failpoint!("after-commit");
         let taken = self.store.committed(&mut changes, &batch.next, &self.definition, self.producers.current());
@@ -31,13 +34,21 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    async fn transact(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
+    /// Has the commands of a batch read again of which nothing was written.
+    fn take_back(&mut self, batch: &Batch<L::Record<'_>>, error: &BackendError) -> Result<(), Failure> {
+        info!(%error, commands = batch.commands, "reading again what another generation of the group began");
+        self.processor.aborted();
+        let next = batch.next.keys().filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
+        self.log.seek(&next).map_err(Failure::Passing)
+    }
+
+    async fn transact(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), Failure> {
         self.producers.begin()?;
         self.write_records(batch, changes)?;
         // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
         let membership = self.log.membership()?;
         if self.log.is_lost() {
-            return Err(BackendError::unavailable("the group has given the partitions to others"));
+            return Err(BackendError::unavailable("the group has given the partitions to others").into());
         }
         failpoint!("after-produce");
         // Before the records are flushed: its two round trips overlap theirs.
@@ -47,7 +58,7 @@ impl<L: Log> Worker<L> {
         failpoint!("after-offsets");
         self.producers.current().commit().await?;
         // What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
-        self.producers.current().check_nothing_under_way()
+        Ok(self.producers.current().check_nothing_under_way()?)
     }
 
     fn write_records(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {

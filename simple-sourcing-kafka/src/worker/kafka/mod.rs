@@ -9,7 +9,7 @@ mod tests;
 
 use std::{
     any::Any,
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -40,6 +40,12 @@ use crate::{
     topics::{Ends, Topics},
 };
 
+/// How long the client library may take until it reads from other offsets. It asks nobody.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer is waited for that does not matter.
+const WAKE_TIMEOUT: Duration = Duration::from_millis(1);
+
 pub(super) struct KafkaLog {
     kafka: Kafka,
     topics: Arc<[Topics]>,
@@ -64,6 +70,23 @@ impl KafkaLog {
         let consumer =
             Arc::new(consumer(&kafka, &name, Rebalances::new(commands, Reports::of_worker(&kafka, &ending)))?);
         Ok(KafkaLog { kafka, topics, ends, name, consumer, ending })
+    }
+
+    /// Has the library read on. It reads nothing from when the group says something until that is answered, and then
+    /// waits for up to a second for anything to happen on the connections to those who lead what it goes on to read: as a
+    /// question to each, whose answer does not matter.
+    fn wake(&self) {
+        let asked = self.consumer.assignment().and_then(|mut partitions| {
+            partitions.set_all_offsets(Offset::End)?;
+            if partitions.count() > 0 {
+                self.consumer.offsets_for_times(partitions, WAKE_TIMEOUT).map(drop)
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = asked {
+            debug!(%error, "waking the connections");
+        }
     }
 
     /// What an error of the consumer means.
@@ -119,6 +142,7 @@ impl Log for KafkaLog {
     }
 
     async fn next(&self, mut wait: Duration) -> Result<Option<(Shard, BorrowedMessage<'_>)>, Failure> {
+        let is_idle = !wait.is_zero();
         while let Some(polled) = self.consumer.poll(wait) {
             match polled {
                 Ok(message) => {
@@ -130,6 +154,10 @@ impl Log for KafkaLog {
                 Err(error) => self.check(error)?,
             }
             wait = Duration::ZERO;
+        }
+        // Whether a heartbeat is due the library looks only when it wakes, and where nothing is asked of it that is each second.
+        if is_idle {
+            let _ = self.consumer.group_metadata();
         }
         match self.consumer.context().reports().refused_too_long() {
             Some(refusal) => Err(Failure::Lasting(BackendError::failed(refusal))),
@@ -143,6 +171,7 @@ impl Log for KafkaLog {
 
     fn accept(&self) -> Result<(), BackendError> {
         let accepted = self.consumer.incremental_assign(&TopicPartitionList::new());
+        self.wake();
         accepted.map_err(|error| error::describe("the group's partitions can't be taken over", error))
     }
 
@@ -156,12 +185,24 @@ impl Log for KafkaLog {
         Ok(())
     }
 
+    fn seek(&self, to: &BTreeMap<Shard, i64>) -> Result<(), BackendError> {
+        let failed = |error| error::describe("commands can't be read again", error);
+        let mut list = TopicPartitionList::new();
+        for (shard, &next) in to {
+            let (topic, partition) = (&self.topics[shard.aggregate].command, shard.partition as i32);
+            list.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(failed)?;
+        }
+        let sought = self.consumer.seek_partitions(list, SEEK_TIMEOUT).map_err(failed)?;
+        sought.elements().iter().try_for_each(|element| element.error()).map_err(failed)
+    }
+
     fn remove(&self, read: &[Shard]) -> Result<(), BackendError> {
         let mut list = TopicPartitionList::new();
         for shard in read {
             list.add_partition(&self.topics[shard.aggregate].command, shard.partition as i32);
         }
         let removed = self.consumer.incremental_unassign(&list);
+        self.wake();
         removed.map_err(|error| error::describe("the partitions can't be given up", error))
     }
 
@@ -215,7 +256,7 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),
         ("session.timeout.ms", "10000"),
-        ("heartbeat.interval.ms", "1000"),
+        ("heartbeat.interval.ms", "500"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.queue.backoff.ms", "10"),
         ("queued.min.messages", "20000"),

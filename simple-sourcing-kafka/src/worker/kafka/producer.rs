@@ -24,7 +24,7 @@ use crate::{
     error,
     logging::{self, Reports},
     topics::{self, Ends, Topics},
-    worker::log::{Noted, Producer as Transactions, Record},
+    worker::log::{Failure, Noted, Producer as Transactions, Record},
 };
 
 /// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
@@ -218,6 +218,16 @@ impl KafkaProducer {
         self.kafka.describe(FAILED, &needs, error)
     }
 
+    /// Ends a transaction of which nothing is in doubt.
+    fn abort(&self) -> Result<(), BackendError> {
+        // Has the library throw away what it has not sent, and wait for the rest.
+        self.producer.abort_transaction(STEP_TIMEOUT).map_err(|error| self.failed(error))?;
+        self.check_nothing_under_way()?;
+        // That of what was thrown away.
+        self.producer.context().progress().error = None;
+        Ok(())
+    }
+
     fn await_deliveries(&self) -> Result<(), KafkaError> {
         let deliveries = self.producer.context();
         let mut progress = deliveries.progress();
@@ -275,7 +285,7 @@ impl Transactions for KafkaProducer {
         &mut self,
         next: &BTreeMap<Shard, i64>,
         group: ConsumerGroupMetadata,
-    ) -> Result<(), BackendError> {
+    ) -> Result<(), Failure> {
         let mut offsets = TopicPartitionList::new();
         for (shard, &next) in next {
             let topic = &self.topics[shard.aggregate].command;
@@ -283,7 +293,13 @@ impl Transactions for KafkaProducer {
                 .add_partition_offset(topic, shard.partition as i32, Offset::Offset(next))
                 .map_err(|error| self.failed(error))?;
         }
-        self.offsets.write(offsets, group).map_err(|error| self.failed(error))
+        match self.offsets.write(offsets, group) {
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {
+                let refused = BackendError::unavailable("the group has refused the offsets").because(error);
+                self.abort().map(|()| Err(Failure::Outdated(refused)))?
+            }
+            written => Ok(written.map_err(|error| self.failed(error))?),
+        }
     }
 
     async fn flush(&mut self) -> Result<(), BackendError> {

@@ -22,7 +22,7 @@ use crate::{
     access::{Operation, Right},
     config::{Kafka, TRANSACTION_TIMEOUT},
     logging::Reports,
-    reader::{self, End, end_reader, ends_of},
+    reader::{self, End, ends_of},
     topics::{Ends, Topics},
     worker::log::{Next, Reader, Records},
 };
@@ -39,10 +39,10 @@ pub(in crate::worker) struct KafkaReader {
     worker: Arc<BaseConsumer<Rebalances>>,
     made: Instant,
     /// Asks for true ends. Made with the first question.
-    ends: OnceCell<BaseConsumer<Reports>>,
+    ends: OnceCell<Arc<BaseConsumer<Reports>>>,
     /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
     records: OnceCell<Arc<BaseConsumer<Reports>>>,
-    /// Reads single records. Made with the first.
+    /// Reads single records, and asks for the ends of what is committed. Made with the first.
     single: OnceCell<Arc<BaseConsumer<Reports>>>,
 }
 
@@ -58,11 +58,11 @@ impl KafkaReader {
     }
 
     fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
-        if let Some(ends) = self.ends.get() {
-            return Ok(ends);
-        }
-        let ends = end_reader(&self.kafka)?;
-        Ok(self.ends.get_or_init(|| ends))
+        made(&self.kafka, &self.ends, &self.kafka.end_reader()).map(Arc::as_ref)
+    }
+
+    fn single(&self) -> Result<&Arc<BaseConsumer<Reports>>, BackendError> {
+        made(&self.kafka, &self.single, &self.kafka.single_reader())
     }
 }
 
@@ -116,28 +116,29 @@ impl Reader for KafkaReader {
     }
 
     async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
-        // The worker's consumer reads what is committed, so it is told that end.
-        let (_, end) = ends_of(&self.worker, &self.kafka, topic, partition)?;
+        // Not a consumer that reads: a broker answers the questions of a connection in turn, and a fetch that finds nothing
+        // keeps the next waiting.
+        let (_, end) = ends_of(self.single()?, &self.kafka, topic, partition)?;
         Ok(end)
     }
 
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<KafkaRecords<'a>, BackendError> {
+        let consumer = made(&self.kafka, &self.records, &self.kafka.restore_reader())?;
         let from =
             from.iter().map(|(&partition, &offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
-        let consumer = made(&self.kafka, &self.records, &self.kafka.restore_reader())?;
-        reader::Reader::on(consumer, &self.kafka, topic, from).map(KafkaRecords)
+        reader::Reader::on(consumer.clone(), &self.kafka, topic, from).map(KafkaRecords)
     }
 
     async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
-        let consumer = made(&self.kafka, &self.single, &self.kafka.single_reader())?;
-        let reader = reader::Reader::on(consumer, &self.kafka, topic, [(partition, Offset::Beginning)])?;
+        let consumer = self.single()?.clone();
+        let from = [(partition, Offset::Beginning)];
+        let records = KafkaRecords(reader::Reader::on(consumer, &self.kafka, topic, from)?);
         let deadline = Instant::now() + self.kafka.connect_timeout;
         while Instant::now() < deadline {
-            match reader.poll() {
-                Ok(Some(message)) => return Ok(Some(message.detach())),
-                Ok(None) => {}
-                Err(End::Of(_)) => return Ok(None),
-                Err(End::Failed(error)) => return Err(error),
+            match records.next().await? {
+                Next::Record(message) => return Ok(Some(message.detach())),
+                Next::End(_) => return Ok(None),
+                Next::Nothing => {}
             }
         }
         let within = self.kafka.connect_timeout;
@@ -154,16 +155,16 @@ impl Reader for KafkaReader {
 }
 
 /// A consumer that is made when it is first needed.
-fn made(
+fn made<'a>(
     kafka: &Kafka,
-    consumer: &OnceCell<Arc<BaseConsumer<Reports>>>,
+    consumer: &'a OnceCell<Arc<BaseConsumer<Reports>>>,
     config: &ClientConfig,
-) -> Result<Arc<BaseConsumer<Reports>>, BackendError> {
+) -> Result<&'a Arc<BaseConsumer<Reports>>, BackendError> {
     if let Some(consumer) = consumer.get() {
-        return Ok(consumer.clone());
+        return Ok(consumer);
     }
     let made = Arc::new(reader::create(kafka, config)?);
-    Ok(consumer.get_or_init(|| made).clone())
+    Ok(consumer.get_or_init(|| made))
 }
 
 /// Fetches until it is dropped.

@@ -1,5 +1,5 @@
-//! What the client library waits for without an end, on a mock of the brokers: an answer of a member that leaves its group
-//! to a change of partitions, and an answer to offsets that is lost.
+//! What the client library makes of rare answers, on a mock of the brokers. It waits without an end where a member leaves its
+//! group that has not answered to a change of partitions, and where the answer to offsets is lost.
 
 use std::{
     collections::BTreeMap,
@@ -9,12 +9,13 @@ use std::{
 };
 
 use rdkafka::{
+    message::OwnedHeaders,
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use simple_sourcing::{
-    App,
+    App, Timestamp,
     backend::{Definition, Ending},
     engine::Shard,
 };
@@ -25,7 +26,7 @@ use crate::{
     config::Kafka,
     topics::{Ends, Topics},
     worker::{
-        log::{Change, Log, Producer},
+        log::{Change, Failure, Log, Producer, Record},
         simulation::domain::Tally,
     },
 };
@@ -119,10 +120,37 @@ fn offsets_that_the_library_loses_are_given_up() {
         producer.begin().expect("nothing is under way");
         let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, 1)]);
         let membership = member.0.membership().expect("it is in the group");
-        let error = pollster::block_on(producer.write_offsets(&next, membership)).expect_err("there is no answer");
-        assert!(error.is_retryable(), "{error}");
+        let written = pollster::block_on(producer.write_offsets(&next, membership));
+        assert!(matches!(written, Err(Failure::Passing(_))), "there is no answer");
         pollster::block_on(member.0.producer(0)).expect("another takes its place");
     });
+}
+
+#[test]
+fn a_transaction_of_a_former_generation_is_aborted_and_the_producer_goes_on() {
+    let cluster = cluster();
+    let member = serving(&cluster, None);
+    cluster.request_errors(RDKafkaApiKey::TxnOffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
+    let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, 1)]);
+    let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
+    let mut transact = || -> Result<(), Failure> {
+        producer.begin()?;
+        let (key, value, headers) = (None, Some(&b"anything"[..]), OwnedHeaders::new());
+        producer.write(Record {
+            topic: "command",
+            partition: 0,
+            key,
+            value,
+            headers,
+            time: Timestamp::now(),
+            noted: None,
+        })?;
+        pollster::block_on(producer.write_offsets(&next, member.0.membership()?))?;
+        pollster::block_on(producer.flush())?;
+        Ok(pollster::block_on(producer.commit())?)
+    };
+    assert!(matches!(transact(), Err(Failure::Outdated(_))));
+    assert!(transact().is_ok());
 }
 
 fn cluster() -> Cluster {

@@ -66,7 +66,7 @@ const CALM_STEPS: u32 = 60_000;
 const STEPS_SHOWN: usize = 40;
 
 /// What must have happened, over all seeds.
-const HAPPENS: [&str; 27] = [
+const HAPPENS: [&str; 28] = [
     "request lost",
     "reply lost",
     "reply lost, sent again",
@@ -74,6 +74,7 @@ const HAPPENS: [&str; 27] = [
     "held back, sent again",
     "arrived late",
     "transaction committed",
+    "transaction aborted",
     "transaction timed out",
     "commit fenced",
     "offsets of a stranger refused",

@@ -94,6 +94,17 @@ impl Log for SimLog {
         })
     }
 
+    fn seek(&self, to: &BTreeMap<Shard, i64>) -> Result<(), BackendError> {
+        self.with(|world| {
+            for (shard, &next) in to {
+                if world.processes[self.process].consumer.reading.insert(*shard, next).is_none() {
+                    return Err(BackendError::failed("the partition is not read"));
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn remove(&self, read: &[Shard]) -> Result<(), BackendError> {
         self.with(|world| {
             for shard in read {
@@ -198,23 +209,37 @@ impl SimProducer {
         &self,
         what: String,
         effect: impl Fn(&mut World) -> Result<(), Refused> + Clone + 'static,
-    ) -> Result<(), BackendError> {
+    ) -> Result<(), Refused> {
         for _ in 0..TRIES {
             let twice = || self.twice.set(true);
             match request(&self.world, self.process, what.clone(), effect.clone(), twice).await {
-                Ok(()) => return Ok(()),
                 Err(Refused::Concurrent) => sleep(&self.world, 5).await,
-                Err(refused) => return Err(failed(refused)),
+                answer => return answer,
             }
         }
-        Err(failed(Refused::Concurrent))
+        Err(Refused::Concurrent)
+    }
+
+    async fn end(&self, commit: bool) -> Result<(), BackendError> {
+        let id = self.id;
+        let end = move |world: &mut World| {
+            let ended = world.transactions.end(id, commit);
+            match ended {
+                Ok(true) => world.count(if commit { "transaction committed" } else { "transaction aborted" }),
+                Err(Refused::Fenced) if commit => world.count("commit fenced"),
+                _ => {}
+            }
+            ended.map(drop)
+        };
+        let what = if commit { "commits" } else { "aborts" };
+        self.request(format!("producer {id:?} {what}"), end).await.map_err(failed)
     }
 
     async fn take_part(&mut self, place: Place) -> Result<(), BackendError> {
         if self.places.insert(place.clone()) {
             let id = self.id;
             let add = move |world: &mut World| world.transactions.add(id, place.clone(), world.now);
-            self.request(format!("producer {id:?} adds {:?}", self.places.len()), add).await?;
+            self.request(format!("producer {id:?} adds {:?}", self.places.len()), add).await.map_err(failed)?;
         }
         Ok(())
     }
@@ -240,7 +265,7 @@ impl SimProducer {
             }
             world.partition(&to.0, to.1).produce(id, (&to.0, to.1), first, &records)
         };
-        self.request(what, produce).await?;
+        self.request(what, produce).await.map_err(failed)?;
         Ok(true)
     }
 }
@@ -262,7 +287,7 @@ impl Producer for SimProducer {
         Ok(())
     }
 
-    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Membership) -> Result<(), BackendError> {
+    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Membership) -> Result<(), Failure> {
         // Meanwhile the library sends records.
         while self.world.borrow_mut().rng.bool() && self.send_some().await? {}
         self.take_part(Place::Offsets).await?;
@@ -278,7 +303,15 @@ impl Producer for SimProducer {
             }
             accepted
         };
-        self.request(what, commit).await
+        match self.request(what, commit).await {
+            Err(Refused::IllegalGeneration) => {
+                self.unsent.clear();
+                self.end(false).await?;
+                self.check_nothing_under_way()?;
+                Err(Failure::Outdated(failed(Refused::IllegalGeneration)))
+            }
+            answer => Ok(answer.map_err(failed)?),
+        }
     }
 
     async fn flush(&mut self) -> Result<(), BackendError> {
@@ -287,17 +320,7 @@ impl Producer for SimProducer {
     }
 
     async fn commit(&mut self) -> Result<(), BackendError> {
-        let id = self.id;
-        let end = move |world: &mut World| {
-            let ended = world.transactions.end(id, true);
-            match ended {
-                Ok(true) => world.count("transaction committed"),
-                Err(Refused::Fenced) => world.count("commit fenced"),
-                _ => {}
-            }
-            ended.map(drop)
-        };
-        self.request(format!("producer {id:?} commits"), end).await
+        self.end(true).await
     }
 
     fn check_nothing_under_way(&self) -> Result<(), BackendError> {
