@@ -24,6 +24,9 @@ const BATCH_COMMANDS_MAX: usize = 4096;
 /// Commands are gathered for this part of the time that the last commit took.
 const GATHERED_SHARE: u32 = 4;
 
+/// After a commit without a sync that took less, it is as well to go on with the commands that wait.
+const GATHERED_FROM: Duration = Duration::from_micros(600);
+
 /// The thread that decides commands and writes what they change.
 pub(super) struct Worker<S> {
     pub(super) shared: Arc<Shared<S>>,
@@ -47,8 +50,9 @@ impl<S: Storage> Worker<S> {
         while left != Some(0) {
             self.shared.queue.wait(|| self.stopped.load(Ordering::Acquire));
             // Those who were just answered are about to send their next commands. Without a moment for that there would be
-            // two halves of the clients that take turns, each with a sync for itself.
-            if last.commands > 1 && self.storage.syncs() && left.is_none() {
+            // two halves of the clients that take turns, each with a commit for itself.
+            let is_dear = self.storage.syncs() || last.took > GATHERED_FROM;
+            if last.commands > 1 && is_dear && left.is_none() {
                 self.shared.queue.gather(last.commands, last.took / GATHERED_SHARE);
             }
             if left.is_none() && self.stopped.load(Ordering::Acquire) {
