@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
+use super::processor::Spent;
+
 /// The same work, done by several contenders. The first is the one that the others are measured by.
 pub struct Comparison {
     /// Under which conditions.
@@ -32,11 +34,13 @@ pub struct Figure {
     pub value: f64,
     /// Of single commands, where they were taken.
     pub latencies: Option<Latencies>,
+    /// What a command took of the processors, where that was taken.
+    pub processors: Option<Spent>,
 }
 
 impl From<f64> for Figure {
     fn from(value: f64) -> Self {
-        Figure { value, latencies: None }
+        Figure { value, latencies: None, processors: None }
     }
 }
 
@@ -106,6 +110,8 @@ pub(super) struct Row {
     pub(super) target: Option<f64>,
     /// One for each round, where they were taken.
     pub(super) latencies: Vec<Latencies>,
+    /// One for each round, where it was taken.
+    pub(super) processors: Vec<Spent>,
 }
 
 impl Comparison {
@@ -129,6 +135,7 @@ impl Comparison {
             name: contender.name,
             target: contender.target,
             latencies: figures.iter().filter_map(|figure| figure.latencies).collect(),
+            processors: figures.iter().filter_map(|figure| figure.processors).collect(),
             figures: figures.into_iter().map(|figure| figure.value).collect(),
         };
         let rows = self.contenders.into_iter().zip(figures).map(row).collect();
@@ -141,7 +148,7 @@ impl fmt::Display for Report {
         let unit = self.unit.name();
         writeln!(f, "{}: {}", self.section, self.title)?;
         writeln!(f, "  {:<34} {unit:>12} {:>23} {:>7} {:>13}  target", "", "range", "ratio", "range")?;
-        for Row { name, figures, ratios, target, latencies } in &self.rows {
+        for Row { name, figures, ratios, target, latencies, processors } in &self.rows {
             let (figure, ratio) = (Spread::of(figures), Spread::of(ratios));
             let range = format!("{:.0} to {:.0}", figure.least, figure.most);
             let ratios = format!("{:.2} to {:.2}", ratio.least, ratio.most);
@@ -153,15 +160,22 @@ impl fmt::Display for Report {
             }
             writeln!(f)?;
             if !latencies.is_empty() {
-                let median = |of: fn(&Latencies) -> f64| {
-                    Spread::of(&latencies.iter().map(of).collect::<Vec<_>>()).median / 1000.0
-                };
-                let (p50, p99, p999) = (median(|all| all.p50), median(|all| all.p99), median(|all| all.p999));
+                let ms = |of: fn(&Latencies) -> f64| median(latencies, of) / 1000.0;
+                let (p50, p99, p999) = (ms(|all| all.p50), ms(|all| all.p99), ms(|all| all.p999));
                 writeln!(f, "  {:<34} {p50:>12.2} ms p50, {p99:.2} ms p99, {p999:.2} ms p99.9", "")?;
+            }
+            if !processors.is_empty() {
+                let us = |of| median(processors, of);
+                let (own, others, idle) = (us(|all| all.own), us(|all| all.others), us(|all| all.idle));
+                writeln!(f, "  {:<34} {own:>12.1} µs of processor here, {others:.1} elsewhere, {idle:.1} idle", "")?;
             }
         }
         Ok(())
     }
+}
+
+fn median<T>(all: &[T], of: fn(&T) -> f64) -> f64 {
+    Spread::of(&all.iter().map(of).collect::<Vec<_>>()).median
 }
 
 impl Unit {

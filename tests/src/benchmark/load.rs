@@ -121,7 +121,7 @@ where
         join_all(lanes).await.into_iter().map(Result::unwrap).collect()
     });
     let value = commands as f64 / begun.elapsed().as_secs_f64();
-    Figure { value, latencies: Some(Latencies::of(latencies.concat())) }
+    Figure { latencies: Some(Latencies::of(latencies.concat())), ..value.into() }
 }
 
 /// Sends deposits to one account, many at a time.
@@ -161,5 +161,5 @@ pub fn one_by_one<F: Future<Output = ()>>(runtime: &Runtime, commands: usize, se
 #[must_use]
 pub fn median_us(latencies: Vec<Duration>) -> Figure {
     let latencies = Latencies::of(latencies);
-    Figure { value: latencies.p50, latencies: Some(latencies) }
+    Figure { latencies: Some(latencies), ..latencies.p50.into() }
 }

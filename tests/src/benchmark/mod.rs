@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod load;
 mod options;
 mod plot;
+pub mod processor;
 
 use std::{fmt::Display, fs, process::ExitCode};
 

@@ -99,7 +99,7 @@ impl Waiting {
     }
 
     /// Commands per second of a service that finds them all.
-    fn rate<D: Domain>(self, start: fn(&str, u32, u32) -> Running) -> f64 {
+    fn rate<D: Domain>(self, start: fn(&str, u32, u32) -> Running) -> Figure {
         let Waiting { commands, keys, partitions, workers } = self;
         let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
         make_topics::<D>(&runtime, &prefix, partitions);

@@ -9,6 +9,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
 };
+use simple_sourcing_tests::benchmark::{comparison::Figure, processor::Processors};
 
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -32,10 +33,13 @@ impl Progress {
     }
 
     /// Waits until all commands are done. Commands per second between the first commit and the last.
-    pub fn rate(&self, all: i64) -> f64 {
+    pub fn rate(&self, all: i64) -> Figure {
         let (first, begun) = self.wait_for(1);
+        let processors = Processors::now();
         let (last, ended) = self.wait_for(all);
-        (last - first) as f64 / (ended - begun).as_secs_f64()
+        let commands = (last - first) as f64;
+        let rate = commands / (ended - begun).as_secs_f64();
+        Figure { processors: Some(processors.spent(commands)), ..rate.into() }
     }
 
     fn wait_for(&self, commands: i64) -> (i64, Instant) {
