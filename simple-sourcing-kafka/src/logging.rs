@@ -18,12 +18,17 @@ const REFUSAL_REPEATED: Duration = Duration::from_secs(45);
 /// For how long the brokers may refuse a service as who it is: only those who start it anew can change that.
 const REFUSED_MAX: Duration = Duration::from_secs(20);
 
+/// How often trouble of one kind is logged. The client library reports it with each attempt to connect, ten times a second.
+const LOGGED_AGAIN: Duration = Duration::from_secs(10);
+
 /// What a client reports beside the calls made to it. It is the context of those that need no other.
 #[derive(Debug, Clone)]
 pub(crate) struct Reports {
     /// As whom the client comes.
     principal: Arc<str>,
     refusal: Arc<Mutex<Option<Refusal>>>,
+    /// When trouble was logged last, by its kind.
+    logged: Arc<Mutex<Vec<(Option<RDKafkaErrorCode>, Instant)>>>,
     /// Where to say that the service can't go on.
     ending: Option<Ending>,
 }
@@ -40,7 +45,7 @@ struct Refusal {
 
 impl Reports {
     pub(crate) fn new(kafka: &Kafka) -> Self {
-        Reports { principal: kafka.principal().into(), refusal: Arc::default(), ending: None }
+        Reports { principal: kafka.principal().into(), refusal: Arc::default(), logged: Arc::default(), ending: None }
     }
 
     /// Those of the clients of a worker, which end the service once they have been refused for long. The worker itself may
@@ -69,8 +74,20 @@ impl Reports {
                      -connect HOST:PORT` says which: {reason}"
                 ),
             ),
-            _ => warn!(%error, reason, "the Kafka client reports"),
+            code if self.is_to_be_logged(code) => warn!(%error, reason, "the Kafka client reports"),
+            _ => debug!(%error, reason, "the Kafka client reports again"),
         }
+    }
+
+    /// Whether trouble of this kind was not logged lately.
+    fn is_to_be_logged(&self, code: Option<RDKafkaErrorCode>) -> bool {
+        let (mut logged, now) = (self.logged.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        logged.retain(|&(_, last)| now.duration_since(last) < LOGGED_AGAIN);
+        let is_news = logged.iter().all(|&(kind, _)| kind != code);
+        if is_news {
+            logged.push((code, now));
+        }
+        is_news
     }
 
     fn refused(&self, of_principal: bool, reason: String) {
@@ -123,5 +140,23 @@ pub(crate) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
         RDKafkaLogLevel::Debug => debug!(facility, message, "librdkafka"),
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => info!(facility, message, "librdkafka"),
         _ => warn!(facility, message, "librdkafka"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_of_one_kind_is_logged_once_in_a_while() {
+        let reports = Reports::new(&Kafka::new("nowhere"));
+        let (down, unresolved) = (Some(RDKafkaErrorCode::AllBrokersDown), Some(RDKafkaErrorCode::Resolve));
+        assert!(reports.is_to_be_logged(down));
+        assert!(!reports.is_to_be_logged(down));
+        assert!(reports.is_to_be_logged(unresolved));
+        let mut logged = reports.logged.lock().expect("nobody has panicked");
+        logged[0].1 = logged[0].1.checked_sub(LOGGED_AGAIN).expect("this machine has run for longer");
+        drop(logged);
+        assert!(reports.is_to_be_logged(down));
     }
 }
