@@ -27,10 +27,17 @@ pub(crate) struct Reports {
     /// As whom the client comes.
     principal: Arc<str>,
     refusal: Arc<Mutex<Option<Refusal>>>,
-    /// When trouble was logged last, by its kind.
-    logged: Arc<Mutex<Vec<(Option<RDKafkaErrorCode>, Instant)>>>,
+    /// What was logged lately.
+    logged: Arc<Mutex<Vec<Logged>>>,
     /// Where to say that the service can't go on.
     ending: Option<Ending>,
+}
+
+/// Trouble of some kind, and when it was logged.
+#[derive(Debug)]
+struct Logged {
+    kind: Option<RDKafkaErrorCode>,
+    at: Instant,
 }
 
 /// The brokers do not let the client in, or it does not trust them.
@@ -80,12 +87,12 @@ impl Reports {
     }
 
     /// Whether trouble of this kind was not logged lately.
-    fn is_to_be_logged(&self, code: Option<RDKafkaErrorCode>) -> bool {
+    fn is_to_be_logged(&self, kind: Option<RDKafkaErrorCode>) -> bool {
         let (mut logged, now) = (self.logged.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
-        logged.retain(|&(_, last)| now.duration_since(last) < LOGGED_AGAIN);
-        let is_news = logged.iter().all(|&(kind, _)| kind != code);
+        logged.retain(|last| now.duration_since(last.at) < LOGGED_AGAIN);
+        let is_news = logged.iter().all(|last| last.kind != kind);
         if is_news {
-            logged.push((code, now));
+            logged.push(Logged { kind, at: now });
         }
         is_news
     }
@@ -155,7 +162,7 @@ mod tests {
         assert!(!reports.is_to_be_logged(down));
         assert!(reports.is_to_be_logged(unresolved));
         let mut logged = reports.logged.lock().expect("nobody has panicked");
-        logged[0].1 = logged[0].1.checked_sub(LOGGED_AGAIN).expect("this machine has run for longer");
+        logged[0].at = logged[0].at.checked_sub(LOGGED_AGAIN).expect("this machine has run for longer");
         drop(logged);
         assert!(reports.is_to_be_logged(down));
     }
