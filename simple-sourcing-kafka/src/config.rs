@@ -138,7 +138,9 @@ impl Kafka {
     /// Keeps states and command ids in a local store in this directory, and not in memory.
     ///
     /// Without it the memory of a service grows with the number of its aggregates and ids, and a start reads all of its
-    /// partitions from the topics. With it the memory is bounded, and a start on the same disk reads only what came since:
+    /// partitions from the topics. With it a start on the same disk reads only what came since, and a service takes memory
+    /// for what stands below. While a new store is made from the topics it takes more: of a million aggregates of 100 bytes
+    /// a process had 302 MB afterwards, of ten million 676 MB.
     ///
     /// | what takes memory | how much |
     /// |---|---|
