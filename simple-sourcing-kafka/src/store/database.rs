@@ -7,6 +7,7 @@ use std::{
     io::{self, Read},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::Duration,
 };
@@ -31,12 +32,15 @@ const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub(super) struct Database {
     database: fjall::Database,
     records: Keyspace,
+    /// How many bytes are in the buffer that is being filled.
+    gathered: AtomicU64,
 }
 
 /// What is to be written at once.
 pub(super) struct Writes {
     batch: OwnedWriteBatch,
     records: Keyspace,
+    bytes: u64,
 }
 
 impl Database {
@@ -49,7 +53,7 @@ impl Database {
             let database = builder.cache_size(cache_bytes).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
             let options = || KeyspaceCreateOptions::default().max_memtable_size(TABLE_BUFFER_BYTES_MAX);
             let records = database.keyspace("records", options)?;
-            fjall::Result::Ok(Database { database, records })
+            fjall::Result::Ok(Database { database, records, gathered: AtomicU64::new(0) })
         }));
         opened.map_err(|_| "opening it panics; the log has the message".to_owned())?.map_err(|error| error.to_string())
     }
@@ -81,7 +85,7 @@ impl Database {
     }
 
     pub(super) fn batch(&self) -> Writes {
-        Writes { batch: self.database.batch(), records: self.records.clone() }
+        Writes { batch: self.database.batch(), records: self.records.clone(), bytes: 0 }
     }
 
     pub(super) fn commit(&self, writes: Writes) -> Result<(), String> {
@@ -90,8 +94,15 @@ impl Database {
             self.database.persist(PersistMode::Buffer).map_err(|error| error.to_string())?;
             thread::sleep(BUFFER_WAIT);
         }
+        let bytes = writes.bytes;
         // Nothing is synced: what the machine loses is read from the topics again.
-        writes.batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| error.to_string())
+        writes.batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| error.to_string())?;
+        // fjall does this when a thread of its own has nothing else to do, and lets the buffer grow until then.
+        if self.gathered.fetch_add(bytes, Ordering::Relaxed) + bytes > TABLE_BUFFER_BYTES_MAX {
+            self.gathered.store(0, Ordering::Relaxed);
+            self.records.rotate_memtable().map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 }
 
@@ -104,10 +115,12 @@ impl Database {
 
 impl Writes {
     pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += (key.len() + value.len()) as u64;
         self.batch.insert(&self.records, key, value);
     }
 
     pub(super) fn remove(&mut self, key: fjall::UserKey) {
+        self.bytes += key.len() as u64;
         self.batch.remove(&self.records, key);
     }
 
@@ -156,4 +169,26 @@ fn list_is_whole(tree: &Path) -> io::Result<bool> {
     current.read_exact(&mut kind)?;
     let list = fs::read(tree.join(format!("v{}", u64::from_le_bytes(number))))?;
     Ok(checksum == xxh3_128(&list).to_le_bytes() && kind == [0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_in_memory_is_bounded_however_fast_more_comes() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(&directory.path().join("data"), 1024 * 1024).unwrap();
+        let batch = 16 * 32 * 1024;
+        let bound = (WAITING_BUFFERS_MAX as u64 + 1) * TABLE_BUFFER_BYTES_MAX + batch;
+        for number in 0..250_u64 {
+            let mut writes = database.batch();
+            for key in (0..16_u64).map(|part| 16 * number + part) {
+                writes.insert(key.to_be_bytes().into(), vec![number as u8; 32 * 1024]);
+            }
+            database.commit(writes).unwrap();
+            let waiting = database.database.write_buffer_size();
+            assert!(waiting <= bound, "{waiting} bytes in memory after {number} batches");
+        }
+    }
 }
