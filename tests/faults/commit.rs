@@ -53,6 +53,22 @@ pub(crate) async fn reply_lost() -> Row {
     row.with("EndTxn reply lost and SIGKILL", 1).with("outcome asked for by id", found)
 }
 
+/// Fault 2: the broker has the offsets of a transaction, and its reply is lost with the connection, as another was before. The
+/// client library sends them again, and tells nobody.
+pub(crate) async fn offsets_reply_lost() -> Row {
+    let bank = Bank::open().await;
+    let node = bank.node("a", By::Proxy);
+    let mut load = bank.load().await;
+    for _ in 0..2 {
+        let lost = proxy().drop_reply(Api::TxnOffsetCommit);
+        let _ = lost.lost().await;
+        proxy().reset();
+        load.progress(SOME / 4).await;
+    }
+    let row = bank.check_load(load, History::new(), vec![node]).await;
+    row.with("TxnOffsetCommit reply lost and connection reset", 2)
+}
+
 /// Fault 3: a commit is held back, its connection lost, and it arrives when the next transaction has begun.
 pub(crate) async fn late() -> Row {
     let bank = Bank::open().await;

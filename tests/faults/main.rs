@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         fault(1, "killed_before_the_store_is_written", || killed::at("after-commit")),
         fault(1, "killed_while_another_stands_by", standby::takes_over).with_ignored_flag(true),
         fault(2, "the_reply_to_a_commit_is_lost", commit::reply_lost),
+        fault(2, "the_reply_to_offsets_is_lost", commit::offsets_reply_lost),
         fault(3, "a_commit_arrives_in_the_next_transaction", commit::late),
         fault(4, "paused_for_longer_than_its_session", paused::in_its_turn),
         fault(4, "paused_with_its_commit_on_its_way", paused::while_committing),

@@ -12,13 +12,20 @@ pub(super) fn check(topics: &Topics) -> Vec<Violation> {
     let mut next = BTreeMap::new();
     for commit in &topics.consumed {
         let before = next.insert(commit.partition, commit.next).unwrap_or(0);
-        if commit.next <= before {
+        // The same once more is of the same transaction: the client library sends offsets again whose reply it has not got.
+        // From another, its commands would have two answers.
+        if commit.next < before {
             let what = format!("offset {} was committed behind {before}", commit.next);
             violations.push(Violation::new("G8", partition(commit.partition), what));
         }
     }
     let is_consumed = |position: &Position| next.get(&position.partition).is_some_and(|next| position.offset < *next);
     violations.extend(unanswered(topics, is_consumed));
+    let put_aside = group(&topics.dead_letters, |position| *position);
+    for (position, letters) in put_aside.into_iter().filter(|(_, letters)| letters.len() > 1) {
+        let what = format!("the record at {position} was put aside {} times", letters.len());
+        violations.push(Violation::new("G2", partition(position.partition), what));
+    }
 
     let outputs = topics.events.iter().map(|event| (event.command_id, event.command_position));
     let answers = topics.responses.iter().filter(|response| response.first);

@@ -159,11 +159,9 @@ impl KafkaProducer {
             ("retry.backoff.ms", "5"),
             ("retry.backoff.max.ms", "200"),
         ]);
-        // Of a lost connection only the log tells.
-        config.set("log.connection.close", "true");
-        if (config.log_level as i32) < RDKafkaLogLevel::Info as i32 {
-            config.set_log_level(RDKafkaLogLevel::Info);
-        }
+        // Of a lost connection only the log tells, and of one like the last, for half a minute, only its debug lines.
+        let debug = config.get("debug").map_or_else(|| "broker".to_owned(), |more| format!("{more},broker"));
+        config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
         let deliveries = Deliveries {
             reports: Reports::of_worker(kafka, ending),
             progress: Mutex::default(),

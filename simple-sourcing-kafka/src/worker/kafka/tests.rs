@@ -135,22 +135,36 @@ fn a_transaction_of_a_former_generation_is_aborted_and_the_producer_goes_on() {
     let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
     let mut transact = || -> Result<(), Failure> {
         producer.begin()?;
-        let (key, value, headers) = (None, Some(&b"anything"[..]), OwnedHeaders::new());
-        producer.write(Record {
-            topic: "command",
-            partition: 0,
-            key,
-            value,
-            headers,
-            time: Timestamp::now(),
-            noted: None,
-        })?;
+        producer.write(anything())?;
         pollster::block_on(producer.write_offsets(&next, member.0.membership()?))?;
         pollster::block_on(producer.flush())?;
         Ok(pollster::block_on(producer.commit())?)
     };
     assert!(matches!(transact(), Err(Failure::Outdated(_))));
     assert!(transact().is_ok());
+}
+
+/// The library logs an error like the last one of a broker only every 30 seconds, and it is the log that tells.
+#[test]
+fn each_loss_of_a_connection_is_noticed() {
+    let cluster = cluster();
+    let member = joined(&cluster, None);
+    let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
+    for _ in 0..3 {
+        producer.begin().expect("the last transaction has ended");
+        producer.check_nothing_under_way().expect("nothing was lost in this one");
+        producer.write(anything()).expect("there is room for it");
+        pollster::block_on(producer.flush()).expect("it arrives");
+        pollster::block_on(producer.commit()).expect("the broker commits");
+        cluster.broker_down(1).expect("it closes connections");
+        cluster.broker_up(1).expect("it takes others");
+        until(|| producer.check_nothing_under_way().is_err());
+    }
+}
+
+fn anything() -> Record<'static> {
+    let (key, value, headers) = (None, Some(&b"anything"[..]), OwnedHeaders::new());
+    Record { topic: "command", partition: 0, key, value, headers, time: Timestamp::now(), noted: None }
 }
 
 fn cluster() -> Cluster {
