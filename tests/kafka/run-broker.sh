@@ -9,18 +9,20 @@
 #   pid           of the JVM
 #   exit          what the JVM (or the formatting before it) ended with, once it has ended
 #   console.log   what it printed; its log is server.log, as log4j2.properties says
-cd "$1" || exit
+directory=$1
 jars=$2
 cluster_id=$3
 shift 3
+cd "$directory" || exit
 
 # Standard input moves to 3, out of the JVM's reach. Nothing here may hold on to the test process's
 # output: whoever reads that would wait for this script.
 exec 3<&0 </dev/null >console.log 2>&1
 
-# Quick to start rather than fast at its peak: a test run is over before the better compiler pays.
+# Quick to start rather than fast at its peak: a test run is over before the better compiler pays. It unpacks libraries, and
+# leaves them behind when it is killed.
 kafka() {
-    exec java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    exec java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.io.tmpdir=. \
         -Dlog4j2.configurationFile=log4j2.properties -cp "$jars/*" "$@" 3<&-
 }
 
@@ -43,4 +45,4 @@ else
     while read -r _ <&3; do :; done
 fi
 wait
-cd / && rm -rf "$1"
+cd / && rm -rf "$directory"

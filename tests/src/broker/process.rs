@@ -34,6 +34,7 @@ const METADATA: u8 = 3;
 /// What marks an answer as that to our request.
 const CORRELATION_ID: [u8; 4] = [0, 0, 0, 7];
 
+#[derive(Debug)]
 pub(super) enum StartError {
     PortTaken(String),
     Other(String),
@@ -249,4 +250,24 @@ pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_directory_goes_with_it() {
+        let directory = directory().expect("a directory can be made");
+        let options = ["--add-scram".to_owned()];
+        // Without jars it ends at once.
+        let broker = BrokerProcess::prepare(Path::new("no-jars"), directory, "id", 0, "", options, []);
+        let broker = broker.expect("the script runs");
+        let directory = broker.directory.clone();
+        assert_ne!(broker.await_end(), 0);
+        assert!(directory.exists());
+
+        drop(broker);
+        assert!(!directory.exists());
+    }
 }
