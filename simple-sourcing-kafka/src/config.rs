@@ -140,8 +140,8 @@ impl Kafka {
     /// Without it the memory of a service grows with the number of its aggregates and ids, and a start reads all of its
     /// partitions from the topics. With it a start on the same disk reads only what came since, and a service takes memory
     /// for what stands below, and a few MiB for each worker to read ahead while partitions are restored. What was once in
-    /// use the allocator may keep: after a new store was made of a million aggregates of 100 bytes a process had 210 MB, of
-    /// ten million 303 to 372 MB.
+    /// use the allocator may keep: after a new store was made of a million aggregates of 100 bytes a process had 172 to
+    /// 223 MB, of ten million 303 to 372 MB.
     ///
     /// | what takes memory | how much |
     /// |---|---|

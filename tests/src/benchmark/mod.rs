@@ -8,7 +8,7 @@ mod options;
 mod plot;
 pub mod processor;
 
-use std::{fmt::Display, fs, process::ExitCode};
+use std::{fmt::Display, fs, path, process::ExitCode};
 
 use comparison::Comparison;
 pub use options::Options;
@@ -48,6 +48,10 @@ fn run_with(options: &Options, sections: &[Section]) -> Result<(), String> {
     }
     if let Some(directory) = &options.plots {
         plot::all(&reports, directory.as_ref()).map_err(|error| format!("cannot write to {directory}: {error}"))?;
+    }
+    // Cargo runs a benchmark in the directory of its package, whatever that of the caller is.
+    for written in [&options.json, &options.plots].into_iter().flatten() {
+        println!("written: {}", path::absolute(written).map_err(|error| error.to_string())?.display());
     }
     Ok(())
 }
