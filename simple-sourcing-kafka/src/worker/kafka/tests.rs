@@ -34,13 +34,13 @@ use crate::{
 const PARTITIONS: u32 = 4;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a member may take to leave.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long offsets may take: a transaction has ended by then.
-const GIVEN_UP_WITHIN: Duration = Duration::from_secs(40);
+const GIVEN_UP_WITHIN: Duration = Duration::from_secs(60);
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -65,12 +65,15 @@ fn leaves_with_an_assignment_unanswered() {
 /// As where there are more members than partitions.
 #[test]
 fn leaves_with_an_assignment_of_nothing_unanswered() {
-    let cluster = cluster_with(1);
-    let members = [joined(&cluster, None), joined(&cluster, None)];
-    let changes = members.each_ref().map(change);
     let are_none = |change: &Change| matches!(change, Change::Assigned(shards) if shards.is_empty());
-    assert!(changes.iter().any(are_none), "{changes:?}");
-    members.into_iter().for_each(leave);
+    // On a slow machine one may have been given up by the mock when the other joins: then once more.
+    until(|| {
+        let cluster = cluster_with(1);
+        let members = [joined(&cluster, None), joined(&cluster, None)];
+        let changes = members.each_ref().map(change);
+        members.into_iter().for_each(leave);
+        changes.iter().any(are_none)
+    });
 }
 
 #[test]
@@ -152,13 +155,12 @@ fn each_loss_of_a_connection_is_noticed() {
     let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
     for _ in 0..3 {
         producer.begin().expect("the last transaction has ended");
-        producer.check_nothing_under_way().expect("nothing was lost in this one");
         producer.write(anything()).expect("there is room for it");
         pollster::block_on(producer.flush()).expect("it arrives");
-        pollster::block_on(producer.commit()).expect("the broker commits");
-        cluster.broker_down(1).expect("it closes connections");
-        cluster.broker_up(1).expect("it takes others");
-        until(|| producer.check_nothing_under_way().is_err());
+        // With this error the mock closes the connection.
+        cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT]);
+        pollster::block_on(producer.commit()).expect("it is sent again");
+        assert!(producer.check_nothing_under_way().is_err(), "the first may still arrive");
     }
 }
 
