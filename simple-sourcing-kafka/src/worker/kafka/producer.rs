@@ -37,6 +37,9 @@ const FAILED: &str = "a transaction failed";
 
 /// Under this name the library logs that a connection is lost, before it sends anything again.
 const CONNECTION_LOST: &str = "FAIL";
+/// In such a line where there was no connection yet, as when the library learns which broker is the coordinator: nothing was
+/// sent over it.
+const NOT_CONNECTED: &str = "in state TRY_CONNECT)";
 
 /// Under this name it logs which topic it can't add to a transaction, and with these words that it may not.
 const NOT_ADDED: &str = "ADDPARTS";
@@ -88,7 +91,7 @@ impl ClientContext for Deliveries {
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == CONNECTION_LOST {
+        if facility == CONNECTION_LOST && !message.contains(NOT_CONNECTED) {
             self.progress().disconnected = true;
         }
         if facility == NOT_ADDED && message.ends_with(NOT_ADDED_DENIED) {
