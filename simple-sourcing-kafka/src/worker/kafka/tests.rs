@@ -37,7 +37,7 @@ const PARTITIONS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a member may take to leave.
-const END_WITHIN: Duration = Duration::from_secs(5);
+const END_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long offsets may take: a transaction has ended by then.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(60);
