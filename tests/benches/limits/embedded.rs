@@ -3,8 +3,9 @@
 
 use std::{slice, time::Instant};
 
-use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use simple_sourcing::{CommandId, Durability, codec, prelude::*};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -15,6 +16,9 @@ use crate::{
 };
 
 const ACCOUNTS: usize = 1000;
+
+/// How many accounts are opened with one batch.
+const BATCH_OPENED: usize = 1000;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let comparison = |in_flight: usize, commands: usize| {
@@ -45,23 +49,57 @@ fn embedded(commands: usize, in_flight: usize, durability: Durability) -> Figure
 }
 
 fn raw(commands: usize, in_flight: usize, mode: PersistMode) -> f64 {
-    let directory = tempfile::tempdir().unwrap();
-    let database = Database::builder(directory.path()).manual_journal_persist(true).open().unwrap();
-    let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default).unwrap();
-    let (states, events, outcomes) = (keyspace("states"), keyspace("events"), keyspace("outcomes"));
-    let state = codec::encode(&Account { owner: "Owner".into(), balance: 50_000 }).unwrap();
-    let event = codec::encode(&AccountEvent::Deposited { amount: 50 }).unwrap();
-    let begun = Instant::now();
-    for first in (0..commands).step_by(in_flight) {
-        let mut batch = database.batch();
-        for number in first..commands.min(first + in_flight) {
-            let key = load::key(Keys::Even(ACCOUNTS).of(number));
-            std::hint::black_box(states.get(&key).unwrap());
-            batch.insert(&states, key, &*state);
-            batch.insert(&events, (number as u64).to_be_bytes(), &*event);
-            batch.insert(&outcomes, CommandId::new().as_uuid().as_bytes(), (number as u64).to_be_bytes());
-        }
-        batch.durability(Some(mode)).commit().unwrap();
+    RawStore::with_accounts(0).deposit(Keys::Even(ACCOUNTS), commands, in_flight, mode)
+}
+
+/// The embedded store itself, with what a bank keeps in it.
+pub struct RawStore {
+    database: Database,
+    states: Keyspace,
+    events: Keyspace,
+    outcomes: Keyspace,
+    /// How many commands there were.
+    commands: u64,
+    _directory: TempDir,
+}
+
+impl RawStore {
+    /// A new one, in which so many accounts were opened.
+    pub fn with_accounts(accounts: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::builder(directory.path()).manual_journal_persist(true).open().unwrap();
+        let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default).unwrap();
+        let (states, events, outcomes) = (keyspace("states"), keyspace("events"), keyspace("outcomes"));
+        let mut store = RawStore { database, states, events, outcomes, commands: 0, _directory: directory };
+        let opened = codec::encode(&AccountEvent::Opened { owner: "Owner".into() }).unwrap();
+        store.write(0..accounts, BATCH_OPENED, PersistMode::Buffer, &opened);
+        store
     }
-    commands as f64 / begun.elapsed().as_secs_f64()
+
+    /// Deposits to these accounts, in batches of so many. Commands per second.
+    pub fn deposit(&mut self, keys: Keys, commands: usize, batch: usize, mode: PersistMode) -> f64 {
+        let event = codec::encode(&AccountEvent::Deposited { amount: 50 }).unwrap();
+        let begun = Instant::now();
+        self.write((0..commands).map(|number| keys.of(number)), batch, mode, &event);
+        commands as f64 / begun.elapsed().as_secs_f64()
+    }
+
+    /// One read and three writes for each account.
+    fn write(&mut self, accounts: impl Iterator<Item = usize>, batch: usize, mode: PersistMode, event: &[u8]) {
+        let state = codec::encode(&Account { owner: "Owner".into(), balance: 50_000 }).unwrap();
+        let mut accounts = accounts.peekable();
+        while accounts.peek().is_some() {
+            let mut written = self.database.batch();
+            for account in accounts.by_ref().take(batch) {
+                let key = load::key(account);
+                std::hint::black_box(self.states.get(&key).unwrap());
+                let number = self.commands.to_be_bytes();
+                written.insert(&self.states, key, &*state);
+                written.insert(&self.events, number, event);
+                written.insert(&self.outcomes, CommandId::new().as_uuid().as_bytes(), number);
+                self.commands += 1;
+            }
+            written.durability(Some(mode)).commit().unwrap();
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! What becomes of the cost of a command when there is more of everything: aggregates, and events of one aggregate.
 
+use std::slice;
+
+use fjall::PersistMode;
 use simple_sourcing::{Durability, prelude::*};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -8,7 +11,9 @@ use crate::{
     Options,
     comparison::{Comparison, Contender, Figure, Unit},
     domain::{Account, AccountClient},
-    kafka, load,
+    embedded::RawStore,
+    kafka,
+    load::{self, Keys},
 };
 
 const IN_FLIGHT: usize = 1000;
@@ -17,20 +22,24 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let commands = options.scaled(100_000);
     let most = if options.quick { 10_000 } else { 10_000_000 };
     let aggregates = [10, 1000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|&accounts| accounts <= most);
-    let aggregates = Comparison {
-        title: format!("on disk, relaxed, {IN_FLIGHT} in flight, by aggregates"),
-        unit: Unit::PerSecond,
-        contenders: aggregates
-            .map(|accounts| {
-                let mut bank = None;
-                Contender::new(format!("{accounts} accounts"), move || {
-                    // Opened once, and then for all rounds.
+    let aggregates = aggregates.map(|accounts| {
+        // Filled once, and then for all rounds.
+        let (mut raw, mut bank) = (None, None);
+        Comparison {
+            title: format!("on disk, relaxed, {IN_FLIGHT} in flight, {accounts} accounts"),
+            unit: Unit::PerSecond,
+            contenders: vec![
+                Contender::new("raw batches", move || {
+                    let raw = raw.get_or_insert_with(|| RawStore::with_accounts(accounts));
+                    raw.deposit(Keys::Even(accounts), commands, IN_FLIGHT, PersistMode::Buffer)
+                }),
+                Contender::new("Embedded", move || {
                     let bank = bank.get_or_insert_with(|| Bank::with_accounts(accounts));
-                    load::throughput(&bank.runtime, std::slice::from_ref(&bank.app), accounts, commands, IN_FLIGHT)
-                })
-            })
-            .collect(),
-    };
+                    load::throughput(&bank.runtime, slice::from_ref(&bank.app), accounts, commands, IN_FLIGHT)
+                }),
+            ],
+        }
+    });
     let events = [1, 1000, 100_000].into_iter().filter(|&events| events <= most);
     let events = Comparison {
         title: "on disk, relaxed, 1 in flight, by events that the account has".into(),
@@ -46,7 +55,7 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
             })
             .collect(),
     };
-    let mut comparisons = vec![aggregates, events];
+    let mut comparisons: Vec<_> = aggregates.chain([events]).collect();
     if !options.quick {
         comparisons.extend(kafka::growth::comparisons());
     }
