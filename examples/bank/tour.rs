@@ -149,7 +149,7 @@ trait InWords {
 impl InWords for Result<Receipt, CommandError<AccountError>> {
     fn in_words(&self) -> String {
         match self {
-            Ok(Receipt { command_id, sequence, position }) => {
+            Ok(Receipt { command_id, sequence, position, .. }) => {
                 format!("accepted: sequence {sequence}, position {position}, command {command_id}")
             }
             Err(error @ CommandError::Rejected(_)) => error.to_string(),

@@ -88,7 +88,7 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
                 self,
                 _: ::core::option::Option<&__Aggregate>,
                 _: &#p::Context<<#event as #p::Event>::Key>,
-            ) -> ::core::result::Result<#p::Events<#event>, #p::Refused<#error>> {
+            ) -> ::core::result::Result<#p::Accepted<#event>, #p::Refused<#error>> {
                 ::core::result::Result::Err(#p::Refused::NotFound)
             }
         }

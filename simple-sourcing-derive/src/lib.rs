@@ -373,10 +373,10 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// /// How the commands are decided: implemented by the aggregate.
 /// pub trait AccountHandler: Sized {
-///     fn open(owner: String) -> Result<Events<AccountEvent>, AccountError>;
-///     fn deposit(&self, amount: u64) -> Result<Events<AccountEvent>, AccountError>;
-///     fn note(this: Option<&Self>, text: String) -> Result<Events<AccountEvent>, AccountError>;
-///     fn close(&self, context: &Context<String>) -> Result<Events<AccountEvent>, AccountError>;
+///     fn open(owner: String) -> Result<Accepted<AccountEvent>, AccountError>;
+///     fn deposit(&self, amount: u64) -> Result<Accepted<AccountEvent>, AccountError>;
+///     fn note(this: Option<&Self>, text: String) -> Result<Accepted<AccountEvent>, AccountError>;
+///     fn close(&self, context: &Context<String>) -> Result<Accepted<AccountEvent>, AccountError>;
 /// }
 ///
 /// impl<A: AccountHandler> HandledBy<A> for AccountCommand { /* calls the method of the variant */ }

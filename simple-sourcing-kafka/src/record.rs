@@ -11,7 +11,7 @@ use rdkafka::{
 use simple_sourcing::{
     CommandId, Position, Sequence, Timestamp, Trace,
     backend::{Logged, Submission, partition_of},
-    codec::CONTENT_TYPE,
+    codec::{CONTENT_TYPE, Fingerprint},
     engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord, StoredState},
 };
 
@@ -38,6 +38,9 @@ const TRACEPARENT: &str = "traceparent";
 /// On responses that are not the first outcome of their command, and so not to be remembered.
 const REPEATED: &str = "ce_repeated";
 
+/// On responses to commands that had nothing to do. Earlier versions take them for accepted ones, at the same sequence.
+const UNCHANGED: &str = "ce_unchanged";
+
 /// On states of aggregates that are deleted.
 const DELETED: &str = "ce_deleted";
 
@@ -57,7 +60,7 @@ pub(crate) struct Malformed {
 pub(crate) struct Sender {
     pub(crate) key: Arc<str>,
     pub(crate) id: CommandId,
-    pub(crate) fingerprint: u64,
+    pub(crate) fingerprint: Fingerprint,
     /// The partition of the answer topic in which it is looked for; where there is none, among the responses.
     pub(crate) answer_to: Option<u32>,
 }
@@ -79,8 +82,8 @@ pub(crate) enum Request {
 pub(crate) enum Response {
     Outcome {
         id: CommandId,
-        /// The hash of the command that is answered.
-        fingerprint: u64,
+        /// The fingerprint of the command that is answered.
+        fingerprint: Fingerprint,
         outcome: Outcome,
         /// Whether it is the first outcome of the command.
         first: bool,
@@ -179,18 +182,20 @@ pub(crate) fn state(state: &StateRecord) -> (OwnedHeaders, &[u8]) {
 
 /// The headers and value of the answer to a command.
 pub(crate) fn outcome(record: &OutcomeRecord) -> (OwnedHeaders, Cow<'_, [u8]>) {
-    let (sequence, value) = match &record.outcome.answer {
-        Answer::Accepted(sequence) => {
+    let answer = &record.outcome.answer;
+    let (sequence, value) = match answer {
+        Answer::Accepted(sequence) | Answer::Unchanged(sequence) => {
             (Some(sequence.to_string()), Cow::Owned(format!(r#"{{"Ok":{{"sequence":{sequence}}}}}"#).into_bytes()))
         }
         Answer::Refused(refusal) => (None, Cow::Owned([br#"{"Err":"#, &**refusal, b"}"].concat())),
     };
-    let headers = Out::new(6)
+    let headers = Out::new(7)
         .with(CONTENT, CONTENT_TYPE)
         .with(COMMAND_ID, record.id.to_string())
         .with(COMMAND_OFFSET, record.outcome.position.offset.to_string())
-        .with(COMMAND_HASH, format!("{:016x}", record.fingerprint))
+        .with(COMMAND_HASH, record.fingerprint.to_string())
         .with_some(SEQUENCE, sequence)
+        .with_some(UNCHANGED, matches!(answer, Answer::Unchanged(_)).then_some("true"))
         .with_some(REPEATED, (!record.first).then_some("true"));
     (headers.0, value)
 }
@@ -250,7 +255,7 @@ impl<'a> DeadLetter<'a> {
 struct In<'a>([Option<&'a [u8]>; READ.len()]);
 
 /// The headers that mean something here.
-const READ: [&str; 13] = [
+const READ: [&str; 14] = [
     ID,
     TYPE,
     SEQUENCE,
@@ -263,6 +268,7 @@ const READ: [&str; 13] = [
     CAUSATION_ID,
     TRACEPARENT,
     REPEATED,
+    UNCHANGED,
     DELETED,
 ];
 
@@ -344,7 +350,7 @@ pub(crate) fn read_request(message: &impl Message, partitions: u32) -> Result<Re
     let key = key(message).map_err(unanswerable)?;
     let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
     let payload = message.payload().unwrap_or_default();
-    let fingerprint = simple_sourcing::codec::fingerprint(&key, payload);
+    let fingerprint = Fingerprint::of(&key, payload);
     let mut sender = Sender { key: key.clone(), id, fingerprint, answer_to: None };
     let answer_to = match headers.answer_to(partitions) {
         Ok(answer_to) => answer_to,
@@ -430,10 +436,9 @@ fn response(message: &impl Message, partition: u32) -> Result<Response, String> 
         let state = headers.text(SEQUENCE).map(|_| stored_state(message, &headers, partition)).transpose()?;
         return Ok(Response::State { id, state });
     }
-    let hash = headers.required(COMMAND_HASH)?;
-    let fingerprint =
-        u64::from_str_radix(hash, 16).map_err(|error| format!("its header `{COMMAND_HASH}` is `{hash}`: {error}"))?;
+    let fingerprint: Fingerprint = headers.parsed(COMMAND_HASH)?;
     let answer = match headers.text(SEQUENCE) {
+        Some(_) if headers.text(UNCHANGED).is_some() => Answer::Unchanged(headers.sequence(SEQUENCE)?),
         Some(_) => Answer::Accepted(headers.sequence(SEQUENCE)?),
         None => {
             let value = message.payload().ok_or("it has no value")?;

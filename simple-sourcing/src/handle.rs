@@ -21,19 +21,15 @@ impl AppHandle {
         AppHandle { port, definition }
     }
 
-    /// The client of an aggregate type: `let accounts: AccountClient = app.client();`
+    /// The client of an aggregate type: `let accounts: AccountClient = app.client();`, or without names
+    /// `let accounts: Client<AccountCommand> = app.client();`
     pub fn client<T: TypedClient>(&self) -> T {
-        T::new(self.untyped())
-    }
-
-    /// The client that the typed one wraps.
-    pub(crate) fn untyped<C: Command>(&self) -> Client<C> {
-        let name = C::Event::AGGREGATE;
+        let name = <T::Command as Command>::Event::AGGREGATE;
         let route = self.index(name).ok().map(|aggregate| {
             let settings = self.definition.aggregates[aggregate].settings.clone();
             Route { port: self.port.clone(), aggregate, settings }
         });
-        Client::new(route)
+        T::new(Client::new(route))
     }
 
     /// The state of an aggregate with its sequence; none if there is no aggregate of this key.

@@ -98,7 +98,7 @@ pub use app::{AggregateOptions, App};
 pub use backend::Memory;
 #[cfg(feature = "embedded")]
 pub use backend::{Durability, Embedded};
-pub use client::{Call, Client, Pending, Receipt, ReceiptFuture};
+pub use client::{Call, Client, Pending, Receipt, ReceiptError, ReceiptFuture};
 pub use describe::{describe, describe_contract};
 pub use error::{BackendError, CommandError, ReadError, Refusal, SharedError, StartError};
 pub use handle::AppHandle;
@@ -113,7 +113,7 @@ pub mod prelude {
     pub use crate::Embedded;
     pub use crate::{
         App, AppHandle, CommandError, CommandId, Context, Decision, EventMeta, Events, Key, Memory, Receipt, Sequence,
-        Timestamp, aggregate, command, emit, ensure, event, reject,
+        Timestamp, aggregate, command, emit, ensure, event, reject, unchanged,
     };
     pub use serde::{Deserialize, Serialize};
 }

@@ -72,7 +72,7 @@ pub(crate) fn handler<'a>(command: &Command, variants: impl Iterator<Item = &'a 
     let methods = variants.map(|variant| {
         let documentation = format!(" Decides {}.", link(item, variant));
         let at = place(&variant.node.ident);
-        let output = quote_spanned!(at=> -> ::core::result::Result<#p::Events<#event>, #error>;);
+        let output = quote_spanned!(at=> -> ::core::result::Result<#p::Accepted<#event>, #error>;);
         let state = match variant.role.state {
             Expected::Absent => None,
             Expected::Present => Some(quote_spanned!(at=> &self)),
@@ -117,7 +117,7 @@ fn handled_by(command: &Command) -> TokenStream {
                 self,
                 #state: ::core::option::Option<&__Aggregate>,
                 #context: &#p::Context<#key>,
-            ) -> ::core::result::Result<#p::Events<#event>, #p::Refused<#error>> {
+            ) -> ::core::result::Result<#p::Accepted<#event>, #p::Refused<#error>> {
                 #p::decided(match self { #(#arms)* })
             }
         }

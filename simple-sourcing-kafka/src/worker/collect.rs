@@ -6,7 +6,7 @@ use rdkafka::Message;
 use simple_sourcing::{
     Position, Refusal, Timestamp,
     backend::partition_of,
-    codec,
+    codec::Fingerprint,
     engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
 };
 use tracing::error;
@@ -144,7 +144,7 @@ impl<L: Log> Worker<L> {
         };
         let sender = match request {
             Request::Command { command: CommandRecord { key, id, payload, .. }, answer_to } => {
-                Asker { fingerprint: codec::fingerprint(&key, &payload), key, id, answer_to }
+                Asker { fingerprint: Fingerprint::of(&key, &payload), key, id, answer_to }
             }
             Request::State(asker) => asker,
         };

@@ -7,7 +7,7 @@ use super::{
     domain::{AccountClient, AccountEvent, AccountProjector, Mirror, quiet_panic},
     place::{Place, accepted, race, send_all, within},
 };
-use crate::{EventMeta, Position, ReadError, Receipt, Sequence};
+use crate::{EventMeta, ReadError, Sequence};
 
 pub(super) async fn a_view_reads_its_own_writes<S: Subject>() {
     let place = Place::<S>::new(3);
@@ -58,7 +58,8 @@ pub(super) async fn a_view_waits_no_longer_than_it_is_told<S: Subject>() {
 
     // The receipt of a command that nobody has sent.
     let offset = receipt.position.offset + 1000;
-    let ahead = Receipt { position: Position { offset, ..receipt.position }, ..receipt };
+    let mut ahead = receipt.clone();
+    ahead.position.offset = offset;
     let after = Duration::from_millis(50);
     let waited = within("the end of the waiting", view.wait_for_within(&ahead, after)).await;
 

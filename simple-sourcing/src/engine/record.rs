@@ -3,7 +3,10 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Position, Refusal, Sequence, Timestamp, Trace, codec};
+use crate::{
+    CommandId, Position, Refusal, Sequence, Timestamp, Trace,
+    codec::{self, Fingerprint},
+};
 
 /// A command as it stands in the log: all that the engine gets to know of the world.
 #[derive(Debug, Clone)]
@@ -71,8 +74,8 @@ pub struct OutcomeRecord {
     pub key: Arc<str>,
     /// The command that is answered.
     pub id: CommandId,
-    /// The hash of the command that is answered; differs from the outcome's where an id was reused.
-    pub fingerprint: u64,
+    /// The fingerprint of the command that is answered; differs from the outcome's where an id was reused.
+    pub fingerprint: Fingerprint,
     /// When the command entered the log.
     pub time: Timestamp,
     /// The answer.
@@ -85,9 +88,9 @@ pub struct OutcomeRecord {
 /// What is known of a command id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The hash of the command that ran under the id.
-    pub fingerprint: u64,
-    /// Where that command stands.
+    /// The fingerprint of the command that ran under the id.
+    pub fingerprint: Fingerprint,
+    /// Where that command stands; where it changed nothing, the one that made the present sequence, if there is one.
     pub position: Position,
     /// How it ended.
     pub answer: Answer,
@@ -100,6 +103,8 @@ pub enum Answer {
     Accepted(Sequence),
     /// Nothing has changed; the encoded [`Refusal`] says why.
     Refused(Bytes),
+    /// There was nothing to do; the sequence is the present one.
+    Unchanged(Sequence),
 }
 
 impl Answer {

@@ -18,7 +18,7 @@ pub use aggregate::{Aggregate, ErrorOf, EventOf, KeyOf};
 pub use command::{Command, CommandRole, CommandVariant, DomainError, HandledBy, Refused, TypedClient};
 pub use concurrency::{Concurrency, Mismatch, Resolution};
 pub use context::Context;
-pub use decision::{Decision, Events, emit, reject};
+pub use decision::{Accepted, Decision, Events, emit, reject, unchanged};
 pub use event::{AppliedTo, Event, EventRole, EventVariant, Misapplied, ProjectedBy};
 pub use id::{CommandId, NotVersion7};
 pub use key::{Key, KeyError};

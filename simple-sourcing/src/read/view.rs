@@ -81,7 +81,7 @@ impl Progress {
         self.seen.get(&receipt.position.partition).is_some_and(|&(seen, last)| {
             // The events of one command follow each other, and the receipt names the last.
             seen > offset || (seen == offset && last >= sequence)
-        })
+        }) || sequence == Sequence::ZERO // Nothing ever happened, so there is nothing to wait for.
     }
 }
 

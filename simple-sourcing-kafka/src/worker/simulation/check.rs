@@ -258,7 +258,7 @@ impl Answers {
         match response {
             Response::Outcome { id, outcome, first, .. } => {
                 let answer = match &outcome.answer {
-                    Answer::Accepted(sequence) => Ok(sequence.get()),
+                    Answer::Accepted(sequence) | Answer::Unchanged(sequence) => Ok(sequence.get()),
                     refused => Err(without_reason(refusal(refused))),
                 };
                 self.commands.entry(place).or_default().push((id, answer, first));

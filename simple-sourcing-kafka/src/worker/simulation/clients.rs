@@ -85,7 +85,7 @@ impl Clients {
 /// What is told of a refusal.
 pub(super) fn refusal(answer: &Answer) -> Option<Refusal<TallyError>> {
     match answer {
-        Answer::Accepted(_) => None,
+        Answer::Accepted(_) | Answer::Unchanged(_) => None,
         Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal is read")),
     }
 }

@@ -53,6 +53,7 @@ impl fmt::Debug for Memory {
 impl Backend for Memory {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         Box::pin(async move {
+            let is_only_handle = Arc::strong_count(&self.shared) == 1;
             let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
             let shared = shared.get_or_insert_with(|| Shared::new(MemoryStorage::new(&definition, self.partitions)));
             let storage = shared.storage()?;
@@ -60,6 +61,16 @@ impl Backend for Memory {
                 return Err(BackendError::failed(format!(
                     "this `Memory` holds the aggregates {:?}; the app must name the same, in the same order",
                     storage.names
+                )));
+            }
+            // Without another handle, no other app can ever be started on it.
+            let is_alone = is_only_handle && Arc::strong_count(shared) == 1;
+            if is_alone && let Some(aggregate) = definition.aggregates.iter().find(|aggregate| !aggregate.is_served()) {
+                return Err(BackendError::failed(format!(
+                    "nobody can serve aggregate `{0}`: this app is only its client, and no other can be started on this \
+                     `Memory`; serve it in this app, with `.aggregate::<...>()`, or start the service and this client \
+                     on clones of one `Memory`",
+                    aggregate.name
                 )));
             }
             LocalPort::start(shared.clone(), definition)

@@ -77,6 +77,16 @@ impl<S: Storage> LocalPort<S> {
 
 impl<S: Storage> Port for LocalPort<S> {
     fn submit(&self, submission: Submission) {
+        let Definition { name, aggregates } = &*self.definition;
+        let aggregate = &aggregates[submission.aggregate];
+        // An exclusive storage has no other app that could.
+        if S::EXCLUSIVE && !aggregate.is_served() {
+            return submission.reply.fail(&BackendError::failed(format!(
+                "nobody serves aggregate `{}`: `{name}` is only its client, and no other app can open its store \
+                 meanwhile; serve it in this app, with `.aggregate::<...>()`",
+                aggregate.name
+            )));
+        }
         self.shared.queue.push(submission, || self.is_closed());
     }
 

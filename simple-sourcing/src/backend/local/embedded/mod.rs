@@ -9,7 +9,7 @@ pub mod files {
     pub use super::{
         journal::{JournalError, check},
         outcomes::{find, late_and_shared, number},
-        record::{read, write},
+        record::{Record, read, write},
     };
 }
 

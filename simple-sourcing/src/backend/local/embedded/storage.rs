@@ -77,6 +77,8 @@ struct Head {
     newest: u128,
 }
 
+impl record::Record for Head {}
+
 impl EmbeddedStorage {
     /// Opens or makes the store.
     pub(super) fn open(
