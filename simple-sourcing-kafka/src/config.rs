@@ -7,6 +7,7 @@ use simple_sourcing::{
 };
 
 use crate::{
+    error,
     naming::{DefaultNaming, Naming, Topic},
     port::KafkaPort,
     restoring::Restoring,
@@ -132,7 +133,8 @@ impl Kafka {
 
     /// A name of this process that is the same after a restart and that no other process has: a quick restart then moves
     /// no partitions, and what the process left open is ended at once and not after 10 seconds. Without it each start
-    /// has a new name.
+    /// has a new name, so that after a crash its partitions wait until the group misses the process before: 10 seconds,
+    /// unless the property `session.timeout.ms` says otherwise.
     #[must_use]
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
@@ -354,7 +356,7 @@ impl Backend for Kafka {
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the values of the properties: there may be passwords among them.
-        let properties: Vec<_> = self.properties.iter().map(|(name, _)| name).collect();
+        let properties: Vec<_> = self.properties.iter().map(|(name, _)| error::name_of(name)).collect();
         f.debug_struct("Kafka")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("prefix", &self.prefix)

@@ -34,7 +34,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
-        let made = |error| error::client("admin client", error);
+        let made = |error| kafka.client_error("admin client", &error);
         let admin = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let witness = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let timeout = Some(kafka.connect_timeout);

@@ -24,6 +24,7 @@ pub use local::files;
 pub use local::{Durability, Embedded};
 pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
 
+pub use crate::one_line::OneLine;
 use crate::{
     BackendError, CommandId, Sequence, Trace,
     engine::{Outcome, StoredState},
