@@ -150,12 +150,12 @@ mod validate;
 /// }
 ///
 /// #[derive(Default)]
-/// struct Parcels(u64);
+/// struct Parcels(u128);
 ///
 /// impl ProjectOrder for Parcels {
 ///     fn shipped(&mut self, meta: &EventMeta<OrderNumber>, value_0: u64, value_1: u64) {
 ///         println!("order {:?} was shipped at {:?}", meta.key, meta.time);
-///         self.0 += value_0 + value_1;
+///         self.0 += u128::from(value_0) + u128::from(value_1);
 ///     }
 /// }
 ///
@@ -245,8 +245,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 /// pub enum AccountError {
-///     #[error("nothing to deposit")]
-///     Nothing,
+///     #[error("nothing to deposit, or more than a balance can be")]
+///     Amount,
 ///     #[error("there is an account")]
 ///     NoteOfAnAccount,
 /// }
@@ -256,7 +256,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 ///         emit(AccountEvent::Opened { owner })
 ///     }
 ///     fn deposit(&self, amount: u64) -> Decision<Self> {
-///         ensure!(amount > 0, AccountError::Nothing);
+///         ensure!(amount > 0 && self.balance.checked_add(amount).is_some(), AccountError::Amount);
 ///         emit(AccountEvent::Deposited { amount })
 ///     }
 ///     fn note(this: Option<&Self>, text: String) -> Decision<Self> {

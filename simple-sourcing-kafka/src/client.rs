@@ -217,7 +217,7 @@ impl CommandClient {
                 reports: Reports::new(&self.kafka),
                 waiting: self.waiting.clone(),
             })
-            .map_err(|error| error::client("command producer", error))?;
+            .map_err(|error| self.kafka.client_error("command producer", &error))?;
         Ok(Running { producer, _answers: answers })
     }
 

@@ -7,6 +7,7 @@ use simple_sourcing::{
 };
 
 use crate::{
+    error,
     naming::{DefaultNaming, Naming, Topic},
     port::KafkaPort,
     restoring::Restoring,
@@ -47,6 +48,9 @@ pub struct Kafka {
 
 /// How much memory the local store takes to keep what it has read unless told otherwise.
 const STORE_CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// The most workers of a process: beyond it a number is a mistake, and the threads of it would take down the machine.
+const WORKERS_MAX: u32 = 1_000;
 
 /// How many partitions new topics have unless told otherwise.
 pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
@@ -104,7 +108,8 @@ impl Kafka {
     }
 
     /// The number of partitions of each topic, and so the most workers that can share the work. New topics get 6 unless
-    /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move.
+    /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move. At
+    /// most [`PARTITIONS_MAX`](simple_sourcing::backend::PARTITIONS_MAX) are made.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));
@@ -119,7 +124,7 @@ impl Kafka {
     }
 
     /// How many workers this process has, each a thread with a consumer and a producer of its own; 1 unless set. About the
-    /// number of cores is of use, and no more than there are partitions.
+    /// number of cores is of use, and no more than there are partitions; more than 1,000 are refused.
     #[must_use]
     pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers.max(1);
@@ -128,7 +133,8 @@ impl Kafka {
 
     /// A name of this process that is the same after a restart and that no other process has: a quick restart then moves
     /// no partitions, and what the process left open is ended at once and not after 10 seconds. Without it each start
-    /// has a new name.
+    /// has a new name, so that after a crash its partitions wait until the group misses the process before: 10 seconds,
+    /// unless the property `session.timeout.ms` says otherwise.
     #[must_use]
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
@@ -255,8 +261,15 @@ impl Kafka {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses properties that the guarantees rest on, and a standby without a store.
+    /// Refuses properties that the guarantees rest on, a standby without a store, and more workers than a process can have.
     pub(crate) fn check(&self) -> Result<(), BackendError> {
+        if self.workers > WORKERS_MAX {
+            return Err(BackendError::failed(format!(
+                "{} workers are too many: each is a thread with clients of its own, {WORKERS_MAX} is the most of a process, \
+                 and about the number of cores is of use",
+                self.workers
+            )));
+        }
         if self.standby && self.store.is_none() {
             return Err(BackendError::failed(
                 "a standby keeps its copies in the local store, and there is none; give it a directory with `.store(...)`",
@@ -343,7 +356,7 @@ impl Backend for Kafka {
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the values of the properties: there may be passwords among them.
-        let properties: Vec<_> = self.properties.iter().map(|(name, _)| name).collect();
+        let properties: Vec<_> = self.properties.iter().map(|(name, _)| error::name_of(name)).collect();
         f.debug_struct("Kafka")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("prefix", &self.prefix)
@@ -360,6 +373,13 @@ impl fmt::Debug for Kafka {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_workers_are_a_mistake() {
+        let error = Kafka::new("nowhere").workers(u32::MAX).check().expect_err("they are too many").to_string();
+        assert!(error.contains("4294967295 workers") && error.contains("1000"), "{error}");
+        assert!(Kafka::new("nowhere").workers(WORKERS_MAX).check().is_ok());
+    }
 
     #[test]
     fn a_standby_needs_a_store() {

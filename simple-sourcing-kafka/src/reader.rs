@@ -328,7 +328,7 @@ pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Reports>, Backend
 
 /// A consumer that is in no group.
 pub(crate) fn create(kafka: &Kafka, config: &ClientConfig) -> Result<BaseConsumer<Reports>, BackendError> {
-    config.create_with_context(Reports::new(kafka)).map_err(|error| error::client("reader", error))
+    config.create_with_context(Reports::new(kafka)).map_err(|error| kafka.client_error("reader", &error))
 }
 
 /// The first offset of a partition, and its end as the consumer may see it: of one that reads what is not committed, the

@@ -2,7 +2,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Sequence};
+use crate::{CommandId, Sequence, one_line::OneLine};
 
 /// Why a command has no receipt. Conflict, duplicate, rejection and unknown outcome never look alike.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -31,14 +31,14 @@ pub enum CommandError<E> {
     IdReused,
     /// The id is older than the deduplication window, so whether the command ran before is no longer known; it did not
     /// run now. Look at the aggregate, and send under a new id if the command is still wanted.
-    #[error("the command's id is older than the deduplication window: {0}")]
+    #[error("the command's id is older than the deduplication window: {}", OneLine(.0))]
     Expired(String),
     /// The command can't be read, or is over a limit. It will never be accepted as it is.
-    #[error("the command is invalid: {0}")]
+    #[error("the command is invalid: {}", OneLine(.0))]
     Invalid(String),
     /// The user's code panicked or broke a rule, and nothing has changed. The service lives on; the log of the service
     /// has the details.
-    #[error("the command's handler failed: {0}")]
+    #[error("the command's handler failed: {}", OneLine(.0))]
     HandlerFailed(String),
     /// The aggregate's stored state can't be read, and none was made of its events yet: they are still being read, or one
     /// of them can't be. The log of the service says which and where; nothing has changed, and the command can be sent
@@ -119,7 +119,7 @@ pub enum BackendError {
     )]
     UnknownAggregate(&'static str),
     /// It may work later: the broker does not answer, a queue is full.
-    #[error("{what}{}", reason(.source))]
+    #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Unavailable {
         /// What was tried, where, and what to do.
         what: String,
@@ -127,7 +127,7 @@ pub enum BackendError {
         source: Option<SharedError>,
     },
     /// It will not work until somebody mends it: wrong settings, a damaged store.
-    #[error("{what}{}", reason(.source))]
+    #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Failed {
         /// What was tried, where, and what to do.
         what: String,
@@ -214,7 +214,7 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum ReadError {
     /// What is stored can't be decoded: it was damaged, or written by a version that knew more.
-    #[error("{what} can't be read: {reason}")]
+    #[error("{} can't be read: {}", OneLine(.what), OneLine(.reason))]
     Undecodable {
         /// What it is and where it stands.
         what: String,
@@ -222,7 +222,7 @@ pub enum ReadError {
         reason: String,
     },
     /// It did not arrive in time.
-    #[error("{what} did not arrive within {after:?}")]
+    #[error("{} did not arrive within {after:?}", OneLine(.what))]
     Timeout {
         /// What was waited for.
         what: String,
@@ -230,7 +230,7 @@ pub enum ReadError {
         after: Duration,
     },
     /// A projector panicked, so its view stands still; the log has the details.
-    #[error("the view has stopped: {0}")]
+    #[error("the view has stopped: {}", OneLine(.0))]
     ViewStopped(String),
     /// The backend failed.
     #[error(transparent)]

@@ -89,6 +89,7 @@ pub mod engine;
 mod error;
 mod handle;
 mod model;
+mod one_line;
 mod read;
 mod settings;
 #[cfg(feature = "testing")]

@@ -73,6 +73,8 @@ impl LedgerHandler for Ledger {
     }
 
     fn spread(&self, amounts: Vec<u64>) -> Decision<Self> {
+        let balance = amounts.iter().try_fold(self.balance, |balance, amount| balance.checked_add(*amount));
+        ensure!(balance.is_some(), LedgerError::Refused);
         let mut events = amounts.into_iter().map(|amount| LedgerEvent::Deposited { amount, note: None });
         let Some(first) = events.next() else { return reject(LedgerError::Refused) };
         emit(Events::new(first).and(events))

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, fs, path::Path, time::Duration};
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use simple_sourcing::{Cursor, Recorded, Versioned, prelude::*};
@@ -151,9 +152,11 @@ impl Expected {
     /// What is known of an id is what was known, whoever asks for it or sends it again.
     async fn check_ids(&self, app: &AppHandle) {
         let ledgers: LedgerClient = app.client();
-        for sent in self.sent.iter().filter(|sent| sent.remembered) {
+        let remembered = || self.sent.iter().filter(|sent| sent.remembered);
+        let outcomes = join_all(remembered().map(|sent| ledgers.outcome(sent.id))).await;
+        for (sent, read) in remembered().zip(outcomes) {
             let Sent { key, id, expected, outcome, .. } = sent;
-            assert_eq!(&outcome_text(ledgers.outcome(*id).await), outcome, "the outcome of {id}");
+            assert_eq!(&outcome_text(read), outcome, "the outcome of {id}");
             let again = ledgers.send(key.as_str(), sent.command()).command_id(*id);
             let again = match expected {
                 Some(sequence) => again.expect_sequence(*sequence),

@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, fs, iter, path::Path, sync::OnceLock, time::Duration};
 
+use rdkafka::{consumer::BaseConsumer, error::KafkaError};
 use simple_sourcing::{Versioned, backend::partition_of, prelude::*};
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
@@ -103,7 +104,7 @@ pub(crate) async fn answers(version: &Path) {
     topics.make(&directory).await;
     let app = script::client().start(kafka(&prefix)).await.expect("it starts");
     let (answers, expected) = (saved(&directory, "answer"), Expected::load(&directory.join("expected.json")));
-    let mut service = Service { topics, seen: HashSet::new() };
+    let service = Service { requests: topics.follow("command_request"), topics };
     for answer in &answers {
         assert!(!service.answer_with(answer, &app, &expected).await, "it waits among all");
     }
@@ -128,14 +129,14 @@ pub(crate) async fn answers(version: &Path) {
 /// A service of which only the answers are here.
 struct Service<'a> {
     topics: Topics<'a>,
-    /// The places of the commands that it has answered.
-    seen: HashSet<(i32, i64)>,
+    /// Reads the command topic.
+    requests: BaseConsumer,
 }
 
 impl Service<'_> {
     /// Has a client ask what this is the answer to, gives it, and checks that the client reads it. Whether it was given to
     /// that client only is returned.
-    async fn answer_with(&mut self, answer: &Record, app: &AppHandle, expected: &Expected) -> bool {
+    async fn answer_with(&self, answer: &Record, app: &AppHandle, expected: &Expected) -> bool {
         let key = String::from_utf8(answer.key.clone().expect("it has a key")).expect("it is text");
         if answer.header("ce_type").is_some() {
             let asked = app.clone();
@@ -159,13 +160,13 @@ impl Service<'_> {
     }
 
     /// Answers the next record of the command topic, where its sender waits.
-    async fn answer<T>(&mut self, mut answer: Record, asking: &JoinHandle<T>) -> bool {
+    async fn answer<T>(&self, mut answer: Record, asking: &JoinHandle<T>) -> bool {
         let request = loop {
-            let requests = self.topics.read("command_request");
             assert!(!asking.is_finished(), "nobody has answered yet");
-            match requests.into_iter().find(|request| self.seen.insert((request.partition, request.offset))) {
-                Some(request) => break request,
-                None => sleep(PAUSE).await,
+            match self.requests.poll(Duration::ZERO) {
+                Some(Ok(message)) => break Record::from(&message),
+                None | Some(Err(KafkaError::PartitionEOF(_))) => sleep(PAUSE).await,
+                Some(Err(error)) => panic!("commands can't be read: {error}"),
             }
         };
         let address = request.header(ANSWER_TO).map(|partition| partition.parse().expect("a number"));

@@ -127,19 +127,25 @@ impl Topics<'_> {
         consumer.commit(&all, CommitMode::Sync).expect("nobody is in the group");
     }
 
-    /// All that is committed in a topic, in the order of partitions and offsets.
-    pub(crate) fn read(&self, topic: &str) -> Vec<Record> {
+    /// Reads a topic from its beginning on.
+    pub(crate) fn follow(&self, topic: &str) -> BaseConsumer {
         let consumer: BaseConsumer = self.config().create().expect("a consumer");
-        let mut left: BTreeSet<i32> = (0..PARTITIONS as i32).collect();
         let mut all = TopicPartitionList::new();
-        for &partition in &left {
+        for partition in 0..PARTITIONS as i32 {
             all.add_partition_offset(&self.name(topic), partition, Offset::Beginning).expect("an offset");
         }
         consumer.assign(&all).expect("it can be read");
+        consumer
+    }
+
+    /// All that is committed in a topic, in the order of partitions and offsets.
+    pub(crate) fn read(&self, topic: &str) -> Vec<Record> {
+        let consumer = self.follow(topic);
+        let mut left: BTreeSet<i32> = (0..PARTITIONS as i32).collect();
         let mut records = Vec::new();
         while !left.is_empty() {
             match consumer.poll(PATIENCE).expect("the broker answers") {
-                Ok(message) => records.push(record(&message)),
+                Ok(message) => records.push(Record::from(&message)),
                 Err(KafkaError::PartitionEOF(partition)) => drop(left.remove(&partition)),
                 Err(error) => panic!("topic {topic} can't be read: {error}"),
             }
@@ -201,14 +207,16 @@ fn read(directory: &Path, file: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn record(message: &impl Message) -> Record {
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    Record {
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp: message.timestamp().to_millis().expect("it has a time"),
-        key: message.key().map(<[u8]>::to_vec),
-        headers: headers.map(|at| (at.key.to_owned(), at.value.unwrap_or_default().to_vec())).collect(),
-        value: message.payload().map(<[u8]>::to_vec),
+impl<M: Message> From<&M> for Record {
+    fn from(message: &M) -> Self {
+        let headers = message.headers().into_iter().flat_map(Headers::iter);
+        Record {
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis().expect("it has a time"),
+            key: message.key().map(<[u8]>::to_vec),
+            headers: headers.map(|at| (at.key.to_owned(), at.value.unwrap_or_default().to_vec())).collect(),
+            value: message.payload().map(<[u8]>::to_vec),
+        }
     }
 }

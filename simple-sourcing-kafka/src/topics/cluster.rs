@@ -9,7 +9,7 @@ use rdkafka::{
     metadata::Metadata,
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
-use simple_sourcing::BackendError;
+use simple_sourcing::{BackendError, backend::check_new_partitions};
 use tracing::{info, warn};
 
 use super::requirements::Found;
@@ -34,7 +34,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
-        let made = |error| error::client("admin client", error);
+        let made = |error| kafka.client_error("admin client", &error);
         let admin = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let witness = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let timeout = Some(kafka.connect_timeout);
@@ -133,7 +133,10 @@ impl Cluster {
         properties: &[(String, String)],
         partitions: u32,
     ) -> Result<(), BackendError> {
-        let replicas = self.kafka.replication_factor.map_or(-1, |replicas| replicas as i32);
+        check_new_partitions(partitions)?;
+        // -1 is the brokers' own number, and what is too large for them they refuse.
+        let replicas = |replicas| i32::try_from(replicas).unwrap_or(i32::MAX);
+        let replicas = self.kafka.replication_factor.map_or(-1, replicas);
         let new = properties
             .iter()
             .fold(NewTopic::new(name, partitions as i32, TopicReplication::Fixed(replicas)), |new, (name, value)| {

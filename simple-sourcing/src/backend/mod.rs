@@ -22,8 +22,9 @@ pub use local::Memory;
 pub use local::files;
 #[cfg(feature = "embedded")]
 pub use local::{Durability, Embedded};
-pub use partition::partition_of;
+pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
 
+pub use crate::one_line::OneLine;
 use crate::{
     BackendError, CommandId, Sequence, Trace,
     engine::{Outcome, StoredState},

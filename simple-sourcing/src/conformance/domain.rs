@@ -108,6 +108,8 @@ pub(super) enum AccountCommand {
 pub(super) enum AccountError {
     #[error("a balance of {balance} does not cover {amount}")]
     InsufficientFunds { balance: u64, amount: u64 },
+    #[error("the balance would be too large")]
+    TooLarge,
     #[error("an account is closed only when it is empty")]
     NotEmpty,
     #[error("{} bytes of nothing", .0.len())]
@@ -143,6 +145,7 @@ impl AccountHandler for Account {
     }
 
     fn deposit(&self, amount: u64) -> Decision<Self> {
+        ensure!(self.balance.checked_add(amount).is_some(), AccountError::TooLarge);
         emit(AccountEvent::Deposited { amount })
     }
 

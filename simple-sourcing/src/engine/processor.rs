@@ -123,7 +123,7 @@ impl Processor {
         let Position { partition, offset } = command.position;
         let name = self.aggregate(aggregate).name;
         let span =
-            trace_span!("command", aggregate = name, key = %command.key, command_id = %command.id, partition, offset);
+            trace_span!("command", aggregate = name, key = &*command.key, command_id = %command.id, partition, offset);
         let _span = span.enter();
         let shard = Shard { aggregate, partition };
         let fingerprint = Fingerprint::of(&command.key, &command.payload);
@@ -309,15 +309,15 @@ impl Processor {
         let rebuild = rebuild.map_err(|error| Unreadable::Key(error.reason()))?;
         match store.rebuild(rebuild) {
             Rebuilt::Made(made) => {
-                warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
+                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
                 let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
                 return Ok((made, live));
             }
             Rebuilt::Failed(events) => {
-                error!(aggregate, %key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
+                error!(aggregate, key = &**key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
             }
             Rebuilt::UnderWay => {
-                warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it is made again from its events");
+                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it is made again from its events");
             }
         }
         self.quarantine.add(shard, key, *time);
@@ -402,7 +402,7 @@ impl Processor {
     fn report(&self, Poison { outcome, cause }: &Poison) {
         let OutcomeRecord { aggregate, position, key, id, .. } = &self.batch.changes.outcomes[*outcome];
         let (aggregate, Position { partition, offset }) = (self.aggregate(*aggregate).name, *position);
-        error!(aggregate, %key, command_id = %id, partition, offset, cause, "poison: a command can't be processed, and is answered so");
+        error!(aggregate, key = &**key, command_id = %id, partition, offset, cause, "poison: a command can't be processed, and is answered so");
     }
 
     fn collect_states(&mut self) -> Result<(), Unstorable> {
@@ -474,14 +474,14 @@ fn log(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool)
     let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
     match &outcome.answer {
         Answer::Accepted(sequence) => {
-            trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
+            trace!(aggregate, key = &**key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
         }
         Answer::Unchanged(sequence) => {
             trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "nothing to do");
         }
         Answer::Refused(answer) => {
             let answer = String::from_utf8_lossy(answer);
-            debug!(aggregate, %key, command_id = %id, partition, offset, %answer, "refused");
+            debug!(aggregate, key = &**key, command_id = %id, partition, offset, answer = &*answer, "refused");
         }
     }
 }

@@ -11,12 +11,17 @@
 //! # pub enum AccountError {
 //! #     #[error("a balance of {balance} does not cover {amount}")]
 //! #     InsufficientFunds { balance: u64, amount: u64 },
+//! #     #[error("the balance would be too large")]
+//! #     TooLarge,
 //! # }
 //! # #[aggregate(command = AccountCommand)]
 //! # pub struct Account { balance: u64 }
 //! # impl AccountHandler for Account {
 //! #     fn open(owner: String) -> Decision<Self> { emit(AccountEvent::Opened { owner }) }
-//! #     fn deposit(&self, amount: u64) -> Decision<Self> { emit(AccountEvent::Deposited { amount }) }
+//! #     fn deposit(&self, amount: u64) -> Decision<Self> {
+//! #         ensure!(self.balance.checked_add(amount).is_some(), AccountError::TooLarge);
+//! #         emit(AccountEvent::Deposited { amount })
+//! #     }
 //! #     fn withdraw(&self, amount: u64) -> Decision<Self> {
 //! #         ensure!(self.balance >= amount, AccountError::InsufficientFunds { balance: self.balance, amount });
 //! #         emit(AccountEvent::Withdrawn { amount })

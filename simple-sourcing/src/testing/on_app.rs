@@ -33,17 +33,17 @@ where
     /// # use simple_sourcing::prelude::*;
     /// # #[event(key = String)]
     /// # pub enum AccountEvent { #[create] Opened, Deposited { amount: u64 } }
-    /// # #[command(event = AccountEvent, error = Nothing)]
+    /// # #[command(event = AccountEvent, error = BadAmount)]
     /// # pub enum AccountCommand { #[create] Open, Deposit { amount: u64 } }
     /// # #[derive(Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
-    /// # #[error("there is nothing to deposit")]
-    /// # pub struct Nothing;
+    /// # #[error("that can't be deposited")]
+    /// # pub struct BadAmount;
     /// # #[aggregate(command = AccountCommand)]
     /// # pub struct Account { balance: u64 }
     /// # impl AccountHandler for Account {
     /// #     fn open() -> Decision<Self> { emit(AccountEvent::Opened) }
     /// #     fn deposit(&self, amount: u64) -> Decision<Self> {
-    /// #         ensure!(amount > 0, Nothing);
+    /// #         ensure!(amount > 0 && self.balance.checked_add(amount).is_some(), BadAmount);
     /// #         emit(AccountEvent::Deposited { amount })
     /// #     }
     /// # }
@@ -58,7 +58,7 @@ where
     ///         .when(AccountCommand::Open)
     ///         .then([AccountEvent::Opened])
     ///         .when(AccountCommand::Deposit { amount: 0 })
-    ///         .then_rejected(Nothing)
+    ///         .then_rejected(BadAmount)
     ///         .when(AccountCommand::Deposit { amount: 5 })
     ///         .then([AccountEvent::Deposited { amount: 5 }])
     ///         .then_state(|account| assert_eq!(account.balance, 5))

@@ -269,5 +269,5 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
     if (config.log_level as i32) < RDKafkaLogLevel::Warning as i32 {
         config.set_log_level(RDKafkaLogLevel::Warning);
     }
-    config.create_with_context(rebalances).map_err(|error| error::client("worker's consumer", error))
+    config.create_with_context(rebalances).map_err(|error| kafka.client_error("worker's consumer", &error))
 }

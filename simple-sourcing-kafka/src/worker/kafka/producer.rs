@@ -171,7 +171,7 @@ impl KafkaProducer {
             moved: Condvar::new(),
         };
         let producer: ThreadedProducer<Deliveries> =
-            config.create_with_context(deliveries).map_err(|error| error::client("worker's producer", error))?;
+            config.create_with_context(deliveries).map_err(|error| kafka.client_error("worker's producer", &error))?;
         producer.init_transactions(STEP_TIMEOUT).map_err(|error| {
             let what = format!("transactions of `{transactional_id}` can't be begun");
             match producer.context().reports.refusal_of_principal() {

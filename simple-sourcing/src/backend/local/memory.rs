@@ -6,7 +6,7 @@ use std::{
 use super::{PAGE_EVENTS_MAX, Shared, Storage, port::LocalPort};
 use crate::{
     BackendError, CommandId, Position, Sequence, Settings, Timestamp,
-    backend::{Backend, BoxFuture, Definition, Logged, Port, local},
+    backend::{Backend, BoxFuture, Definition, Logged, Port, check_new_partitions, local},
     engine::{
         AggregateChanges, Changes, EventRecord, HashMap, Outcome, OutcomeRecord, Rebuild, Rebuilt, SeenIds, Shard,
         StateRecord, Store, StoredState,
@@ -36,7 +36,8 @@ impl Memory {
         Memory { partitions: 1, shared: Arc::default() }
     }
 
-    /// Another number of partitions, before the first start. At least 1.
+    /// Another number of partitions, before the first start. At least 1, and at most
+    /// [`PARTITIONS_MAX`](crate::backend::PARTITIONS_MAX).
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = partitions.max(1);
@@ -53,6 +54,7 @@ impl fmt::Debug for Memory {
 impl Backend for Memory {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         Box::pin(async move {
+            check_new_partitions(self.partitions)?;
             let is_only_handle = Arc::strong_count(&self.shared) == 1;
             let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
             let shared = shared.get_or_insert_with(|| Shared::new(MemoryStorage::new(&definition, self.partitions)));

@@ -60,7 +60,8 @@ impl Embedded {
         Embedded { directory: directory.as_ref().into(), partitions: None, durability: Durability::default() }
     }
 
-    /// How many partitions a new store has; 1 unless set. It can't be changed later: keys would move.
+    /// How many partitions a new store has; 1 unless set, and at most [`PARTITIONS_MAX`](crate::backend::PARTITIONS_MAX). It
+    /// can't be changed later: keys would move.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));

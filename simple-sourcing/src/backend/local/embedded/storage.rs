@@ -20,7 +20,7 @@ use super::{
 use crate::{
     BackendError, CommandId, Position, Sequence, Timestamp,
     backend::{
-        Definition, Logged,
+        Definition, Logged, check_new_partitions,
         local::{self, Storage},
     },
     engine::{Changes, HashMap, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
@@ -294,6 +294,7 @@ fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> 
         }
         None => {
             let partitions = wanted.unwrap_or(1);
+            check_new_partitions(partitions)?;
             let mut bytes = Vec::new();
             record::write(&partitions, &mut bytes)?;
             meta.insert(PARTITIONS, bytes).map_err(failed)?;
