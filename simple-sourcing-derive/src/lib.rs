@@ -41,6 +41,7 @@ mod symbol;
 mod tests;
 mod text;
 mod validate;
+mod wire;
 
 /// What has happened to an aggregate: an enum with a variant for each event.
 ///
