@@ -28,11 +28,13 @@
 
 use proc_macro::TokenStream;
 
+mod carried;
 mod describe;
 mod diagnostics;
 mod expand;
 mod expansion;
 mod fallback;
+mod misplaced;
 mod model;
 mod naming;
 mod parse;
@@ -103,7 +105,7 @@ mod wire;
 /// | (nothing) | the event changes the state |
 /// | `#[delete]` | the event removes the state |
 /// | `#[serde(rename = "...", alias = "...")]` | the name on the wire; so does `#[serde(rename_all = "...")]` on the enum |
-/// | documentation, `#[cfg]`, `#[deprecated]` | carried over to the methods |
+/// | documentation, `#[cfg]`, `#[deprecated]`, levels of lints (`#[allow]` and so on) | carried over to the methods; levels of lints on the enum to all that is generated |
 ///
 /// The methods are named after the variants, in `snake_case`. The fields of a struct variant are their parameters; the field
 /// of a tuple variant is called `value`, several are called `value_0`, `value_1` and so on.
@@ -300,7 +302,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[upsert]` | finds either | `this: Option<&Self>` |
 /// | `#[context]` | wants to know more than the payload | `context: &Context<Key>`, before the fields |
 /// | `#[serde(rename = "...", alias = "...")]` | the name on the wire; so does `#[serde(rename_all = "...")]` on the enum | |
-/// | documentation, `#[cfg]`, `#[deprecated]` | carried over to the methods of the handler and the client | |
+/// | documentation, `#[cfg]`, `#[deprecated]`, levels of lints (`#[allow]` and so on) | carried over to the methods of the handler and the client; levels of lints on the enum to all that is generated | |
 ///
 /// Methods and parameters are named as those of [`#[event]`](macro@event).
 ///
@@ -572,6 +574,14 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Key, attributes(key))]
 pub fn key(item: TokenStream) -> TokenStream {
     expand::expand_key(item.into()).into()
+}
+
+/// Says where attributes of serde stand. It is in the prelude to be found for one that stands above `#[event]`, `#[command]` or
+/// `#[aggregate]`, before these have added serde's derives; below them such an attribute is that of the derives.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn serde(args: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::serde(args.into(), item.into()).into()
 }
 
 /// What one of the macros writes for an item, as a `&'static str`: to be read, and to be kept as a snapshot, so that a change

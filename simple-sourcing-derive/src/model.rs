@@ -11,7 +11,7 @@ use syn::{
 };
 
 use crate::{
-    naming,
+    carried, naming,
     parse::{
         AggregateOptions, CommandOptions, EventOptions, Given, Helper, Input, KeyOptions, Rename, Root, derives,
         is_read_by_serde, serde_names,
@@ -36,6 +36,8 @@ pub(crate) struct Item {
     pub(crate) references: Vec<TypeReference>,
     /// The derives that the user writes by hand.
     pub(crate) manual: Vec<&'static str>,
+    /// The levels of lints, for all that is generated.
+    pub(crate) lints: Vec<TokenStream>,
 }
 
 /// What an item is, for messages and for rules that do not hold for all.
@@ -102,15 +104,17 @@ pub(crate) struct Variant<R> {
     pub(crate) method: Ident,
     /// The name that serde writes.
     pub(crate) wire_name: LitStr,
-    pub(crate) docs: Vec<Attribute>,
-    pub(crate) cfgs: Vec<Attribute>,
-    pub(crate) deprecated: Option<Attribute>,
+    pub(crate) docs: Vec<TokenStream>,
+    pub(crate) cfgs: Vec<TokenStream>,
+    pub(crate) deprecated: Vec<TokenStream>,
+    pub(crate) lints: Vec<TokenStream>,
     pub(crate) fields: Vec<Field>,
 }
 
 /// A field of a variant, which is a parameter of its methods.
 pub(crate) struct Field {
-    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) cfgs: Vec<TokenStream>,
+    pub(crate) lints: Vec<TokenStream>,
     pub(crate) name: Ident,
     pub(crate) ty: TokenStream,
 }
@@ -228,7 +232,8 @@ impl Item {
         // How the user reads the fields back is the user's business.
         let reads = derives.contains(&Derive::Deserialize) && node.generics.params.is_empty();
         let references = if reads { references(&node.data) } else { Vec::new() };
-        Item { subject, node, root, derives, serde_crate, no_implicit_prelude, references, manual }
+        let lints = carried::lints(&node.attrs);
+        Item { subject, node, root, derives, serde_crate, no_implicit_prelude, references, manual, lints }
     }
 }
 
@@ -292,7 +297,8 @@ fn variant<R>(node: &syn::Variant, role: R, helpers: Vec<Helper>, rename_all: &R
     method.set_span(Span::call_site().located_at(node.ident.span()));
     let several = node.fields.len() > 1;
     let fields = node.fields.iter().enumerate().map(|(i, field)| Field {
-        cfgs: attrs_named(&field.attrs, CFG),
+        cfgs: carried::named(&field.attrs, &[CFG]),
+        lints: carried::lints(&field.attrs),
         name: field.ident.clone().unwrap_or_else(|| {
             let name = if several { format!("value_{i}") } else { "value".to_owned() };
             Ident::new(&name, Span::call_site())
@@ -304,16 +310,13 @@ fn variant<R>(node: &syn::Variant, role: R, helpers: Vec<Helper>, rename_all: &R
         helpers,
         method,
         wire_name: wire::of_variant(node, rename_all).written,
-        docs: attrs_named(&node.attrs, DOC),
-        cfgs: attrs_named(&node.attrs, CFG),
-        deprecated: attrs_named(&node.attrs, DEPRECATED).pop(),
+        docs: carried::docs(&node.attrs, item),
+        cfgs: carried::named(&node.attrs, &[CFG]),
+        deprecated: carried::named(&node.attrs, &[DEPRECATED]),
+        lints: carried::lints(&node.attrs),
         fields: fields.collect(),
         node: node.clone(),
     }
-}
-
-fn attrs_named(attrs: &[Attribute], word: &str) -> Vec<Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident(word)).cloned().collect()
 }
 
 /// The references in fields that serde reads back, also within the usual containers.

@@ -116,4 +116,6 @@ pub mod prelude {
         Timestamp, aggregate, command, emit, ensure, event, reject,
     };
     pub use serde::{Deserialize, Serialize};
+    #[doc(hidden)]
+    pub use simple_sourcing_derive::serde;
 }

@@ -161,6 +161,13 @@ pub(crate) fn conditional(attr: &Attribute) -> Vec<Meta> {
     metas.into_iter().skip(1).collect()
 }
 
+/// The condition of `#[cfg_attr(condition, ...)]`; none of another attribute.
+pub(crate) fn condition(attr: &Attribute) -> Option<TokenStream> {
+    let tokens = attr.path().is_ident(CFG_ATTR).then(|| attr.meta.require_list().ok())??.tokens.clone();
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    Some(tokens.into_iter().take_while(|token| !is_comma(token)).collect())
+}
+
 /// Whether an attribute gives a variant its name on the wire.
 pub(crate) fn is_rename(meta: &Meta) -> bool {
     let Meta::List(list) = meta else { return false };

@@ -153,6 +153,8 @@ fn what_may_be_left_out_can_be_read() {
     assert_right(&unless("", "Option<u8>"));
     assert_right("A(#[serde(skip_serializing_if = \"no\")] u8)");
     assert_wrong("A(#[serde(skip_serializing_if = \"no\")] u8, u8)", "those behind it are read in its place");
+    assert_wrong("A(u8, #[serde(skip_serializing_if = \"no\")] Option<u8>)", "write `default`, too");
+    assert_right("A(u8, #[serde(default, skip_serializing_if = \"no\")] u8)");
     let defaults = "#[serde(default)] struct A { #[serde(skip_serializing_if = \"no\")] b: u8 }";
     assert_eq!(messages(state(defaults)), [""; 0]);
 }
@@ -175,6 +177,10 @@ fn what_serde_has_to_keep_can_be_kept() {
     assert_wrong("A { #[serde(flatten)] b: Vec<u8> }", "has no names to stand among others");
     assert_right("A { #[serde(flatten)] b: Option<Wei>, c: u128, d: BTreeMap<u8, u8> }");
     assert_right("A { #[serde(flatten, with = \"own\")] b: u128 }");
+
+    assert_wrong("A { #[serde(flatten)] b: BTreeMap<bool, u8> }", "can't read a map with keys of `bool`");
+    let strict = "#[serde(tag = \"t\", deny_unknown_fields)] struct A { b: u8 }";
+    assert_message(state(strict), "that `deny_unknown_fields` does not know");
 
     let tagged = |variant| super::event("key = u8", &format!("#[serde(tag = \"t\")] enum E {{ #[create] {variant} }}"));
     assert_message(tagged("A { b: Option<i128> }"), "with `tag` serde can't read `i128`: write `content");

@@ -98,6 +98,10 @@ fn check_type(item: &Item, errors: &mut Errors) {
         let message = format!("with `{}` serde writes no `Serialize` and `Deserialize` for `{name}`", meta.word);
         errors.at(&meta.tokens, format!("{message}, which {one} needs: remove it"));
     }
+    if let (Data::Struct(_), Some(meta), true) = (&item.node.data, words.get(TAG), words.has(DENY_UNKNOWN_FIELDS)) {
+        let message = format!("`{TAG}` writes a name in `{name}` that `{DENY_UNKNOWN_FIELDS}` does not know");
+        errors.at(&meta.tokens, format!("{message} when it is read back: remove one of the two"));
+    }
     let value = |meta: &TokenMeta| meta.value.as_ref().map(syn::LitStr::value).unwrap_or_default();
     match (words.get(INTO), words.first(&[FROM, TRY_FROM])) {
         (Some(into), None) => {
@@ -248,16 +252,21 @@ fn check_skipped_if(meta: &TokenMeta, words: &Words, place: &Place<'_>, of_type:
     let name = name_of(place);
     let Fields::Unnamed(fields) = place.fields else {
         if !has_default(words, place, of_type) {
-            let message = format!("where {name} is not written, it can't be read back");
-            errors.at(&meta.tokens, format!("{message}: write `{DEFAULT}`, too"));
+            errors.at(&meta.tokens, not_without_default(&name));
         }
         return;
     };
-    // The only one is always written.
-    if fields.unnamed.len() > 1 {
+    let count = fields.unnamed.len();
+    if place.index + 1 < count {
         let message = format!("where {name} is not written, those behind it are read in its place");
         errors.at(&meta.tokens, format!("{message}: remove `{}`, or write fields with names", meta.word));
+    } else if count > 1 && !words.has(DEFAULT) {
+        errors.at(&meta.tokens, not_without_default(&name));
     }
+}
+
+fn not_without_default(name: &str) -> String {
+    format!("where {name} is not written, it can't be read back: write `{DEFAULT}`, too")
 }
 
 /// A function of one's own for writing alone, or for reading alone.
@@ -326,7 +335,7 @@ fn check_group(group: Vec<Named<'_>>, rename_all: &Rename, errors: &mut Errors) 
             is_rule_reported |= is_rule;
         }
         // Those under a `#[cfg]` may never meet, and that two have one identifier is for the compiler to say.
-        if attrs.iter().any(|attr| attr.path().is_ident(CFG)) {
+        if !crate::carried::named(attrs, &[CFG]).is_empty() {
             continue;
         }
         let holders: Vec<&Ident> = names.all().map(|name| *first.entry(name).or_insert(ident)).collect();

@@ -74,7 +74,8 @@ fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
     })
 }
 
-/// What serde can't keep in memory until it knows for which type it is: integers of 128 bits, and numbers as keys of a map.
+/// What serde can't keep in memory until it knows for which type it is: integers of 128 bits, and
+/// keys of a map that are no text.
 pub(super) fn not_to_be_kept(ty: &Type) -> Option<String> {
     let is_wide = |name: &Ident| name == "u128" || name == "i128";
     if let Some(wide) = find(ty, &is_wide) {
@@ -82,7 +83,11 @@ pub(super) fn not_to_be_kept(ty: &Type) -> Option<String> {
     }
     let is_map = |name: &Ident| ["HashMap", "BTreeMap", "IndexMap"].iter().any(|map| name == map);
     let key_of = |ty: &Type| {
-        arguments(ty).next().and_then(name).filter(|key| NUMBERS.iter().any(|number| key == number)).cloned()
+        arguments(ty)
+            .next()
+            .and_then(name)
+            .filter(|key| NUMBERS.iter().chain(&["bool"]).any(|known| key == known))
+            .cloned()
     };
     match ty {
         Type::Path(_) if name(ty).is_some_and(is_map) && key_of(ty).is_some() => {

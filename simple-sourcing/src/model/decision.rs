@@ -1,4 +1,4 @@
-use super::{ErrorOf, EventOf};
+use super::{ErrorOf, EventOf, IntoEvents, NotEmpty};
 
 /// What a handler returns: one or more events, or the error with which it rejects the command.
 ///
@@ -54,36 +54,46 @@ impl<E> From<E> for Events<E> {
 
 /// An empty array does not compile.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let none: simple_sourcing::Events<u8> = [].into();
 /// ```
-impl<E, const N: usize> From<[E; N]> for Events<E> {
+impl<E, const N: usize> From<[E; N]> for Events<E>
+where
+    [E; N]: NotEmpty,
+{
     fn from(events: [E; N]) -> Self {
-        const { assert!(N > 0, "a decision has at least one event: use `reject` to change nothing") }
         let mut events = events.into_iter();
         match events.next() {
             Some(first) => Events { first, rest: events.collect() },
-            None => unreachable!("N > 0 is asserted when this is compiled"),
+            None => unreachable!("an array without events is not `NotEmpty`"),
         }
     }
 }
 
-/// Accepts a command with an event, an array of events, or [`Events`].
+/// Accepts a command with an event, an array of events, or [`Events`]. For more than 32 events, or as many as a list has,
+/// write `Events::new(first).and(rest)`.
 ///
 /// ```
-/// use simple_sourcing::{Events, emit};
+/// use simple_sourcing::{Events, emit, prelude::*};
 ///
-/// let one: Result<Events<&str>, ()> = emit("opened");
-/// let two: Result<Events<&str>, ()> = emit(["withdrawn", "closed"]);
-/// let many: Result<Events<&str>, ()> = emit(Events::new("opened").and(vec!["deposited"; 3]));
+/// #[event(key = String)]
+/// enum LampEvent {
+///     #[create]
+///     Hung,
+///     Lit,
+/// }
+///
+/// let one: Result<Events<LampEvent>, ()> = emit(LampEvent::Hung);
+/// let two: Result<Events<LampEvent>, ()> = emit([LampEvent::Hung, LampEvent::Lit]);
+/// let many: Result<Events<LampEvent>, ()> = emit(Events::new(LampEvent::Hung).and(vec![LampEvent::Lit; 3]));
 /// assert_eq!((one?.len(), two?.len(), many?.len()), (1, 2, 4));
 /// # Ok::<(), ()>(())
 /// ```
 ///
 /// # Errors
 /// Never: the `Result` is the handler's return type.
-pub fn emit<E, X>(events: impl Into<Events<E>>) -> Result<Events<E>, X> {
-    Ok(events.into())
+pub fn emit<E, X>(events: impl IntoEvents<E>) -> Result<Events<E>, X> {
+    Ok(events.into_events())
 }
 
 /// Rejects a command.
@@ -97,10 +107,12 @@ pub fn reject<E, X>(error: X) -> Result<Events<E>, X> {
 /// Rejects the command with the error unless the condition holds.
 ///
 /// ```
-/// # use simple_sourcing::{Events, emit, ensure};
-/// fn withdraw(balance: u64, amount: u64) -> Result<Events<u64>, String> {
+/// # use simple_sourcing::{Events, emit, prelude::*};
+/// # #[event(key = String)]
+/// # enum AccountEvent { #[create] Withdrawn { amount: u64 } }
+/// fn withdraw(balance: u64, amount: u64) -> Result<Events<AccountEvent>, String> {
 ///     ensure!(balance >= amount, format!("{balance} does not cover {amount}"));
-///     emit(amount)
+///     emit(AccountEvent::Withdrawn { amount })
 /// }
 /// assert!(withdraw(1, 2).is_err());
 /// ```
