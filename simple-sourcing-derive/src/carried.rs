@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, ext::IdentExt};
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta, MetaList, ext::IdentExt, parse_quote};
 
 use crate::{
     parse::{condition, conditional},
@@ -11,7 +11,7 @@ use crate::{
 
 /// The attributes with one of these words, also under a condition.
 pub(crate) fn named(attrs: &[Attribute], words: &[&str]) -> Vec<TokenStream> {
-    carried(attrs, |meta| words.iter().any(|word| meta.path().is_ident(word)).then(|| meta.to_token_stream()))
+    carried(attrs, |meta| words.iter().any(|word| meta.path().is_ident(word)).then(|| meta.clone()))
 }
 
 /// The levels of lints. What is expected of the user's code is only allowed here, where it may not come up, and what is
@@ -20,23 +20,22 @@ pub(crate) fn lints(attrs: &[Attribute]) -> Vec<TokenStream> {
     carried(attrs, |meta| {
         let Meta::List(list) = meta else { return None };
         let level = match list.path.get_ident()?.to_string().as_str() {
-            ALLOW | EXPECT => quote!(allow),
-            WARN => quote!(warn),
-            DENY | FORBID => quote!(deny),
+            ALLOW | EXPECT => parse_quote!(allow),
+            WARN => parse_quote!(warn),
+            DENY | FORBID => parse_quote!(deny),
             _ => return None,
         };
-        let lints = &list.tokens;
-        Some(quote!(#level(#lints)))
+        Some(Meta::List(MetaList { path: level, ..list.clone() }))
     })
 }
 
-fn carried(attrs: &[Attribute], carry: impl Fn(&Meta) -> Option<TokenStream>) -> Vec<TokenStream> {
+fn carried(attrs: &[Attribute], carry: impl Fn(&Meta) -> Option<Meta>) -> Vec<TokenStream> {
     let each = attrs.iter().filter_map(|attr| match condition(attr) {
         Some(condition) => {
-            let metas: Vec<TokenStream> = conditional(attr).iter().filter_map(&carry).collect();
+            let metas: Vec<Meta> = conditional(attr).iter().filter_map(&carry).collect();
             (!metas.is_empty()).then(|| quote!(#[cfg_attr(#condition, #(#metas),*)]))
         }
-        None => carry(&attr.meta).map(|meta| quote!(#[#meta])),
+        None => carry(&attr.meta).map(|meta| Attribute { meta, ..attr.clone() }.into_token_stream()),
     });
     each.collect()
 }

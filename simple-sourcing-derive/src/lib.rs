@@ -177,6 +177,26 @@ mod wire;
 /// # fn main() {}
 /// ```
 ///
+/// # What of serde it refuses
+///
+/// Attributes of serde stand below `#[event]`, which adds serde's derives. An event is what stands in the log, so it must be
+/// read back as it was written. Attributes with which it would not be, or could never be written, are errors:
+///
+/// | refused | write instead |
+/// |---|---|
+/// | `skip`, `skip_serializing`, `skip_deserializing` on a field or a variant | nothing: remove it, or the field |
+/// | `skip_serializing_if` without `default` (but for an `Option`), or before other fields of a tuple | `default`, too; fields with names |
+/// | `rename`, `rename_all` that write one name and read another | one name, and `alias` for what else is read |
+/// | two variants, or two fields, with a name in common | another name |
+/// | `serialize_with` or `deserialize_with` alone | the other, too; `"serde::Serialize::serialize"` and `"serde::Deserialize::deserialize"` are what the derives do |
+/// | `into`, `from`, `try_from` alone or with different types | both, with one type |
+/// | `untagged`, `other`, `remote`, `field_identifier`, `variant_identifier` | `tag = "..."`, or nothing |
+/// | `flatten` or `tag` above what serde can't keep in memory: `u128`, `i128`, maps with keys of numbers or `bool` | `content = "..."`, or another type |
+/// | `flatten` or `tag` above what has no names: numbers, texts, lists | a struct |
+///
+/// It is what the macro can see. The engine compares each event with what is read back of its bytes, too. With
+/// `manual(Serialize)` or `manual(Deserialize)` all of it is left to you.
+///
 /// # What it writes
 ///
 /// ```ignore
@@ -304,7 +324,12 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[serde(rename = "...", alias = "...")]` | the name on the wire; so does `#[serde(rename_all = "...")]` on the enum | |
 /// | documentation, `#[cfg]`, `#[deprecated]`, levels of lints (`#[allow]` and so on) | carried over to the methods of the handler and the client; levels of lints on the enum to all that is generated | |
 ///
-/// Methods and parameters are named as those of [`#[event]`](macro@event).
+/// Methods and parameters are named as those of [`#[event]`](macro@event), and of serde the same is refused.
+///
+/// A retry is known by its bytes, so equal commands must be written as the same bytes. Maps are: they are written in the order
+/// of their keys. A `HashSet` is written in another order each time and is an error; write `BTreeSet`. The macro goes by the
+/// name of the type, whatever stands before `HashSet`. A set of your own that keeps an order is imported under another name, or
+/// its field has `#[serde(with = "...")]`.
 ///
 /// Each option:
 ///
@@ -458,6 +483,10 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `command = Path` | the [`#[command]`](macro@command) enum | required |
 /// | `manual(Trait, ...)` | of the derives that are added, those that you write by hand | none |
 /// | `crate = "path"` | where simple-sourcing is, if it was renamed or re-exported | `"::simple_sourcing"` |
+///
+/// Of serde the same is refused as in [`#[event]`](macro@event), except that a field may be skipped which `PartialEq` leaves
+/// out: a cache, which is made of the other fields when it is needed. Then `PartialEq` is written by hand, or derived by an
+/// attribute of your own over a type that is equal to all of its kind.
 ///
 /// Each option:
 ///

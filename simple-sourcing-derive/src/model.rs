@@ -114,7 +114,6 @@ pub(crate) struct Variant<R> {
 /// A field of a variant, which is a parameter of its methods.
 pub(crate) struct Field {
     pub(crate) cfgs: Vec<TokenStream>,
-    pub(crate) lints: Vec<TokenStream>,
     pub(crate) name: Ident,
     pub(crate) ty: TokenStream,
 }
@@ -298,7 +297,6 @@ fn variant<R>(node: &syn::Variant, role: R, helpers: Vec<Helper>, rename_all: &R
     let several = node.fields.len() > 1;
     let fields = node.fields.iter().enumerate().map(|(i, field)| Field {
         cfgs: carried::named(&field.attrs, &[CFG]),
-        lints: carried::lints(&field.attrs),
         name: field.ident.clone().unwrap_or_else(|| {
             let name = if several { format!("value_{i}") } else { "value".to_owned() };
             Ident::new(&name, Span::call_site())

@@ -125,7 +125,7 @@ fn place(tokens: &impl Spanned) -> Span {
 
 /// The fields as parameters: `owner: String`, `amount: u64`.
 fn parameters<R>(variant: &Variant<R>) -> impl Iterator<Item = TokenStream> {
-    variant.fields.iter().map(|Field { cfgs, lints, name, ty }| quote!(#(#cfgs)* #(#lints)* #name: #ty))
+    variant.fields.iter().map(|Field { cfgs, name, ty }| quote!(#(#cfgs)* #name: #ty))
 }
 
 /// The fields as arguments: `owner`, `amount`.

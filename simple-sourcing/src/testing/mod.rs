@@ -41,7 +41,7 @@
 //! A failure points at the line of the test, and shows the difference between what was expected and what came.
 //!
 //! The same scenario runs on a backend with one call more: [`run_on`](Given::run_on). What holds for every aggregate and
-//! any commands is tested with [`laws!`](crate::laws!) (feature `laws`).
+//! any commands is tested with `laws!` (feature `laws`).
 
 #[cfg(feature = "laws")]
 mod laws;

@@ -1,3 +1,4 @@
+// errors: 4, because the compiler says so again for each method whose decision names the state
 //! What is left to the user of a state is written.
 use simple_sourcing::prelude::*;
 
