@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{BatchSize, Criterion};
-use simple_sourcing::{AppliedTo, HandledBy, Misapplied, Refused, prelude::*};
+use simple_sourcing::{Accepted, AppliedTo, HandledBy, Misapplied, Refused, prelude::*};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

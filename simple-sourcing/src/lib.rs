@@ -17,7 +17,7 @@
 //! | `model` | the traits behind the macros, and the values they speak in; re-exported here |
 //! | [`client`] | a command on its way, and what becomes of it |
 //! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
-//! | [`backend`] | the port between the app and what carries it; [`Memory`] and [`Embedded`] |
+//! | [`backend`] | the port between the app and what carries it; [`Memory`] and `Embedded` (feature `embedded`) |
 //! | `read` | the event log as a stream, and views; re-exported here |
 //! | [`codec`] | how values are written |
 //! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
@@ -117,4 +117,6 @@ pub mod prelude {
         Timestamp, aggregate, command, emit, ensure, event, reject, unchanged,
     };
     pub use serde::{Deserialize, Serialize};
+    #[doc(hidden)]
+    pub use simple_sourcing_derive::serde;
 }

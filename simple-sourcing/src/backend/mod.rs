@@ -1,6 +1,6 @@
-//! The port between the app and what carries it: implemented by [`Memory`], [`Embedded`] and the Kafka crate, and open to
+//! The port between the app and what carries it: implemented by [`Memory`], `Embedded` and the Kafka crate, and open to
 //! others. A backend is whatever passes the
-//! [conformance suite](crate::conformance) (feature `conformance`).
+//! conformance suite (feature `conformance`).
 
 mod definition;
 mod ending;

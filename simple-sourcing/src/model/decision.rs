@@ -1,4 +1,4 @@
-use super::{ErrorOf, EventOf};
+use super::{ErrorOf, EventOf, IntoEvents, NotEmpty};
 
 /// What a handler returns: it accepts the command, with events or because there is nothing to do, or it rejects it with an
 /// error.
@@ -70,41 +70,46 @@ impl<E> From<E> for Events<E> {
 
 /// An empty array does not compile.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let none: simple_sourcing::Events<u8> = [].into();
 /// ```
-impl<E, const N: usize> From<[E; N]> for Events<E> {
+impl<E, const N: usize> From<[E; N]> for Events<E>
+where
+    [E; N]: NotEmpty,
+{
     fn from(events: [E; N]) -> Self {
-        const {
-            assert!(
-                N > 0,
-                "a decision has at least one event: use `unchanged()` where there is nothing to do, `reject` to refuse"
-            )
-        }
         let mut events = events.into_iter();
         match events.next() {
             Some(first) => Events { first, rest: events.collect() },
-            None => unreachable!("N > 0 is asserted when this is compiled"),
+            None => unreachable!("an array without events is not `NotEmpty`"),
         }
     }
 }
 
-/// Accepts a command with an event, an array of events, or [`Events`].
+/// Accepts a command with an event, an array of events, or [`Events`]. For more than 32 events, or as many as a list has,
+/// write `Events::new(first).and(rest)`.
 ///
 /// ```
-/// use simple_sourcing::{Accepted, Events, emit};
+/// use simple_sourcing::{Accepted, emit, prelude::*};
 ///
-/// let one: Result<_, ()> = emit("opened");
-/// let two: Result<_, ()> = emit(["withdrawn", "closed"]);
-/// let many: Result<_, ()> = emit(Events::new("opened").and(vec!["deposited"; 3]));
-/// assert_eq!(one, Ok(Accepted::Events(Events::new("opened"))));
+/// #[event(key = String)]
+/// enum LampEvent {
+///     #[create]
+///     Hung,
+///     Lit,
+/// }
+///
+/// let one: Result<_, ()> = emit(LampEvent::Hung);
+/// let two: Result<Accepted<LampEvent>, ()> = emit([LampEvent::Hung, LampEvent::Lit]);
+/// let many: Result<Accepted<LampEvent>, ()> = emit(Events::new(LampEvent::Hung).and(vec![LampEvent::Lit; 3]));
+/// assert_eq!(one, Ok(Accepted::Events(Events::new(LampEvent::Hung))));
 /// # assert!(two.is_ok() && many.is_ok());
 /// ```
 ///
 /// # Errors
 /// Never: the `Result` is the handler's return type.
-pub fn emit<E, X>(events: impl Into<Events<E>>) -> Result<Accepted<E>, X> {
-    Ok(Accepted::Events(events.into()))
+pub fn emit<E, X>(events: impl IntoEvents<E>) -> Result<Accepted<E>, X> {
+    Ok(Accepted::Events(events.into_events()))
 }
 
 /// Accepts a command that has nothing to do, such as a second `confirm` of what is confirmed.
@@ -114,9 +119,11 @@ pub fn emit<E, X>(events: impl Into<Events<E>>) -> Result<Accepted<E>, X> {
 /// for any other.
 ///
 /// ```
-/// # use simple_sourcing::{Accepted, emit, unchanged};
-/// fn confirm(confirmed: bool) -> Result<Accepted<&'static str>, String> {
-///     if confirmed { unchanged() } else { emit("confirmed") }
+/// # use simple_sourcing::{Accepted, emit, prelude::*};
+/// # #[event(key = String)]
+/// # enum BookingEvent { #[create] Made, Confirmed }
+/// fn confirm(confirmed: bool) -> Result<Accepted<BookingEvent>, String> {
+///     if confirmed { unchanged() } else { emit(BookingEvent::Confirmed) }
 /// }
 /// assert_eq!(confirm(true), Ok(Accepted::Unchanged));
 /// ```
@@ -138,10 +145,12 @@ pub fn reject<E, X>(error: X) -> Result<Accepted<E>, X> {
 /// Rejects the command with the error unless the condition holds.
 ///
 /// ```
-/// # use simple_sourcing::{Accepted, emit, ensure};
-/// fn withdraw(balance: u64, amount: u64) -> Result<Accepted<u64>, String> {
+/// # use simple_sourcing::{Accepted, emit, prelude::*};
+/// # #[event(key = String)]
+/// # enum AccountEvent { #[create] Withdrawn { amount: u64 } }
+/// fn withdraw(balance: u64, amount: u64) -> Result<Accepted<AccountEvent>, String> {
 ///     ensure!(balance >= amount, format!("{balance} does not cover {amount}"));
-///     emit(amount)
+///     emit(AccountEvent::Withdrawn { amount })
 /// }
 /// assert!(withdraw(1, 2).is_err());
 /// ```

@@ -264,11 +264,11 @@ mod tests {
             by: u64,
         },
         Garbled {
-            #[serde(serialize_with = "one_more")]
+            #[serde(serialize_with = "one_more", deserialize_with = "Deserialize::deserialize")]
             by: u64,
         },
         Unreadable {
-            #[serde(serialize_with = "as_nothing")]
+            #[serde(serialize_with = "as_nothing", deserialize_with = "Deserialize::deserialize")]
             by: u64,
         },
         Ticked,
@@ -288,7 +288,7 @@ mod tests {
         },
         Stop,
         Garble {
-            #[serde(serialize_with = "one_more")]
+            #[serde(serialize_with = "one_more", deserialize_with = "Deserialize::deserialize")]
             by: u64,
         },
         EmitGarbled,

@@ -50,7 +50,7 @@
 //! decision that hangs on something that is not stored.
 //!
 //! The same scenario runs on a backend with one call more: [`run_on`](Given::run_on). What holds for every aggregate and
-//! any commands is tested with [`laws!`](crate::laws!) (feature `laws`).
+//! any commands is tested with `laws!` (feature `laws`).
 
 #[cfg(feature = "laws")]
 mod laws;
