@@ -55,7 +55,10 @@ pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest record that the producers take: the limits of the aggregates are below it, and checked against the topics.
-pub(crate) const RECORD_BYTES_MAX: &str = "100000000";
+pub(crate) const RECORD_BYTES_MAX: usize = 100_000_000;
+
+/// The longest name of an app: it stands in every record that the app writes.
+pub(crate) const APP_BYTES_MAX: usize = 255;
 
 /// The settings that the guarantees rest on.
 const OURS: [&str; 12] = [
@@ -255,8 +258,16 @@ impl Kafka {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses properties that the guarantees rest on, and a standby without a store.
-    pub(crate) fn check(&self) -> Result<(), BackendError> {
+    /// Refuses properties that the guarantees rest on, a standby without a store, and an app with a name for which there is
+    /// no room.
+    pub(crate) fn check(&self, app: &str) -> Result<(), BackendError> {
+        if app.len() > APP_BYTES_MAX {
+            let bytes = app.len();
+            return Err(BackendError::failed(format!(
+                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it stands in every record; give \
+                 `App::new(...)` a shorter one"
+            )));
+        }
         if self.standby && self.store.is_none() {
             return Err(BackendError::failed(
                 "a standby keeps its copies in the local store, and there is none; give it a directory with `.store(...)`",
@@ -364,8 +375,8 @@ mod tests {
     #[test]
     fn a_standby_needs_a_store() {
         let kafka = Kafka::new("nowhere").standby(true);
-        let error = kafka.check().expect_err("it has none");
+        let error = kafka.check("bank").expect_err("it has none");
         assert!(error.to_string().contains(".store(...)"), "{error}");
-        assert!(kafka.store("somewhere").check().is_ok());
+        assert!(kafka.store("somewhere").check("bank").is_ok());
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct KafkaPort {
 impl KafkaPort {
     /// Connects, makes or checks the topics, and serves. Ready when the first partitions are restored.
     pub(crate) async fn start(kafka: Kafka, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
-        kafka.check()?;
+        kafka.check(&definition.name)?;
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
             let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition)?.into();

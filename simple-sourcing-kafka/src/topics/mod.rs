@@ -23,7 +23,7 @@ use simple_sourcing::{
 use self::{cluster::Cluster, requirements::Requirements};
 use crate::{
     access::Role,
-    config::{Kafka, PARTITIONS_DEFAULT},
+    config::{Kafka, PARTITIONS_DEFAULT, RECORD_BYTES_MAX},
     naming::Topic,
 };
 
@@ -113,7 +113,7 @@ fn ensure_of(cluster: &Cluster, aggregate: &AggregateDefinition) -> Result<Topic
         let found = cluster.await_found(name)?;
         requirements.check(topic, &found)?;
         match topic {
-            Topic::DeadLetter => dead_letter_bytes_max = found.bytes_max(),
+            Topic::DeadLetter => dead_letter_bytes_max = found.bytes_max().min(RECORD_BYTES_MAX),
             _ => batch_bytes_max = batch_bytes_max.min(found.bytes_max()),
         }
         if topic == Topic::Event {

@@ -86,7 +86,7 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
         // It takes whatever can stand in the command topic, and the place and the cause beside it.
         Topic::DeadLetter => vec![
             ("cleanup.policy", "delete".to_owned()),
-            ("max.message.bytes", RECORD_BYTES_MAX.to_owned()),
+            ("max.message.bytes", RECORD_BYTES_MAX.to_string()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
         ],

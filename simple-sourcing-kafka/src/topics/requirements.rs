@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::ConfigResource;
 use simple_sourcing::{BackendError, Settings, backend::AggregateDefinition};
 
-use crate::{config::Kafka, naming::Topic, record::RECORD_OVERHEAD};
+use crate::{config::Kafka, naming::Topic, record::record_bytes_max};
 
 /// Where the broker does not say, the default of Kafka.
 const BYTES_MAX_DEFAULT: usize = 1024 * 1024;
@@ -103,7 +103,7 @@ impl Requirements<'_> {
                 self.kafka.bootstrap_servers
             )))
         };
-        let (max, needed) = (found.number("max.message.bytes"), longest_record(settings));
+        let (max, needed) = (found.number("max.message.bytes"), record_bytes_max(settings));
         if max != -1 && (max as usize) < needed {
             let why = "which is less than the limits of the aggregate allow; lower them (`Settings`)";
             return refuse("max.message.bytes", &needed.to_string(), why);
@@ -173,12 +173,6 @@ pub(super) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
         kafka.bootstrap_servers,
         all.join("|")
     )
-}
-
-/// The longest record that the limits allow.
-fn longest_record(settings: &Settings) -> usize {
-    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, .. } = *settings;
-    command_bytes_max.max(event_bytes_max).max(state_bytes_max) + 4 * key_bytes_max + RECORD_OVERHEAD
 }
 
 /// A response is needed until its command's id is out of the window, and the id may be from the future.

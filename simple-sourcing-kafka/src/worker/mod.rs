@@ -9,6 +9,7 @@ mod keeping;
 mod log;
 mod producers;
 mod reading;
+mod refused;
 mod repair;
 mod restore;
 mod run;

@@ -115,6 +115,7 @@ impl<C: Command> Call<C> {
         let payload = codec::encode(&command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
         settings.check_lengths(&key, &payload).map_err(CommandError::Invalid)?;
+        settings.check_trace(trace.as_deref()).map_err(CommandError::Invalid)?;
         let (outcome, answer) = oneshot::channel();
         port.submit(Submission {
             aggregate: *aggregate,

@@ -3,8 +3,8 @@ use std::{fmt, mem, sync::Arc};
 use tracing::{debug, error, trace, trace_span, warn};
 
 use super::{
-    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard, StateRecord,
-    Store, StoredState, brief,
+    Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard,
+    StateRecord, Store, StoredState, brief,
     rebuild::Quarantine,
     states::{Slot, States},
     typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
@@ -32,7 +32,8 @@ pub struct Processor {
 /// What is not committed yet, beside the states.
 #[derive(Debug, Default)]
 struct Batch {
-    input: Vec<(usize, CommandRecord)>,
+    /// With the cause of those that are answered as poison without being run.
+    input: Vec<(usize, CommandRecord, Option<String>)>,
     changes: Changes,
     event_bytes: usize,
     /// Where the first outcomes of this batch are among its changes.
@@ -86,7 +87,7 @@ impl Processor {
         self.batch.input.is_empty()
     }
 
-    /// How many bytes the events of the batch have.
+    /// How many bytes the events of the batch have, with what each carries of its command.
     pub fn event_bytes(&self) -> usize {
         self.batch.event_bytes
     }
@@ -100,6 +101,34 @@ impl Processor {
     /// # Panics
     /// When the definition has no such aggregate.
     pub fn process(&mut self, store: &dyn Store, aggregate: usize, command: CommandRecord) -> Result<(), BackendError> {
+        self.answer(store, aggregate, command, None)
+    }
+
+    /// Answers one command as poison without running it, unless its id has an answer already: `HandlerFailed` with the
+    /// cause. For a backend that knows what would come of it, as where its log has refused a record of it before.
+    ///
+    /// # Errors
+    /// As [`process`](Processor::process).
+    ///
+    /// # Panics
+    /// When the definition has no such aggregate.
+    pub fn condemn(
+        &mut self,
+        store: &dyn Store,
+        aggregate: usize,
+        command: CommandRecord,
+        cause: String,
+    ) -> Result<(), BackendError> {
+        self.answer(store, aggregate, command, Some(cause))
+    }
+
+    fn answer(
+        &mut self,
+        store: &dyn Store,
+        aggregate: usize,
+        command: CommandRecord,
+        condemned: Option<String>,
+    ) -> Result<(), BackendError> {
         let Position { partition, offset } = command.position;
         let name = self.aggregate(aggregate).name;
         let span =
@@ -110,7 +139,10 @@ impl Processor {
         let (outcome, first) = match self.known_outcome(store, shard, &command, fingerprint)? {
             Some(outcome) => (outcome, false),
             None => {
-                let (answer, first) = self.run(store, shard, &command)?;
+                let (answer, first) = match condemned.clone() {
+                    Some(cause) => (self.batch.put_aside(Refusal::HandlerFailed, cause), true),
+                    None => self.run(store, shard, &command)?,
+                };
                 let outcome = Outcome { fingerprint, position: command.position, answer };
                 if first {
                     self.batch.seen.insert((shard, command.id), self.batch.changes.outcomes.len());
@@ -129,7 +161,7 @@ impl Processor {
             outcome,
             first,
         });
-        self.batch.input.push((aggregate, command));
+        self.batch.input.push((aggregate, command, condemned));
         Ok(())
     }
 
@@ -187,6 +219,9 @@ impl Processor {
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
             return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
         }
+        if let Err(reason) = self.aggregate(shard.aggregate).settings.check_trace(command.trace.as_deref()) {
+            return Ok((self.batch.put_aside(Refusal::Invalid, reason), true));
+        }
         let index = match self.find_or_load(store, shard, command) {
             Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
@@ -204,7 +239,7 @@ impl Processor {
         let answer = match model.execute(live, command, *sequence, limits, events) {
             Ok(()) => {
                 let new = &events[before..];
-                batch.event_bytes += new.iter().map(|event| event.payload.len()).sum::<usize>();
+                batch.event_bytes += new.iter().map(EventRecord::bytes).sum::<usize>();
                 let sequence = Sequence::new(sequence.get() + new.len() as u64);
                 states.change(index, sequence, (command.position, command.time));
                 Answer::Accepted(sequence)
@@ -316,7 +351,8 @@ impl Processor {
             let input = mem::take(&mut self.batch.input);
             self.aborted();
             self.check_states = true;
-            let again = input.into_iter().try_for_each(|(aggregate, command)| self.process(store, aggregate, command));
+            let mut input = input.into_iter();
+            let again = input.try_for_each(|(aggregate, command, cause)| self.answer(store, aggregate, command, cause));
             self.check_states = false;
             again?;
             self.collect_states().map_err(BackendError::failed)?;

@@ -259,7 +259,9 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
         ("heartbeat.interval.ms", "500"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.queue.backoff.ms", "10"),
-        ("queued.min.messages", "20000"),
+        // What is read ahead of the worker. Of a record the library counts the value only, so what bounds the memory that
+        // headers take is the number: it reads on below so many, 1 MB from each partition at a time.
+        ("queued.min.messages", "50"),
         ("queued.max.messages.kbytes", "65536"),
     ]);
     if kafka.instance.is_some() {
