@@ -41,6 +41,8 @@ pub struct Kafka {
     pub(crate) store_cache_bytes: u64,
     pub(crate) standby: bool,
     pub(crate) restoring: Restoring,
+    /// The apps that are taken over from.
+    pub(crate) predecessors: Vec<String>,
     /// The consumer group of the service processes: prefix and app. Set when the app is started.
     pub(crate) group: String,
 }
@@ -59,6 +61,9 @@ pub(crate) const RECORD_BYTES_MAX: usize = 100_000_000;
 
 /// The longest name of an app: it stands in every record that the app writes.
 pub(crate) const APP_BYTES_MAX: usize = 255;
+
+/// The name of each client, unless the user sets another.
+pub(crate) const CLIENT_ID: &str = "simple-sourcing";
 
 /// The settings that the guarantees rest on.
 const OURS: [&str; 12] = [
@@ -94,6 +99,7 @@ impl Kafka {
             store_cache_bytes: STORE_CACHE_BYTES_DEFAULT,
             standby: false,
             restoring: Restoring::new(),
+            predecessors: Vec::new(),
             group: String::new(),
         }
     }
@@ -197,6 +203,29 @@ impl Kafka {
         self
     }
 
+    /// Takes over what an app of this name has served: for a service that is renamed.
+    ///
+    /// Only one app serves an aggregate type, and every other name is refused: see [`Topic::Owner`]. To rename a service, end
+    /// all processes under the old name, and start the new one with this. It is refused while any of the others runs; then it
+    /// claims what it serves, and goes on at the offsets up to which the other one has come. From then on the old name is
+    /// refused. Once it has started this is of no use any more, and does no harm.
+    ///
+    /// It takes the right to read the group of the other app (`Read` on group `bank`), until it has started.
+    ///
+    /// ```no_run
+    /// # use simple_sourcing::App;
+    /// # use simple_sourcing_kafka::Kafka;
+    /// # async fn example() -> Result<(), simple_sourcing::StartError> {
+    /// let kafka = Kafka::new("localhost:9092").take_over_from("bank");
+    /// let app = App::new("bank-v2").start(kafka).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn take_over_from(mut self, app: impl Into<String>) -> Self {
+        self.predecessors.push(app.into());
+        self
+    }
+
     /// How long a start waits for an answer from the brokers; 10 seconds unless set.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -254,7 +283,7 @@ impl Kafka {
     }
 
     /// That of a property; the last one holds.
-    fn value(&self, property: &str) -> Option<&str> {
+    pub(crate) fn value(&self, property: &str) -> Option<&str> {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
@@ -285,7 +314,7 @@ impl Kafka {
     pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers);
-        config.set("client.id", "simple-sourcing");
+        config.set("client.id", CLIENT_ID);
         // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
         config.set("allow.auto.create.topics", "false");
         for (name, value) in defaults {

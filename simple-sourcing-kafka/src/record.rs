@@ -432,6 +432,12 @@ pub(crate) fn read_event(message: &impl Message) -> Result<Logged, String> {
     Ok(Logged { offset, record })
 }
 
+/// Which app has written an event.
+pub(crate) fn source(message: &impl Message) -> Option<&str> {
+    let header = message.headers()?.iter().find(|header| header.key == SOURCE)?;
+    std::str::from_utf8(header.value?).ok()
+}
+
 /// Reads a record of an aggregate topic.
 pub(crate) fn read_state(message: &impl Message) -> Result<(Arc<str>, StoredState), String> {
     let headers = In::new(message);

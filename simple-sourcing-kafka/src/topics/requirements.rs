@@ -70,10 +70,17 @@ impl Requirements<'_> {
 
     pub(super) fn check_partitions(&self, topic: Topic, found: u32) -> Result<(), BackendError> {
         let Requirements { kafka, aggregate, partitions } = self;
-        if found == *partitions {
+        if found == topic.partitions(*partitions) {
             return Ok(());
         }
         let name = self.name(topic);
+        if topic == Topic::Owner {
+            return Err(BackendError::failed(format!(
+                "topic `{name}` has {found} partitions, not 1: what it says of the owner of `{}` has no order; delete it while \
+                 no service runs, and the next that starts makes it again",
+                aggregate.name
+            )));
+        }
         let make =
             kafka.partitions.map_or(String::new(), |_| format!("set `.partitions({found})` if that is wrong, or "));
         Err(BackendError::failed(format!(
@@ -117,7 +124,7 @@ impl Requirements<'_> {
             _ if policy != "delete" => {
                 return refuse("cleanup.policy", "delete", "which keeps only the last record of each key");
             }
-            Topic::Event | Topic::DeadLetter => {
+            Topic::Event | Topic::DeadLetter | Topic::Owner => {
                 for property in ["retention.ms", "retention.bytes"] {
                     if found.number(property) != -1 {
                         return refuse(property, "-1", "which would lose records that are kept for ever");
@@ -160,6 +167,9 @@ pub(super) fn lost(topic: Topic, give_up: &str) -> String {
         Topic::Response => "lost with it are the ids of commands: one that is sent again would take effect again",
         Topic::Answer => return "lost with it are answers on their way; a start makes it again, empty".to_owned(),
         Topic::DeadLetter => return "lost with it are dead letters; a start makes it again, empty".to_owned(),
+        Topic::Owner => {
+            return "lost with it is which app serves; the next that starts makes it again, and looks who has served".to_owned();
+        }
     };
     format!("{lost}. Put the records back at their offsets, from a backup or a mirror, or {give_up}")
 }

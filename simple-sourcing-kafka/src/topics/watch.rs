@@ -18,7 +18,7 @@ use rdkafka::{
 use simple_sourcing::{BackendError, backend::Definition};
 use tracing::{debug, error};
 
-use super::{Cluster, Ends, Requirements, Stalls, Topics};
+use super::{Cluster, Ends, Owners, Requirements, Stalls, Topics};
 use crate::{
     config::Kafka,
     error,
@@ -46,6 +46,7 @@ struct Look {
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
+    owners: Arc<Owners>,
     stalls: Stalls,
     /// Of the topics that clients do without those that were there once: they have to stay.
     come: BTreeSet<String>,
@@ -61,7 +62,7 @@ impl Watch {
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        ends: &Arc<Ends>,
+        (ends, owners): (&Arc<Ends>, &Arc<Owners>),
         changed: impl FnOnce(BackendError) + Send + 'static,
     ) -> Result<Self, BackendError> {
         let mut look = Look {
@@ -69,6 +70,7 @@ impl Watch {
             definition: definition.clone(),
             topics: topics.clone(),
             ends: ends.clone(),
+            owners: owners.clone(),
             stalls: Stalls::new(&kafka.bootstrap_servers),
             come: BTreeSet::new(),
             uncommitted: end_reader(kafka)?,
@@ -141,6 +143,10 @@ impl Look {
                 }
             }
         }
+        match self.owners.check_all() {
+            Err(error) if !error.is_retryable() => return Ok(Some(error)),
+            checked => checked?,
+        }
         self.look_at_ends()
     }
 
@@ -184,7 +190,7 @@ impl Look {
         for topics in self.topics.iter() {
             let is_there = |topic: Topic| !topics.role.does_without(topic) || self.come.contains(topics.name(topic));
             for topic in topics.role.topics().filter(|&topic| topic != Topic::DeadLetter && is_there(topic)) {
-                for partition in 0..topics.partitions as i32 {
+                for partition in 0..topic.partitions(topics.partitions) as i32 {
                     all.add_partition_offset(topics.name(topic), partition, Offset::End).map_err(failed)?;
                 }
             }

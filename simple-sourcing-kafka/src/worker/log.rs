@@ -180,6 +180,12 @@ pub(super) trait Reader {
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
 
+    /// An error if another app has become the owner of an aggregate type.
+    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+        let _ = aggregate;
+        Ok(())
+    }
+
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
 
