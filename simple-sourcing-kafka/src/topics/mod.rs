@@ -77,6 +77,12 @@ impl Topics {
         }
     }
 
+    /// The error of a topic that is kept for ever and begins there.
+    pub(crate) fn cut(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
+        let why = format!("in partition {partition} it begins at {first}, and the records in front of that are gone");
+        self.made_anew(topic, &why)
+    }
+
     /// The error of a topic that is another than the one whose contents the others go by.
     pub(crate) fn made_anew(&self, topic: Topic, why: &str) -> BackendError {
         BackendError::failed(format!(
