@@ -83,11 +83,13 @@ impl Role {
         use Operation::{Create, DescribeConfigs, Read, Write};
         match (self, topic) {
             (Role::Service, Topic::Command) => &[Read, DescribeConfigs],
-            (Role::Service, Topic::Event | Topic::State | Topic::Response) => &[Read, Write, DescribeConfigs],
+            (Role::Service, Topic::Event | Topic::State | Topic::Response | Topic::Owner) => {
+                &[Read, Write, DescribeConfigs]
+            }
             (Role::Service, Topic::Answer | Topic::DeadLetter) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Command) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Event | Topic::Response | Topic::Answer) => &[Read, DescribeConfigs],
-            (Role::Client, Topic::State | Topic::DeadLetter) => &[],
+            (Role::Client, Topic::State | Topic::DeadLetter | Topic::Owner) => &[],
             (Role::Creator, _) => &[Create],
         }
     }

@@ -210,7 +210,7 @@ impl CommandClient {
                 ("queue.buffering.max.messages", "10000000"),
                 ("queue.buffering.max.kbytes", "2147483647"),
                 ("message.timeout.ms", "60000"),
-                ("message.max.bytes", RECORD_BYTES_MAX),
+                ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
             ])
             .create_with_context(Confirmations {
                 kafka: self.kafka.clone(),

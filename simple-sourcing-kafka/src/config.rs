@@ -42,6 +42,8 @@ pub struct Kafka {
     pub(crate) store_cache_bytes: u64,
     pub(crate) standby: bool,
     pub(crate) restoring: Restoring,
+    /// The apps that are taken over from.
+    pub(crate) predecessors: Vec<String>,
     /// The consumer group of the service processes: prefix and app. Set when the app is started.
     pub(crate) group: String,
 }
@@ -59,7 +61,13 @@ pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest record that the producers take: the limits of the aggregates are below it, and checked against the topics.
-pub(crate) const RECORD_BYTES_MAX: &str = "100000000";
+pub(crate) const RECORD_BYTES_MAX: usize = 100_000_000;
+
+/// The longest name of an app: it stands in every record that the app writes.
+pub(crate) const APP_BYTES_MAX: usize = 255;
+
+/// The name of each client, unless the user sets another.
+pub(crate) const CLIENT_ID: &str = "simple-sourcing";
 
 /// The settings that the guarantees rest on.
 const OURS: [&str; 12] = [
@@ -95,6 +103,7 @@ impl Kafka {
             store_cache_bytes: STORE_CACHE_BYTES_DEFAULT,
             standby: false,
             restoring: Restoring::new(),
+            predecessors: Vec::new(),
             group: String::new(),
         }
     }
@@ -200,6 +209,29 @@ impl Kafka {
         self
     }
 
+    /// Takes over what an app of this name has served: for a service that is renamed.
+    ///
+    /// Only one app serves an aggregate type, and every other name is refused: see [`Topic::Owner`]. To rename a service, end
+    /// all processes under the old name, and start the new one with this. It is refused while any of the others runs; then it
+    /// claims what it serves, and goes on at the offsets up to which the other one has come. From then on the old name is
+    /// refused. Once it has started this is of no use any more, and does no harm.
+    ///
+    /// It takes the right to read the group of the other app (`Read` on group `bank`), until it has started.
+    ///
+    /// ```no_run
+    /// # use simple_sourcing::App;
+    /// # use simple_sourcing_kafka::Kafka;
+    /// # async fn example() -> Result<(), simple_sourcing::StartError> {
+    /// let kafka = Kafka::new("localhost:9092").take_over_from("bank");
+    /// let app = App::new("bank-v2").start(kafka).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn take_over_from(mut self, app: impl Into<String>) -> Self {
+        self.predecessors.push(app.into());
+        self
+    }
+
     /// How long a start waits for an answer from the brokers; 10 seconds unless set.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -257,17 +289,25 @@ impl Kafka {
     }
 
     /// That of a property; the last one holds.
-    fn value(&self, property: &str) -> Option<&str> {
+    pub(crate) fn value(&self, property: &str) -> Option<&str> {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses properties that the guarantees rest on, a standby without a store, and more workers than a process can have.
-    pub(crate) fn check(&self) -> Result<(), BackendError> {
+    /// Refuses properties that the guarantees rest on, a standby without a store, more workers than a process can have, and
+    /// an app with a name for which there is no room.
+    pub(crate) fn check(&self, app: &str) -> Result<(), BackendError> {
         if self.workers > WORKERS_MAX {
             return Err(BackendError::failed(format!(
                 "{} workers are too many: each is a thread with clients of its own, {WORKERS_MAX} is the most of a process, \
                  and about the number of cores is of use",
                 self.workers
+            )));
+        }
+        if app.len() > APP_BYTES_MAX {
+            let bytes = app.len();
+            return Err(BackendError::failed(format!(
+                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it stands in every record; give \
+                 `App::new(...)` a shorter one"
             )));
         }
         if self.standby && self.store.is_none() {
@@ -287,7 +327,7 @@ impl Kafka {
     pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers);
-        config.set("client.id", "simple-sourcing");
+        config.set("client.id", CLIENT_ID);
         // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
         config.set("allow.auto.create.topics", "false");
         for (name, value) in defaults {
@@ -376,16 +416,16 @@ mod tests {
 
     #[test]
     fn so_many_workers_are_a_mistake() {
-        let error = Kafka::new("nowhere").workers(u32::MAX).check().expect_err("they are too many").to_string();
+        let error = Kafka::new("nowhere").workers(u32::MAX).check("bank").expect_err("they are too many").to_string();
         assert!(error.contains("4294967295 workers") && error.contains("1000"), "{error}");
-        assert!(Kafka::new("nowhere").workers(WORKERS_MAX).check().is_ok());
+        assert!(Kafka::new("nowhere").workers(WORKERS_MAX).check("bank").is_ok());
     }
 
     #[test]
     fn a_standby_needs_a_store() {
         let kafka = Kafka::new("nowhere").standby(true);
-        let error = kafka.check().expect_err("it has none");
+        let error = kafka.check("bank").expect_err("it has none");
         assert!(error.to_string().contains(".store(...)"), "{error}");
-        assert!(kafka.store("somewhere").check().is_ok());
+        assert!(kafka.store("somewhere").check("bank").is_ok());
     }
 }

@@ -110,12 +110,35 @@ pub(crate) fn is_denial(code: Code) -> bool {
     )
 }
 
+/// Whether a broker refuses a record for what it is, so that it would refuse it each time.
+pub(crate) fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::MessageSizeTooLarge
+            | Code::InvalidMessageSize
+            | Code::InvalidRecord
+            | Code::InvalidDifferentRecord
+            | Code::InvalidTimestamp
+            | Code::MessageBatchTooLarge
+            | Code::PolicyViolation
+    )
+}
+
 /// Whether an error is that a right is missing.
 pub(crate) fn is_denied(error: &BackendError) -> bool {
+    is_caused_by(error, is_denial)
+}
+
+/// Whether an error is that a record is refused.
+pub(crate) fn is_refused(error: &BackendError) -> bool {
+    is_caused_by(error, is_refusal)
+}
+
+fn is_caused_by(error: &BackendError, is: fn(Code) -> bool) -> bool {
     let mut causes = successors(error.source(), |&cause| cause.source());
     causes.any(|cause| {
         let native = || cause.downcast_ref::<RDKafkaError>().map(RDKafkaError::code);
-        cause.downcast_ref().copied().or_else(native).is_some_and(is_denial)
+        cause.downcast_ref().copied().or_else(native).is_some_and(is)
     })
 }
 
@@ -123,6 +146,7 @@ pub(crate) fn is_denied(error: &BackendError) -> bool {
 fn is_lasting(error: &KafkaError) -> bool {
     let lasting = |code| {
         is_denial(code)
+            || is_refusal(code)
             || matches!(
                 code,
                 Code::SaslAuthenticationFailed
@@ -130,8 +154,6 @@ fn is_lasting(error: &KafkaError) -> bool {
                     | Code::UnknownTopic
                     | Code::UnknownPartition
                     | Code::UnknownTopicOrPartition
-                    | Code::MessageSizeTooLarge
-                    | Code::InvalidMessageSize
                     | Code::InvalidConfig
                     | Code::InvalidTopic
             )

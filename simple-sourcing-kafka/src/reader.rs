@@ -24,6 +24,7 @@ use crate::{
     config::Kafka,
     error,
     logging::Reports,
+    naming::Topic,
     record::{self, Response},
     topics::Topics,
 };
@@ -68,7 +69,7 @@ impl Readers {
     /// Reads the event log in a thread.
     pub(crate) fn read(self: &Arc<Self>, topics: &Topics, read: Read) -> Feed {
         let (sender, feed) = Feed::new();
-        let (readers, topics) = (self.clone(), topics.clone());
+        let (readers, topics, event) = (self.clone(), topics.clone(), topics.event.clone());
         let thread = std::thread::Builder::new().name("event-reader".into());
         let thread = thread.spawn(move || {
             let result = match read {
@@ -81,7 +82,7 @@ impl Readers {
             }
         });
         match thread {
-            Ok(_) => feed,
+            Ok(_) => feed.of(format!("topic `{event}`")),
             Err(error) => Feed::failed(BackendError::failed("the reader thread can't be started").because(error)),
         }
     }
@@ -117,10 +118,14 @@ impl Readers {
                 std::thread::sleep(OPEN_TRANSACTIONS_POLL);
             }
             reader.assign([(partition, Offset::Offset(first))])?;
+            let mut any = false;
+            // That an aggregate has no event is not to be told where events were deleted.
+            let end = |any| if any || first == 0 { Ok(()) } else { Err(topics.cut(Topic::Event, partition, first)) };
             while self.is_wanted(sender)? {
                 match reader.poll() {
-                    Ok(Some(message)) if message.offset() >= target => return Ok(()),
+                    Ok(Some(message)) if message.offset() >= target => return end(any),
                     Ok(Some(message)) if message.key() == Some(key.as_bytes()) => {
+                        any = true;
                         let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
                         let wanted = !event.as_ref().is_ok_and(|event| event.record.sequence <= after);
                         if wanted && sender.send_blocking(event).is_err() {
@@ -128,7 +133,7 @@ impl Readers {
                         }
                     }
                     Ok(_) => {}
-                    Err(End::Of(_)) => return Ok(()),
+                    Err(End::Of(_)) => return end(any),
                     Err(End::Failed(error)) => return Err(error),
                 }
             }

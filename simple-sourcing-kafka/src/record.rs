@@ -9,14 +9,45 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders},
 };
 use simple_sourcing::{
-    CommandId, Position, Sequence, Timestamp, Trace,
+    CommandId, Position, Sequence, Settings, Timestamp, Trace,
     backend::{Logged, Submission, partition_of},
     codec::{CONTENT_TYPE, Fingerprint},
-    engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord, StoredState},
+    engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, REASON_BYTES_MAX, StateRecord, StoredState},
 };
 
-/// What a record may have beside its value: the headers of an event, the key in three of them, and the batch around it.
+/// What a record has beside its value, its keys and its trace, and the batch around it, of which this is less than the half:
+/// names of headers 150 bytes, an id, a time and four numbers 150, their lengths 10 each. Names of apps, aggregates and
+/// variants come from the user's code, the first with a limit of its own (`APP_BYTES_MAX`). Of a dead letter it is the
+/// cause, of at most 2 KiB, and the place.
 pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
+
+/// The longest record that comes of a command within the limits, so that a topic which takes it takes all of them:
+///
+/// | record | key | headers with parts of the command | value |
+/// |---|---|---|---|
+/// | event | key | the key in `ce_id` and `ce_subject`; the trace | `event_bytes_max` |
+/// | state | key | - | `state_bytes_max` |
+/// | response, answer | key | - | an error of `event_bytes_max`, or a reason of [`REASON_BYTES_MAX`], of which JSON makes six times as many bytes at most |
+/// | answer to a question | key | - | `state_bytes_max` |
+/// | dead letter | is left out, with value and headers, where the record would be too long ([`DeadLetter::of`]) | | |
+///
+/// And a command of a client has its key twice, its trace, and `command_bytes_max`. All else has a fixed length, or is the
+/// service's own ([`RECORD_OVERHEAD`]).
+pub(crate) fn record_bytes_max(settings: &Settings) -> usize {
+    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, trace_bytes_max, .. } =
+        *settings;
+    let value = command_bytes_max.max(event_bytes_max).max(state_bytes_max).max(6 * REASON_BYTES_MAX);
+    value + 3 * key_bytes_max + trace_bytes_max + RECORD_OVERHEAD
+}
+
+/// How many bytes of a record are not key or value: what its headers take, with more than their lengths take at most.
+fn header_bytes(headers: Option<&impl Headers>) -> usize {
+    headers.into_iter().flat_map(Headers::iter).map(|header| bytes_of(&header)).sum()
+}
+
+fn bytes_of(header: &Header<'_, &[u8]>) -> usize {
+    header.key.len() + header.value.map_or(0, <[u8]>::len) + 16
+}
 
 const SPEC_VERSION: &str = "ce_specversion";
 const ID: &str = "ce_id";
@@ -230,10 +261,8 @@ impl<'a> DeadLetter<'a> {
     /// partition would stand still.
     pub(crate) fn of(message: &'a impl Message, cause: &str, bytes_max: usize) -> Self {
         let headers = message.headers();
-        let header_bytes = headers.iter().flat_map(|headers| headers.iter());
-        let header_bytes = header_bytes.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len) + 16);
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let bytes = length(message.key()) + length(message.payload()) + header_bytes.sum::<usize>();
+        let bytes = length(message.key()) + length(message.payload()) + header_bytes(headers);
         let fits = bytes + RECORD_OVERHEAD <= bytes_max;
         let own = headers.filter(|_| fits).into_iter().flat_map(|headers| headers.iter());
         let own = own.fold(OwnedHeaders::new(), OwnedHeaders::insert);
@@ -252,7 +281,11 @@ impl<'a> DeadLetter<'a> {
 
 /// The headers of a record that was read, in the order of [`READ`]. They are looked through once: each look at one is a
 /// call to the client library.
-struct In<'a>([Option<&'a [u8]>; READ.len()]);
+struct In<'a> {
+    values: [Option<&'a [u8]>; READ.len()],
+    /// How many bytes all headers take, those that mean nothing included.
+    bytes: usize,
+}
 
 /// The headers that mean something here.
 const READ: [&str; 14] = [
@@ -274,11 +307,12 @@ const READ: [&str; 14] = [
 
 impl<'a> In<'a> {
     fn new(message: &'a impl Message) -> Self {
-        let mut read = In([None; READ.len()]);
+        let mut read = In { values: [None; READ.len()], bytes: 0 };
         for header in message.headers().into_iter().flat_map(Headers::iter) {
+            read.bytes += bytes_of(&header);
             if let Some(place) = Self::place(header.key) {
                 // Of several the first.
-                read.0[place] = read.0[place].or(header.value);
+                read.values[place] = read.values[place].or(header.value);
             }
         }
         read
@@ -289,7 +323,7 @@ impl<'a> In<'a> {
     }
 
     fn text(&self, key: &str) -> Option<&'a str> {
-        std::str::from_utf8(self.0[Self::place(key)?]?).ok()
+        std::str::from_utf8(self.values[Self::place(key)?]?).ok()
     }
 
     fn required(&self, key: &str) -> Result<&'a str, String> {
@@ -343,9 +377,16 @@ pub(crate) fn position(message: &impl Message) -> Position {
     Position { partition: message.partition() as u32, offset: message.offset() as u64 }
 }
 
-/// Reads a record of a command topic, of which there is an answer topic with so many partitions.
-pub(crate) fn read_request(message: &impl Message, partitions: u32) -> Result<Request, Malformed> {
+/// Reads a record of a command topic, of which there is an answer topic with so many partitions. With it comes how many
+/// bytes the record has.
+pub(crate) fn read_request(message: &impl Message, partitions: u32) -> (Result<Request, Malformed>, usize) {
     let headers = In::new(message);
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let bytes = length(message.key()) + length(message.payload()) + headers.bytes;
+    (request(message, &headers, partitions), bytes)
+}
+
+fn request(message: &impl Message, headers: &In<'_>, partitions: u32) -> Result<Request, Malformed> {
     let unanswerable = |reason| Malformed { reason, sender: None };
     let key = key(message).map_err(unanswerable)?;
     let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
@@ -395,6 +436,12 @@ pub(crate) fn read_event(message: &impl Message) -> Result<Logged, String> {
         payload: Bytes::copy_from_slice(message.payload().ok_or("it has no value")?),
     };
     Ok(Logged { offset, record })
+}
+
+/// Which app has written an event.
+pub(crate) fn source(message: &impl Message) -> Option<&str> {
+    let header = message.headers()?.iter().find(|header| header.key == SOURCE)?;
+    std::str::from_utf8(header.value?).ok()
 }
 
 /// Reads a record of an aggregate topic.

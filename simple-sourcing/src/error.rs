@@ -221,6 +221,26 @@ pub enum ReadError {
         /// Why it can't be decoded.
         reason: String,
     },
+    /// An event is not the next one of its aggregate. Events in front of it are gone, as when somebody has deleted records, or
+    /// the sequence goes back, as when two have written the log. What is made of these events would be wrong.
+    #[error(
+        "{log}, partition {partition}, offset {offset}: event {found} of `{key}`, where event {expected} is the next: {}",
+        out_of_sequence(*expected, *found)
+    )]
+    OutOfSequence {
+        /// Which log: the topic, on Kafka.
+        log: String,
+        /// The partition.
+        partition: u32,
+        /// Where the event stands in it.
+        offset: u64,
+        /// The key of the aggregate, as text.
+        key: String,
+        /// The sequence that was due.
+        expected: Sequence,
+        /// That of the event.
+        found: Sequence,
+    },
     /// It did not arrive in time.
     #[error("{} did not arrive within {after:?}", OneLine(.what))]
     Timeout {
@@ -235,4 +255,8 @@ pub enum ReadError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+fn out_of_sequence(expected: Sequence, found: Sequence) -> &'static str {
+    if found > expected { "events in front of it are missing" } else { "the sequence goes back" }
 }

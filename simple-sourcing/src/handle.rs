@@ -7,6 +7,7 @@ use crate::{
     client::{Route, TIMEOUT_DEFAULT},
     codec,
     engine::{Rebuild, Shard, StoredState, Typed},
+    read::Sequences,
 };
 
 /// A running app. Clones are handles to the same one; it stops with [`shutdown`](AppHandle::shutdown) or with the last.
@@ -95,13 +96,15 @@ impl AppHandle {
     /// [`Sequence::ZERO`] is the beginning.
     pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
         let key = key.into().into_text().into();
-        EventStream::new(self.read::<E>(Read::History { key, after }))
+        EventStream::new(self.read::<E>(Read::History { key, after }), Sequences::after(after))
     }
 
     /// Follows the event log of an aggregate type from a cursor: what is there and what comes, until the app is shut
     /// down. The events of one partition, and so of one key, come in their order.
     pub fn follow<E: Event>(&self, from: Cursor) -> EventStream<E> {
-        EventStream::new(self.read::<E>(Read::Follow(from)))
+        let is_beginning = from == Cursor::beginning();
+        let sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
+        EventStream::new(self.read::<E>(Read::Follow(from)), sequences)
     }
 
     /// Builds a view in memory: gives the projector all events of an aggregate type from the beginning, and follows.

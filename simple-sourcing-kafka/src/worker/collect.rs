@@ -20,7 +20,7 @@ use crate::record::{self, Malformed, Request, Sender as Asker};
 /// The most commands in one transaction. It is committed earlier when no more commands wait.
 const BATCH_COMMANDS_MAX: usize = 5_000;
 
-/// The most bytes of commands in one transaction.
+/// The most bytes of commands in one transaction, with their keys and headers.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A transaction with so many bytes of events takes no further commands. It has to be written before its time is over.
@@ -68,7 +68,7 @@ impl<L: Log> Worker<L> {
     pub(super) async fn collect<'a>(&mut self, log: &'a L, batch: &mut Batch<L::Record<'a>>) -> Result<(), Failure> {
         let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
         let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
-        while batch.commands < BATCH_COMMANDS_MAX
+        while batch.commands < self.refusals.commands_max(BATCH_COMMANDS_MAX)
             && batch.bytes < BATCH_BYTES_MAX
             && self.processor.event_bytes() < BATCH_EVENT_BYTES_ENOUGH
         {
@@ -95,12 +95,16 @@ impl<L: Log> Worker<L> {
         }
         let Shard { aggregate, partition } = shard;
         batch.commands += 1;
-        batch.bytes += message.payload().map_or(0, <[u8]>::len);
         batch.next.insert(shard, message.offset() + 1);
-        let request = record::read_request(&message, self.topics[aggregate].partitions);
+        let (request, bytes) = record::read_request(&message, self.topics[aggregate].partitions);
+        batch.bytes += bytes;
         match request.and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command { command, answer_to }) => {
-                self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
+                let decided = match self.refusals.cause(shard, command.position) {
+                    Some(cause) => self.processor.condemn(&self.store, aggregate, command, cause.to_owned()),
+                    None => self.processor.process(&self.store, aggregate, command),
+                };
+                decided.map_err(Failure::Passing)?;
                 batch.messages.push((message, answer_to));
             }
             Ok(Request::State(asker)) => batch.questions.push((shard, asker, record::time(&message))),

@@ -78,6 +78,9 @@ pub(super) enum Failure {
     /// The group has another generation by now, so it has refused the offsets of a transaction. Nothing of that is left,
     /// and what this member holds is as it was before.
     Outdated(BackendError),
+    /// A record of the transaction is refused for what it is, so it would be refused each time. What became of the
+    /// transaction is no question, since nobody has committed it, but its producer is of no use any more.
+    Refused(BackendError),
     /// Starting over may help.
     Passing(BackendError),
     /// The worker must end.
@@ -87,9 +90,13 @@ pub(super) enum Failure {
 }
 
 impl From<BackendError> for Failure {
-    /// With a right that is missing, starting over is of no use.
+    /// With a right that is missing, starting over is of no use, nor with the same record.
     fn from(error: BackendError) -> Self {
-        if error::is_denied(&error) { Failure::Lasting(error) } else { Failure::Passing(error) }
+        match error {
+            error if error::is_denied(&error) => Failure::Lasting(error),
+            error if error::is_refused(&error) => Failure::Refused(error),
+            error => Failure::Passing(error),
+        }
     }
 }
 
@@ -172,6 +179,12 @@ pub(super) trait Reader {
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
+
+    /// An error if another app has become the owner of an aggregate type.
+    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+        let _ = aggregate;
+        Ok(())
+    }
 
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;

@@ -9,6 +9,7 @@ mod keeping;
 mod log;
 mod producers;
 mod reading;
+mod refused;
 mod repair;
 mod restore;
 mod run;
@@ -43,7 +44,7 @@ use self::{
 };
 use crate::{
     config::Kafka,
-    topics::{Ends, Topics},
+    topics::{Ends, Owners, Topics},
 };
 
 /// How long a start waits to be admitted to the group.
@@ -68,7 +69,7 @@ impl Workers {
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        ends: &Arc<Ends>,
+        (ends, owners): (&Arc<Ends>, &Arc<Owners>),
         ending: &Ending,
         stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
@@ -81,7 +82,8 @@ impl Workers {
         let keeping = Keeping::open(kafka, definition, topics)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
-            let (kafka, definition, topics, ends) = (kafka.clone(), definition.clone(), topics.clone(), ends.clone());
+            let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
+            let known = (ends.clone(), owners.clone());
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             // One of them keeps the copies for all.
@@ -93,7 +95,7 @@ impl Workers {
                         kafka.clone(),
                         &definition,
                         topics.clone(),
-                        ends.clone(),
+                        known.clone(),
                         name.clone(),
                         ending.clone(),
                     )?;

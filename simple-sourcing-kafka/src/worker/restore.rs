@@ -181,6 +181,11 @@ impl Job {
         // What they have written is then below the ends that are read next.
         let commands = restore.commands().await?;
         store.next = commands.next;
+        // Behind the group's word that the partition is this process's: who has taken over has seen that, or is seen now.
+        reader.check_owner(shard.aggregate).await.map_err(|error| match error {
+            error if error.is_retryable() => Failure::Passing(error),
+            error => Failure::Lasting(error),
+        })?;
         let beginning = Beginning::look(reader, &topics.event, shard.partition).await?;
         let found = restore.read(&mut store).await?;
         beginning.check(reader, topics, shard, &store, &commands, &found).await?;

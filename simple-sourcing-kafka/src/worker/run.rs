@@ -22,6 +22,7 @@ use super::{
     keeping::Keeping,
     log::{Change, Failure, Log},
     producers::Producers,
+    refused::Refusals,
     repair::Repairs,
     restore::{Restored, Restorer},
     standby::Standby,
@@ -55,6 +56,7 @@ pub(super) struct Worker<L: Log> {
     pub(super) store: WorkerStore,
     pub(super) processor: Processor,
     pub(super) joining: Joining,
+    pub(super) refusals: Refusals,
     failures: u32,
 }
 
@@ -108,6 +110,7 @@ impl<L: Log> Worker<L> {
             requests: 0,
             store,
             joining,
+            refusals: Refusals::default(),
             failures: 0,
         })
     }
@@ -119,7 +122,9 @@ impl<L: Log> Worker<L> {
         match result {
             Ok(()) => Ok(Ended::Stopped),
             Err(Failure::ShutOut) => Ok(Ended::ShutOut(self.joining)),
-            Err(Failure::Outdated(error) | Failure::Passing(error) | Failure::Lasting(error)) => Err(error),
+            Err(
+                Failure::Outdated(error) | Failure::Refused(error) | Failure::Passing(error) | Failure::Lasting(error),
+            ) => Err(error),
         }
     }
 
@@ -171,6 +176,7 @@ impl<L: Log> Worker<L> {
             }
             Change::Revoked { shards, lost } => {
                 info!(partitions = shards.len(), lost, "taken away by the group");
+                shards.iter().for_each(|&shard| self.refusals.forget(shard));
                 self.give_up(shards)
             }
         }

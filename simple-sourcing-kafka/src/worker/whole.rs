@@ -74,7 +74,11 @@ impl Beginning {
             );
         }
         if self.bounds.start > 0 {
-            return made_anew(Topic::Event, format!("it begins at {}", self.bounds.start));
+            return Err(Failure::Lasting(topics.cut(Topic::Event, partition, self.bounds.start)));
+        }
+        let states = reader.bounds(&topics.state, partition).await?;
+        if states.start > 0 {
+            return Err(Failure::Lasting(topics.cut(Topic::State, partition, states.start)));
         }
         match &self.first {
             Some(FirstEvent { key, sequence }) => {

@@ -5,11 +5,12 @@ use simple_sourcing::{
     BackendError, Position, Timestamp,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     collect::Batch,
     log::{Failure, Log, Noted, Producer, Record},
+    producers::Producers,
     run::Worker,
 };
 use crate::{
@@ -23,7 +24,11 @@ impl<L: Log> Worker<L> {
     pub(super) async fn write(&mut self, batch: Batch<L::Record<'_>>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
         match self.transact(&batch, &changes).await {
-            Err(Failure::Outdated(error)) => return self.take_back(&batch, &error),
+            Err(Failure::Outdated(error)) => {
+                info!(%error, commands = batch.commands, "reading again what another generation of the group began");
+                return self.take_back(&batch);
+            }
+            Err(Failure::Refused(error)) => return self.leave_out(&batch, &error).await,
             written => written?,
         }
         debug!(commands = batch.commands, "committed");
@@ -31,12 +36,22 @@ impl<L: Log> Worker<L> {
         let taken = self.store.committed(&mut changes, &batch.next, &self.definition, self.producers.current());
         taken.map_err(Failure::Passing)?;
         self.processor.committed(changes);
+        self.refusals.done(&batch.next);
         Ok(())
     }
 
+    /// Has a batch run again without the command of which a record comes that the log refuses, or with fewer, to find it.
+    async fn leave_out(&mut self, batch: &Batch<L::Record<'_>>, error: &BackendError) -> Result<(), Failure> {
+        warn!(%error, commands = batch.commands, "the log refuses a record; looking for the command that it comes of");
+        let is_command = !batch.messages.is_empty();
+        self.refusals.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
+        // These end the transaction. Where they can't be had, all is restored, and what was found is known still.
+        self.producers = Producers::open(&*self.log).await.map_err(Failure::Passing)?;
+        self.take_back(batch)
+    }
+
     /// Has the commands of a batch read again of which nothing was written.
-    fn take_back(&mut self, batch: &Batch<L::Record<'_>>, error: &BackendError) -> Result<(), Failure> {
-        info!(%error, commands = batch.commands, "reading again what another generation of the group began");
+    fn take_back(&mut self, batch: &Batch<L::Record<'_>>) -> Result<(), Failure> {
         self.processor.aborted();
         let next = batch.next.keys().filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
         self.log.seek(&next).map_err(Failure::Passing)

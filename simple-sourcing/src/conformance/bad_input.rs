@@ -133,6 +133,24 @@ pub(super) async fn a_too_long_command_is_refused_by_the_client<S: Subject>() {
     assert_eq!(account(&app, "alice").await.touched, 1);
 }
 
+pub(super) async fn a_too_long_trace_is_refused_by_the_client<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let long = || accounts.touch("alice");
+    // One that no broker takes, and three that are too long together.
+    let calls = [long().correlation_id("x".repeat(1_048_250)), long().causation_id("x".repeat(8193)), {
+        long().correlation_id("x".repeat(4096)).causation_id("y".repeat(4096)).traceparent("z")
+    }];
+    for call in calls {
+        let Err(CommandError::Invalid(reason)) = within("an answer", call).await else {
+            panic!("the trace is over the limit")
+        };
+        assert!(says(&reason, &["correlation id", "8192", "trace_bytes_max"]), "{reason}");
+    }
+    let whole = long().correlation_id("x".repeat(4096)).causation_id("y".repeat(4000)).traceparent("z".repeat(96));
+    within("an answer", whole).await.expect("a trace within the limit is accepted");
+    assert_eq!(account(&app, "alice").await.touched, 1);
+}
+
 pub(super) async fn a_too_long_command_is_refused_by_the_service<S: Subject>() {
     let place = Place::<S>::new(1);
     let (app, raw) = place.start_raw(|options| options.settings(|limits| limits.command_bytes_max = 1000)).await;

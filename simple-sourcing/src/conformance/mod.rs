@@ -184,6 +184,7 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_too_long_error_fails_the_command,
             a_too_long_state_fails_its_command_only,
             a_too_long_command_is_refused_by_the_client,
+            a_too_long_trace_is_refused_by_the_client,
             a_too_long_command_is_refused_by_the_service,
             a_payload_that_does_not_decode_is_refused,
             a_key_that_does_not_parse_is_refused,

@@ -3,8 +3,8 @@ use std::{fmt, mem, sync::Arc};
 use tracing::{debug, error, trace, trace_span, warn};
 
 use super::{
-    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard, StateRecord,
-    Store, StoredState, brief,
+    Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard,
+    StateRecord, Store, StoredState, brief,
     rebuild::Quarantine,
     states::{Slot, States},
     typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
@@ -106,7 +106,7 @@ impl Processor {
         self.batch.input.is_empty()
     }
 
-    /// How many bytes the events of the batch have.
+    /// How many bytes the events of the batch have, with what each carries of its command.
     pub fn event_bytes(&self) -> usize {
         self.batch.event_bytes
     }
@@ -226,6 +226,9 @@ impl Processor {
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
             return answered(Answer::refused(&Refusal::Invalid(reason)));
         }
+        if let Err(reason) = self.aggregate(shard.aggregate).settings.check_trace(command.trace.as_deref()) {
+            return answered(self.batch.put_aside(Refusal::Invalid, reason));
+        }
         let index = match self.find_or_load(store, shard, command) {
             Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
@@ -249,7 +252,7 @@ impl Processor {
             }
             Ok(()) => {
                 let new = &events[before..];
-                batch.event_bytes += new.iter().map(|event| event.payload.len()).sum::<usize>();
+                batch.event_bytes += new.iter().map(EventRecord::bytes).sum::<usize>();
                 let sequence = Sequence::new(sequence.get() + new.len() as u64);
                 states.change(index, sequence, (position, command.time));
                 answered(Answer::Accepted(sequence))

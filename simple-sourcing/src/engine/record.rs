@@ -48,6 +48,14 @@ pub struct EventRecord {
     pub payload: Bytes,
 }
 
+impl EventRecord {
+    /// How many bytes it has, with what it carries of its command: the key, which a log may have to write in three places,
+    /// and the trace.
+    pub fn bytes(&self) -> usize {
+        3 * self.key.len() + self.trace.as_deref().map_or(0, Trace::bytes) + self.payload.len()
+    }
+}
+
 /// The state of one aggregate after a batch, to be put in the place of the one before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateRecord {
@@ -146,7 +154,9 @@ impl Changes {
 /// | answer | poison | because |
 /// |---|---|---|
 /// | `Invalid`: the payload or the key does not decode | yes | sender and service do not agree on the contract |
+/// | `Invalid`: a trace over its limit | yes | no client sends one: the sender goes by other rules, or by none |
 /// | `HandlerFailed`: a panic, or a rule or limit that the decision breaks | yes | the service's code has a mistake |
+/// | `HandlerFailed`: the log refuses a record that comes of it | yes | it would refuse it each time |
 /// | `Rejected`, `NotFound`, `AlreadyExists`, `Conflict` | no | the domain's answer |
 /// | `Invalid`: over a length limit, an id from the future, no expected sequence | no | a bound that held; the answer says which |
 /// | `IdReused`, `Expired` | no | it did not run; the answer says why |
@@ -161,7 +171,7 @@ pub struct Poison {
 }
 
 /// The most bytes of a reason that is given in an answer or a dead letter: they must fit a record.
-const REASON_BYTES_MAX: usize = 2048;
+pub const REASON_BYTES_MAX: usize = 2048;
 
 /// The reason, or its beginning where it is long: it may quote what a user's code or a foreign client has made up.
 pub fn brief(mut reason: String) -> String {

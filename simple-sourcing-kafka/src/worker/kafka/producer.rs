@@ -78,6 +78,8 @@ struct Progress {
     offsets: Vec<i64>,
     /// The topic that it may not write to, of which only the log tells.
     denied: Option<String>,
+    /// The first record that was refused for what it is: its topic and partition, and the error.
+    refused: Option<(String, u32, KafkaError)>,
     /// Where a record was written that is not behind the one before it: topic, partition, and the offsets of both.
     back: Option<(String, u32, i64, i64)>,
 }
@@ -130,6 +132,10 @@ impl ProducerContext for Deliveries {
                 if error::code(error).is_some_and(error::is_denial) {
                     progress.denied = Some(message.topic().to_owned());
                 }
+                if error::code(error).is_some_and(error::is_refusal) {
+                    let place = (message.topic().to_owned(), message.partition() as u32, error.clone());
+                    progress.refused.get_or_insert(place);
+                }
                 progress.error.get_or_insert_with(|| error.clone());
             }
         }
@@ -156,7 +162,7 @@ impl KafkaProducer {
             ("compression.type", "lz4"),
             ("batch.num.messages", "10000"),
             ("batch.size", &topics::batch_size(&topics)),
-            ("message.max.bytes", RECORD_BYTES_MAX),
+            ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
             ("queue.buffering.max.messages", "500000"),
             // The next transaction begins while the broker still closes the last; this is how long it asks again.
             ("retry.backoff.ms", "5"),
@@ -192,9 +198,13 @@ impl KafkaProducer {
         self.slots[at.aggregate] + SLOTS * at.partition as usize + noted as usize
     }
 
-    /// What an error in a transaction means. Only a missing right is one that lasts: everything else may come right with the
-    /// next one.
+    /// What an error in a transaction means. A missing right lasts, and what is refused for what it is will be each time:
+    /// everything else may come right with the next one.
     fn failed(&self, error: KafkaError) -> BackendError {
+        // Behind a record that was refused, everything else fails in another way.
+        if let Some((topic, partition, error)) = self.producer.context().progress().refused.clone() {
+            return refused(&topic, partition, error);
+        }
         let is_denial = |error: &KafkaError| error::code(error).is_some_and(error::is_denial);
         // Whatever is tried in a transaction that has failed may fail in another way, as records do that are not sent any
         // more. Of what it has failed says who would begin another.
@@ -253,6 +263,11 @@ impl KafkaProducer {
     }
 }
 
+/// A topic does not take a record.
+fn refused(topic: &str, partition: u32, error: KafkaError) -> BackendError {
+    BackendError::failed(format!("topic `{topic}`, partition {partition}, does not take a record")).because(error)
+}
+
 impl Transactions for KafkaProducer {
     type Membership = ConsumerGroupMetadata;
 
@@ -276,6 +291,10 @@ impl Transactions for KafkaProducer {
                     return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
+                // Before anything was sent: it is over the limit of the client library.
+                Err((error, _)) if error::code(&error).is_some_and(error::is_refusal) => {
+                    return Err(refused(topic, partition, error));
+                }
                 Err((error, _)) => return Err(self.failed(error)),
             }
             std::thread::sleep(FULL_QUEUE_WAIT);

@@ -23,7 +23,7 @@ use crate::{
     config::{Kafka, TRANSACTION_TIMEOUT},
     logging::Reports,
     reader::{self, End, ends_of},
-    topics::{Ends, Topics},
+    topics::{Ends, Owners, Topics},
     worker::log::{Next, Reader, Records},
 };
 
@@ -35,6 +35,7 @@ pub(in crate::worker) struct KafkaReader {
     topics: Arc<[Topics]>,
     /// What is asked for is compared with what was seen before.
     seen: Arc<Ends>,
+    owners: Arc<Owners>,
     /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
     made: Instant,
@@ -50,11 +51,11 @@ impl KafkaReader {
     pub(super) fn new(
         kafka: &Kafka,
         topics: Arc<[Topics]>,
-        seen: Arc<Ends>,
+        (seen, owners): (Arc<Ends>, Arc<Owners>),
         worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Self {
         let (ends, records, single) = Default::default();
-        KafkaReader { kafka: kafka.clone(), topics, seen, worker, made: Instant::now(), ends, records, single }
+        KafkaReader { kafka: kafka.clone(), topics, seen, owners, worker, made: Instant::now(), ends, records, single }
     }
 
     fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
@@ -107,6 +108,10 @@ impl Reader for KafkaReader {
             next.insert(element.partition() as u32, offset);
         }
         Ok(next)
+    }
+
+    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+        self.owners.check(aggregate)
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {

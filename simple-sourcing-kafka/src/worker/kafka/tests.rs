@@ -24,7 +24,7 @@ use super::KafkaLog;
 use crate::{
     access::Role,
     config::Kafka,
-    topics::{Ends, Topics},
+    topics::{Ends, Owners, Topics},
     worker::{
         log::{Change, Failure, Log, Producer, Record},
         simulation::domain::Tally,
@@ -199,13 +199,16 @@ fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
         response: "response".to_owned(),
         answer: "answer".to_owned(),
         dead_letter: "dead_letter".to_owned(),
+        owner: "owner".to_owned(),
         batch_bytes_max: 1_000_000,
         dead_letter_bytes_max: 1_000_000,
         partitions: PARTITIONS,
         give_up: String::new(),
     }]);
     let ends = Arc::new(Ends::new(topics.clone()));
-    KafkaLog::open(kafka, definition, topics, ends, "a".to_owned(), Ending::new()).expect("there is a consumer")
+    let owners = Arc::new(Owners::new(&kafka, definition, topics.clone()));
+    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Ending::new())
+        .expect("there is a consumer")
 }
 
 /// One that reads all partitions.

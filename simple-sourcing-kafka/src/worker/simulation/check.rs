@@ -8,7 +8,7 @@ use simple_sourcing::{CommandId, Refusal, Sequence, backend::partition_of, codec
 
 use super::{
     clients::{Command, Sent, refusal},
-    domain::{Tally, TallyCommand, TallyError, TallyEvent},
+    domain::{REFUSED, Tally, TallyCommand, TallyError, TallyEvent},
     world::World,
 };
 use crate::{
@@ -74,6 +74,9 @@ impl Model {
             (TallyCommand::Fail, _) => return Err(Refusal::HandlerFailed(String::new())),
             (TallyCommand::End, _) => vec![TallyEvent::Ended],
         };
+        if events.contains(&TallyEvent::Added { n: REFUSED }) {
+            return Err(Refusal::HandlerFailed(String::new()));
+        }
         for event in &events {
             self.sequence += 1;
             self.total = match event {

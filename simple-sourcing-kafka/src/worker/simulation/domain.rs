@@ -2,6 +2,9 @@
 
 use simple_sourcing::prelude::*;
 
+/// The simulated broker takes no event that adds this.
+pub(in crate::worker) const REFUSED: u64 = 77;
+
 #[event(key = String)]
 #[derive(PartialEq)]
 pub(in crate::worker) enum TallyEvent {

@@ -66,7 +66,7 @@ const CALM_STEPS: u32 = 60_000;
 const STEPS_SHOWN: usize = 40;
 
 /// What must have happened, over all seeds.
-const HAPPENS: [&str; 28] = [
+const HAPPENS: [&str; 29] = [
     "request lost",
     "reply lost",
     "reply lost, sent again",
@@ -83,6 +83,7 @@ const HAPPENS: [&str; 28] = [
     "process died",
     "process stopped",
     "process paused",
+    "record refused",
     "slow",
     "job slow",
     "polling failed",

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::message::OwnedMessage;
-use simple_sourcing::{BackendError, Timestamp, engine::Shard};
+use rdkafka::{error::KafkaError, message::OwnedMessage, types::RDKafkaErrorCode};
+use simple_sourcing::{BackendError, Timestamp, codec, engine::Shard};
 
 use super::{
+    domain::{REFUSED, TallyEvent},
     group::{self, Membership},
     schedule::{Task, sleep},
     topics::{Entry, Refused, Written},
@@ -244,6 +245,17 @@ impl SimProducer {
         Ok(())
     }
 
+    /// Some records no broker takes, for what they are.
+    fn check_accepted(&self, records: &[Rc<Written>]) -> Result<(), BackendError> {
+        let refused = codec::encode(&TallyEvent::Added { n: REFUSED }).expect("an event is written");
+        if records.iter().all(|record| record.value.as_deref() != Some(&*refused)) {
+            return Ok(());
+        }
+        self.world.borrow_mut().count("record refused");
+        let error = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidRecord);
+        Err(BackendError::failed("a record is refused").because(error))
+    }
+
     /// Sends what is for one of the partitions. Whether there was anything is returned.
     async fn send_some(&mut self) -> Result<bool, BackendError> {
         let mut to: Vec<_> = self.unsent.keys().cloned().collect();
@@ -254,6 +266,7 @@ impl SimProducer {
         let records = self.unsent.remove(&to).unwrap_or_default();
         let place = Place::Partition(to.0.clone(), to.1);
         self.take_part(place.clone()).await?;
+        self.check_accepted(&records)?;
         let next = self.next.entry(to.clone()).or_default();
         let (id, first) = (self.id, *next);
         *next += records.len();

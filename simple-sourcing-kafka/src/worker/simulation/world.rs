@@ -89,6 +89,7 @@ impl World {
             response: name("response"),
             answer: name("answer"),
             dead_letter: name("dead_letter"),
+            owner: name("owner"),
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
