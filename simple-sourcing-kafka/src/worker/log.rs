@@ -7,6 +7,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, VecDeque},
     ops::Range,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,10 @@ use rdkafka::{
 };
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
-use crate::error;
+use crate::{
+    error,
+    progress::{Committed, Progress},
+};
 
 /// The log as a member of the group of workers sees it.
 pub(super) trait Log: Sized + 'static {
@@ -27,6 +31,9 @@ pub(super) trait Log: Sized + 'static {
     type Membership;
     type Producer: Producer<Membership = Self::Membership>;
     type Reader: Reader;
+
+    /// Names the process of this member in what it commits. The next process has another name.
+    fn process(&self) -> Arc<str>;
 
     /// Joins the group, which will give partitions of the command topics to this member.
     fn join(&self) -> Result<(), BackendError>;
@@ -86,6 +93,15 @@ pub(super) enum Failure {
     ShutOut,
 }
 
+impl Failure {
+    pub(super) fn into_error(self) -> BackendError {
+        match self {
+            Failure::Outdated(error) | Failure::Passing(error) | Failure::Lasting(error) => error,
+            Failure::ShutOut => BackendError::unavailable("the group has shut out this worker"),
+        }
+    }
+}
+
 impl From<BackendError> for Failure {
     /// With a right that is missing, starting over is of no use.
     fn from(error: BackendError) -> Self {
@@ -117,8 +133,11 @@ pub(super) trait Producer {
 
     /// Adds the offsets of the next commands. With [`Failure::Outdated`] the transaction has been aborted, and the next can
     /// begin.
-    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Self::Membership)
-    -> Result<(), Failure>;
+    async fn write_offsets(
+        &mut self,
+        progress: &BTreeMap<Shard, Progress>,
+        membership: Self::Membership,
+    ) -> Result<(), Failure>;
 
     /// Waits until all that was added has arrived.
     async fn flush(&mut self) -> Result<(), BackendError>;
@@ -171,7 +190,7 @@ pub(super) trait Reader {
         aggregate: usize,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
-    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
+    ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError>;
 
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
@@ -189,6 +208,9 @@ pub(super) trait Reader {
 
     /// A time to measure others by: it goes on whatever becomes of the clock of this machine.
     fn now(&self) -> Timestamp;
+
+    /// The time of day, as this machine has it.
+    fn clock(&self) -> Timestamp;
 
     async fn pause(&self, time: Duration);
 }
