@@ -41,11 +41,14 @@ pub struct Kafka {
     pub(crate) store: Option<PathBuf>,
     pub(crate) store_cache_bytes: u64,
     pub(crate) standby: bool,
+    pub(crate) deaths_max: u32,
     pub(crate) restoring: Restoring,
     /// The apps that are taken over from.
     pub(crate) predecessors: Vec<String>,
     /// The consumer group of the service processes: prefix and app. Set when the app is started.
     pub(crate) group: String,
+    /// Names this process in what its workers commit. Another after each start.
+    pub(crate) process: Arc<str>,
 }
 
 /// How much memory the local store takes to keep what it has read unless told otherwise.
@@ -53,6 +56,9 @@ const STORE_CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
 /// The most workers of a process: beyond it a number is a mistake, and the threads of it would take down the machine.
 const WORKERS_MAX: u32 = 1_000;
+
+/// How many processes may end while they run one command unless told otherwise.
+const DEATHS_MAX_DEFAULT: u32 = 3;
 
 /// How many partitions new topics have unless told otherwise.
 pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
@@ -102,9 +108,11 @@ impl Kafka {
             store: None,
             store_cache_bytes: STORE_CACHE_BYTES_DEFAULT,
             standby: false,
+            deaths_max: DEATHS_MAX_DEFAULT,
             restoring: Restoring::new(),
             predecessors: Vec::new(),
             group: String::new(),
+            process: Arc::default(),
         }
     }
 
@@ -199,6 +207,22 @@ impl Kafka {
     #[must_use]
     pub fn standby(mut self, standby: bool) -> Self {
         self.standby = standby;
+        self
+    }
+
+    /// How many processes in a row may end while they run one command, before it goes to the dead letters; 3 unless set.
+    ///
+    /// A handler that ends its process, by an endless recursion, an abort or too much memory, would end each process that
+    /// takes the partition over. So a worker notes in the committed offset that it begins the commands which wait for it. If
+    /// the process ends before they are done, the next one runs them one by one, each noted beside the offset. A command with
+    /// which so many processes have ended is not run any more: its sender is told `HandlerFailed`, it goes to the dead
+    /// letters with that cause, and the partition goes on.
+    ///
+    /// A process that is killed for another reason counts only if it is killed while it runs a command alone, which takes
+    /// about as long as a transaction, and only if the next ones are killed with the same command.
+    #[must_use]
+    pub fn deaths_max(mut self, processes: u32) -> Self {
+        self.deaths_max = processes.max(1);
         self
     }
 
@@ -389,7 +413,8 @@ impl Kafka {
 impl Backend for Kafka {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         let group = self.group_of(&definition.name);
-        Box::pin(KafkaPort::start(Kafka { group, ..self }, definition))
+        let process = uuid::Uuid::now_v7().to_string().into();
+        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
     }
 }
 
@@ -405,6 +430,7 @@ impl fmt::Debug for Kafka {
             .field("instance", &self.instance)
             .field("store", &self.store)
             .field("standby", &self.standby)
+            .field("deaths_max", &self.deaths_max)
             .field("properties", &properties)
             .finish_non_exhaustive()
     }

@@ -32,7 +32,6 @@ use super::{
 use crate::{
     access::{Operation, Right},
     config::Kafka,
-    error,
     logging::Reports,
     reader::{End, Reader, create, ends_of},
 };

@@ -18,13 +18,13 @@ use super::{
 use crate::record::{self, Malformed, Request, Sender as Asker};
 
 /// The most commands in one transaction. It is committed earlier when no more commands wait.
-const BATCH_COMMANDS_MAX: usize = 5_000;
+pub(super) const BATCH_COMMANDS_MAX: usize = 5_000;
 
 /// The most bytes of commands in one transaction, with their keys and headers.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A transaction with so many bytes of events takes no further commands. It has to be written before its time is over.
-const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
+pub(super) const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
 
 /// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
 const IDLE_POLL: Duration = Duration::from_millis(100);
@@ -73,18 +73,19 @@ impl<L: Log> Worker<L> {
             && self.processor.event_bytes() < BATCH_EVENT_BYTES_ENOUGH
         {
             let Some((shard, message)) = log.next(wait).await? else { break };
-            self.take(shard, message, batch)?;
+            self.take(shard, message, None, batch)?;
             wait = Duration::ZERO;
         }
         Ok(())
     }
 
-    /// Takes one record of a command topic into the batch.
-    fn take<'a>(
+    /// Takes one record of a command topic into the batch. With a cause it is a command that must not run.
+    pub(super) fn take<M: Message>(
         &mut self,
         shard: Shard,
-        message: L::Record<'a>,
-        batch: &mut Batch<L::Record<'a>>,
+        message: M,
+        cause: Option<String>,
+        batch: &mut Batch<M>,
     ) -> Result<(), Failure> {
         let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
             // Fetched before the partition was taken away.
@@ -100,8 +101,9 @@ impl<L: Log> Worker<L> {
         batch.bytes += bytes;
         match request.and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command { command, answer_to }) => {
-                let decided = match self.refusals.cause(shard, command.position) {
-                    Some(cause) => self.processor.condemn(&self.store, aggregate, command, cause.to_owned()),
+                let cause = cause.or_else(|| Some(self.refusals.cause(shard, command.position)?.to_owned()));
+                let decided = match cause {
+                    Some(cause) => self.processor.condemn(&self.store, aggregate, command, cause),
                     None => self.processor.process(&self.store, aggregate, command),
                 };
                 decided.map_err(Failure::Passing)?;

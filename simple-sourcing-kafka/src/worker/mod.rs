@@ -6,18 +6,21 @@ mod catch_up;
 mod collect;
 mod kafka;
 mod keeping;
+mod last_event;
 mod log;
 mod producers;
 mod reading;
 mod refused;
 mod repair;
 mod restore;
+mod resume;
 mod run;
 mod shard;
 #[cfg(test)]
 mod simulation;
 mod standby;
 mod store;
+mod suspects;
 mod whole;
 mod write;
 
@@ -100,7 +103,8 @@ impl Workers {
                         ending.clone(),
                     )?;
                     let (stopped, keeping) = (stopped.clone(), keeping.clone());
-                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping).await
+                    let deaths_max = kafka.deaths_max;
+                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping, deaths_max).await
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {

@@ -129,6 +129,10 @@ impl Log for KafkaLog {
     type Producer = KafkaProducer;
     type Reader = KafkaReader;
 
+    fn process(&self) -> Arc<str> {
+        self.kafka.process.clone()
+    }
+
     fn join(&self) -> Result<(), BackendError> {
         let names = self.consumer.context().topics();
         self.consumer.subscribe(&names).map_err(|error| error::describe(format!("subscribing to {names:?}"), error))?;

@@ -23,6 +23,7 @@ use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
     error,
     logging::{self, Reports},
+    progress,
     topics::{self, Ends, Topics},
     worker::log::{Failure, Noted, Producer as Transactions, Record},
 };
@@ -303,15 +304,18 @@ impl Transactions for KafkaProducer {
 
     async fn write_offsets(
         &mut self,
-        next: &BTreeMap<Shard, i64>,
+        all: &BTreeMap<Shard, progress::Progress>,
         group: ConsumerGroupMetadata,
     ) -> Result<(), Failure> {
         let mut offsets = TopicPartitionList::new();
-        for (shard, &next) in next {
+        for (shard, progress) in all {
             let topic = &self.topics[shard.aggregate].command;
             offsets
-                .add_partition_offset(topic, shard.partition as i32, Offset::Offset(next))
+                .add_partition_offset(topic, shard.partition as i32, Offset::Offset(progress.next))
                 .map_err(|error| self.failed(error))?;
+            if let Some(mut offset) = offsets.find_partition(topic, shard.partition as i32) {
+                offset.set_metadata(progress.metadata(&self.kafka.process));
+            }
         }
         match self.offsets.write(offsets, group) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {

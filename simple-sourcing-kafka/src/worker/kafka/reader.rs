@@ -22,6 +22,7 @@ use crate::{
     access::{Operation, Right},
     config::{Kafka, TRANSACTION_TIMEOUT},
     logging::Reports,
+    progress::Committed,
     reader::{self, End, ends_of},
     topics::{Ends, Owners, Topics},
     worker::log::{Next, Reader, Records},
@@ -75,7 +76,7 @@ impl Reader for KafkaReader {
         aggregate: usize,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
-    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
+    ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError> {
         let topic = &self.topics[aggregate].command;
         let needs = [Right::on_group(Operation::Read, &self.kafka.group), Right::on_topic(Operation::Read, topic)];
         let what = format!("the committed offsets of topic `{topic}` can't be read");
@@ -102,7 +103,7 @@ impl Reader for KafkaReader {
         for element in committed.elements() {
             element.error().map_err(failed)?;
             let offset = match element.offset() {
-                Offset::Offset(offset) => Some(offset),
+                Offset::Offset(offset) => Some(Committed::read(offset, element.metadata())),
                 _ => None,
             };
             next.insert(element.partition() as u32, offset);
@@ -152,6 +153,10 @@ impl Reader for KafkaReader {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.made.elapsed().as_millis() as u64)
+    }
+
+    fn clock(&self) -> Timestamp {
+        Timestamp::now()
     }
 
     async fn pause(&self, time: Duration) {
