@@ -252,7 +252,8 @@ fn run(
     let (mut state, mut balance, mut refused) = (None, 0, 0);
     for command in commands {
         match decide(command, state.as_ref(), context) {
-            Ok(events) => events.into_iter().for_each(|event| apply(event, &mut state).unwrap()),
+            Ok(Accepted::Events(events)) => events.into_iter().for_each(|event| apply(event, &mut state).unwrap()),
+            Ok(Accepted::Unchanged) => {}
             Err(_) => refused += 1,
         }
         balance = state.as_ref().map_or(balance, |account| account.balance);
