@@ -107,7 +107,7 @@ impl Role {
 
 impl Kafka {
     /// The rights that a process of an app needs for one aggregate type, and no others: see the [page](crate::access) on
-    /// security.
+    /// security. They are the trust boundary: records carry no signature, and the page says what a forged one can do.
     ///
     /// ```
     /// # use simple_sourcing::prelude::*;
