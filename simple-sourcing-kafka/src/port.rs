@@ -9,7 +9,7 @@ use std::{
 };
 
 use simple_sourcing::{
-    BackendError, CommandId,
+    BackendError, CommandId, Cursor,
     backend::{BoxFuture, Definition, Ending, Feed, Port, Read, Submission},
     engine::{Outcome, StoredState},
 };
@@ -126,6 +126,15 @@ impl Port for KafkaPort {
         Box::pin(async move {
             self.check_open()?;
             self.client.state(aggregate, key, timeout).await
+        })
+    }
+
+    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>> {
+        let (readers, topics) = (self.readers.clone(), self.topics.clone());
+        Box::pin(async move {
+            self.check_open()?;
+            let end = tokio::task::spawn_blocking(move || readers.end(&topics[aggregate])).await;
+            end.map_err(|error| BackendError::failed("the search for the end of the log has panicked").because(error))?
         })
     }
 

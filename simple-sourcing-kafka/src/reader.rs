@@ -40,6 +40,11 @@ const ASKED_AGAIN: Duration = Duration::from_millis(50);
 /// How often a reader looks whether transactions are over that it waits for.
 pub(crate) const OPEN_TRANSACTIONS_POLL: Duration = Duration::from_millis(10);
 
+/// How far in front of the end the last event is looked for at first, and how many times further each time that there was
+/// none.
+const LAST_EVENT_FIRST_LOOK: i64 = 16;
+const LAST_EVENT_FURTHER: i64 = 16;
+
 /// How many idle pairs of consumers are kept, and how long.
 const IDLE_MAX: usize = 4;
 const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
@@ -139,6 +144,41 @@ impl Readers {
             }
             Ok(())
         })
+    }
+
+    /// Behind the last event of each partition. Blocks.
+    pub(crate) fn end(&self, topics: &Topics) -> Result<Cursor, BackendError> {
+        self.with_consumers(&topics.event, |reader, _| {
+            let ends = (0..topics.partitions).map(|partition| Ok((partition, self.last_event_end(reader, partition)?)));
+            ends.collect()
+        })
+    }
+
+    /// What stands at the end of a partition may be the ends of transactions, so the last record is looked for.
+    fn last_event_end(&self, reader: &Reader<'_>, partition: u32) -> Result<u64, BackendError> {
+        let (first, end) = ends_of(&reader.consumer, reader.kafka, reader.topic, partition)?;
+        let mut length = LAST_EVENT_FIRST_LOOK;
+        loop {
+            let from = first.max(end - length);
+            let mut last = None;
+            if from < end {
+                reader.assign([(partition, Offset::Offset(from))])?;
+                while !self.closed.is() {
+                    match reader.poll() {
+                        Ok(Some(message)) if message.offset() >= end => break,
+                        Ok(Some(message)) => last = Some(message.offset()),
+                        Ok(None) => {}
+                        Err(End::Of(_)) => break,
+                        Err(End::Failed(error)) => return Err(error),
+                    }
+                }
+                self.closed.check()?;
+            }
+            if last.is_some() || from <= first {
+                return Ok(last.map_or(0, |last| last as u64 + 1));
+            }
+            length = length.saturating_mul(LAST_EVENT_FURTHER);
+        }
     }
 
     /// Looks for the first outcome of a command among the responses since its id was made, waiting where it is not there

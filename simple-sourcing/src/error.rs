@@ -249,6 +249,14 @@ pub enum ReadError {
         /// How long.
         after: Duration,
     },
+    /// A view was asked to wait for a command to another aggregate type: it would wait for ever.
+    #[error("the view follows aggregate `{view}`, and the receipt is of aggregate `{receipt}`")]
+    NotFollowed {
+        /// The aggregate type of the view.
+        view: &'static str,
+        /// The aggregate type of the receipt.
+        receipt: String,
+    },
     /// A projector panicked, so its view stands still; the log has the details.
     #[error("the view has stopped: {}", OneLine(.0))]
     ViewStopped(String),

@@ -109,7 +109,8 @@ impl AppHandle {
 
     /// Builds a view in memory: gives the projector all events of an aggregate type from the beginning, and follows.
     pub fn view<E: ProjectedBy<P>, P: Send + Sync + 'static>(&self, projector: P) -> View<P> {
-        View::start(self.follow::<E>(Cursor::beginning()), projector)
+        let log = self.index(E::AGGREGATE).ok().map(|aggregate| (self.port.clone(), aggregate));
+        View::start(self.follow::<E>(Cursor::beginning()), log, projector)
     }
 
     /// Waits until the app no longer serves: a service should end when this does.

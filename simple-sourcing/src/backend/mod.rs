@@ -26,7 +26,7 @@ pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
 
 pub use crate::one_line::OneLine;
 use crate::{
-    BackendError, CommandId, Sequence, Trace,
+    BackendError, CommandId, Cursor, Sequence, Trace,
     engine::{Outcome, StoredState},
 };
 
@@ -64,6 +64,9 @@ pub trait Port: Send + Sync + 'static {
         key: Arc<str>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>>;
+
+    /// The end of the event log: behind the last event of each partition that was committed when this was called.
+    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>>;
 
     /// Reads the event log.
     fn read(&self, aggregate: usize, read: Read) -> Feed;

@@ -196,6 +196,8 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_view_that_starts_late_catches_up,
             a_view_waits_no_longer_than_it_is_told,
             a_projector_that_panics_stops_its_view,
+            a_view_says_when_it_has_caught_up,
+            a_view_refuses_a_receipt_of_another_type,
         }
         outcome {
             a_published_command_has_an_outcome_for_everybody,

@@ -67,8 +67,8 @@ async fn an_answer() {
     };
     assert_eq!(header(&sent, "ce_id"), Some(&*id.to_string()));
 
-    let hash = codec::fingerprint(&COUNTER.to_string(), sent.payload().expect("a command"));
-    let (id, hash) = (id.to_string(), format!("{hash:016x}"));
+    let hash = codec::Fingerprint::of(&COUNTER.to_string(), sent.payload().expect("a command"));
+    let (id, hash) = (id.to_string(), hash.to_string());
     let headers =
         [("ce_commandid", &*id), ("ce_commandoffset", "0"), ("ce_commandhash", &*hash), ("ce_sequence", "77")];
     topics.write("command_response", &record(r#"{"Ok":{"sequence":77}}"#, &headers)).await;

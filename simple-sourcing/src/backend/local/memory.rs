@@ -168,6 +168,10 @@ impl Storage for MemoryStorage {
         self.read(shard, |shard| shard.next_command)
     }
 
+    fn next_event(&self, shard: Shard) -> u64 {
+        self.read(shard, |shard| shard.events.len() as u64)
+    }
+
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
         for (aggregate, AggregateChanges { events, states }) in changes.aggregates.iter_mut().enumerate() {

@@ -51,6 +51,9 @@ trait Storage: Store + Send + Sync + 'static {
     /// the outcomes stay, to be answered with.
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError>;
 
+    /// The offset of the next event of a shard.
+    fn next_event(&self, shard: Shard) -> u64;
+
     /// Some events of a shard from an offset on, in order; none if there is none yet.
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError>;
 

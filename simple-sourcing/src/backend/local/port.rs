@@ -128,6 +128,15 @@ impl<S: Storage> Port for LocalPort<S> {
         Box::pin(async move { self.shared.storage()?.state(self.shard(aggregate, &key), &key) })
     }
 
+    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>> {
+        Box::pin(async move {
+            let storage = self.shared.storage()?;
+            let ends = (0..self.shared.partitions)
+                .map(|partition| (partition, storage.next_event(Shard { aggregate, partition })));
+            Ok(ends.collect())
+        })
+    }
+
     fn read(&self, aggregate: usize, read: Read) -> Feed {
         if self.is_closed() {
             return Feed::failed(BackendError::Closed);

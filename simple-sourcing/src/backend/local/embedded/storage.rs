@@ -215,6 +215,10 @@ impl Storage for EmbeddedStorage {
         progress.heads.iter().flatten().map(|head| head.time).max().unwrap_or_default()
     }
 
+    fn next_event(&self, shard: Shard) -> u64 {
+        self.progress().heads[shard.aggregate][shard.partition as usize].next_event
+    }
+
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut progress = self.progress();
         let (mut batch, mut buffer) = (self.database.batch(), Vec::new());
