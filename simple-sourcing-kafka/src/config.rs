@@ -54,6 +54,9 @@ const STORE_CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// How many processes may end while they run one command unless told otherwise.
 const DEATHS_MAX_DEFAULT: u32 = 3;
 
+/// What clients call themselves unless told otherwise.
+pub(crate) const CLIENT_ID: &str = "simple-sourcing";
+
 /// How many partitions new topics have unless told otherwise.
 pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
 
@@ -264,6 +267,11 @@ impl Kafka {
         self.value("sasl.username")
     }
 
+    /// What the clients of this process call themselves.
+    pub(crate) fn client_id(&self) -> &str {
+        self.value("client.id").unwrap_or(CLIENT_ID)
+    }
+
     /// As whom this process comes, for messages.
     pub(crate) fn principal(&self) -> String {
         let mechanism = self.value("sasl.mechanism").or_else(|| self.value("sasl.mechanisms"));
@@ -298,7 +306,7 @@ impl Kafka {
     pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers);
-        config.set("client.id", "simple-sourcing");
+        config.set("client.id", CLIENT_ID);
         // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
         config.set("allow.auto.create.topics", "false");
         for (name, value) in defaults {

@@ -6,10 +6,12 @@
 //! | `requirements.rs` | what a topic must be, compared with what it is |
 //! | `cluster.rs` | the questions to the brokers |
 //! | `watch.rs` | the look at all of it, every few seconds |
+//! | `group.rs` | who is in the group of the service, and commits its offsets |
 //! | `ends.rs`, `stalls.rs` | what it remembers: how far topics went, and what is held back by open transactions |
 
 mod cluster;
 mod ends;
+mod group;
 mod properties;
 mod requirements;
 mod stalls;

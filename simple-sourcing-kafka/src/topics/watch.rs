@@ -18,7 +18,7 @@ use rdkafka::{
 use simple_sourcing::{BackendError, backend::Definition};
 use tracing::{debug, error};
 
-use super::{Cluster, Ends, Requirements, Stalls, Topics};
+use super::{Cluster, Ends, Requirements, Stalls, Topics, group::Group};
 use crate::{
     config::Kafka,
     error,
@@ -47,6 +47,8 @@ struct Look {
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
     stalls: Stalls,
+    /// None where nothing is served.
+    group: Option<Group>,
     /// Of the topics that clients do without those that were there once: they have to stay.
     come: BTreeSet<String>,
     /// Asks for true ends.
@@ -70,6 +72,7 @@ impl Watch {
             topics: topics.clone(),
             ends: ends.clone(),
             stalls: Stalls::new(&kafka.bootstrap_servers),
+            group: Group::of(kafka, definition, topics),
             come: BTreeSet::new(),
             uncommitted: end_reader(kafka)?,
             committed: create(kafka, &kafka.reader())?,
@@ -141,7 +144,13 @@ impl Look {
                 }
             }
         }
-        self.look_at_ends()
+        let found = self.look_at_ends()?;
+        if let Some(group) = &mut self.group
+            && let Err(error) = group.look(&self.uncommitted)
+        {
+            debug!(%error, "the group can't be looked at");
+        }
+        Ok(found)
     }
 
     /// Has each client learn whom to ask by now: the broker that it asked may be gone.

@@ -180,12 +180,7 @@ impl Job {
         None
     }
 
-    async fn restore(
-        &self,
-        reader: &impl Reader,
-        request: (Shard, u64),
-        now: &RestoringNow,
-    ) -> Result<Ready, Failure> {
+    async fn restore(&self, reader: &impl Reader, request: (Shard, u64), now: &RestoringNow) -> Result<Ready, Failure> {
         let (shard, started) = (request.0, reader.now());
         let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
         let (wanted, report) = (|| self.wanted.is(&request), |left, read| now.report(left, read));

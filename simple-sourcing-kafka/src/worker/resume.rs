@@ -72,22 +72,36 @@ impl Resume {
         match (&self.verdict, committed.map(|committed| committed.next)) {
             (Verdict::Agreed, _) => {}
             (Verdict::Lost, _) | (_, None) => warn!(
-                topic, partition, next,
+                topic,
+                partition,
+                next,
                 "the group has no committed offset, though commands were processed: it has expired, or somebody has deleted \
                  it. Going on behind the last command of which anything was written"
             ),
             (Verdict::PutBack, Some(committed)) => error!(
-                topic, partition, committed, process = metadata, next,
+                topic,
+                partition,
+                committed,
+                process = metadata,
+                next,
                 "the committed offset was put back: commands behind it were processed. Going on behind the last command of \
                  which anything was written"
             ),
             (Verdict::Moved, Some(committed)) if committed < next => error!(
-                topic, partition, committed, metadata, next,
+                topic,
+                partition,
+                committed,
+                metadata,
+                next,
                 "the committed offset was put back by somebody else: commands behind it were processed. Going on behind the \
                  last command of which anything was written"
             ),
             (Verdict::Moved, Some(committed)) => error!(
-                topic, partition, committed, metadata, next,
+                topic,
+                partition,
+                committed,
+                metadata,
+                next,
                 "the committed offset was put forward by somebody else, or committed by an earlier version: commands in front \
                  of it have left nothing, and are processed"
             ),
@@ -99,7 +113,9 @@ impl Resume {
         let lost = done.map_or(0, |done| commands.first - done);
         if lost > 0 {
             error!(
-                topic, partition, lost,
+                topic,
+                partition,
+                lost,
                 "commands were deleted by the topic's retention before they were processed; nobody got an answer"
             );
         }
@@ -118,7 +134,9 @@ impl Begun {
     /// What is committed of commands that go on there, for a process. None where there is no reason to suspect them.
     pub(super) fn find(commands: &Commands, next: i64, process: &str) -> Option<Self> {
         let committed = commands.committed.as_ref().filter(|committed| committed.next == next)?;
-        let By::Worker { process: by, attempt: Some(Attempt { end, deaths, begun }) } = &committed.by else { return None };
+        let By::Worker { process: by, attempt: Some(Attempt { end, deaths, begun }) } = &committed.by else {
+            return None;
+        };
         let by_another = by != process;
         // Where this process has begun them, a transaction has failed.
         let deaths = deaths + u32::from(*begun && by_another);

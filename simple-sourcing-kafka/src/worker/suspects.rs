@@ -84,7 +84,12 @@ impl Suspects {
         let at_once = if commands.len() <= STEPS_MAX { 1 } else { commands.len().div_ceil(STEPS_MAX) };
         let (first, last) = (next, commands.back().map_or(next, Message::offset));
         warn!(
-            topic, partition, first, last, deaths, at_once,
+            topic,
+            partition,
+            first,
+            last,
+            deaths,
+            at_once,
             "a process has ended while it ran these commands; they are run {}",
             if at_once == 1 { "one by one" } else { "a few at a time" }
         );

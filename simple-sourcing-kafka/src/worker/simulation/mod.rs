@@ -3,7 +3,7 @@
 //! sent twice; processes die, pause and come back; the group moves partitions; transactions time out.
 //!
 //! ```text
-//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ port.rs ─▶ topics.rs, transactions.rs, group.rs
+//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ port.rs, reader.rs ─▶ topics.rs, transactions.rs, group.rs
 //!                                     ▲ schedule.rs: who goes on      └ world.rs: what becomes of a request
 //!                                                                      check.rs: what must be there in the end
 //! ```
@@ -15,6 +15,7 @@ mod clients;
 pub(super) mod domain;
 mod group;
 mod port;
+mod reader;
 mod schedule;
 mod topics;
 mod transactions;
@@ -285,12 +286,13 @@ impl Run {
         let (world, process) = (self.world.clone(), log.process);
         self.tasks.push(Task::new(process, async move {
             let joining = Joining::new(mpsc::channel().0);
-            let ended = match Worker::start(log, definition, topics, stopped.clone(), joining, keeping, DEATHS_MAX).await {
-                Ok(worker) => worker.run().await.map(drop),
-                // It does not start without a broker; somebody starts it again.
-                Err(error) if error.is_retryable() => Ok(()),
-                Err(error) => Err(error),
-            };
+            let ended =
+                match Worker::start(log, definition, topics, stopped.clone(), joining, keeping, DEATHS_MAX).await {
+                    Ok(worker) => worker.run().await.map(drop),
+                    // It does not start without a broker; somebody starts it again.
+                    Err(error) if error.is_retryable() => Ok(()),
+                    Err(error) => Err(error),
+                };
             let mut world = world.borrow_mut();
             if let Err(error) = ended {
                 panic!("worker {process} has ended: {error}");
