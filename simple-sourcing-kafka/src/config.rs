@@ -302,6 +302,11 @@ impl Kafka {
         self.value("sasl.username")
     }
 
+    /// What the clients of this process call themselves.
+    pub(crate) fn client_id(&self) -> &str {
+        self.value("client.id").unwrap_or(CLIENT_ID)
+    }
+
     /// As whom this process comes, for messages.
     pub(crate) fn principal(&self) -> String {
         let mechanism = self.value("sasl.mechanism").or_else(|| self.value("sasl.mechanisms"));

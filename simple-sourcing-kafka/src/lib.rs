@@ -23,6 +23,11 @@
 //! that holds back readers for more than 20 seconds is named in the log with the commands that show whose it is and end it
 //! ([`OpenTransaction`]); when it is over, everything goes on.
 //!
+//! It also looks at the group of the service processes, and names in the log whoever is in it and is none of the app's, and
+//! offsets that somebody else has committed or deleted. Commands go on where events, states and responses say that they must,
+//! whatever is committed: a partition that a stranger has had is read again from behind the last command of which anything was
+//! written.
+//!
 //! | file | what it knows |
 //! |---|---|
 //! | `config.rs`, `naming.rs` | the user's settings |

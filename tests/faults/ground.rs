@@ -213,6 +213,13 @@ impl Bank {
         Node::start(NODE, &arguments).expect("it starts")
     }
 
+    /// One with further options, whatever becomes of it.
+    pub(crate) fn spawn_with(&self, options: &[&str]) -> Node {
+        let arguments = self.arguments(Some("a"), By::Itself);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(options.iter().copied()).collect();
+        Node::spawn(NODE, &arguments, &[])
+    }
+
     /// One without a name: each start of it is another member of the group.
     pub(crate) fn nameless_node(&self) -> Node {
         self.start_in(None, By::Itself, &[])

@@ -1,8 +1,12 @@
 //! Fault 11: handlers that panic, take half a minute, or return more than a transaction or a request to the broker holds;
 //! beside them, in the same worker, a load.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::unix::process::ExitStatusExt,
+    time::{Duration, Instant},
+};
 
+use rustix::process::Signal;
 use simple_sourcing::prelude::*;
 use simple_sourcing_kafka::{Kafka, Topic};
 use simple_sourcing_tests::{
@@ -11,7 +15,10 @@ use simple_sourcing_tests::{
     topics::header,
     trouble::{self, EVENTS_MAX, TroubleClient, TroubleCommand},
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::{JoinSet, spawn_blocking},
+    time::{sleep, timeout},
+};
 
 use crate::{
     ground::{Bank, PARTITIONS, SOME, broker},
@@ -19,6 +26,8 @@ use crate::{
 };
 
 const KEY: &str = "maker";
+/// How many processes may end with a command.
+const DEATHS_MAX: usize = 3;
 const PANICS: usize = 20;
 /// A command that writes as much as one may, and a bit more; and how many of them come at once.
 const FULL: (usize, usize) = (800, 20_000 - 100);
@@ -80,6 +89,47 @@ pub(crate) async fn panic_and_flood() -> Row {
     let row = bank.check_load(load, History::new(), vec![node]).await;
     let row = row.with("panic of a handler", PANICS).with("10,000 events of one command", 1);
     row.with("16 MB of one command, over a broker's limit of 40 kB", AT_ONCE).with("more than is allowed, refused", 2)
+}
+
+/// A stack overflow, and an abort, both under a load that has done nothing wrong.
+pub(crate) async fn ends_its_process() -> Row {
+    let mut row = Row::default();
+    for (command, words) in [(TroubleCommand::Recurse, "overflowed its stack"), (TroubleCommand::Abort, "")] {
+        let (bank, mut node, client) = start().await;
+        let trouble: TroubleClient = client.client();
+        let mut load = bank.load().await;
+        let mut call = tokio::spawn(trouble.send(KEY, command).timeout(PATIENCE * 2).into_future());
+        let mut deaths = 0;
+        let answer = loop {
+            if let Some((status, last_words)) = node.has_ended() {
+                assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "{last_words}");
+                assert!(last_words.contains(words), "{last_words}");
+                deaths += 1;
+                node = bank.spawn_with(&["serve=trouble"]);
+            }
+            if let Ok(answer) = timeout(Duration::from_millis(20), &mut call).await {
+                break answer.expect("sending does not panic");
+            }
+        };
+        // The first was no start, and each of the others began with that command.
+        assert_eq!(deaths, 1 + DEATHS_MAX, "so many processes ended");
+        assert!(
+            matches!(&answer, Err(CommandError::HandlerFailed(why)) if why.contains("3 processes in a row")),
+            "{answer:?}"
+        );
+        load.progress(SOME).await;
+        let letters = bank.topics_of("trouble").read("dead_letter");
+        let cause = header(&letters[0], "dead_letter_cause").expect("it has a cause");
+        assert!(letters.len() == 1 && cause.contains("3 processes in a row"), "{cause}");
+        assert!(bank.topics().read("dead_letter").is_empty(), "what else was under way has done nothing");
+        trouble.sleep(KEY, 0).await.expect("its key is served");
+        client.shutdown().await.expect("an orderly end");
+        let node = spawn_blocking(move || node.serves().map(|()| node)).await.expect("waiting does not panic");
+        let node = node.unwrap_or_else(|(status, words)| panic!("it ends once more: {status} {words}"));
+        let checked = bank.check_load(load, History::new(), vec![node]).await;
+        row = row.and(checked.with("process that its handler has ended", deaths));
+    }
+    row
 }
 
 pub(crate) async fn slow() -> Row {

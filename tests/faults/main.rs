@@ -22,6 +22,7 @@ mod handlers;
 mod ids;
 mod killed;
 mod network;
+mod offsets;
 mod open;
 mod outage;
 mod owners;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         fault(10, "64_clients_race_while_partitions_move", race::run),
         fault(11, "handlers_panic_and_return_too_much", handlers::panic_and_flood),
         fault(11, "a_handler_takes_30_s", handlers::slow).with_ignored_flag(true),
+        fault(11, "a_handler_ends_its_process", handlers::ends_its_process),
         fault(12, "one_record_in_a_hundred_is_poison", poison::run),
         fault(13, "states_and_an_event_of_random_bytes", damaged::corrupt_bytes),
         fault(14, "states_and_an_event_of_another_version", damaged::of_another_version),
@@ -101,6 +103,11 @@ fn main() -> ExitCode {
         fault(19, "clock_of_the_broker_off_by_an_hour", clocks::of_the_broker).with_ignored_flag(true),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
+        fault(21, "offsets_lost", offsets::lost),
+        fault(21, "offsets_lost_with_the_responses", offsets::lost_with_the_responses),
+        fault(22, "offsets_put_back", offsets::put_back),
+        fault(23, "offsets_put_forward", offsets::put_forward),
+        fault(24, "a_stranger_commits_offsets", offsets::stranger),
         fault(25, "another_app_serves_the_same_accounts", owners::another_name),
         fault(25, "two_apps_start_at_once", owners::two_at_once),
         fault(25, "an_app_is_renamed", owners::renamed),

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod checker;
 pub mod clock;
 pub mod node;
+pub mod offsets;
 pub mod on_broker;
 pub mod proxy;
 pub mod resident;

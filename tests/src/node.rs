@@ -111,6 +111,25 @@ impl Node {
         read(&line).unwrap_or_else(|| panic!("nothing happened to it, and it does not know: {line}"))
     }
 
+    /// Waits until it serves, or has ended, whatever of it comes first.
+    ///
+    /// # Errors
+    /// How it has ended, and its last words.
+    pub fn serves(&mut self) -> Result<(), (ExitStatus, String)> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => assert_eq!(line, "ready"),
+            Err(RecvTimeoutError::Timeout) => panic!("within {PATIENCE:?} it neither served nor ended"),
+            Err(RecvTimeoutError::Disconnected) => return Err(self.ended()),
+        }
+        Ok(())
+    }
+
+    /// How it has ended and its last words, if it has.
+    pub fn has_ended(&mut self) -> Option<(ExitStatus, String)> {
+        let ended = self.process.try_wait().expect("it is our process").is_some();
+        ended.then(|| self.ended())
+    }
+
     /// SIGKILL. Returns the answers that it gave before it died.
     pub fn kill(mut self) -> Vec<(CommandId, Answer)> {
         self.process.kill().expect("it is our process");

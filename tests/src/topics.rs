@@ -137,6 +137,16 @@ impl Topics {
         changed.expect("the broker answers").remove(0).expect("it can be changed");
     }
 
+    /// Deletes all records of a topic, which stays.
+    pub async fn cut(&self, topic: &str) {
+        let (name, mut all) = (self.name(topic), TopicPartitionList::new());
+        for partition in 0..self.partitions as i32 {
+            all.add_partition_offset(&name, partition, Offset::End).expect("an offset");
+        }
+        let cut = self.admin().delete_records(&all, &AdminOptions::new()).await.expect("the broker answers");
+        cut.elements().iter().for_each(|element| element.error().expect("it can be cut"));
+    }
+
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         config(&self.servers).create().expect("an admin client")
     }

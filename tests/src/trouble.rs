@@ -1,7 +1,7 @@
 //! An aggregate whose handler makes trouble: it panics, takes its time, and returns more than anybody expects.
 #![allow(missing_docs, reason = "a domain for tests")]
 
-use std::{panic::resume_unwind, thread, time::Duration};
+use std::{hint::black_box, panic::resume_unwind, process, thread, time::Duration};
 
 use simple_sourcing::{Settings, prelude::*};
 
@@ -24,6 +24,10 @@ pub enum TroubleCommand {
     Make,
     /// The handler panics.
     Panic,
+    /// It recurses until the stack is full, which ends the process.
+    Recurse,
+    /// It ends the process, as any panic does where `panic = "abort"`.
+    Abort,
     /// It sleeps, which no handler should.
     Sleep { seconds: u64 },
     /// It returns many events, each of so many bytes that can't be compressed.
@@ -50,6 +54,14 @@ impl TroubleHandler for Trouble {
         resume_unwind(Box::new("the handler gave up"))
     }
 
+    fn recurse(&self) -> Decision<Self> {
+        emit(TroubleEvent::Happened { noise: deeper(self.happened as u64).to_string() })
+    }
+
+    fn abort(&self) -> Decision<Self> {
+        process::abort()
+    }
+
     fn sleep(&self, seconds: u64) -> Decision<Self> {
         thread::sleep(Duration::from_secs(seconds));
         emit(TroubleEvent::Happened { noise: String::new() })
@@ -70,6 +82,13 @@ impl TroubleApplier for Trouble {
     fn happened(&mut self, _noise: String) {
         self.happened += 1;
     }
+}
+
+/// Comes to no end, and can't be made a loop of.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn deeper(depth: u64) -> u64 {
+    let below = black_box(deeper(black_box(depth + 1)));
+    below ^ depth
 }
 
 /// Xorshift.

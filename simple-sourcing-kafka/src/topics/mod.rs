@@ -7,11 +7,13 @@
 //! | `cluster.rs` | the questions to the brokers |
 //! | `watch.rs` | the look at all of it, every few seconds |
 //! | `owner.rs`, `claims.rs`, `predecessor.rs` | which app serves an aggregate type, and how another takes over |
+//! | `group.rs` | who is in the group of the service, and commits its offsets |
 //! | `ends.rs`, `stalls.rs` | what it remembers: how far topics went, and what is held back by open transactions |
 
 mod claims;
 mod cluster;
 mod ends;
+mod group;
 mod owner;
 mod predecessor;
 mod properties;

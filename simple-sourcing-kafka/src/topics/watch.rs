@@ -18,7 +18,7 @@ use rdkafka::{
 use simple_sourcing::{BackendError, backend::Definition};
 use tracing::{debug, error};
 
-use super::{Cluster, Ends, Owners, Requirements, Stalls, Topics};
+use super::{Cluster, Ends, Owners, Requirements, Stalls, Topics, group::Group};
 use crate::{
     config::Kafka,
     error,
@@ -48,6 +48,8 @@ struct Look {
     ends: Arc<Ends>,
     owners: Arc<Owners>,
     stalls: Stalls,
+    /// None where nothing is served.
+    group: Option<Group>,
     /// Of the topics that clients do without those that were there once: they have to stay.
     come: BTreeSet<String>,
     /// Asks for true ends.
@@ -72,6 +74,7 @@ impl Watch {
             ends: ends.clone(),
             owners: owners.clone(),
             stalls: Stalls::new(&kafka.bootstrap_servers),
+            group: Group::of(kafka, definition, topics),
             come: BTreeSet::new(),
             uncommitted: end_reader(kafka)?,
             committed: create(kafka, &kafka.reader())?,
@@ -150,7 +153,13 @@ impl Look {
             Err(error) if !error.is_retryable() => return Ok(Some(error)),
             checked => checked?,
         }
-        self.look_at_ends()
+        let found = self.look_at_ends()?;
+        if let Some(group) = &mut self.group
+            && let Err(error) = group.look(&self.uncommitted)
+        {
+            debug!(%error, "the group can't be looked at");
+        }
+        Ok(found)
     }
 
     /// Has each client learn whom to ask by now: the broker that it asked may be gone.

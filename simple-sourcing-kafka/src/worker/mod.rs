@@ -1,6 +1,7 @@
 //! The workers of a process. Each is a thread with a consumer, two transactional producers, and what is committed of its
-//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch. What they need of Kafka is in
-//! `log.rs`, and the calls for it in `kafka/`.
+//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch, `resume.rs` where the commands
+//! of a partition go on, and `suspects.rs` what becomes of those that end the process. What they need of Kafka is in `log.rs`,
+//! and the calls for it in `kafka/`.
 
 mod catch_up;
 mod collect;

@@ -204,3 +204,29 @@ pub(super) fn state_evidence(key: &str, sequence: Sequence) -> u64 {
 pub(super) fn outcome_evidence(id: CommandId) -> u64 {
     evidence(id.as_uuid().as_bytes(), 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_doubt_is_forgotten_until_it_is_behind() {
+        let forgotten_before = Timestamp::from_millis(1_000);
+        let mut shard = ShardStore { doubt: Some(Doubt { end: 42, forgotten_before }), ..ShardStore::default() };
+        shard.go_on(41);
+        assert_eq!(shard.forgotten_before(), forgotten_before);
+        shard.go_on(42);
+        assert_eq!(shard.forgotten_before(), Timestamp::default());
+    }
+
+    #[test]
+    fn what_waited_is_noted_until_it_is_done() {
+        let attempt = Some(Attempt { end: 42, deaths: 1, begun: true });
+        let mut shard = ShardStore { attempt, ..ShardStore::default() };
+        let left = Some(Attempt { end: 42, deaths: 1, begun: false });
+        assert_eq!(shard.progress(41), Progress { next: 41, attempt: left });
+        shard.go_on(41);
+        assert_eq!(shard.attempt, left);
+        assert_eq!(shard.progress(42), Progress { next: 42, attempt: None });
+    }
+}

@@ -112,9 +112,9 @@ impl Suspects {
         })
     }
 
-    /// Those that come next.
-    fn step(&self) -> Vec<OwnedMessage> {
-        self.commands.iter().take(self.at_once).cloned().collect()
+    /// Those that come next, not more than a batch may have now.
+    fn step(&self, commands_max: usize) -> Vec<OwnedMessage> {
+        self.commands.iter().take(self.at_once.min(commands_max)).cloned().collect()
     }
 
     /// Forgets those in front of an offset.
@@ -174,7 +174,8 @@ impl<L: Log> Worker<L> {
     /// Runs some suspects. Those that are left are returned.
     async fn run_suspects(&mut self, shard: Shard, mut suspects: Suspects) -> Result<Option<Suspects>, Failure> {
         let Some(next) = self.store.next(shard) else { return Ok(None) };
-        let (step, cause) = (suspects.step(), suspects.cause(self.deaths_max));
+        let (step, cause) =
+            (suspects.step(self.refusals.commands_max(BATCH_COMMANDS_MAX)), suspects.cause(self.deaths_max));
         if let (Some(last), None) = (step.last(), &cause) {
             let attempt = Some(Attempt { end: last.offset() + 1, deaths: suspects.deaths, begun: true });
             let progress = BTreeMap::from([(shard, Progress { next, attempt })]);

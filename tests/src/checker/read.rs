@@ -18,6 +18,9 @@ use simple_sourcing::{CommandId, Position, Sequence};
 
 use super::topics::{Aborted, AnswerIn, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
 
+/// What stands beside an offset that a worker has committed.
+const WORKERS: &[u8] = b"ss1;next=";
+
 /// How long anything may take. A transaction that somebody left open ends after 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -234,9 +237,11 @@ fn consumed(raw: &Raw, group: &str, topic: &str) -> Option<Consumed> {
         return None;
     }
     let partition = key.number::<4>()? as u32;
-    let value = raw.value.as_ref().expect("a group that has just been there is not forgotten");
-    let next = Bytes(&value[2..]).number::<8>()?;
-    Some(Consumed { partition, next })
+    // Without a value it was deleted.
+    let value = raw.value.as_deref().unwrap_or_default();
+    let next = value.get(2..).and_then(|value| Bytes(value).number::<8>()).unwrap_or(0);
+    let by_a_worker = value.windows(WORKERS.len()).any(|part| part == WORKERS);
+    Some(Consumed { partition, next, by_a_worker })
 }
 
 struct Bytes<'a>(&'a [u8]);

@@ -233,7 +233,7 @@ impl Kafka {
                 value: sequence.map_or("no".into(), |sequence| sequence.to_string().into()),
             });
         }
-        topics.consumed = [2, 4].map(|next| Consumed { partition: 0, next }).to_vec();
+        topics.consumed = [2, 4].map(|next| Consumed { partition: 0, next, by_a_worker: true }).to_vec();
         let account = Account { owner: "A".into(), balance: 30 };
         let served = Served::from([("alice".to_owned(), Some((Sequence::new(3), account)))]);
         Kafka { history, topics, served, ids }
@@ -244,7 +244,7 @@ impl Kafka {
         let position = Position { partition: 0, offset: 4 };
         self.topics.commands.push(CommandIn { position, id: Some(self.ids[of]), answer_to: None });
         self.topics.responses.push(ResponseIn { first: false, ..self.topics.responses[of].clone() });
-        self.topics.consumed.push(Consumed { partition: 0, next: 5 });
+        self.topics.consumed.push(Consumed { partition: 0, next: 5, by_a_worker: true });
         self
     }
 
@@ -470,7 +470,7 @@ fn g6_events_states_and_what_is_served_differ() {
 #[test]
 fn g8_an_offset_that_goes_back() {
     let mut kafka = Kafka::good();
-    kafka.topics.consumed.insert(1, Consumed { partition: 0, next: 1 });
+    kafka.topics.consumed.insert(1, Consumed { partition: 0, next: 1, by_a_worker: true });
     assert_eq!(kafka.broken(), ["G8"]);
 }
 

@@ -118,6 +118,8 @@ pub struct Consumed {
     pub partition: u32,
     /// The next to read.
     pub next: u64,
+    /// Whether a worker has committed it, as what stands beside it says, and nobody else.
+    pub by_a_worker: bool,
 }
 
 /// Records that only a reader sees who reads what is not committed.

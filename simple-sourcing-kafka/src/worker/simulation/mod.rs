@@ -3,7 +3,7 @@
 //! sent twice; processes die, pause and come back; the group moves partitions; transactions time out.
 //!
 //! ```text
-//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ port.rs ─▶ topics.rs, transactions.rs, group.rs
+//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ port.rs, reader.rs ─▶ topics.rs, transactions.rs, group.rs
 //!                                     ▲ schedule.rs: who goes on      └ world.rs: what becomes of a request
 //!                                                                      check.rs: what must be there in the end
 //! ```
@@ -15,6 +15,7 @@ mod clients;
 pub(super) mod domain;
 mod group;
 mod port;
+mod reader;
 mod schedule;
 mod topics;
 mod transactions;

@@ -1,0 +1,160 @@
+//! The look at the group of the service processes: who is in it, and who commits its offsets. Members take partitions, and
+//! whoever is in the group, or deletes and resets its offsets, says where commands go on. A worker does not believe that
+//! (`worker/resume.rs`), but commands wait for as long as a stranger has their partition, so the log names it.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    groups::GroupMemberInfo,
+};
+use simple_sourcing::backend::Definition;
+use tracing::{error, info, warn};
+
+use super::Topics;
+use crate::{
+    config::{CLIENT_ID, Kafka},
+    logging::Reports,
+    progress::{By, Committed},
+    reader::ANSWER_WITHIN,
+};
+
+/// How often it is said of the same member.
+const SAID_AGAIN: Duration = Duration::from_secs(60);
+
+/// The group of an app that serves.
+pub(super) struct Group {
+    name: String,
+    /// The client id of the members of this app.
+    client_id: String,
+    /// The command topics that are served, and how many partitions each has.
+    commands: Vec<(String, u32)>,
+    /// The members that are none of this app, by id.
+    strangers: BTreeMap<String, Stranger>,
+    offsets: BTreeMap<(String, i32), Seen>,
+}
+
+struct Stranger {
+    /// Its client id and host.
+    whose: String,
+    said: Instant,
+}
+
+/// What was seen last of a committed offset.
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    None,
+    Ours,
+    OfOthers,
+}
+
+impl Group {
+    /// None where nothing is served.
+    pub(super) fn of(kafka: &Kafka, definition: &Definition, topics: &[Topics]) -> Option<Self> {
+        let served = definition.aggregates.iter().zip(topics).filter(|(aggregate, _)| aggregate.is_served());
+        let commands: Vec<_> = served.map(|(_, topics)| (topics.command.clone(), topics.partitions)).collect();
+        let client_id = kafka.client_id().to_owned();
+        let (name, strangers, offsets) = (kafka.group.clone(), BTreeMap::new(), BTreeMap::new());
+        (!commands.is_empty()).then_some(Group { name, client_id, commands, strangers, offsets })
+    }
+
+    /// Looks, with a consumer that bears the name of the group and is not in it.
+    pub(super) fn look(&mut self, consumer: &BaseConsumer<Reports>) -> Result<(), KafkaError> {
+        let groups = consumer.client().fetch_group_list(Some(&self.name), ANSWER_WITHIN)?;
+        let members = groups.groups().iter().filter(|group| group.name() == self.name);
+        self.look_at(&members.flat_map(|group| group.members()).collect::<Vec<_>>());
+        let mut all = TopicPartitionList::new();
+        for (topic, partitions) in &self.commands {
+            all.add_partition_range(topic, 0, *partitions as i32 - 1);
+        }
+        let committed = consumer.committed_offsets(all, ANSWER_WITHIN)?;
+        for element in committed.elements().iter().filter(|element| element.error().is_ok()) {
+            let committed = match element.offset() {
+                Offset::Offset(next) => Some(Committed::read(next, element.metadata())),
+                _ => None,
+            };
+            self.look_at_offset(element.topic(), element.partition(), committed);
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, members: &[&GroupMemberInfo]) {
+        let strange =
+            members.iter().filter(|member| ![self.client_id.as_str(), CLIENT_ID].contains(&member.client_id()));
+        let strange: BTreeMap<&str, String> = strange
+            .map(|member| (member.id(), format!("{:?} at {:?}", member.client_id(), member.client_host())))
+            .collect();
+        let group = &self.name;
+        self.strangers.retain(|member, Stranger { whose, .. }| {
+            let stays = strange.contains_key(member.as_str());
+            if !stays {
+                info!(group, member = ?member, whose, "the member that is none of this app has left the group");
+            }
+            stays
+        });
+        for (member, whose) in strange {
+            let said = self.strangers.get(member).map(|stranger| stranger.said);
+            if said.is_some_and(|said| said.elapsed() < SAID_AGAIN) {
+                continue;
+            }
+            error!(
+                group,
+                ?member,
+                whose,
+                ours = self.client_id,
+                "a member of the group is none of this app, as its client id says: it is given partitions, and their commands \
+                 wait until it has left. End it, or give it a group of its own; the service processes of an app have the same \
+                 `client.id`"
+            );
+            self.strangers.insert(member.to_owned(), Stranger { whose, said: Instant::now() });
+        }
+    }
+
+    fn look_at_offset(&mut self, topic: &str, partition: i32, committed: Option<Committed>) {
+        let now = match &committed {
+            None => Seen::None,
+            Some(Committed { by: By::Worker { .. }, .. }) => Seen::Ours,
+            Some(Committed { by: By::Other(_), .. }) => Seen::OfOthers,
+        };
+        let before = self.offsets.insert((topic.to_owned(), partition), now);
+        if before == Some(now) {
+            return;
+        }
+        let (group, members) =
+            (&self.name, self.strangers.iter().map(|(id, stranger)| format!("{id:?} ({})", stranger.whose)));
+        let members = members.collect::<Vec<_>>().join(", ");
+        match committed {
+            Some(Committed { next, by: By::Other(metadata) }) if !members.is_empty() => error!(
+                group,
+                topic,
+                partition,
+                committed = next,
+                metadata,
+                members,
+                "somebody else has committed an offset, and there are members in the group that are none of this app. Whoever \
+                 serves the partition next goes on behind what was written"
+            ),
+            Some(Committed { next, by: By::Other(metadata) }) => warn!(
+                group,
+                topic,
+                partition,
+                committed = next,
+                metadata,
+                "an offset was committed by somebody else, or by a service process of an earlier version. Whoever serves the \
+                 partition next goes on behind what was written"
+            ),
+            None if before.is_some() => warn!(
+                group,
+                topic,
+                partition,
+                "a committed offset was deleted. Whoever serves the partition next goes on behind what was written"
+            ),
+            _ => {}
+        }
+    }
+}
