@@ -83,7 +83,9 @@ impl Role {
         use Operation::{Create, DescribeConfigs, Read, Write};
         match (self, topic) {
             (Role::Service, Topic::Command) => &[Read, DescribeConfigs],
-            (Role::Service, Topic::Event | Topic::State | Topic::Response | Topic::Owner) => &[Read, Write, DescribeConfigs],
+            (Role::Service, Topic::Event | Topic::State | Topic::Response | Topic::Owner) => {
+                &[Read, Write, DescribeConfigs]
+            }
             (Role::Service, Topic::Answer | Topic::DeadLetter) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Command) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Event | Topic::Response | Topic::Answer) => &[Read, DescribeConfigs],

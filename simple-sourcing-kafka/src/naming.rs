@@ -54,15 +54,8 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Topic; 7] = [
-        Topic::Command,
-        Topic::Event,
-        Topic::State,
-        Topic::Response,
-        Topic::Answer,
-        Topic::DeadLetter,
-        Topic::Owner,
-    ];
+    pub const ALL: [Topic; 7] =
+        [Topic::Command, Topic::Event, Topic::State, Topic::Response, Topic::Answer, Topic::DeadLetter, Topic::Owner];
 
     /// How many partitions it has, where those that hold aggregates have so many.
     pub(crate) fn partitions(self, of_aggregates: u32) -> u32 {

@@ -4,6 +4,7 @@
 mod addresses;
 mod dead_letters;
 mod domain;
+mod gaps;
 mod quarantine;
 mod sizes;
 
@@ -62,7 +63,9 @@ pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials = crate::trials::<OnKafka>("kafka");
     trials.extend(crate::trials::<OnKafkaWithStore>("kafka_store"));
     trials.extend(
-        [addresses::trials(), dead_letters::trials(), quarantine::trials(), sizes::trials()].into_iter().flatten(),
+        [addresses::trials(), dead_letters::trials(), gaps::trials(), quarantine::trials(), sizes::trials()]
+            .into_iter()
+            .flatten(),
     );
     on_broker::trials(arguments, trials)
 }

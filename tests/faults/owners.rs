@@ -63,7 +63,8 @@ pub(crate) async fn two_at_once() -> Row {
         assert_names_the_owner(&words, owner);
         let mut load = bank.load().await;
         load.progress(SOME).await;
-        row = row.and(bank.check_load(load, History::new(), vec![node]).await.with("of two apps at once one refused", 1));
+        row =
+            row.and(bank.check_load(load, History::new(), vec![node]).await.with("of two apps at once one refused", 1));
     }
     row
 }

@@ -58,7 +58,8 @@ mod tests {
     #[test]
     fn a_hand_over_holds_behind_the_owner_that_it_names_and_once() {
         let one = claim("one", 1, None);
-        let (two, three) = (Claim::behind(Some(&one), "two", Some("one")), Claim::behind(Some(&one), "three", Some("one")));
+        let (two, three) =
+            (Claim::behind(Some(&one), "two", Some("one")), Claim::behind(Some(&one), "three", Some("one")));
         assert_eq!(owned_by(&[one.clone(), two.clone(), three.clone()]).as_deref(), Some("two"));
         assert_eq!(owned_by(&[one.clone(), three, two.clone()]).as_deref(), Some("three"));
         assert_eq!(owned_by(&[one.clone(), claim("two", 2, None)]).as_deref(), Some("one"), "it names nobody");

@@ -207,8 +207,9 @@ impl Owners {
     /// Writes a claim, and says where it stands.
     fn write(&self, topics: &Topics, claim: &Claim) -> Result<i64, BackendError> {
         let name = &topics.owner;
-        let value = codec::encode(claim)
-            .map_err(|reason| BackendError::failed(format!("a claim of app `{}` can't be written: {reason}", self.app)))?;
+        let value = codec::encode(claim).map_err(|reason| {
+            BackendError::failed(format!("a claim of app `{}` can't be written: {reason}", self.app))
+        })?;
         let (sender, delivered) = mpsc::channel();
         let context = Delivered { reports: Reports::new(&self.kafka), sender };
         let timeout = self.kafka.connect_timeout;

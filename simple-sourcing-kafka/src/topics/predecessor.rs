@@ -224,7 +224,8 @@ impl<'a> Groups<'a> {
     fn list(&self, group: Option<&str>) -> Result<rdkafka::groups::GroupList, BackendError> {
         let consumer = create(self.kafka, &self.kafka.brief_reader())?;
         consumer.fetch_group_list(group, self.kafka.connect_timeout).map_err(|error| {
-            let needs: Vec<Right> = group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
+            let needs: Vec<Right> =
+                group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
             self.kafka.describe("the members of consumer groups can't be looked at", &needs, error)
         })
     }

@@ -168,7 +168,8 @@ pub(super) fn lost(topic: Topic, give_up: &str) -> String {
         Topic::Answer => return "lost with it are answers on their way; a start makes it again, empty".to_owned(),
         Topic::DeadLetter => return "lost with it are dead letters; a start makes it again, empty".to_owned(),
         Topic::Owner => {
-            return "lost with it is which app serves; the next that starts makes it again, and looks who has served".to_owned();
+            return "lost with it is which app serves; the next that starts makes it again, and looks who has served"
+                .to_owned();
         }
     };
     format!("{lost}. Put the records back at their offsets, from a backup or a mirror, or {give_up}")

@@ -207,7 +207,8 @@ fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
     }]);
     let ends = Arc::new(Ends::new(topics.clone()));
     let owners = Arc::new(Owners::new(&kafka, definition, topics.clone()));
-    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Ending::new()).expect("there is a consumer")
+    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Ending::new())
+        .expect("there is a consumer")
 }
 
 /// One that reads all partitions.
