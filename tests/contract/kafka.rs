@@ -5,6 +5,7 @@ mod addresses;
 mod dead_letters;
 mod domain;
 mod forged;
+mod gaps;
 mod quarantine;
 mod sizes;
 
@@ -63,9 +64,16 @@ pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials = crate::trials::<OnKafka>("kafka");
     trials.extend(crate::trials::<OnKafkaWithStore>("kafka_store"));
     trials.extend(
-        [addresses::trials(), dead_letters::trials(), forged::trials(), quarantine::trials(), sizes::trials()]
-            .into_iter()
-            .flatten(),
+        [
+            addresses::trials(),
+            dead_letters::trials(),
+            forged::trials(),
+            gaps::trials(),
+            quarantine::trials(),
+            sizes::trials(),
+        ]
+        .into_iter()
+        .flatten(),
     );
     on_broker::trials(arguments, trials)
 }

@@ -16,6 +16,7 @@ mod churn;
 mod clocks;
 mod cluster;
 mod commit;
+mod copies;
 mod damaged;
 mod ground;
 mod handlers;
@@ -113,6 +114,8 @@ fn main() -> ExitCode {
         fault(25, "an_app_is_renamed", owners::renamed),
         fault(25, "a_paused_owner_comes_back", owners::comes_back).with_ignored_flag(true),
         fault(25, "an_owner_from_before_there_were_claims", owners::of_before),
+        fault(26, "what_is_copied_from_commands_is_too_long", copies::run),
+        fault(26, "many_commands_with_long_headers", copies::many),
     ];
     trials.extend(of_security());
     let trials = on_broker::trials_on(&arguments, trials, || ground().map(|_| ()));

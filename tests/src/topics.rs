@@ -120,6 +120,14 @@ impl Topics {
         made.expect("the broker answers").remove(0).expect("it can be made");
     }
 
+    /// Deletes the records of a partition in front of an offset.
+    pub async fn delete_records(&self, topic: &str, partition: u32, before: i64) {
+        let mut all = TopicPartitionList::new();
+        all.add_partition_offset(&self.name(topic), partition as i32, Offset::Offset(before)).expect("an offset");
+        let deleted = self.admin().delete_records(&all, &AdminOptions::new()).await.expect("the broker answers");
+        deleted.elements().iter().for_each(|element| element.error().expect("they can be deleted"));
+    }
+
     /// Gives a topic more partitions.
     pub async fn raise_partitions(&self, topic: &str, partitions: u32) {
         let name = self.name(topic);

@@ -13,10 +13,9 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::KafkaError,
     groups::GroupInfo,
-    types::RDKafkaErrorCode,
 };
 use simple_sourcing::BackendError;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::Topics;
 use crate::{
@@ -165,7 +164,7 @@ impl<'a> Groups<'a> {
         }
         if taken.count() > 0 {
             let consumer = self.consumer_in(group)?;
-            let committed = consumer.commit(&taken, CommitMode::Sync);
+            let committed = asked_again(self.kafka.connect_timeout, || consumer.commit(&taken, CommitMode::Sync));
             committed.map_err(|error| self.failed(group, topics, error))?;
             info!(from, app, partitions = taken.count(), topic = topics.command, "took over the offsets");
         }
@@ -193,18 +192,13 @@ impl<'a> Groups<'a> {
 
     fn committed(&self, group: &str, topics: &Topics) -> Result<TopicPartitionList, BackendError> {
         let consumer = self.consumer_in(group)?;
-        let deadline = Instant::now() + TRANSACTION_TIMEOUT * 3;
-        loop {
+        let ask = || {
             let mut list = TopicPartitionList::new();
             list.add_partition_range(&topics.command, 0, topics.partitions as i32 - 1);
-            match consumer.committed_offsets(list, self.kafka.connect_timeout) {
-                // A transaction that holds some has not ended.
-                Err(error)
-                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut)
-                        && Instant::now() < deadline => {}
-                committed => return committed.map_err(|error| self.failed(group, topics, error)),
-            }
-        }
+            consumer.committed_offsets(list, self.kafka.connect_timeout)
+        };
+        // Some may be held by a transaction that has not ended.
+        asked_again(TRANSACTION_TIMEOUT * 3, ask).map_err(|error| self.failed(group, topics, error))
     }
 
     /// How many workers of a group read these commands.
@@ -223,7 +217,8 @@ impl<'a> Groups<'a> {
 
     fn list(&self, group: Option<&str>) -> Result<rdkafka::groups::GroupList, BackendError> {
         let consumer = create(self.kafka, &self.kafka.brief_reader())?;
-        consumer.fetch_group_list(group, self.kafka.connect_timeout).map_err(|error| {
+        let list = || consumer.fetch_group_list(group, self.kafka.connect_timeout);
+        asked_again(self.kafka.connect_timeout, list).map_err(|error| {
             let needs: Vec<Right> =
                 group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
             self.kafka.describe("the members of consumer groups can't be looked at", &needs, error)
@@ -239,6 +234,20 @@ impl<'a> Groups<'a> {
     fn failed(&self, group: &str, topics: &Topics, error: KafkaError) -> BackendError {
         let needs = [Right::on_group(Operation::Read, group), Right::on_topic(Operation::Read, &topics.command)];
         self.kafka.describe(format!("the committed offsets of group `{group}` can't be taken over"), &needs, error)
+    }
+}
+
+/// Asks again what may be answered later: a coordinator of groups may have just begun to know of them.
+fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let deadline = Instant::now() + within;
+    loop {
+        match ask() {
+            Err(error) if Instant::now() < deadline && error::describe("", error.clone()).is_retryable() => {
+                debug!(%error, "asking again");
+                thread::sleep(LEAVE_POLL);
+            }
+            answer => return answer,
+        }
     }
 }
 
