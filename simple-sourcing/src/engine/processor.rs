@@ -25,6 +25,9 @@ pub struct Processor {
     states: Vec<States>,
     quarantine: Quarantine,
     batch: Batch,
+    /// Commands that must not run, and why, by aggregate type and position. Kept until the batch has ended, because it may
+    /// run again before.
+    condemned: HashMap<(usize, Position), String>,
     /// Look at the length of a state after each command and not once per batch.
     check_states: bool,
 }
@@ -78,7 +81,8 @@ impl Processor {
         let states = definition.aggregates.iter().map(|aggregate| States::new(aggregate.states_cached_max)).collect();
         let mut batch = Batch::default();
         batch.clear(definition.aggregates.len());
-        Processor { definition, states, quarantine: Quarantine::default(), batch, check_states: false }
+        let (quarantine, condemned) = (Quarantine::default(), HashMap::default());
+        Processor { definition, states, quarantine, batch, condemned, check_states: false }
     }
 
     /// Whether the batch has no command.
@@ -133,6 +137,25 @@ impl Processor {
         Ok(())
     }
 
+    /// Answers a command with `HandlerFailed` without running it, as poison with this cause: to run it would end the
+    /// process, or what it writes can't be written. If it ran before, its first outcome is the answer, as always.
+    ///
+    /// # Errors
+    /// As [`process`](Processor::process).
+    ///
+    /// # Panics
+    /// As [`process`](Processor::process).
+    pub fn condemn(
+        &mut self,
+        store: &dyn Store,
+        aggregate: usize,
+        command: CommandRecord,
+        cause: String,
+    ) -> Result<(), BackendError> {
+        self.condemned.insert((aggregate, command.position), cause);
+        self.process(store, aggregate, command)
+    }
+
     /// The outcome of a command that must not run: it ran before, or nobody can tell whether it did.
     fn known_outcome(
         &self,
@@ -147,7 +170,17 @@ impl Processor {
         };
         let seen = match self.batch.seen.get(&(shard, command.id)) {
             Some(&index) => Some(self.batch.changes.outcomes[index].outcome.clone()),
-            None => store.outcome(shard, command.id)?,
+            None => match store.outcome(shard, command.id) {
+                // Whether it ran is not known: it must not run now.
+                Err(error @ BackendError::Damaged { .. }) => {
+                    let CommandRecord { key, id, .. } = command;
+                    error!(aggregate = self.aggregate(shard.aggregate).name, %key, command_id = %id, partition = shard.partition, %error, "a command is refused, because its outcome can't be read");
+                    return refuse(Refusal::Expired(format!(
+                        "what became of it is stored, and can't be read: {error}"
+                    )));
+                }
+                outcome => outcome?,
+            },
         };
         if let Some(first) = seen {
             return if first.fingerprint == fingerprint { Ok(Some(first)) } else { refuse(Refusal::IdReused) };
@@ -184,6 +217,9 @@ impl Processor {
         shard: Shard,
         command: &CommandRecord,
     ) -> Result<(Answer, bool), BackendError> {
+        if let Some(cause) = self.condemned.get(&(shard.aggregate, command.position)) {
+            return Ok((self.batch.put_aside(Refusal::HandlerFailed, cause.clone()), true));
+        }
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
             return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
         }
@@ -314,7 +350,9 @@ impl Processor {
             // the command, the batch runs again and they are looked at after each.
             debug!(reason, commands = self.batch.input.len(), "the batch runs again, command by command");
             let input = mem::take(&mut self.batch.input);
+            let condemned = mem::take(&mut self.condemned);
             self.aborted();
+            self.condemned = condemned;
             self.check_states = true;
             let again = input.into_iter().try_for_each(|(aggregate, command)| self.process(store, aggregate, command));
             self.check_states = false;
@@ -356,6 +394,7 @@ impl Processor {
     /// back, for the room that it has.
     pub fn committed(&mut self, changes: Changes) {
         self.states.iter_mut().for_each(States::committed);
+        self.condemned.clear();
         self.batch.changes = changes;
         self.batch.clear(self.states.len());
     }
@@ -363,6 +402,7 @@ impl Processor {
     /// The changes are not written, and never will be: everything is as before the batch.
     pub fn aborted(&mut self) {
         self.states.iter_mut().for_each(States::aborted);
+        self.condemned.clear();
         self.batch.clear(self.states.len());
     }
 
