@@ -26,6 +26,10 @@ pub struct Settings {
     /// How far a client's clock may be ahead: a command id from further in the future is refused, because it would have
     /// to be remembered for longer than the window. Default 1 hour.
     pub clock_ahead_max: Duration,
+    /// How often the process may die while it decides one command: a handler that recurses without end, takes all memory or
+    /// aborts ends each process that runs it. After that, the command is not run again, and is
+    /// [`HandlerFailed`](crate::CommandError::HandlerFailed). Default 3.
+    pub deaths_max: u32,
 }
 
 impl Default for Settings {
@@ -40,6 +44,7 @@ impl Default for Settings {
             deduplication_window: Duration::from_secs(24 * 60 * 60),
             deduplication_ids_max: 1_000_000,
             clock_ahead_max: Duration::from_secs(60 * 60),
+            deaths_max: 3,
         }
     }
 }

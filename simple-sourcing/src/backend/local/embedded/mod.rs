@@ -1,13 +1,20 @@
+mod agreement;
 mod events;
 mod journal;
+mod layout;
+mod manifest;
+mod mark;
+mod opening;
 mod outcomes;
 mod record;
+mod running;
 mod storage;
 
 /// How this backend keeps its files, for others that keep states on disk too.
 pub mod files {
     pub use super::{
         journal::{JournalError, check},
+        layout::list_is_whole,
         outcomes::{find, late_and_shared, number},
         record::{read, write},
     };
@@ -35,7 +42,23 @@ use storage::EmbeddedStorage;
 /// # Ok(()) }
 /// ```
 ///
-/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database.
+/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database, and two files of our
+/// own: `store.json` says what belongs to the store, and `running` who has it. A store that lacks a file, has one of another
+/// store, or is damaged where commands were acknowledged is refused with an error that names the file, and is not changed.
+/// Back it up as a whole while no process has it. An app whose directory is deleted, moved or replaced stops before it
+/// acknowledges more.
+///
+/// **The loss of power** leaves all that was synced. What was not is cut off when the store is opened, with a warning that
+/// says how much; nobody had an answer from it, but in the [relaxed](Durability::Relaxed) mode. What is left is written and
+/// synced once more before anything is acknowledged, because a sync that failed may have left it in memory only.
+///
+/// **The time of commands** is that of the machine's clock. Where the clock goes back by a little, the log's time stands
+/// still; where the log is further ahead of it than `clock_ahead_max`, or half of `deduplication_window`, a clock was wrong
+/// once, and the log's time follows the clock again, with a warning. Ids are forgotten only by a time that an app has run
+/// with for an hour, so that a clock that is wrong for less loses none.
+///
+/// **A handler that ends the process**, by a recursion without end or an abort, is not run for ever: see `deaths_max` of the
+/// [`Settings`](crate::Settings).
 #[derive(Debug, Clone)]
 pub struct Embedded {
     directory: PathBuf,
@@ -89,3 +112,6 @@ impl Backend for Embedded {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

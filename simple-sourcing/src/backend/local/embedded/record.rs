@@ -30,15 +30,15 @@ pub fn read<T: DeserializeOwned>(bytes: &mut &[u8], what: impl FnOnce() -> Strin
     match bytes.split_first() {
         Some((&VERSION, record)) => {
             let (value, rest) = postcard::take_from_bytes(record)
-                .map_err(|error| BackendError::failed(format!("{} is damaged", what())).because(error))?;
+                .map_err(|error| BackendError::damaged(format!("{} is damaged", what())).because(error))?;
             *bytes = rest;
             Ok(value)
         }
-        Some((version, _)) => Err(BackendError::failed(format!(
+        Some((version, _)) => Err(BackendError::damaged(format!(
             "{} has format version {version}; this version of simple-sourcing reads version {VERSION}",
             what()
         ))),
-        None => Err(BackendError::failed(format!("{} is damaged: it is empty", what()))),
+        None => Err(BackendError::damaged(format!("{} is damaged: it is empty", what()))),
     }
 }
 
