@@ -84,7 +84,8 @@ impl Connection {
     #[expect(clippy::unused_async, reason = "it is the stand-in of one that waits")]
     async fn start_on_kafka(&self, _app: App, _servers: &str) -> Result<AppHandle, StartError> {
         let release = if cfg!(debug_assertions) { "" } else { " --release" };
-        let arguments: Vec<_> = std::env::args().skip(1).collect();
+        let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+        let arguments: Vec<_> = arguments.collect();
         Err(StartError::Definition(format!(
             "this program was built without Kafka. Build it with (needs a C compiler and make):\n  \
              cargo run{release} --features kafka --example bank -- {}",

@@ -59,7 +59,7 @@ pub struct Load {
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub commands: u64,
     /// How many commands wait for their answers at a time; 1 measures latency
-    #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub in_flight: u32,
     /// Makes the same accounts and amounts again; random unless set
     #[arg(long, value_name = "N")]

@@ -1,6 +1,5 @@
 //! A bank on Simple Sourcing. Start with `domain.rs`, which is all that a user has to write; the rest is a program around
 //! it: a tour, a shell, a service and a load generator. `cargo run --example bank -- --help` says how to run them.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to people")]
 #![allow(unreachable_pub, reason = "the domain is written as in a library")]
 
 mod backend;
@@ -10,6 +9,7 @@ mod cli;
 mod domain;
 mod largest;
 mod load;
+mod output;
 mod serve;
 mod shell;
 mod tour;
@@ -28,6 +28,7 @@ use tracing_subscriber::{
 };
 
 use cli::{Action, Cli};
+use output::OutputError;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -44,8 +45,10 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        // They have seen what they wanted to see.
+        Err(error) if error.downcast_ref().is_some_and(OutputError::is_closed) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::complain(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -59,5 +62,7 @@ fn log_to_stderr(default: LevelFilter) {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
     let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(default));
     let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    // It would report with a panic that a line can't be written.
+    let format = format.log_internal_errors(false);
     tracing_subscriber::registry().with(format).with(wanted).init();
 }

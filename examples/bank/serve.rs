@@ -1,7 +1,7 @@
 //! Processes the commands of clients elsewhere until it is told to stop.
 
 use std::{
-    io::{self, Write},
+    io,
     process::{self, ExitCode},
 };
 
@@ -10,7 +10,7 @@ use tokio::signal::unix;
 #[cfg(windows)]
 use tokio::signal::windows;
 
-use crate::{Done, cli::Connection};
+use crate::{Done, cli::Connection, output};
 
 /// What shells report of a process that Ctrl-C has ended.
 const INTERRUPTED: i32 = 130;
@@ -22,15 +22,15 @@ pub async fn run(connection: &Connection) -> Done {
         app = connection.start() => app?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
-    println!("ready");
-    io::stdout().flush()?;
+    // Also where nobody reads that any more: a service is not to end as if it had done its work.
+    output::line(format_args!("ready")).map_err(|error| error.to_string())?;
 
     tokio::select! {
         // Without a signal it stops only because of an error.
         stopped = app.stopped() => stopped?,
         () = signals.next() => {}
     }
-    eprintln!("stopping: finishing what is under way (once more to stop at once)");
+    output::complain("stopping: finishing what is under way (once more to stop at once)");
     tokio::select! {
         stopped = app.shutdown() => stopped?,
         () = signals.next() => process::exit(INTERRUPTED),

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, BufRead, IsTerminal},
     process::ExitCode,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     Done,
     cli::Connection,
     domain::{Account, AccountClient, AccountCommand, AccountEvent},
+    output::{OutputError, prompt, say},
 };
 
 const HELP: &str = "\
@@ -25,28 +26,38 @@ help, quit";
 
 pub async fn run(connection: &Connection) -> Done {
     let app = connection.start().await?;
-    let accounts: AccountClient = app.client();
-    let prompt = io::stdin().is_terminal();
-    if prompt {
-        println!("The bank is open, {}. `help` lists the commands.", connection.backend);
-    }
-    let mut lines = io::stdin().lock().lines();
-    loop {
-        if prompt {
-            print!("> ");
-            io::stdout().flush()?;
-        }
-        let Some(line) = lines.next() else { break };
-        let answered = match Line::parse(&line?) {
-            Ok(Line::Quit) => break,
-            Ok(line) => answer(&app, &accounts, line).await,
-            Err(usage) => Err(usage.into()),
-        };
-        if let Err(error) = answered {
-            println!("error: {error}");
-        }
-    }
+    let done = converse(&app, connection).await;
     app.shutdown().await?;
+    done
+}
+
+async fn converse(app: &AppHandle, connection: &Connection) -> Done {
+    let accounts: AccountClient = app.client();
+    let is_terminal = io::stdin().is_terminal();
+    if is_terminal {
+        say!("The bank is open, {}. `help` lists the commands.", connection.backend);
+    }
+    let mut line = Vec::new();
+    loop {
+        if is_terminal {
+            prompt("> ")?;
+        }
+        line.clear();
+        if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let answered = match std::str::from_utf8(&line).map(Line::parse) {
+            Ok(Ok(Line::Quit)) => break,
+            Ok(Ok(line)) => answer(app, &accounts, line).await,
+            Ok(Err(usage)) => Err(usage.into()),
+            Err(_) => Err("this line is not UTF-8 text, and nothing was done".into()),
+        };
+        match answered.map_err(|error| error.downcast::<OutputError>()) {
+            Ok(()) => {}
+            Err(Ok(unsaid)) => return Err(unsaid),
+            Err(Err(error)) => say!("error: {error}"),
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -97,21 +108,21 @@ async fn answer(app: &AppHandle, accounts: &AccountClient, line: Line) -> Result
     match line {
         Line::Command { key, command } => {
             let receipt = accounts.send(key, command).await?;
-            println!("ok: sequence {}", receipt.sequence);
+            say!("ok: sequence {}", receipt.sequence);
         }
         Line::Show { key } => {
             let account = app.state::<Account>(key.as_str()).await?;
             let account = account.ok_or_else(|| format!("there is no account `{key}`"))?;
-            println!("{key}: owner {}, balance {}, sequence {}", account.owner, account.balance, account.sequence);
+            say!("{key}: owner {}, balance {}, sequence {}", account.owner, account.balance, account.sequence);
         }
         Line::History { key } => {
             let mut events = app.history::<AccountEvent>(key, Sequence::ZERO);
             while let Some(event) = events.next().await {
                 let Recorded { meta, event } = event?;
-                println!("{:>4}  {}", meta.sequence, serde_json::to_string(&event)?);
+                say!("{:>4}  {}", meta.sequence, serde_json::to_string(&event)?);
             }
         }
-        Line::Help => println!("{HELP}"),
+        Line::Help => say!("{HELP}"),
         Line::Nothing | Line::Quit => {}
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A guided tour: each step prints the call that it makes and what came back.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{error::Error, fmt::Display, process::ExitCode};
 
 use simple_sourcing::{ReadError, Versioned, prelude::*};
 
@@ -9,136 +9,152 @@ use crate::{
     cli::Connection,
     domain::{Account, AccountClient, AccountError, AccountEvent},
     largest::LargestBalances,
+    output::{OutputError, line, say},
 };
+
+/// What a part of the tour ends with.
+type Told<T> = Result<T, Box<dyn Error>>;
 
 /// Makes a call, and prints it as it stands here with what came back.
 macro_rules! show {
     ($call:expr) => {{
         let answer = $call.await;
-        println!("    {}.await\n      {}", stringify!($call), answer.in_words());
+        say!("    {}.await\n      {}", stringify!($call), answer.in_words());
         answer
     }};
 }
 
 pub async fn run(connection: &Connection) -> Done {
-    println!("A tour of the bank, {}.", connection.backend);
+    say!("A tour of the bank, {}.", connection.backend);
     if !connection.serves() {
-        println!("This is a client: a `serve` elsewhere processes its commands.");
+        say!("This is a client: a `serve` elsewhere processes its commands.");
     }
     let app = connection.start().await?;
+    let told = tell(&app).await;
+    app.shutdown().await?;
+    told?;
+    say!("\nRun it again: it goes on from here. To do the same by hand: cargo run --example bank -- shell");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn tell(app: &AppHandle) -> Told<()> {
     let accounts: AccountClient = app.client();
-    let before = look_around(&app).await?;
+    let before = look_around(app).await?;
     let receipt = open_and_deposit(&accounts).await?;
     hear_no(&accounts, receipt).await?;
     repeat(&accounts).await?;
     publish(&accounts).await?;
-    read(&app, before).await?;
-    view(&app, &accounts).await?;
-    app.shutdown().await?;
-    println!("\nRun it again: it goes on from here. To do the same by hand: cargo run --example bank -- shell");
-    Ok(ExitCode::SUCCESS)
+    read(app, before).await?;
+    view(app, &accounts).await
 }
 
 /// Where the tour begins: the sequence at which an earlier one has left alice.
-async fn look_around(app: &AppHandle) -> Result<Sequence, ReadError> {
-    title("What is there");
+async fn look_around(app: &AppHandle) -> Told<Sequence> {
+    title("What is there")?;
     let alice = show!(app.state::<Account>("alice"))?;
     let events = app.history::<AccountEvent>("alice", Sequence::ZERO).try_collect().await?.len();
     match alice {
-        Some(alice) => note(format_args!("An earlier tour has left {}, made of {events} events.", alice.balance)),
-        None if events == 0 => note("Nobody has been here before."),
-        None => note(format_args!("The account was closed; its {events} events are kept.")),
+        Some(alice) => note(format_args!("An earlier tour has left {}, made of {events} events.", alice.balance))?,
+        None if events == 0 => note("Nobody has been here before.")?,
+        None => note(format_args!("The account was closed; its {events} events are kept."))?,
     }
     Ok(Sequence::new(events as u64))
 }
 
-async fn open_and_deposit(accounts: &AccountClient) -> Result<Receipt, CommandError<AccountError>> {
-    title("Commands are accepted, and answered with a receipt");
+async fn open_and_deposit(accounts: &AccountClient) -> Told<Receipt> {
+    title("Commands are accepted, and answered with a receipt")?;
     match show!(accounts.open("alice", "Alice".to_string())) {
-        Err(CommandError::AlreadyExists) => note("An account is opened once; what follows goes on with it."),
+        Err(CommandError::AlreadyExists) => note("An account is opened once; what follows goes on with it.")?,
         other => drop(other?),
     }
-    show!(accounts.deposit("alice", 50))
+    Ok(show!(accounts.deposit("alice", 50))?)
 }
 
-async fn hear_no(accounts: &AccountClient, receipt: Receipt) -> Result<(), CommandError<AccountError>> {
-    title("The handler says no: a rejection, typed as the domain has it");
+async fn hear_no(accounts: &AccountClient, receipt: Receipt) -> Told<()> {
+    title("The handler says no: a rejection, typed as the domain has it")?;
     match show!(accounts.withdraw("alice", 1_000_000)) {
         Err(CommandError::Rejected(AccountError::InsufficientFunds { balance, amount })) => {
-            note(format_args!("The client knows what is missing: {}.", amount - balance));
+            note(format_args!("The client knows what is missing: {}.", amount - balance))?;
         }
         other => drop(other?),
     }
-    title("Two clients have seen the same sequence: one wins, the other has a conflict");
+    title("Two clients have seen the same sequence: one wins, the other has a conflict")?;
     let seen = receipt.sequence;
     show!(accounts.deposit("alice", 5).expect_sequence(seen))?;
     match show!(accounts.deposit("alice", 7).expect_sequence(seen)) {
         Err(CommandError::Conflict { .. }) => Ok(()),
-        other => other.map(drop),
+        other => {
+            other?;
+            Ok(())
+        }
     }
 }
 
-async fn repeat(accounts: &AccountClient) -> Result<(), CommandError<AccountError>> {
-    title("A command that is sent twice under one id takes effect once");
+async fn repeat(accounts: &AccountClient) -> Told<()> {
+    title("A command that is sent twice under one id takes effect once")?;
     let id = CommandId::new();
     let first = show!(accounts.withdraw("alice", 20).command_id(id))?;
     let second = show!(accounts.withdraw("alice", 20).command_id(id))?;
-    note(if first == second { "The same receipt." } else { "Another receipt: this must not be!" });
+    note(if first == second { "The same receipt." } else { "Another receipt: this must not be!" })?;
     match show!(accounts.withdraw("alice", 30).command_id(id)) {
         Err(CommandError::IdReused) => Ok(()),
-        other => other.map(drop),
+        other => {
+            other?;
+            Ok(())
+        }
     }
 }
 
-async fn publish(accounts: &AccountClient) -> Result<(), CommandError<AccountError>> {
-    title("A client need not wait: the command is queued durably, the answer comes later");
+async fn publish(accounts: &AccountClient) -> Told<()> {
+    title("A client need not wait: the command is queued durably, the answer comes later")?;
     let id = accounts.deposit("alice", 1).publish().await?.command_id();
-    println!("    let id = accounts.deposit(\"alice\", 1).publish().await?.command_id()\n      queued as {id}");
-    note("Whoever knows the id can ask for the outcome, in another process too.");
-    show!(accounts.outcome(id)).map(drop)
+    say!("    let id = accounts.deposit(\"alice\", 1).publish().await?.command_id()\n      queued as {id}");
+    note("Whoever knows the id can ask for the outcome, in another process too.")?;
+    show!(accounts.outcome(id))?;
+    Ok(())
 }
 
-async fn read(app: &AppHandle, before: Sequence) -> Result<(), ReadError> {
-    title("The state, and the events of this tour that have made it");
+async fn read(app: &AppHandle, before: Sequence) -> Told<()> {
+    title("The state, and the events of this tour that have made it")?;
     show!(app.state::<Account>("alice"))?;
-    println!("    app.history::<AccountEvent>(\"alice\", {before})");
+    say!("    app.history::<AccountEvent>(\"alice\", {before})");
     for event in app.history::<AccountEvent>("alice", before).try_collect().await? {
-        println!("      {:>3}  {:?}", event.meta.sequence, event.event);
+        say!("      {:>3}  {:?}", event.meta.sequence, event.event);
     }
     Ok(())
 }
 
-async fn view(app: &AppHandle, accounts: &AccountClient) -> Done {
-    title("A view of the largest balances, which has caught up with a receipt");
+async fn view(app: &AppHandle, accounts: &AccountClient) -> Told<()> {
+    title("A view of the largest balances, which has caught up with a receipt")?;
     for (key, owner) in [("bob", "Bob"), ("carol", "Carol")] {
         match accounts.open(key, owner.to_string()).await {
             Err(CommandError::AlreadyExists) => {}
             other => drop(other?),
         }
     }
-    println!("    let largest = app.view(LargestBalances::default())");
+    say!("    let largest = app.view(LargestBalances::default())");
     let largest = app.view::<AccountEvent, _>(LargestBalances::default());
     // Accounts of different partitions do not wait for each other.
     for key in ["alice", "bob"] {
         largest.wait_for(&accounts.deposit(key, 10).await?).await?;
     }
     let receipt = show!(accounts.deposit("carol", 100))?;
-    println!("    largest.wait_for(&receipt).await");
+    say!("    largest.wait_for(&receipt).await");
     largest.wait_for(&receipt).await?;
-    println!("    largest.read(|view| view.top(3))");
+    say!("    largest.read(|view| view.top(3))");
     for (key, balance) in largest.read(|view| view.top(3)) {
-        println!("      {key:<10} {balance:>8}");
+        say!("      {key:<10} {balance:>8}");
     }
-    note(format_args!("{} accounts are open.", largest.read(LargestBalances::accounts)));
-    Ok(ExitCode::SUCCESS)
+    note(format_args!("{} accounts are open.", largest.read(LargestBalances::accounts)))?;
+    Ok(())
 }
 
-fn title(text: &str) {
-    println!("\n{text}");
+fn title(text: &str) -> Result<(), OutputError> {
+    line(format_args!("\n{text}"))
 }
 
-fn note(text: impl Display) {
-    println!("  {text}");
+fn note(text: impl Display) -> Result<(), OutputError> {
+    line(format_args!("  {text}"))
 }
 
 /// How the tour tells what came back.
@@ -149,7 +165,7 @@ trait InWords {
 impl InWords for Result<Receipt, CommandError<AccountError>> {
     fn in_words(&self) -> String {
         match self {
-            Ok(Receipt { command_id, sequence, position }) => {
+            Ok(Receipt { command_id, sequence, position, .. }) => {
                 format!("accepted: sequence {sequence}, position {position}, command {command_id}")
             }
             Err(error @ CommandError::Rejected(_)) => error.to_string(),

@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -50,6 +50,92 @@ fn the_shell_answers_line_by_line_and_goes_on_after_an_error() {
                        2  {\"Deposited\":{\"amount\":5}}\n\
                     error: there is no account `nobody`\n";
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
+fn a_line_that_is_no_text_is_refused_and_the_shell_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = b"open dora Dora\ndeposit dora \xff\xfe\n\xc3\nshow dora";
+    let mut shell = bank(directory.path()).arg("shell").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(input).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    let expected = "ok: sequence 1\n\
+                    error: this line is not UTF-8 text, and nothing was done\n\
+                    error: this line is not UTF-8 text, and nothing was done\n\
+                    dora: owner Dora, balance 0, sequence 1\n";
+    assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), output.status.code()), (expected, Some(0)));
+}
+
+/// What each action needs to say something.
+const ACTIONS: [&[&str]; 3] = [&["tour"], &["shell"], &["load", "--accounts", "2", "--commands", "10"]];
+
+#[test]
+fn whoever_reads_may_leave() {
+    for action in ACTIONS {
+        let directory = tempfile::tempdir().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let output = talk(bank(directory.path()).args(action).stdout(writer).stderr(Stdio::piped()));
+        assert_eq!(
+            (output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()),
+            (Some(0), ""),
+            "{action:?}"
+        );
+    }
+    // A service that nobody knows of has not done its work.
+    let directory = tempfile::tempdir().unwrap();
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let output = talk(bank(directory.path()).arg("serve").stdout(writer).stderr(Stdio::piped()));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("standard output can't be written") && !error.contains("panicked"), "{error}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_of_the_output() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for action in ACTIONS.into_iter().chain([&["serve"][..]]) {
+        let directory = tempfile::tempdir().unwrap();
+        let output = talk(bank(directory.path()).args(action).stdout(full()).stderr(Stdio::piped()));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("standard output can't be written: No space left"), "{action:?}: {error}");
+        assert!(!error.contains("panicked"), "{action:?}: {error}");
+        assert_eq!(output.status.code(), Some(1), "{action:?}");
+        // Nor can it be said that it can't be said, and what is logged beside.
+        let mut bank = bank(directory.path());
+        let unsaid = talk(bank.env("RUST_LOG", "trace").args(action).stdout(full()).stderr(full()));
+        assert_eq!(unsaid.status.code(), Some(1), "{action:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn without_standard_input_the_shell_has_nothing_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.current_dir(directory.path()).args(["-c", "exec \"$0\" shell <&-"]).arg(executable());
+    assert_eq!(succeed(&mut shell), "");
+}
+
+#[test]
+fn numbers_without_sense_are_refused_at_once() {
+    for backend in ["memory", "embedded:store"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut bank = bank(directory.path());
+        let output = bank.args(["--backend", backend, "--partitions", "4294967295", "shell"]).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("4294967295 partitions are too many: 10000 is the most"), "{backend}: {error}");
+        assert_eq!(output.status.code(), Some(1), "{backend}");
+    }
+    for (option, number) in [("--partitions", "0"), ("--partitions", "4294967296"), ("--workers", "0")] {
+        assert_eq!(bank(Path::new(".")).args([option, number, "shell"]).output().unwrap().status.code(), Some(2));
+    }
+    for (option, number) in [("--in-flight", "4294967295"), ("--accounts", "0"), ("--withdraw-percent", "101")] {
+        let output = bank(Path::new(".")).args(["load", option, number]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}: {output:?}");
+    }
 }
 
 #[test]
@@ -106,6 +192,14 @@ fn without_kafka_the_program_says_how_to_get_it() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(error.contains("--features kafka --example bank -- --backend kafka:localhost:9092 shell"), "{error}");
     assert!(!output.status.success());
+}
+
+/// Runs it to its end, with something to answer where it is a shell.
+fn talk(bank: &mut Command) -> Output {
+    let mut bank = bank.stdin(Stdio::piped()).spawn().unwrap();
+    // It may have ended by then.
+    let _ = bank.stdin.take().unwrap().write_all(b"show nobody\nshow nobody\n");
+    bank.wait_with_output().unwrap()
 }
 
 /// The program, in a directory of its own.

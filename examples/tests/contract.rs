@@ -37,8 +37,9 @@ fn the_wire() {
 /// The macros do not see how the error is declared: a value of each variant shows how it is written.
 #[test]
 fn the_errors() {
-    let errors = [AccountError::InsufficientFunds { balance: 1, amount: 2 }, AccountError::NotEmpty];
-    insta::assert_snapshot!(serde_json::to_string(&errors).unwrap(), @r#"[{"InsufficientFunds":{"balance":1,"amount":2}},"NotEmpty"]"#);
+    let errors =
+        [AccountError::InsufficientFunds { balance: 1, amount: 2 }, AccountError::TooLarge, AccountError::NotEmpty];
+    insta::assert_snapshot!(serde_json::to_string(&errors).unwrap(), @r#"[{"InsufficientFunds":{"balance":1,"amount":2}},"TooLarge","NotEmpty"]"#);
 }
 
 /// Where it is on Kafka, and for how long.

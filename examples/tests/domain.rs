@@ -11,7 +11,7 @@ use simple_sourcing::testing::{Given, given, given_nothing, laws, proptest::prel
 laws!(Account, any_command());
 
 fn any_command() -> impl Strategy<Value = AccountCommand> {
-    let amount = || 0..100_u64;
+    let amount = || prop_oneof![4 => 0..100_u64, 1 => any::<u64>(), 1 => Just(u64::MAX)];
     prop_oneof![
         any::<String>().prop_map(|owner| AccountCommand::Open { owner }),
         amount().prop_map(|amount| AccountCommand::Deposit { amount }),
@@ -54,6 +54,29 @@ fn a_balance_covers_what_is_withdrawn() {
         .when(AccountCommand::Withdraw { amount: 10 })
         .then([AccountEvent::Withdrawn { amount: 10 }])
         .then_state(|account| assert_eq!(account.balance, 0));
+}
+
+#[test]
+fn a_balance_ends_where_its_number_does() {
+    alice_with(u64::MAX)
+        .when(AccountCommand::Deposit { amount: 2 })
+        .then_rejected(AccountError::TooLarge)
+        .when(AccountCommand::Deposit { amount: 0 })
+        .then([AccountEvent::Deposited { amount: 0 }])
+        .when(AccountCommand::Withdraw { amount: u64::MAX })
+        .then([AccountEvent::Withdrawn { amount: u64::MAX }])
+        .when(AccountCommand::Deposit { amount: u64::MAX })
+        .then([AccountEvent::Deposited { amount: u64::MAX }])
+        .then_state(|account| assert_eq!(account.balance, u64::MAX));
+}
+
+/// What holds of this domain holds of the one in the README.
+#[test]
+fn the_readme_has_the_same_rules() {
+    let (readme, domain) = (include_str!("../../README.md"), include_str!("../bank/domain.rs"));
+    let (_, rules) = domain.split_once("impl AccountHandler for Account {\n").unwrap();
+    let (rules, _) = rules.split_once("\n}\n").unwrap();
+    assert!(readme.contains(rules), "the README does not have the handlers of the bank:\n{rules}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{BatchSize, Criterion};
-use simple_sourcing::{AppliedTo, HandledBy, Misapplied, Refused, prelude::*};
+use simple_sourcing::{Accepted, AppliedTo, HandledBy, Misapplied, Refused, prelude::*};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -144,13 +144,13 @@ impl AccountApplier for Account {
 /// What `#[command]` and `#[event]` write, as somebody would write it who has no macros.
 mod by_hand {
     use super::{Account, AccountCommand, AccountError, AccountEvent, CONTEXT};
-    use simple_sourcing::{Context, Events, Misapplied, Refused};
+    use simple_sourcing::{Accepted, Context, Events, Misapplied, Refused};
 
     pub(crate) fn decide(
         command: AccountCommand,
         state: Option<&Account>,
         context: &Context<u64>,
-    ) -> Result<Events<AccountEvent>, Refused<AccountError>> {
+    ) -> Result<Accepted<AccountEvent>, Refused<AccountError>> {
         let event = match (command, state) {
             (AccountCommand::Open { .. }, Some(_)) => return Err(Refused::AlreadyExists),
             (AccountCommand::Open { owner }, None) => AccountEvent::Opened { owner },
@@ -173,7 +173,7 @@ mod by_hand {
                 AccountEvent::Counted(a + context.key(), b)
             }
         };
-        Ok(Events::new(event))
+        Ok(Accepted::Events(Events::new(event)))
     }
 
     pub(crate) fn apply(event: AccountEvent, state: &mut Option<Account>) -> Result<(), Misapplied> {
@@ -242,13 +242,18 @@ fn commands() -> Vec<AccountCommand> {
 fn run(
     commands: Vec<AccountCommand>,
     context: &Context<u64>,
-    decide: impl Fn(AccountCommand, Option<&Account>, &Context<u64>) -> Result<Events<AccountEvent>, Refused<AccountError>>,
+    decide: impl Fn(
+        AccountCommand,
+        Option<&Account>,
+        &Context<u64>,
+    ) -> Result<Accepted<AccountEvent>, Refused<AccountError>>,
     apply: impl Fn(AccountEvent, &mut Option<Account>) -> Result<(), Misapplied>,
 ) -> (u64, usize) {
     let (mut state, mut balance, mut refused) = (None, 0, 0);
     for command in commands {
         match decide(command, state.as_ref(), context) {
-            Ok(events) => events.into_iter().for_each(|event| apply(event, &mut state).unwrap()),
+            Ok(Accepted::Events(events)) => events.into_iter().for_each(|event| apply(event, &mut state).unwrap()),
+            Ok(Accepted::Unchanged) => {}
             Err(_) => refused += 1,
         }
         balance = state.as_ref().map_or(balance, |account| account.balance);

@@ -4,14 +4,14 @@
 //! it was written: it can't be applied here, and a change of it is to show, too.
 
 use proc_macro2::Ident;
-use syn::{Attribute, Data, Field, Fields, LitStr, Member, ext::IdentExt};
+use syn::{Attribute, Data, Field, Fields, Member, ext::IdentExt};
 
 use crate::{
-    model::{Aggregate, Command, Event, EventRole, Expected, Item, wire_name},
-    naming,
-    parse::{attributes_without, is_skipped_by_serde, serde_names},
+    model::{Aggregate, Command, Event, EventRole, Expected, Item},
+    parse::{Rename, attributes_without, is_skipped_by_serde, serde_names},
     symbol::*,
     text::inline,
+    wire,
 };
 
 /// A longer line is broken: a line for each field.
@@ -58,7 +58,7 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> Vec<String> {
     let Aggregate { item, .. } = aggregate;
     let head = format!("state: {}", type_name(item, AGGREGATE));
     match &item.node.data {
-        Data::Struct(data) => with_fields(head, "", &data.fields, serde_names(&item.node.attrs).rename_all),
+        Data::Struct(data) => with_fields(head, "", &data.fields, &serde_names(&item.node.attrs).rename_all),
         Data::Enum(data) => {
             let variants = data.variants.iter().flat_map(|variant| of_variant("    ", item, variant));
             std::iter::once(head).chain(variants).collect()
@@ -80,19 +80,19 @@ fn type_name(item: &Item, macro_name: &str) -> String {
 fn of_variant(start: &str, item: &Item, variant: &syn::Variant) -> Vec<String> {
     let (all, own) = (serde_names(&item.node.attrs), serde_names(&variant.attrs));
     let attributes = attributes(&variant.attrs, &[RENAME, RENAME_ALL]);
-    let head = format!("{start}{attributes}{}", wire_name(variant, all.rename_all.as_ref()).value());
-    with_fields(head, "    ", &variant.fields, own.rename_all.or(all.rename_all_fields))
+    let head = format!("{start}{attributes}{}", wire::of_variant(variant, &all.rename_all).written.value());
+    with_fields(head, "    ", &variant.fields, &wire::rule_of_fields(&own, &all))
 }
 
 /// `Opened { owner: String }`, with a line for each field where one does not hold them.
-fn with_fields(head: String, indent: &str, fields: &Fields, rename_all: Option<LitStr>) -> Vec<String> {
+fn with_fields(head: String, indent: &str, fields: &Fields, rename_all: &Rename) -> Vec<String> {
     let (open, space, close) = match fields {
         Fields::Named(_) => (" {", " ", "}"),
         Fields::Unnamed(_) => ("(", "", ")"),
         Fields::Unit => return vec![head],
     };
     let texts = fields.members().zip(fields).filter_map(|(member, field)| match member {
-        Member::Named(name) => named(&name, field, rename_all.as_ref()),
+        Member::Named(name) => named(&name, field, rename_all),
         Member::Unnamed(_) => Some(format!("{}{}", attributes(&field.attrs, &[]), inline(&field.ty))),
     });
     let texts: Vec<String> = texts.collect();
@@ -107,15 +107,11 @@ fn with_fields(head: String, indent: &str, fields: &Fields, rename_all: Option<L
 
 /// `owner: String`, unless serde passes over it. A field without a name leaves its mark on those behind it and is always
 /// shown.
-fn named(name: &Ident, field: &Field, rename_all: Option<&LitStr>) -> Option<String> {
+fn named(name: &Ident, field: &Field, rename_all: &Rename) -> Option<String> {
     if is_skipped_by_serde(&field.attrs) {
         return None;
     }
-    let renamed = serde_names(&field.attrs).rename.map(|name| name.value());
-    let name = renamed.unwrap_or_else(|| {
-        let name = name.unraw().to_string();
-        rename_all.map_or(name.clone(), |rule| naming::rename_all_fields(&rule.value(), &name))
-    });
+    let name = wire::of_field(&field.attrs, name, rename_all).written.value();
     Some(format!("{}{name}: {}", attributes(&field.attrs, &[RENAME]), inline(&field.ty)))
 }
 

@@ -10,8 +10,10 @@ use syn::{Attribute, Data, ext::IdentExt};
 use crate::{
     diagnostics::Errors,
     expand::{self, private},
-    model::{Aggregate, Command, Event, Item, Key, Variant},
+    model::{Aggregate, Command, Derive, Event, Item, Key, Variant},
+    parse::conditional,
     symbol::SERDE,
+    validate,
 };
 
 /// For an item that the macros can't read: it is given back as it is.
@@ -88,7 +90,7 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
                 self,
                 _: ::core::option::Option<&__Aggregate>,
                 _: &#p::Context<<#event as #p::Event>::Key>,
-            ) -> ::core::result::Result<#p::Events<#event>, #p::Refused<#error>> {
+            ) -> ::core::result::Result<#p::Accepted<#event>, #p::Refused<#error>> {
                 ::core::result::Result::Err(#p::Refused::NotFound)
             }
         }
@@ -129,7 +131,9 @@ fn has_stubs(item: &Item) -> bool {
 
 /// The item with its derives. Where those of serde would repeat the mistake in their words, it gets stubs of their traits.
 fn item(item: &Item) -> TokenStream {
-    if item.references.is_empty() {
+    let mut errors = Errors::default();
+    validate::round_trip(item, &mut errors);
+    if item.references.is_empty() && errors.check().is_ok() {
         return expand::item(item);
     }
     let Item { mut node, root, .. } = item.clone();
@@ -141,21 +145,26 @@ fn item(item: &Item) -> TokenStream {
     for field in fields(&mut node.data) {
         remove_serde(&mut field.attrs);
     }
+    let stubs = item.derives.iter().map(|derive| match derive {
+        Derive::Serialize => quote! {
+            impl #p::serde::Serialize for #ident {
+                fn serialize<S: #p::serde::Serializer>(&self, to: S) -> ::core::result::Result<S::Ok, S::Error> {
+                    <S as #p::serde::Serializer>::serialize_unit(to)
+                }
+            }
+        },
+        Derive::Deserialize => quote! {
+            impl<'de> #p::serde::Deserialize<'de> for #ident {
+                fn deserialize<D: #p::serde::Deserializer<'de>>(_: D) -> ::core::result::Result<Self, D::Error> {
+                    ::core::result::Result::Err(<D::Error as #p::serde::de::Error>::custom(""))
+                }
+            }
+        },
+        _ => TokenStream::new(),
+    });
     let derives = item.derives.iter().copied().filter(|derive| !derive.is_of_serde()).collect();
     let item = expand::item(&Item { node, derives, serde_crate: false, ..item.clone() });
-    quote! {
-        #item
-        impl #p::serde::Serialize for #ident {
-            fn serialize<S: #p::serde::Serializer>(&self, to: S) -> ::core::result::Result<S::Ok, S::Error> {
-                <S as #p::serde::Serializer>::serialize_unit(to)
-            }
-        }
-        impl<'de> #p::serde::Deserialize<'de> for #ident {
-            fn deserialize<D: #p::serde::Deserializer<'de>>(_: D) -> ::core::result::Result<Self, D::Error> {
-                ::core::result::Result::Err(<D::Error as #p::serde::de::Error>::custom(""))
-            }
-        }
-    }
+    quote!(#item #(#stubs)*)
 }
 
 fn fields(data: &mut Data) -> Vec<&mut syn::Field> {
@@ -167,7 +176,10 @@ fn fields(data: &mut Data) -> Vec<&mut syn::Field> {
 }
 
 fn remove_serde(attrs: &mut Vec<Attribute>) {
-    attrs.retain(|attr| !attr.path().is_ident(SERDE));
+    let is_of_serde = |attr: &Attribute| {
+        attr.path().is_ident(SERDE) || conditional(attr).iter().any(|meta| meta.path().is_ident(SERDE))
+    };
+    attrs.retain(|attr| !is_of_serde(attr));
 }
 
 /// The item as it is; a union can't even have the derives.

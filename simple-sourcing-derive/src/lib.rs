@@ -28,11 +28,13 @@
 
 use proc_macro::TokenStream;
 
+mod carried;
 mod describe;
 mod diagnostics;
 mod expand;
 mod expansion;
 mod fallback;
+mod misplaced;
 mod model;
 mod naming;
 mod parse;
@@ -41,6 +43,7 @@ mod symbol;
 mod tests;
 mod text;
 mod validate;
+mod wire;
 
 /// What has happened to an aggregate: an enum with a variant for each event.
 ///
@@ -102,7 +105,7 @@ mod validate;
 /// | (nothing) | the event changes the state |
 /// | `#[delete]` | the event removes the state |
 /// | `#[serde(rename = "...", alias = "...")]` | the name on the wire; so does `#[serde(rename_all = "...")]` on the enum |
-/// | documentation, `#[cfg]`, `#[deprecated]` | carried over to the methods |
+/// | documentation, `#[cfg]`, `#[deprecated]`, levels of lints (`#[allow]` and so on) | carried over to the methods; levels of lints on the enum to all that is generated |
 ///
 /// The methods are named after the variants, in `snake_case`. The fields of a struct variant are their parameters; the field
 /// of a tuple variant is called `value`, several are called `value_0`, `value_1` and so on.
@@ -150,12 +153,12 @@ mod validate;
 /// }
 ///
 /// #[derive(Default)]
-/// struct Parcels(u64);
+/// struct Parcels(u128);
 ///
 /// impl ProjectOrder for Parcels {
 ///     fn shipped(&mut self, meta: &EventMeta<OrderNumber>, value_0: u64, value_1: u64) {
 ///         println!("order {:?} was shipped at {:?}", meta.key, meta.time);
-///         self.0 += value_0 + value_1;
+///         self.0 += u128::from(value_0) + u128::from(value_1);
 ///     }
 /// }
 ///
@@ -173,6 +176,26 @@ mod validate;
 /// }
 /// # fn main() {}
 /// ```
+///
+/// # What of serde it refuses
+///
+/// Attributes of serde stand below `#[event]`, which adds serde's derives. An event is what stands in the log, so it must be
+/// read back as it was written. Attributes with which it would not be, or could never be written, are errors:
+///
+/// | refused | write instead |
+/// |---|---|
+/// | `skip`, `skip_serializing`, `skip_deserializing` on a field or a variant | nothing: remove it, or the field |
+/// | `skip_serializing_if` without `default` (but for an `Option`), or before other fields of a tuple | `default`, too; fields with names |
+/// | `rename`, `rename_all` that write one name and read another | one name, and `alias` for what else is read |
+/// | two variants, or two fields, with a name in common | another name |
+/// | `serialize_with` or `deserialize_with` alone | the other, too; `"serde::Serialize::serialize"` and `"serde::Deserialize::deserialize"` are what the derives do |
+/// | `into`, `from`, `try_from` alone or with different types | both, with one type |
+/// | `untagged`, `other`, `remote`, `field_identifier`, `variant_identifier` | `tag = "..."`, or nothing |
+/// | `flatten` or `tag` above what serde can't keep in memory: `u128`, `i128`, maps with keys of numbers or `bool` | `content = "..."`, or another type |
+/// | `flatten` or `tag` above what has no names: numbers, texts, lists | a struct |
+///
+/// It is what the macro can see. The engine compares each event with what is read back of its bytes, too. With
+/// `manual(Serialize)` or `manual(Deserialize)` all of it is left to you.
 ///
 /// # What it writes
 ///
@@ -245,8 +268,8 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 /// pub enum AccountError {
-///     #[error("nothing to deposit")]
-///     Nothing,
+///     #[error("nothing to deposit, or more than a balance can be")]
+///     Amount,
 ///     #[error("there is an account")]
 ///     NoteOfAnAccount,
 /// }
@@ -256,7 +279,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 ///         emit(AccountEvent::Opened { owner })
 ///     }
 ///     fn deposit(&self, amount: u64) -> Decision<Self> {
-///         ensure!(amount > 0, AccountError::Nothing);
+///         ensure!(amount > 0 && self.balance.checked_add(amount).is_some(), AccountError::Amount);
 ///         emit(AccountEvent::Deposited { amount })
 ///     }
 ///     fn note(this: Option<&Self>, text: String) -> Decision<Self> {
@@ -299,9 +322,14 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `#[upsert]` | finds either | `this: Option<&Self>` |
 /// | `#[context]` | wants to know more than the payload | `context: &Context<Key>`, before the fields |
 /// | `#[serde(rename = "...", alias = "...")]` | the name on the wire; so does `#[serde(rename_all = "...")]` on the enum | |
-/// | documentation, `#[cfg]`, `#[deprecated]` | carried over to the methods of the handler and the client | |
+/// | documentation, `#[cfg]`, `#[deprecated]`, levels of lints (`#[allow]` and so on) | carried over to the methods of the handler and the client; levels of lints on the enum to all that is generated | |
 ///
-/// Methods and parameters are named as those of [`#[event]`](macro@event).
+/// Methods and parameters are named as those of [`#[event]`](macro@event), and of serde the same is refused.
+///
+/// A retry is known by its bytes, so equal commands must be written as the same bytes. Maps are: they are written in the order
+/// of their keys. A `HashSet` is written in another order each time and is an error; write `BTreeSet`. The macro goes by the
+/// name of the type, whatever stands before `HashSet`. A set of your own that keeps an order is imported under another name, or
+/// its field has `#[serde(with = "...")]`.
 ///
 /// Each option:
 ///
@@ -373,10 +401,10 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// /// How the commands are decided: implemented by the aggregate.
 /// pub trait AccountHandler: Sized {
-///     fn open(owner: String) -> Result<Events<AccountEvent>, AccountError>;
-///     fn deposit(&self, amount: u64) -> Result<Events<AccountEvent>, AccountError>;
-///     fn note(this: Option<&Self>, text: String) -> Result<Events<AccountEvent>, AccountError>;
-///     fn close(&self, context: &Context<String>) -> Result<Events<AccountEvent>, AccountError>;
+///     fn open(owner: String) -> Result<Accepted<AccountEvent>, AccountError>;
+///     fn deposit(&self, amount: u64) -> Result<Accepted<AccountEvent>, AccountError>;
+///     fn note(this: Option<&Self>, text: String) -> Result<Accepted<AccountEvent>, AccountError>;
+///     fn close(&self, context: &Context<String>) -> Result<Accepted<AccountEvent>, AccountError>;
 /// }
 ///
 /// impl<A: AccountHandler> HandledBy<A> for AccountCommand { /* calls the method of the variant */ }
@@ -455,6 +483,10 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `command = Path` | the [`#[command]`](macro@command) enum | required |
 /// | `manual(Trait, ...)` | of the derives that are added, those that you write by hand | none |
 /// | `crate = "path"` | where simple-sourcing is, if it was renamed or re-exported | `"::simple_sourcing"` |
+///
+/// Of serde the same is refused as in [`#[event]`](macro@event), except that a field may be skipped which `PartialEq` leaves
+/// out: a cache, which is made of the other fields when it is needed. Then `PartialEq` is written by hand, or derived by an
+/// attribute of your own over a type that is equal to all of its kind.
 ///
 /// Each option:
 ///
@@ -571,6 +603,14 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Key, attributes(key))]
 pub fn key(item: TokenStream) -> TokenStream {
     expand::expand_key(item.into()).into()
+}
+
+/// Says where attributes of serde stand. It is in the prelude to be found for one that stands above `#[event]`, `#[command]` or
+/// `#[aggregate]`, before these have added serde's derives; below them such an attribute is that of the derives.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn serde(args: TokenStream, item: TokenStream) -> TokenStream {
+    misplaced::serde(args.into(), item.into()).into()
 }
 
 /// What one of the macros writes for an item, as a `&'static str`: to be read, and to be kept as a snapshot, so that a change

@@ -11,17 +11,19 @@ use syn::{
 };
 
 use crate::{
-    naming,
+    carried, naming,
     parse::{
-        AggregateOptions, CommandOptions, EventOptions, Given, Helper, Input, KeyOptions, Root, derives,
+        AggregateOptions, CommandOptions, EventOptions, Given, Helper, Input, KeyOptions, Rename, Root, derives,
         is_read_by_serde, serde_names,
     },
     symbol::*,
+    wire,
 };
 
 /// The item below the attribute, as it is given back.
 #[derive(Clone)]
 pub(crate) struct Item {
+    pub(crate) subject: Subject,
     pub(crate) node: DeriveInput,
     pub(crate) root: Option<Root>,
     /// The derives that the user did not write.
@@ -34,6 +36,16 @@ pub(crate) struct Item {
     pub(crate) references: Vec<TypeReference>,
     /// The derives that the user writes by hand.
     pub(crate) manual: Vec<&'static str>,
+    /// The levels of lints, for all that is generated.
+    pub(crate) lints: Vec<TokenStream>,
+}
+
+/// What an item is, for messages and for rules that do not hold for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Event,
+    Command,
+    State,
 }
 
 /// A derive that the macros add.
@@ -90,18 +102,18 @@ pub(crate) struct Variant<R> {
     pub(crate) helpers: Vec<Helper>,
     /// The name of the methods of this variant.
     pub(crate) method: Ident,
-    /// The name that serde writes, and what it is read from.
+    /// The name that serde writes.
     pub(crate) wire_name: LitStr,
-    pub(crate) aliases: Vec<LitStr>,
-    pub(crate) docs: Vec<Attribute>,
-    pub(crate) cfgs: Vec<Attribute>,
-    pub(crate) deprecated: Option<Attribute>,
+    pub(crate) docs: Vec<TokenStream>,
+    pub(crate) cfgs: Vec<TokenStream>,
+    pub(crate) deprecated: Vec<TokenStream>,
+    pub(crate) lints: Vec<TokenStream>,
     pub(crate) fields: Vec<Field>,
 }
 
 /// A field of a variant, which is a parameter of its methods.
 pub(crate) struct Field {
-    pub(crate) cfgs: Vec<Attribute>,
+    pub(crate) cfgs: Vec<TokenStream>,
     pub(crate) name: Ident,
     pub(crate) ty: TokenStream,
 }
@@ -149,7 +161,7 @@ impl Event {
             applier: options.applier.unwrap_or_else(|| generated(&base, "Applier", &item)),
             projector: options.projector.unwrap_or_else(|| generated(&base, "Projector", &item)),
             variants,
-            item: Item::new(item, options.root, options.manual, options.no_implicit_prelude),
+            item: Item::new(Subject::Event, item, options.root, options.manual, options.no_implicit_prelude),
             given,
         }
     }
@@ -173,7 +185,7 @@ impl Command {
             handler: options.handler.unwrap_or_else(|| generated(&base, "Handler", &item)),
             client: options.client.unwrap_or_else(|| generated(&base, "Client", &item)),
             variants,
-            item: Item::new(item, options.root, options.manual, options.no_implicit_prelude),
+            item: Item::new(Subject::Command, item, options.root, options.manual, options.no_implicit_prelude),
             given,
         }
     }
@@ -184,7 +196,7 @@ impl Aggregate {
         let Input { options, given, item, .. } = input;
         let base = item.ident.unraw().to_string();
         let command = options.command.unwrap_or_else(|| generated(&base, "Command", &item).into());
-        Aggregate { item: Item::new(item, options.root, options.manual, false), given, command }
+        Aggregate { item: Item::new(Subject::State, item, options.root, options.manual, false), given, command }
     }
 }
 
@@ -202,7 +214,13 @@ impl Key {
 }
 
 impl Item {
-    fn new(node: DeriveInput, root: Option<Root>, manual: Vec<&'static str>, no_implicit_prelude: bool) -> Self {
+    fn new(
+        subject: Subject,
+        node: DeriveInput,
+        root: Option<Root>,
+        manual: Vec<&'static str>,
+        no_implicit_prelude: bool,
+    ) -> Self {
         let written = derives(&node.attrs);
         let mut derives = Derive::ALL.to_vec();
         derives.retain(|derive| {
@@ -213,7 +231,18 @@ impl Item {
         // How the user reads the fields back is the user's business.
         let reads = derives.contains(&Derive::Deserialize) && node.generics.params.is_empty();
         let references = if reads { references(&node.data) } else { Vec::new() };
-        Item { node, root, derives, serde_crate, no_implicit_prelude, references, manual }
+        let lints = carried::lints(&node.attrs);
+        Item { subject, node, root, derives, serde_crate, no_implicit_prelude, references, manual, lints }
+    }
+}
+
+impl Subject {
+    pub(crate) fn one(self) -> &'static str {
+        match self {
+            Subject::Event => "an event",
+            Subject::Command => "a command",
+            Subject::State => "the state",
+        }
     }
 }
 
@@ -259,21 +288,15 @@ fn variants<R>(item: &DeriveInput, helpers: Vec<Vec<Helper>>, role: impl Fn(&[He
     let Data::Enum(data) = &item.data else { return Vec::new() };
     let rename_all = serde_names(&item.attrs).rename_all;
     let both = data.variants.iter().zip(helpers);
-    both.map(|(node, helpers)| variant(node, role(&helpers), helpers, rename_all.as_ref(), &item.ident)).collect()
+    both.map(|(node, helpers)| variant(node, role(&helpers), helpers, &rename_all, &item.ident)).collect()
 }
 
-fn variant<R>(
-    node: &syn::Variant,
-    role: R,
-    helpers: Vec<Helper>,
-    rename_all: Option<&LitStr>,
-    item: &Ident,
-) -> Variant<R> {
+fn variant<R>(node: &syn::Variant, role: R, helpers: Vec<Helper>, rename_all: &Rename, item: &Ident) -> Variant<R> {
     let mut method = naming::method(&node.ident);
     method.set_span(Span::call_site().located_at(node.ident.span()));
     let several = node.fields.len() > 1;
     let fields = node.fields.iter().enumerate().map(|(i, field)| Field {
-        cfgs: attrs_named(&field.attrs, CFG),
+        cfgs: carried::named(&field.attrs, &[CFG]),
         name: field.ident.clone().unwrap_or_else(|| {
             let name = if several { format!("value_{i}") } else { "value".to_owned() };
             Ident::new(&name, Span::call_site())
@@ -284,27 +307,14 @@ fn variant<R>(
         role,
         helpers,
         method,
-        wire_name: wire_name(node, rename_all),
-        aliases: serde_names(&node.attrs).aliases,
-        docs: attrs_named(&node.attrs, DOC),
-        cfgs: attrs_named(&node.attrs, CFG),
-        deprecated: attrs_named(&node.attrs, DEPRECATED).pop(),
+        wire_name: wire::of_variant(node, rename_all).written,
+        docs: carried::docs(&node.attrs, item),
+        cfgs: carried::named(&node.attrs, &[CFG]),
+        deprecated: carried::named(&node.attrs, &[DEPRECATED]),
+        lints: carried::lints(&node.attrs),
         fields: fields.collect(),
         node: node.clone(),
     }
-}
-
-/// The name that serde writes for a variant.
-pub(crate) fn wire_name(node: &syn::Variant, rename_all: Option<&LitStr>) -> LitStr {
-    serde_names(&node.attrs).rename.unwrap_or_else(|| {
-        let name = node.ident.unraw().to_string();
-        let renamed = rename_all.map(|rule| naming::rename_all(&rule.value(), &name));
-        LitStr::new(&renamed.unwrap_or(name), node.ident.span())
-    })
-}
-
-fn attrs_named(attrs: &[Attribute], word: &str) -> Vec<Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident(word)).cloned().collect()
 }
 
 /// The references in fields that serde reads back, also within the usual containers.

@@ -69,15 +69,44 @@ pub(crate) const CFG: &str = "cfg";
 pub(crate) const CFG_ATTR: &str = "cfg_attr";
 pub(crate) const DEPRECATED: &str = "deprecated";
 pub(crate) const DERIVE: &str = "derive";
+pub(crate) const ALLOW: &str = "allow";
+pub(crate) const EXPECT: &str = "expect";
+pub(crate) const WARN: &str = "warn";
+pub(crate) const DENY: &str = "deny";
+pub(crate) const FORBID: &str = "forbid";
 pub(crate) const SERDE: &str = "serde";
 pub(crate) const RENAME: &str = "rename";
 pub(crate) const RENAME_ALL: &str = "rename_all";
 pub(crate) const RENAME_ALL_FIELDS: &str = "rename_all_fields";
 pub(crate) const ALIAS: &str = "alias";
 pub(crate) const SERIALIZE: &str = "serialize";
+pub(crate) const DESERIALIZE: &str = "deserialize";
+pub(crate) const DEFAULT: &str = "default";
+pub(crate) const DENY_UNKNOWN_FIELDS: &str = "deny_unknown_fields";
+pub(crate) const FLATTEN: &str = "flatten";
+pub(crate) const TAG: &str = "tag";
+pub(crate) const CONTENT: &str = "content";
+pub(crate) const UNTAGGED: &str = "untagged";
+pub(crate) const OTHER: &str = "other";
+pub(crate) const REMOTE: &str = "remote";
+pub(crate) const FIELD_IDENTIFIER: &str = "field_identifier";
+pub(crate) const VARIANT_IDENTIFIER: &str = "variant_identifier";
+pub(crate) const FROM: &str = "from";
+pub(crate) const TRY_FROM: &str = "try_from";
+pub(crate) const INTO: &str = "into";
+pub(crate) const WITH: &str = "with";
+pub(crate) const SERIALIZE_WITH: &str = "serialize_with";
+pub(crate) const DESERIALIZE_WITH: &str = "deserialize_with";
 pub(crate) const SKIP: &str = "skip";
+pub(crate) const SKIP_SERIALIZING: &str = "skip_serializing";
+pub(crate) const SKIP_DESERIALIZING: &str = "skip_deserializing";
+pub(crate) const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
+/// With these, serde passes over a field or a variant when it writes, reads, or both.
+pub(crate) const SKIPS: &[&str] = &[SKIP, SKIP_SERIALIZING, SKIP_DESERIALIZING];
 /// With these, serde does not read a field as its type says.
-pub(crate) const NOT_READ: &[&str] = &[SKIP, "skip_deserializing", "with", "deserialize_with"];
+pub(crate) const NOT_READ: &[&str] = &[SKIP, SKIP_DESERIALIZING, WITH, DESERIALIZE_WITH];
+/// With these, serde does not write a field as its type says.
+pub(crate) const NOT_WRITTEN: &[&str] = &[SKIP, SKIP_SERIALIZING, WITH, SERIALIZE_WITH];
 
 /// How an option is written.
 pub(crate) enum Form {

@@ -83,11 +83,13 @@ impl Role {
         use Operation::{Create, DescribeConfigs, Read, Write};
         match (self, topic) {
             (Role::Service, Topic::Command) => &[Read, DescribeConfigs],
-            (Role::Service, Topic::Event | Topic::State | Topic::Response) => &[Read, Write, DescribeConfigs],
+            (Role::Service, Topic::Event | Topic::State | Topic::Response | Topic::Owner) => {
+                &[Read, Write, DescribeConfigs]
+            }
             (Role::Service, Topic::Answer | Topic::DeadLetter) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Command) => &[Write, DescribeConfigs],
             (Role::Client, Topic::Event | Topic::Response | Topic::Answer) => &[Read, DescribeConfigs],
-            (Role::Client, Topic::State | Topic::DeadLetter) => &[],
+            (Role::Client, Topic::State | Topic::DeadLetter | Topic::Owner) => &[],
             (Role::Creator, _) => &[Create],
         }
     }
@@ -105,7 +107,7 @@ impl Role {
 
 impl Kafka {
     /// The rights that a process of an app needs for one aggregate type, and no others: see the [page](crate::access) on
-    /// security.
+    /// security. They are the trust boundary: records carry no signature, and the page says what a forged one can do.
     ///
     /// ```
     /// # use simple_sourcing::prelude::*;

@@ -15,7 +15,7 @@ use rdkafka::{
 use simple_sourcing::{
     BackendError, CommandId,
     backend::{Submission, partition_of},
-    codec,
+    codec::Fingerprint,
     engine::StoredState,
 };
 use tokio::{runtime::Handle, sync::oneshot};
@@ -75,7 +75,7 @@ struct Confirmations {
 /// Which command a record was.
 struct Sent {
     id: CommandId,
-    fingerprint: u64,
+    fingerprint: Fingerprint,
 }
 
 impl ClientContext for Confirmations {
@@ -116,7 +116,7 @@ impl CommandClient {
     /// Sends a command.
     pub(crate) fn submit(self: &Arc<Self>, submission: Submission) {
         let Submission { aggregate, id, .. } = submission;
-        let fingerprint = codec::fingerprint(&submission.key, &submission.payload);
+        let fingerprint = Fingerprint::of(&submission.key, &submission.payload);
         let headers = record::command_headers(&self.app, self.names[aggregate], &submission);
         let Submission { key, payload, reply, .. } = submission;
         // Whoever answers must find the waiter, so it is there first.
@@ -136,7 +136,7 @@ impl CommandClient {
         let (sender, answer) = oneshot::channel();
         let headers = record::state_query_headers(&self.app, self.names[aggregate], &key, id);
         let headers = self.wait(aggregate, id, Waiter::State(sender), headers);
-        let sent = Box::new(Sent { id, fingerprint: 0 });
+        let sent = Box::new(Sent { id, fingerprint: Fingerprint::xxh3(0) });
         self.send(Outgoing { aggregate, key: key.clone(), payload: Bytes::from_static(b"null"), headers, sent });
         match tokio::time::timeout(timeout, answer).await {
             Ok(Ok(state)) => state,
@@ -210,14 +210,14 @@ impl CommandClient {
                 ("queue.buffering.max.messages", "10000000"),
                 ("queue.buffering.max.kbytes", "2147483647"),
                 ("message.timeout.ms", "60000"),
-                ("message.max.bytes", RECORD_BYTES_MAX),
+                ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
             ])
             .create_with_context(Confirmations {
                 kafka: self.kafka.clone(),
                 reports: Reports::new(&self.kafka),
                 waiting: self.waiting.clone(),
             })
-            .map_err(|error| error::client("command producer", error))?;
+            .map_err(|error| self.kafka.client_error("command producer", &error))?;
         Ok(Running { producer, _answers: answers })
     }
 

@@ -7,6 +7,7 @@ use simple_sourcing::{
 };
 
 use crate::{
+    error,
     naming::{DefaultNaming, Naming, Topic},
     port::KafkaPort,
     restoring::Restoring,
@@ -40,13 +41,24 @@ pub struct Kafka {
     pub(crate) store: Option<PathBuf>,
     pub(crate) store_cache_bytes: u64,
     pub(crate) standby: bool,
+    pub(crate) deaths_max: u32,
     pub(crate) restoring: Restoring,
+    /// The apps that are taken over from.
+    pub(crate) predecessors: Vec<String>,
     /// The consumer group of the service processes: prefix and app. Set when the app is started.
     pub(crate) group: String,
+    /// Names this process in what its workers commit. Another after each start.
+    pub(crate) process: Arc<str>,
 }
 
 /// How much memory the local store takes to keep what it has read unless told otherwise.
 const STORE_CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// The most workers of a process: beyond it a number is a mistake, and the threads of it would take down the machine.
+const WORKERS_MAX: u32 = 1_000;
+
+/// How many processes may end while they run one command unless told otherwise.
+const DEATHS_MAX_DEFAULT: u32 = 3;
 
 /// How many partitions new topics have unless told otherwise.
 pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
@@ -55,7 +67,13 @@ pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest record that the producers take: the limits of the aggregates are below it, and checked against the topics.
-pub(crate) const RECORD_BYTES_MAX: &str = "100000000";
+pub(crate) const RECORD_BYTES_MAX: usize = 100_000_000;
+
+/// The longest name of an app: it stands in every record that the app writes.
+pub(crate) const APP_BYTES_MAX: usize = 255;
+
+/// The name of each client, unless the user sets another.
+pub(crate) const CLIENT_ID: &str = "simple-sourcing";
 
 /// The settings that the guarantees rest on.
 const OURS: [&str; 12] = [
@@ -90,8 +108,11 @@ impl Kafka {
             store: None,
             store_cache_bytes: STORE_CACHE_BYTES_DEFAULT,
             standby: false,
+            deaths_max: DEATHS_MAX_DEFAULT,
             restoring: Restoring::new(),
+            predecessors: Vec::new(),
             group: String::new(),
+            process: Arc::default(),
         }
     }
 
@@ -104,7 +125,8 @@ impl Kafka {
     }
 
     /// The number of partitions of each topic, and so the most workers that can share the work. New topics get 6 unless
-    /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move.
+    /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move. At
+    /// most [`PARTITIONS_MAX`](simple_sourcing::backend::PARTITIONS_MAX) are made.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));
@@ -119,7 +141,7 @@ impl Kafka {
     }
 
     /// How many workers this process has, each a thread with a consumer and a producer of its own; 1 unless set. About the
-    /// number of cores is of use, and no more than there are partitions.
+    /// number of cores is of use, and no more than there are partitions; more than 1,000 are refused.
     #[must_use]
     pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers.max(1);
@@ -128,7 +150,8 @@ impl Kafka {
 
     /// A name of this process that is the same after a restart and that no other process has: a quick restart then moves
     /// no partitions, and what the process left open is ended at once and not after 10 seconds. Without it each start
-    /// has a new name.
+    /// has a new name, so that after a crash its partitions wait until the group misses the process before: 10 seconds,
+    /// unless the property `session.timeout.ms` says otherwise.
     #[must_use]
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
@@ -187,10 +210,49 @@ impl Kafka {
         self
     }
 
+    /// How many processes in a row may end while they run one command, before it goes to the dead letters; 3 unless set.
+    ///
+    /// A handler that ends its process, by an endless recursion, an abort or too much memory, would end each process that
+    /// takes the partition over. So a worker notes in the committed offset that it begins the commands which wait for it. If
+    /// the process ends before they are done, the next one runs them one by one, each noted beside the offset. A command with
+    /// which so many processes have ended is not run any more: its sender is told `HandlerFailed`, it goes to the dead
+    /// letters with that cause, and the partition goes on.
+    ///
+    /// A process that is killed for another reason counts only if it is killed while it runs a command alone, which takes
+    /// about as long as a transaction, and only if the next ones are killed with the same command.
+    #[must_use]
+    pub fn deaths_max(mut self, processes: u32) -> Self {
+        self.deaths_max = processes.max(1);
+        self
+    }
+
     /// Shows there which partitions are being restored, and how far the [standby](Kafka::standby) copies are.
     #[must_use]
     pub fn restoring(mut self, restoring: &Restoring) -> Self {
         self.restoring = restoring.clone();
+        self
+    }
+
+    /// Takes over what an app of this name has served: for a service that is renamed.
+    ///
+    /// Only one app serves an aggregate type, and every other name is refused: see [`Topic::Owner`]. To rename a service, end
+    /// all processes under the old name, and start the new one with this. It is refused while any of the others runs; then it
+    /// claims what it serves, and goes on at the offsets up to which the other one has come. From then on the old name is
+    /// refused. Once it has started this is of no use any more, and does no harm.
+    ///
+    /// It takes the right to read the group of the other app (`Read` on group `bank`), until it has started.
+    ///
+    /// ```no_run
+    /// # use simple_sourcing::App;
+    /// # use simple_sourcing_kafka::Kafka;
+    /// # async fn example() -> Result<(), simple_sourcing::StartError> {
+    /// let kafka = Kafka::new("localhost:9092").take_over_from("bank");
+    /// let app = App::new("bank-v2").start(kafka).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn take_over_from(mut self, app: impl Into<String>) -> Self {
+        self.predecessors.push(app.into());
         self
     }
 
@@ -251,12 +313,27 @@ impl Kafka {
     }
 
     /// That of a property; the last one holds.
-    fn value(&self, property: &str) -> Option<&str> {
+    pub(crate) fn value(&self, property: &str) -> Option<&str> {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses properties that the guarantees rest on, and a standby without a store.
-    pub(crate) fn check(&self) -> Result<(), BackendError> {
+    /// Refuses properties that the guarantees rest on, a standby without a store, more workers than a process can have, and
+    /// an app with a name for which there is no room.
+    pub(crate) fn check(&self, app: &str) -> Result<(), BackendError> {
+        if self.workers > WORKERS_MAX {
+            return Err(BackendError::failed(format!(
+                "{} workers are too many: each is a thread with clients of its own, {WORKERS_MAX} is the most of a process, \
+                 and about the number of cores is of use",
+                self.workers
+            )));
+        }
+        if app.len() > APP_BYTES_MAX {
+            let bytes = app.len();
+            return Err(BackendError::failed(format!(
+                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it stands in every record; give \
+                 `App::new(...)` a shorter one"
+            )));
+        }
         if self.standby && self.store.is_none() {
             return Err(BackendError::failed(
                 "a standby keeps its copies in the local store, and there is none; give it a directory with `.store(...)`",
@@ -274,7 +351,7 @@ impl Kafka {
     pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap_servers);
-        config.set("client.id", "simple-sourcing");
+        config.set("client.id", CLIENT_ID);
         // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
         config.set("allow.auto.create.topics", "false");
         for (name, value) in defaults {
@@ -336,14 +413,15 @@ impl Kafka {
 impl Backend for Kafka {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         let group = self.group_of(&definition.name);
-        Box::pin(KafkaPort::start(Kafka { group, ..self }, definition))
+        let process = uuid::Uuid::now_v7().to_string().into();
+        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
     }
 }
 
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the values of the properties: there may be passwords among them.
-        let properties: Vec<_> = self.properties.iter().map(|(name, _)| name).collect();
+        let properties: Vec<_> = self.properties.iter().map(|(name, _)| error::name_of(name)).collect();
         f.debug_struct("Kafka")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("prefix", &self.prefix)
@@ -352,6 +430,7 @@ impl fmt::Debug for Kafka {
             .field("instance", &self.instance)
             .field("store", &self.store)
             .field("standby", &self.standby)
+            .field("deaths_max", &self.deaths_max)
             .field("properties", &properties)
             .finish_non_exhaustive()
     }
@@ -362,10 +441,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn so_many_workers_are_a_mistake() {
+        let error = Kafka::new("nowhere").workers(u32::MAX).check("bank").expect_err("they are too many").to_string();
+        assert!(error.contains("4294967295 workers") && error.contains("1000"), "{error}");
+        assert!(Kafka::new("nowhere").workers(WORKERS_MAX).check("bank").is_ok());
+    }
+
+    #[test]
     fn a_standby_needs_a_store() {
         let kafka = Kafka::new("nowhere").standby(true);
-        let error = kafka.check().expect_err("it has none");
+        let error = kafka.check("bank").expect_err("it has none");
         assert!(error.to_string().contains(".store(...)"), "{error}");
-        assert!(kafka.store("somewhere").check().is_ok());
+        assert!(kafka.store("somewhere").check("bank").is_ok());
     }
 }

@@ -28,6 +28,7 @@
 //! | `config.rs`, `naming.rs` | the user's settings |
 //! | `topics/` | topics that are made, or checked, and looked at while the app runs |
 //! | `record.rs` | commands, events, states and responses as Kafka records |
+//! | `progress.rs` | what a worker commits beside an offset, and who else has committed one |
 //! | `access.rs` | what a process has to be granted |
 //! | `client.rs`, `answers/` | sending commands; handing answers to those who wait |
 //! | `reader.rs` | reading the event log, and looking for an outcome |
@@ -46,6 +47,7 @@ mod failpoint;
 mod logging;
 mod naming;
 mod port;
+mod progress;
 mod reader;
 mod record;
 mod restoring;

@@ -144,9 +144,9 @@ impl ConsumerContext for Reports {}
 /// Passes on a line of the client library's log.
 pub(crate) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
-        RDKafkaLogLevel::Debug => debug!(facility, message, "librdkafka"),
-        RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => info!(facility, message, "librdkafka"),
-        _ => warn!(facility, message, "librdkafka"),
+        RDKafkaLogLevel::Debug => debug!(facility, line = message, "librdkafka"),
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => info!(facility, line = message, "librdkafka"),
+        _ => warn!(facility, line = message, "librdkafka"),
     }
 }
 

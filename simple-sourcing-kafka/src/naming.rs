@@ -42,12 +42,25 @@ pub enum Topic {
     /// It is written in the transaction of the answer and of the consumed offset, so exactly once. A command that is still
     /// wanted when the cause is mended is sent anew, under a new id: the old one has its answer.
     DeadLetter,
+    /// Which app serves the aggregate type: `account-owner`, one partition, kept for ever.
+    ///
+    /// The topics are named after the aggregate type, and consumer groups after apps, so that by itself nothing would keep two
+    /// apps of different names from serving one type, each with offsets of its own: every command would take effect twice.
+    /// The first app that serves claims the type with a record here; the order of the log says which was the first, and every
+    /// other one is refused, at its start and while it runs. Another name is [taken over](crate::Kafka::take_over_from) by a
+    /// further claim. Clients do not need the topic.
+    Owner,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Topic; 6] =
-        [Topic::Command, Topic::Event, Topic::State, Topic::Response, Topic::Answer, Topic::DeadLetter];
+    pub const ALL: [Topic; 7] =
+        [Topic::Command, Topic::Event, Topic::State, Topic::Response, Topic::Answer, Topic::DeadLetter, Topic::Owner];
+
+    /// How many partitions it has, where those that hold aggregates have so many.
+    pub(crate) fn partitions(self, of_aggregates: u32) -> u32 {
+        if self == Topic::Owner { 1 } else { of_aggregates }
+    }
 }
 
 /// Names the topics. The prefix of [`Kafka::prefix`](crate::Kafka::prefix) is put before what it says.
@@ -72,6 +85,7 @@ impl Naming for DefaultNaming {
             Topic::Response => "command_response",
             Topic::Answer => "answer",
             Topic::DeadLetter => "dead_letter",
+            Topic::Owner => "owner",
         };
         format!("{aggregate}-{suffix}")
     }

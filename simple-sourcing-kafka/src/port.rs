@@ -9,7 +9,7 @@ use std::{
 };
 
 use simple_sourcing::{
-    BackendError, CommandId,
+    BackendError, CommandId, Cursor,
     backend::{BoxFuture, Definition, Ending, Feed, Port, Read, Submission},
     engine::{Outcome, StoredState},
 };
@@ -20,7 +20,7 @@ use crate::{
     closed::Closed,
     config::Kafka,
     reader::Readers,
-    topics::{self, Ends, Topics, Watch},
+    topics::{self, Ends, Owners, Topics, Watch},
     worker::Workers,
 };
 
@@ -42,16 +42,18 @@ pub(crate) struct KafkaPort {
 impl KafkaPort {
     /// Connects, makes or checks the topics, and serves. Ready when the first partitions are restored.
     pub(crate) async fn start(kafka: Kafka, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
-        kafka.check()?;
+        kafka.check(&definition.name)?;
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
             let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition)?.into();
             let (ending, closed, stopped) = (Ending::new(), Arc::<Closed>::default(), Arc::<AtomicBool>::default());
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
+            let owners = Arc::new(Owners::new(&kafka, &definition, topics.clone()));
+            owners.claim()?;
             let ends = Arc::new(Ends::new(topics.clone()));
             // Before the workers: a restore may have to wait for somebody else's transaction.
-            let watch = Watch::start(&kafka, &definition, &topics, &ends, {
+            let watch = Watch::start(&kafka, &definition, &topics, (&ends, &owners), {
                 let (ending, closed, stopped, client) =
                     (ending.clone(), closed.clone(), stopped.clone(), client.clone());
                 move |error| {
@@ -61,7 +63,7 @@ impl KafkaPort {
                     ending.end(Err(error));
                 }
             })?;
-            let workers = Workers::start(&kafka, &definition, &topics, &ends, &ending, &stopped);
+            let workers = Workers::start(&kafka, &definition, &topics, (&ends, &owners), &ending, &stopped);
             let workers = workers.map_err(|error| closed.failure().unwrap_or(error))?;
             Ok(KafkaPort {
                 readers: Readers::new(kafka.clone(), closed.clone()),
@@ -124,6 +126,15 @@ impl Port for KafkaPort {
         Box::pin(async move {
             self.check_open()?;
             self.client.state(aggregate, key, timeout).await
+        })
+    }
+
+    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>> {
+        let (readers, topics) = (self.readers.clone(), self.topics.clone());
+        Box::pin(async move {
+            self.check_open()?;
+            let end = tokio::task::spawn_blocking(move || readers.end(&topics[aggregate])).await;
+            end.map_err(|error| BackendError::failed("the search for the end of the log has panicked").because(error))?
         })
     }
 

@@ -24,6 +24,7 @@ use crate::{
     config::Kafka,
     error,
     logging::Reports,
+    naming::Topic,
     record::{self, Response},
     topics::Topics,
 };
@@ -38,6 +39,11 @@ const ASKED_AGAIN: Duration = Duration::from_millis(50);
 
 /// How often a reader looks whether transactions are over that it waits for.
 pub(crate) const OPEN_TRANSACTIONS_POLL: Duration = Duration::from_millis(10);
+
+/// How far in front of the end the last event is looked for at first, and how many times further each time that there was
+/// none.
+const LAST_EVENT_FIRST_LOOK: i64 = 16;
+const LAST_EVENT_FURTHER: i64 = 16;
 
 /// How many idle pairs of consumers are kept, and how long.
 const IDLE_MAX: usize = 4;
@@ -68,7 +74,7 @@ impl Readers {
     /// Reads the event log in a thread.
     pub(crate) fn read(self: &Arc<Self>, topics: &Topics, read: Read) -> Feed {
         let (sender, feed) = Feed::new();
-        let (readers, topics) = (self.clone(), topics.clone());
+        let (readers, topics, event) = (self.clone(), topics.clone(), topics.event.clone());
         let thread = std::thread::Builder::new().name("event-reader".into());
         let thread = thread.spawn(move || {
             let result = match read {
@@ -81,7 +87,7 @@ impl Readers {
             }
         });
         match thread {
-            Ok(_) => feed,
+            Ok(_) => feed.of(format!("topic `{event}`")),
             Err(error) => Feed::failed(BackendError::failed("the reader thread can't be started").because(error)),
         }
     }
@@ -117,10 +123,14 @@ impl Readers {
                 std::thread::sleep(OPEN_TRANSACTIONS_POLL);
             }
             reader.assign([(partition, Offset::Offset(first))])?;
+            let mut any = false;
+            // That an aggregate has no event is not to be told where events were deleted.
+            let end = |any| if any || first == 0 { Ok(()) } else { Err(topics.cut(Topic::Event, partition, first)) };
             while self.is_wanted(sender)? {
                 match reader.poll() {
-                    Ok(Some(message)) if message.offset() >= target => return Ok(()),
+                    Ok(Some(message)) if message.offset() >= target => return end(any),
                     Ok(Some(message)) if message.key() == Some(key.as_bytes()) => {
+                        any = true;
                         let event = record::read_event(&message).map_err(|reason| reader.malformed(&message, &reason));
                         let wanted = !event.as_ref().is_ok_and(|event| event.record.sequence <= after);
                         if wanted && sender.send_blocking(event).is_err() {
@@ -128,12 +138,47 @@ impl Readers {
                         }
                     }
                     Ok(_) => {}
-                    Err(End::Of(_)) => return Ok(()),
+                    Err(End::Of(_)) => return end(any),
                     Err(End::Failed(error)) => return Err(error),
                 }
             }
             Ok(())
         })
+    }
+
+    /// Behind the last event of each partition. Blocks.
+    pub(crate) fn end(&self, topics: &Topics) -> Result<Cursor, BackendError> {
+        self.with_consumers(&topics.event, |reader, _| {
+            let ends = (0..topics.partitions).map(|partition| Ok((partition, self.last_event_end(reader, partition)?)));
+            ends.collect()
+        })
+    }
+
+    /// What stands at the end of a partition may be the ends of transactions, so the last record is looked for.
+    fn last_event_end(&self, reader: &Reader<'_>, partition: u32) -> Result<u64, BackendError> {
+        let (first, end) = ends_of(&reader.consumer, reader.kafka, reader.topic, partition)?;
+        let mut length = LAST_EVENT_FIRST_LOOK;
+        loop {
+            let from = first.max(end - length);
+            let mut last = None;
+            if from < end {
+                reader.assign([(partition, Offset::Offset(from))])?;
+                while !self.closed.is() {
+                    match reader.poll() {
+                        Ok(Some(message)) if message.offset() >= end => break,
+                        Ok(Some(message)) => last = Some(message.offset()),
+                        Ok(None) => {}
+                        Err(End::Of(_)) => break,
+                        Err(End::Failed(error)) => return Err(error),
+                    }
+                }
+                self.closed.check()?;
+            }
+            if last.is_some() || from <= first {
+                return Ok(last.map_or(0, |last| last as u64 + 1));
+            }
+            length = length.saturating_mul(LAST_EVENT_FURTHER);
+        }
     }
 
     /// Looks for the first outcome of a command among the responses since its id was made, waiting where it is not there
@@ -328,7 +373,7 @@ pub(crate) fn end_reader(kafka: &Kafka) -> Result<BaseConsumer<Reports>, Backend
 
 /// A consumer that is in no group.
 pub(crate) fn create(kafka: &Kafka, config: &ClientConfig) -> Result<BaseConsumer<Reports>, BackendError> {
-    config.create_with_context(Reports::new(kafka)).map_err(|error| error::client("reader", error))
+    config.create_with_context(Reports::new(kafka)).map_err(|error| kafka.client_error("reader", &error))
 }
 
 /// The first offset of a partition, and its end as the consumer may see it: of one that reads what is not committed, the

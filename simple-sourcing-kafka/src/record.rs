@@ -9,14 +9,45 @@ use rdkafka::{
     message::{Header, Headers, OwnedHeaders},
 };
 use simple_sourcing::{
-    CommandId, Position, Sequence, Timestamp, Trace,
+    CommandId, Position, Sequence, Settings, Timestamp, Trace,
     backend::{Logged, Submission, partition_of},
-    codec::CONTENT_TYPE,
-    engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, StateRecord, StoredState},
+    codec::{CONTENT_TYPE, Fingerprint},
+    engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, REASON_BYTES_MAX, StateRecord, StoredState},
 };
 
-/// What a record may have beside its value: the headers of an event, the key in three of them, and the batch around it.
+/// What a record has beside its value, its keys and its trace, and the batch around it, of which this is less than the half:
+/// names of headers 150 bytes, an id, a time and four numbers 150, their lengths 10 each. Names of apps, aggregates and
+/// variants come from the user's code, the first with a limit of its own (`APP_BYTES_MAX`). Of a dead letter it is the
+/// cause, of at most 2 KiB, and the place.
 pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
+
+/// The longest record that comes of a command within the limits, so that a topic which takes it takes all of them:
+///
+/// | record | key | headers with parts of the command | value |
+/// |---|---|---|---|
+/// | event | key | the key in `ce_id` and `ce_subject`; the trace | `event_bytes_max` |
+/// | state | key | - | `state_bytes_max` |
+/// | response, answer | key | - | an error of `event_bytes_max`, or a reason of [`REASON_BYTES_MAX`], of which JSON makes six times as many bytes at most |
+/// | answer to a question | key | - | `state_bytes_max` |
+/// | dead letter | is left out, with value and headers, where the record would be too long ([`DeadLetter::of`]) | | |
+///
+/// And a command of a client has its key twice, its trace, and `command_bytes_max`. All else has a fixed length, or is the
+/// service's own ([`RECORD_OVERHEAD`]).
+pub(crate) fn record_bytes_max(settings: &Settings) -> usize {
+    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, trace_bytes_max, .. } =
+        *settings;
+    let value = command_bytes_max.max(event_bytes_max).max(state_bytes_max).max(6 * REASON_BYTES_MAX);
+    value + 3 * key_bytes_max + trace_bytes_max + RECORD_OVERHEAD
+}
+
+/// How many bytes of a record are not key or value: what its headers take, with more than their lengths take at most.
+fn header_bytes(headers: Option<&impl Headers>) -> usize {
+    headers.into_iter().flat_map(Headers::iter).map(|header| bytes_of(&header)).sum()
+}
+
+fn bytes_of(header: &Header<'_, &[u8]>) -> usize {
+    header.key.len() + header.value.map_or(0, <[u8]>::len) + 16
+}
 
 const SPEC_VERSION: &str = "ce_specversion";
 const ID: &str = "ce_id";
@@ -38,6 +69,9 @@ const TRACEPARENT: &str = "traceparent";
 /// On responses that are not the first outcome of their command, and so not to be remembered.
 const REPEATED: &str = "ce_repeated";
 
+/// On responses to commands that had nothing to do. Earlier versions take them for accepted ones, at the same sequence.
+const UNCHANGED: &str = "ce_unchanged";
+
 /// On states of aggregates that are deleted.
 const DELETED: &str = "ce_deleted";
 
@@ -57,7 +91,7 @@ pub(crate) struct Malformed {
 pub(crate) struct Sender {
     pub(crate) key: Arc<str>,
     pub(crate) id: CommandId,
-    pub(crate) fingerprint: u64,
+    pub(crate) fingerprint: Fingerprint,
     /// The partition of the answer topic in which it is looked for; where there is none, among the responses.
     pub(crate) answer_to: Option<u32>,
 }
@@ -79,8 +113,8 @@ pub(crate) enum Request {
 pub(crate) enum Response {
     Outcome {
         id: CommandId,
-        /// The hash of the command that is answered.
-        fingerprint: u64,
+        /// The fingerprint of the command that is answered.
+        fingerprint: Fingerprint,
         outcome: Outcome,
         /// Whether it is the first outcome of the command.
         first: bool,
@@ -179,18 +213,20 @@ pub(crate) fn state(state: &StateRecord) -> (OwnedHeaders, &[u8]) {
 
 /// The headers and value of the answer to a command.
 pub(crate) fn outcome(record: &OutcomeRecord) -> (OwnedHeaders, Cow<'_, [u8]>) {
-    let (sequence, value) = match &record.outcome.answer {
-        Answer::Accepted(sequence) => {
+    let answer = &record.outcome.answer;
+    let (sequence, value) = match answer {
+        Answer::Accepted(sequence) | Answer::Unchanged(sequence) => {
             (Some(sequence.to_string()), Cow::Owned(format!(r#"{{"Ok":{{"sequence":{sequence}}}}}"#).into_bytes()))
         }
         Answer::Refused(refusal) => (None, Cow::Owned([br#"{"Err":"#, &**refusal, b"}"].concat())),
     };
-    let headers = Out::new(6)
+    let headers = Out::new(7)
         .with(CONTENT, CONTENT_TYPE)
         .with(COMMAND_ID, record.id.to_string())
         .with(COMMAND_OFFSET, record.outcome.position.offset.to_string())
-        .with(COMMAND_HASH, format!("{:016x}", record.fingerprint))
+        .with(COMMAND_HASH, record.fingerprint.to_string())
         .with_some(SEQUENCE, sequence)
+        .with_some(UNCHANGED, matches!(answer, Answer::Unchanged(_)).then_some("true"))
         .with_some(REPEATED, (!record.first).then_some("true"));
     (headers.0, value)
 }
@@ -225,10 +261,8 @@ impl<'a> DeadLetter<'a> {
     /// partition would stand still.
     pub(crate) fn of(message: &'a impl Message, cause: &str, bytes_max: usize) -> Self {
         let headers = message.headers();
-        let header_bytes = headers.iter().flat_map(|headers| headers.iter());
-        let header_bytes = header_bytes.map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len) + 16);
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-        let bytes = length(message.key()) + length(message.payload()) + header_bytes.sum::<usize>();
+        let bytes = length(message.key()) + length(message.payload()) + header_bytes(headers);
         let fits = bytes + RECORD_OVERHEAD <= bytes_max;
         let own = headers.filter(|_| fits).into_iter().flat_map(|headers| headers.iter());
         let own = own.fold(OwnedHeaders::new(), OwnedHeaders::insert);
@@ -247,10 +281,14 @@ impl<'a> DeadLetter<'a> {
 
 /// The headers of a record that was read, in the order of [`READ`]. They are looked through once: each look at one is a
 /// call to the client library.
-struct In<'a>([Option<&'a [u8]>; READ.len()]);
+struct In<'a> {
+    values: [Option<&'a [u8]>; READ.len()],
+    /// How many bytes all headers take, those that mean nothing included.
+    bytes: usize,
+}
 
 /// The headers that mean something here.
-const READ: [&str; 13] = [
+const READ: [&str; 14] = [
     ID,
     TYPE,
     SEQUENCE,
@@ -263,16 +301,18 @@ const READ: [&str; 13] = [
     CAUSATION_ID,
     TRACEPARENT,
     REPEATED,
+    UNCHANGED,
     DELETED,
 ];
 
 impl<'a> In<'a> {
     fn new(message: &'a impl Message) -> Self {
-        let mut read = In([None; READ.len()]);
+        let mut read = In { values: [None; READ.len()], bytes: 0 };
         for header in message.headers().into_iter().flat_map(Headers::iter) {
+            read.bytes += bytes_of(&header);
             if let Some(place) = Self::place(header.key) {
                 // Of several the first.
-                read.0[place] = read.0[place].or(header.value);
+                read.values[place] = read.values[place].or(header.value);
             }
         }
         read
@@ -283,7 +323,7 @@ impl<'a> In<'a> {
     }
 
     fn text(&self, key: &str) -> Option<&'a str> {
-        std::str::from_utf8(self.0[Self::place(key)?]?).ok()
+        std::str::from_utf8(self.values[Self::place(key)?]?).ok()
     }
 
     fn required(&self, key: &str) -> Result<&'a str, String> {
@@ -337,14 +377,21 @@ pub(crate) fn position(message: &impl Message) -> Position {
     Position { partition: message.partition() as u32, offset: message.offset() as u64 }
 }
 
-/// Reads a record of a command topic, of which there is an answer topic with so many partitions.
-pub(crate) fn read_request(message: &impl Message, partitions: u32) -> Result<Request, Malformed> {
+/// Reads a record of a command topic, of which there is an answer topic with so many partitions. With it comes how many
+/// bytes the record has.
+pub(crate) fn read_request(message: &impl Message, partitions: u32) -> (Result<Request, Malformed>, usize) {
     let headers = In::new(message);
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let bytes = length(message.key()) + length(message.payload()) + headers.bytes;
+    (request(message, &headers, partitions), bytes)
+}
+
+fn request(message: &impl Message, headers: &In<'_>, partitions: u32) -> Result<Request, Malformed> {
     let unanswerable = |reason| Malformed { reason, sender: None };
     let key = key(message).map_err(unanswerable)?;
     let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
     let payload = message.payload().unwrap_or_default();
-    let fingerprint = simple_sourcing::codec::fingerprint(&key, payload);
+    let fingerprint = Fingerprint::of(&key, payload);
     let mut sender = Sender { key: key.clone(), id, fingerprint, answer_to: None };
     let answer_to = match headers.answer_to(partitions) {
         Ok(answer_to) => answer_to,
@@ -391,6 +438,12 @@ pub(crate) fn read_event(message: &impl Message) -> Result<Logged, String> {
     Ok(Logged { offset, record })
 }
 
+/// Which app has written an event.
+pub(crate) fn source(message: &impl Message) -> Option<&str> {
+    let header = message.headers()?.iter().find(|header| header.key == SOURCE)?;
+    std::str::from_utf8(header.value?).ok()
+}
+
 /// Reads a record of an aggregate topic.
 pub(crate) fn read_state(message: &impl Message) -> Result<(Arc<str>, StoredState), String> {
     let headers = In::new(message);
@@ -430,10 +483,9 @@ fn response(message: &impl Message, partition: u32) -> Result<Response, String> 
         let state = headers.text(SEQUENCE).map(|_| stored_state(message, &headers, partition)).transpose()?;
         return Ok(Response::State { id, state });
     }
-    let hash = headers.required(COMMAND_HASH)?;
-    let fingerprint =
-        u64::from_str_radix(hash, 16).map_err(|error| format!("its header `{COMMAND_HASH}` is `{hash}`: {error}"))?;
+    let fingerprint: Fingerprint = headers.parsed(COMMAND_HASH)?;
     let answer = match headers.text(SEQUENCE) {
+        Some(_) if headers.text(UNCHANGED).is_some() => Answer::Unchanged(headers.sequence(SEQUENCE)?),
         Some(_) => Answer::Accepted(headers.sequence(SEQUENCE)?),
         None => {
             let value = message.payload().ok_or("it has no value")?;

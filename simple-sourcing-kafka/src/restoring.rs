@@ -198,6 +198,7 @@ mod tests {
             response: name("command_response"),
             answer: name("answer"),
             dead_letter: name("dead_letter"),
+            owner: name("owner"),
             batch_bytes_max: 1,
             dead_letter_bytes_max: 1,
             partitions: 8,

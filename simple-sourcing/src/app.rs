@@ -76,7 +76,7 @@ impl App {
         self
     }
 
-    /// Starts on a backend: [`Memory`](crate::Memory), [`Embedded`](crate::Embedded), or Kafka. When this returns, the
+    /// Starts on a backend: [`Memory`](crate::Memory), `Embedded`, or Kafka. When this returns, the
     /// app takes commands. Needs a tokio runtime with time enabled.
     ///
     /// # Errors

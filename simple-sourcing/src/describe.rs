@@ -42,12 +42,19 @@ use crate::{Aggregate, Command, Event};
 ///     Close,
 /// }
 ///
-/// #[aggregate(command = AccountCommand)]
+/// #[aggregate(command = AccountCommand, manual(PartialEq))]
 /// pub struct Account {
 ///     owner: String,
 ///     balance: u64,
 ///     #[serde(skip)]
 ///     label: String,
+/// }
+///
+/// /// The label is made of the rest when it is asked for, so it is neither kept nor compared.
+/// impl PartialEq for Account {
+///     fn eq(&self, other: &Self) -> bool {
+///         (&self.owner, self.balance) == (&other.owner, other.balance)
+///     }
 /// }
 ///
 /// assert_eq!(

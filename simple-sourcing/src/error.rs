@@ -2,7 +2,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Sequence};
+use crate::{CommandId, Sequence, one_line::OneLine};
 
 /// Why a command has no receipt. Conflict, duplicate, rejection and unknown outcome never look alike.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -31,14 +31,14 @@ pub enum CommandError<E> {
     IdReused,
     /// The id is older than the deduplication window, so whether the command ran before is no longer known; it did not
     /// run now. Look at the aggregate, and send under a new id if the command is still wanted.
-    #[error("the command's id is older than the deduplication window: {0}")]
+    #[error("the command's id is older than the deduplication window: {}", OneLine(.0))]
     Expired(String),
     /// The command can't be read, or is over a limit. It will never be accepted as it is.
-    #[error("the command is invalid: {0}")]
+    #[error("the command is invalid: {}", OneLine(.0))]
     Invalid(String),
     /// The user's code panicked or broke a rule, and nothing has changed. The service lives on; the log of the service
     /// has the details.
-    #[error("the command's handler failed: {0}")]
+    #[error("the command's handler failed: {}", OneLine(.0))]
     HandlerFailed(String),
     /// The aggregate's stored state can't be read, and none was made of its events yet: they are still being read, or one
     /// of them can't be. The log of the service says which and where; nothing has changed, and the command can be sent
@@ -119,7 +119,7 @@ pub enum BackendError {
     )]
     UnknownAggregate(&'static str),
     /// It may work later: the broker does not answer, a queue is full.
-    #[error("{what}{}", reason(.source))]
+    #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Unavailable {
         /// What was tried, where, and what to do.
         what: String,
@@ -127,7 +127,7 @@ pub enum BackendError {
         source: Option<SharedError>,
     },
     /// It will not work until somebody mends it: wrong settings, a damaged store.
-    #[error("{what}{}", reason(.source))]
+    #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Failed {
         /// What was tried, where, and what to do.
         what: String,
@@ -228,25 +228,57 @@ pub enum StartError {
 #[non_exhaustive]
 pub enum ReadError {
     /// What is stored can't be decoded: it was damaged, or written by a version that knew more.
-    #[error("{what} can't be read: {reason}")]
+    #[error("{} can't be read: {}", OneLine(.what), OneLine(.reason))]
     Undecodable {
         /// What it is and where it stands.
         what: String,
         /// Why it can't be decoded.
         reason: String,
     },
+    /// An event is not the next one of its aggregate. Events in front of it are gone, as when somebody has deleted records, or
+    /// the sequence goes back, as when two have written the log. What is made of these events would be wrong.
+    #[error(
+        "{log}, partition {partition}, offset {offset}: event {found} of `{key}`, where event {expected} is the next: {}",
+        out_of_sequence(*expected, *found)
+    )]
+    OutOfSequence {
+        /// Which log: the topic, on Kafka.
+        log: String,
+        /// The partition.
+        partition: u32,
+        /// Where the event stands in it.
+        offset: u64,
+        /// The key of the aggregate, as text.
+        key: String,
+        /// The sequence that was due.
+        expected: Sequence,
+        /// That of the event.
+        found: Sequence,
+    },
     /// It did not arrive in time.
-    #[error("{what} did not arrive within {after:?}")]
+    #[error("{} did not arrive within {after:?}", OneLine(.what))]
     Timeout {
         /// What was waited for.
         what: String,
         /// How long.
         after: Duration,
     },
+    /// A view was asked to wait for a command to another aggregate type: it would wait for ever.
+    #[error("the view follows aggregate `{view}`, and the receipt is of aggregate `{receipt}`")]
+    NotFollowed {
+        /// The aggregate type of the view.
+        view: &'static str,
+        /// The aggregate type of the receipt.
+        receipt: String,
+    },
     /// A projector panicked, so its view stands still; the log has the details.
-    #[error("the view has stopped: {0}")]
+    #[error("the view has stopped: {}", OneLine(.0))]
     ViewStopped(String),
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+fn out_of_sequence(expected: Sequence, found: Sequence) -> &'static str {
+    if found > expected { "events in front of it are missing" } else { "the sequence goes back" }
 }

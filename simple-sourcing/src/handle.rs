@@ -7,6 +7,7 @@ use crate::{
     client::{Route, TIMEOUT_DEFAULT},
     codec,
     engine::{Rebuild, Shard, StoredState, Typed},
+    read::Sequences,
 };
 
 /// A running app. Clones are handles to the same one; it stops with [`shutdown`](AppHandle::shutdown) or with the last.
@@ -21,19 +22,15 @@ impl AppHandle {
         AppHandle { port, definition }
     }
 
-    /// The client of an aggregate type: `let accounts: AccountClient = app.client();`
+    /// The client of an aggregate type: `let accounts: AccountClient = app.client();`, or without names
+    /// `let accounts: Client<AccountCommand> = app.client();`
     pub fn client<T: TypedClient>(&self) -> T {
-        T::new(self.untyped())
-    }
-
-    /// The client that the typed one wraps.
-    pub(crate) fn untyped<C: Command>(&self) -> Client<C> {
-        let name = C::Event::AGGREGATE;
+        let name = <T::Command as Command>::Event::AGGREGATE;
         let route = self.index(name).ok().map(|aggregate| {
             let settings = self.definition.aggregates[aggregate].settings.clone();
             Route { port: self.port.clone(), aggregate, settings }
         });
-        Client::new(route)
+        T::new(Client::new(route))
     }
 
     /// The state of an aggregate with its sequence; none if there is no aggregate of this key.
@@ -99,18 +96,21 @@ impl AppHandle {
     /// [`Sequence::ZERO`] is the beginning.
     pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
         let key = key.into().into_text().into();
-        EventStream::new(self.read::<E>(Read::History { key, after }))
+        EventStream::new(self.read::<E>(Read::History { key, after }), Sequences::after(after))
     }
 
     /// Follows the event log of an aggregate type from a cursor: what is there and what comes, until the app is shut
     /// down. The events of one partition, and so of one key, come in their order.
     pub fn follow<E: Event>(&self, from: Cursor) -> EventStream<E> {
-        EventStream::new(self.read::<E>(Read::Follow(from)))
+        let is_beginning = from == Cursor::beginning();
+        let sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
+        EventStream::new(self.read::<E>(Read::Follow(from)), sequences)
     }
 
     /// Builds a view in memory: gives the projector all events of an aggregate type from the beginning, and follows.
     pub fn view<E: ProjectedBy<P>, P: Send + Sync + 'static>(&self, projector: P) -> View<P> {
-        View::start(self.follow::<E>(Cursor::beginning()), projector)
+        let log = self.index(E::AGGREGATE).ok().map(|aggregate| (self.port.clone(), aggregate));
+        View::start(self.follow::<E>(Cursor::beginning()), log, projector)
     }
 
     /// Waits until the app no longer serves: a service should end when this does.

@@ -17,7 +17,7 @@
 //! | `model` | the traits behind the macros, and the values they speak in; re-exported here |
 //! | [`client`] | a command on its way, and what becomes of it |
 //! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
-//! | [`backend`] | the port between the app and what carries it; [`Memory`] and [`Embedded`] |
+//! | [`backend`] | the port between the app and what carries it; [`Memory`] and `Embedded` (feature `embedded`) |
 //! | `read` | the event log as a stream, and views; re-exported here |
 //! | [`codec`] | how values are written |
 //! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
@@ -89,6 +89,7 @@ pub mod engine;
 mod error;
 mod handle;
 mod model;
+mod one_line;
 mod read;
 mod settings;
 #[cfg(feature = "testing")]
@@ -98,7 +99,7 @@ pub use app::{AggregateOptions, App};
 pub use backend::Memory;
 #[cfg(feature = "embedded")]
 pub use backend::{Durability, Embedded};
-pub use client::{Call, Client, Pending, Receipt, ReceiptFuture};
+pub use client::{Call, Client, Pending, Receipt, ReceiptError, ReceiptFuture};
 pub use describe::{describe, describe_contract};
 pub use error::{BackendError, CommandError, ReadError, Refusal, SharedError, StartError};
 pub use handle::AppHandle;
@@ -113,7 +114,9 @@ pub mod prelude {
     pub use crate::Embedded;
     pub use crate::{
         App, AppHandle, CommandError, CommandId, Context, Decision, EventMeta, Events, Key, Memory, Receipt, Sequence,
-        Timestamp, aggregate, command, emit, ensure, event, reject,
+        Timestamp, aggregate, command, emit, ensure, event, reject, unchanged,
     };
     pub use serde::{Deserialize, Serialize};
+    #[doc(hidden)]
+    pub use simple_sourcing_derive::serde;
 }

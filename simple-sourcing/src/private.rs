@@ -7,7 +7,7 @@ pub use std::string::String;
 pub use serde;
 
 pub use crate::{
-    AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole, EventVariant, Events,
+    Accepted, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole, EventVariant,
     HandledBy, Key, KeyError, Misapplied, ProjectedBy, Refused, TypedClient,
     client::{Call, Client},
     model::Aggregate,
@@ -47,7 +47,7 @@ pub fn found<A>(state: Option<&A>) -> Result<&A, NotFound> {
 
 /// What a handler's method said.
 #[inline]
-pub fn decided<E, X>(decision: Result<Events<E>, X>) -> Result<Events<E>, Refused<X>> {
+pub fn decided<E, X>(decision: Result<Accepted<E>, X>) -> Result<Accepted<E>, Refused<X>> {
     decision.map_err(Refused::Rejected)
 }
 

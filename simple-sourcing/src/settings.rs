@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::Trace;
+
 /// The limits of one aggregate type, with units in the names.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -12,6 +14,9 @@ pub struct Settings {
     pub event_bytes_max: usize,
     /// The longest state, encoded. Default 512 KiB.
     pub state_bytes_max: usize,
+    /// The longest trace: correlation id, causation id and `traceparent` together. Each event of a command carries them,
+    /// beside its own payload. Default 8 KiB.
+    pub trace_bytes_max: usize,
     /// The most events that one command may emit. Default 1,000.
     pub events_per_command_max: usize,
     /// The most bytes of all events that one command may emit, encoded: they are written in one transaction, which has to
@@ -26,10 +31,6 @@ pub struct Settings {
     /// How far a client's clock may be ahead: a command id from further in the future is refused, because it would have
     /// to be remembered for longer than the window. Default 1 hour.
     pub clock_ahead_max: Duration,
-    /// How often the process may die while it decides one command: a handler that recurses without end, takes all memory or
-    /// aborts ends each process that runs it. After that, the command is not run again, and is
-    /// [`HandlerFailed`](crate::CommandError::HandlerFailed). Default 3.
-    pub deaths_max: u32,
 }
 
 impl Default for Settings {
@@ -39,12 +40,12 @@ impl Default for Settings {
             command_bytes_max: 512 * 1024,
             event_bytes_max: 512 * 1024,
             state_bytes_max: 512 * 1024,
+            trace_bytes_max: 8 * 1024,
             events_per_command_max: 1_000,
             events_bytes_per_command_max: 16 * 1024 * 1024,
             deduplication_window: Duration::from_secs(24 * 60 * 60),
             deduplication_ids_max: 1_000_000,
             clock_ahead_max: Duration::from_secs(60 * 60),
-            deaths_max: 3,
         }
     }
 }
@@ -59,6 +60,18 @@ impl Settings {
         let (bytes, max) = (payload.len(), self.command_bytes_max);
         if bytes > max {
             return Err(format!("it has {bytes} bytes, over the limit of {max} (`command_bytes_max`)"));
+        }
+        Ok(())
+    }
+
+    /// The same of what ties a command to other work.
+    pub(crate) fn check_trace(&self, trace: Option<&Trace>) -> Result<(), String> {
+        let (bytes, max) = (trace.map_or(0, Trace::bytes), self.trace_bytes_max);
+        if bytes > max {
+            return Err(format!(
+                "its correlation id, causation id and traceparent have {bytes} bytes together, over the limit of {max} \
+                 (`trace_bytes_max`)"
+            ));
         }
         Ok(())
     }

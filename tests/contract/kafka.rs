@@ -4,7 +4,9 @@
 mod addresses;
 mod dead_letters;
 mod domain;
+mod forged;
 mod quarantine;
+mod sizes;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -60,6 +62,10 @@ impl Subject for OnKafkaWithStore {
 pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials = crate::trials::<OnKafka>("kafka");
     trials.extend(crate::trials::<OnKafkaWithStore>("kafka_store"));
-    trials.extend([addresses::trials(), dead_letters::trials(), quarantine::trials()].into_iter().flatten());
+    trials.extend(
+        [addresses::trials(), dead_letters::trials(), forged::trials(), quarantine::trials(), sizes::trials()]
+            .into_iter()
+            .flatten(),
+    );
     on_broker::trials(arguments, trials)
 }

@@ -95,6 +95,8 @@ pub(crate) struct Bank {
     pub(crate) app: AppHandle,
     limits: Limits,
     left_out: Vec<String>,
+    /// The app that serves, by name.
+    service: &'static str,
     /// Where the check reads.
     servers: String,
 }
@@ -122,14 +124,14 @@ impl Bank {
     async fn open_at(servers: &str, limits: Limits) -> Self {
         let prefix = fresh_prefix("faults");
         let app = client(servers, &prefix, limits).await;
-        Bank { app, prefix, limits, left_out: Vec::new(), servers: servers.to_owned() }
+        Bank { app, prefix, limits, left_out: Vec::new(), service: "bank", servers: servers.to_owned() }
     }
 
     /// One on another broker, with its client.
     #[cfg(feature = "security")]
     pub(crate) fn on(broker: &Broker, prefix: String, app: AppHandle) -> Self {
         let (limits, servers) = (Limits::default(), broker.bootstrap_servers().to_owned());
-        Bank { app, prefix, limits, left_out: Vec::new(), servers }
+        Bank { app, prefix, limits, left_out: Vec::new(), service: "bank", servers }
     }
 
     pub(crate) fn accounts(&self) -> AccountClient {
@@ -143,7 +145,7 @@ impl Bank {
 
     /// The group of the service processes.
     pub(crate) fn group(&self) -> String {
-        format!("{}bank", self.prefix)
+        format!("{}{}", self.prefix, self.service)
     }
 
     /// The topics of the accounts.
@@ -161,6 +163,11 @@ impl Bank {
         self.left_out.push(key.to_owned());
     }
 
+    /// The same, served by an app of this name from now on.
+    pub(crate) fn served_by(self, service: &'static str) -> Self {
+        Bank { service, ..self }
+    }
+
     /// A client that shares nothing with the bank's own.
     pub(crate) async fn another_client(&self) -> AppHandle {
         client(&self.servers, &self.prefix, self.limits).await
@@ -173,7 +180,7 @@ impl Bank {
 
     /// Deletes all topics, and makes them again.
     pub(crate) async fn made_anew(self) -> Self {
-        let Bank { prefix, app, limits, left_out, servers } = self;
+        let Bank { prefix, app, limits, left_out, service, servers } = self;
         app.shutdown().await.expect("an orderly end");
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker().bootstrap_servers());
@@ -191,7 +198,7 @@ impl Bank {
         while is_there(&names) {
             sleep(Duration::from_millis(10)).await;
         }
-        Bank { app: client(&servers, &prefix, limits).await, prefix, limits, left_out, servers }
+        Bank { app: client(&servers, &prefix, limits).await, prefix, limits, left_out, service, servers }
     }
 
     /// Starts a service process of this name and waits until it serves.
@@ -252,17 +259,16 @@ impl Bank {
     pub(crate) async fn refusal(&self, partitions: u32) -> Option<String> {
         let mut arguments = self.arguments(Some("a"), By::Itself);
         arguments[3] = partitions.to_string();
-        let start = move || {
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            match Node::start(NODE, &arguments) {
-                Ok(node) => {
-                    assert!(node.terminate().success(), "SIGTERM is an orderly end");
-                    None
-                }
-                Err(Refused(words)) => Some(words),
-            }
-        };
-        spawn_blocking(start).await.expect("it does not panic")
+        let started = attempted(arguments).await;
+        started.map(|node| assert!(node.terminate().success(), "SIGTERM is an orderly end")).err()
+    }
+
+    /// Tries to start a service process of this app, with further options. Why it does not start is the error.
+    pub(crate) async fn attempt(&self, app: &str, options: &[&str]) -> Result<Node, String> {
+        let mut arguments = self.arguments(Some(app), By::Itself);
+        arguments.push(format!("app={app}"));
+        arguments.extend(options.iter().map(|option| (*option).to_owned()));
+        attempted(arguments).await
     }
 
     /// Ends a service process in order while others go on.
@@ -338,6 +344,14 @@ impl Bank {
         bank::check_kafka(&history, &topics, &served);
         Row::new(history.count(), topics.aborted)
     }
+}
+
+async fn attempted(arguments: Vec<String>) -> Result<Node, String> {
+    let start = move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Node::start(NODE, &arguments).map_err(|Refused(words)| words)
+    };
+    spawn_blocking(start).await.expect("it does not panic")
 }
 
 async fn started(arguments: Vec<String>) -> Node {

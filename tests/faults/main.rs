@@ -24,6 +24,7 @@ mod killed;
 mod network;
 mod open;
 mod outage;
+mod owners;
 mod paused;
 mod poison;
 mod race;
@@ -100,6 +101,11 @@ fn main() -> ExitCode {
         fault(19, "clock_of_the_broker_off_by_an_hour", clocks::of_the_broker).with_ignored_flag(true),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
+        fault(25, "another_app_serves_the_same_accounts", owners::another_name),
+        fault(25, "two_apps_start_at_once", owners::two_at_once),
+        fault(25, "an_app_is_renamed", owners::renamed),
+        fault(25, "a_paused_owner_comes_back", owners::comes_back).with_ignored_flag(true),
+        fault(25, "an_owner_from_before_there_were_claims", owners::of_before),
     ];
     trials.extend(of_security());
     let trials = on_broker::trials_on(&arguments, trials, || ground().map(|_| ()));

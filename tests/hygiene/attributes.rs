@@ -200,3 +200,92 @@ pub mod carried {
         assert!(rung.is_err());
     }
 }
+
+/// Levels of lints, which hold for what is generated, too.
+pub mod lints {
+    #![deny(warnings)]
+
+    use simple_sourcing::prelude::*;
+
+    #[event(key = u8)]
+    #[expect(non_snake_case, reason = "as others write it")]
+    pub enum NoteEvent {
+        #[create]
+        Made { userId: String },
+    }
+
+    #[command(event = NoteEvent, error = crate::Never)]
+    pub enum NoteCommand {
+        #[create]
+        #[allow(non_snake_case)]
+        Make { userId: String },
+        #[cfg_attr(all(), cfg(any()))]
+        #[cfg_attr(all(), allow(non_snake_case))]
+        Never { userId: NoSuchType },
+    }
+
+    #[aggregate(command = NoteCommand)]
+    #[forbid(deprecated)]
+    pub struct Note(String);
+
+    impl NoteHandler for Note {
+        fn make(user_id: String) -> Decision<Self> {
+            emit(NoteEvent::Made { userId: user_id })
+        }
+    }
+
+    impl NoteApplier for Note {
+        fn made(user_id: String) -> Self {
+            Note(user_id)
+        }
+    }
+
+    macro_rules! domain {
+        ($variant:ident $method:ident) => {
+            use simple_sourcing::prelude::*;
+
+            #[event(key = u8)]
+            enum LampEvent {
+                #[create]
+                Hung,
+            }
+
+            #[command(event = LampEvent, error = crate::Never)]
+            enum LampCommand {
+                #[create]
+                $variant,
+            }
+
+            #[aggregate(command = LampCommand)]
+            struct Lamp;
+
+            impl LampHandler for Lamp {
+                fn $method() -> Decision<Self> {
+                    emit(LampEvent::Hung)
+                }
+            }
+
+            impl LampApplier for Lamp {
+                fn hung() -> Self {
+                    Lamp
+                }
+            }
+
+            pub(super) async fn serve() {
+                crate::serve::<Lamp>().await;
+            }
+        };
+    }
+
+    /// Nobody calls a method of its client.
+    mod generated {
+        domain!(Hang hang);
+    }
+
+    #[tokio::test]
+    async fn methods_that_nobody_calls_are_not_reported() {
+        generated::serve().await;
+        let notes: NoteClient = crate::serve::<Note>().await.client();
+        notes.make(1, "a".to_owned()).await.unwrap();
+    }
+}

@@ -30,6 +30,7 @@ mod shadow {
     pub trait Command {}
     pub trait Aggregate {}
     pub trait Key {}
+    pub struct Accepted;
     pub struct Events;
     pub struct Context;
     pub struct EventMeta;
@@ -109,7 +110,7 @@ mod events {
 use self::events::{Number, Thing, ThingApplier, ThingClient, ThingCommand, ThingEvent, ThingHandler, ThingProjector};
 
 mod implementation {
-    use simple_sourcing::{Context, Decision, Events, emit};
+    use simple_sourcing::{Accepted, Context, Decision, Events, emit};
 
     use super::{Thing, ThingApplier, ThingEvent, ThingHandler};
 
@@ -134,7 +135,7 @@ mod implementation {
         }
 
         fn new(&self) -> Decision<Self> {
-            Ok(Events::new(ThingEvent::Self_))
+            Ok(Accepted::Events(Events::new(ThingEvent::Self_)))
         }
     }
 

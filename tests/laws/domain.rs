@@ -1,7 +1,8 @@
 //! A counter, whose commands do whatever a user's code may do wrong.
 
-use std::{panic::resume_unwind, sync::Arc, time::Duration};
+use std::{cell::Cell, panic::resume_unwind, sync::Arc, time::Duration};
 
+use serde::Serializer;
 use simple_sourcing::{backend::Definition, prelude::*};
 
 pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
@@ -30,6 +31,13 @@ pub(crate) enum CounterEvent {
         bytes: usize,
     },
     Poisoned,
+    /// It is written as `null`, and can't be read back.
+    Averaged(f64),
+    /// It is read back as `None`.
+    Due(Option<Option<u64>>),
+    Warped,
+    Wavered,
+    Blurred,
     #[delete]
     Deleted,
 }
@@ -53,6 +61,12 @@ pub(crate) enum CounterCommand {
     Panic,
     Poison,
     Misfit,
+    Rest,
+    Average,
+    NeverDue,
+    Warp,
+    Waver,
+    Blur,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -67,6 +81,31 @@ pub(crate) struct Counter {
     value: u64,
     changes: u64,
     ballast: String,
+    /// A state in which it is no number is not read back.
+    warp: f64,
+    blur: Blur,
+}
+
+/// Unless it is zero, another number is written each second time.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub(crate) struct Blur(u64);
+
+impl Serialize for Blur {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let blurred = self.0 > 0 && each_second_time(&BLURS);
+        serializer.serialize_u64(self.0 + u64::from(blurred))
+    }
+}
+
+thread_local! {
+    static BLURS: Cell<bool> = const { Cell::new(false) };
+    static WAVERS: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Each second time, from the first or the second on.
+fn each_second_time(last: &'static std::thread::LocalKey<Cell<bool>>) -> bool {
+    last.set(!last.get());
+    last.get()
 }
 
 impl CounterHandler for Counter {
@@ -114,6 +153,30 @@ impl CounterHandler for Counter {
         emit([CounterEvent::Added(1000), CounterEvent::Poisoned])
     }
 
+    fn rest(&self) -> Decision<Self> {
+        unchanged()
+    }
+
+    fn average(&self) -> Decision<Self> {
+        emit([CounterEvent::Added(1), CounterEvent::Averaged(f64::NAN)])
+    }
+
+    fn never_due(&self) -> Decision<Self> {
+        emit([CounterEvent::Added(1), CounterEvent::Due(Some(None))])
+    }
+
+    fn warp(&self) -> Decision<Self> {
+        emit(CounterEvent::Warped)
+    }
+
+    fn waver(&self) -> Decision<Self> {
+        emit(CounterEvent::Wavered)
+    }
+
+    fn blur(&self) -> Decision<Self> {
+        emit(CounterEvent::Blurred)
+    }
+
     fn misfit(&self) -> Decision<Self> {
         emit([CounterEvent::Deleted, CounterEvent::Added(1)])
     }
@@ -140,6 +203,26 @@ impl CounterApplier for Counter {
 
     fn poisoned(&mut self) {
         quiet_panic()
+    }
+
+    fn averaged(&mut self, mean: f64) {
+        self.warp = mean;
+    }
+
+    fn due(&mut self, _on: Option<Option<u64>>) {}
+
+    fn warped(&mut self) {
+        self.warp = f64::NAN;
+    }
+
+    fn wavered(&mut self) {
+        if each_second_time(&WAVERS) {
+            quiet_panic()
+        }
+    }
+
+    fn blurred(&mut self) {
+        self.blur = Blur(1);
     }
 }
 

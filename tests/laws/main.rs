@@ -4,6 +4,7 @@
 //! - sequences have no gap and no repetition;
 //! - a command id takes effect once, and each answer to it is the first;
 //! - a command on which the user's code fails is put aside, once;
+//! - what is not read back as it was written fails its command;
 //! - batches, aborts, lost caches, restarts and states that can't be decoded can't be told from deciding one command after
 //!   the other.
 
@@ -54,24 +55,28 @@ fn a_command(bytes_max: usize) -> impl Strategy<Value = CounterCommand> {
         1 => Just(CounterCommand::Panic),
         1 => Just(CounterCommand::Poison),
         1 => Just(CounterCommand::Misfit),
+        1 => Just(CounterCommand::Rest),
+        1 => Just(CounterCommand::Average),
+        1 => Just(CounterCommand::NeverDue),
         1 => (0..=bytes_max).prop_map(|bytes| CounterCommand::Grow { bytes }),
     ]
 }
 
 /// Any commands.
 fn a_log() -> impl Strategy<Value = Vec<CommandRecord>> {
-    a_log_with_states_of(2 * domain::STATE_BYTES_MAX)
+    let any = prop_oneof![20 => a_command(2 * domain::STATE_BYTES_MAX), 1 => Just(CounterCommand::Warp)];
+    a_log_of(any)
 }
 
-/// Commands that make no state too long. The length of a state is looked at when it is written, once per batch: one that
-/// is too long between two commands only is none where both are in one batch.
-fn a_log_with_short_states() -> impl Strategy<Value = Vec<CommandRecord>> {
-    a_log_with_states_of(domain::STATE_BYTES_MAX / 2)
+/// Commands whose states can all be stored. A state is looked at when it is written, once per batch: one that is too long or
+/// is not read back between two commands only does no harm where both are in one batch.
+fn a_log_with_storable_states() -> impl Strategy<Value = Vec<CommandRecord>> {
+    a_log_of(a_command(domain::STATE_BYTES_MAX / 2))
 }
 
 /// Commands for a few keys, some under the id of one before, as they stand in the log of one partition.
-fn a_log_with_states_of(bytes_max: usize) -> impl Strategy<Value = Vec<CommandRecord>> {
-    let entry = (0..3_usize, 0..40_u64, a_command(bytes_max), proptest::option::weighted(0.3, 0..12_u64));
+fn a_log_of(commands: impl Strategy<Value = CounterCommand>) -> impl Strategy<Value = Vec<CommandRecord>> {
+    let entry = (0..3_usize, 0..40_u64, commands, proptest::option::weighted(0.3, 0..12_u64));
     vec(entry, 1..60).prop_map(|entries| {
         let mut ids: HashMap<u64, (usize, CounterCommand)> = HashMap::new();
         let log = entries.into_iter().zip(0..).map(|((key, id, command, expected), offset)| {
@@ -141,7 +146,7 @@ const ONE_BY_ONE: &[Cut] = &[Cut { commands: 1, fate: Fate::Committed }];
 
 fn refusal(answer: &Answer) -> Option<Refusal<domain::CounterError>> {
     match answer {
-        Answer::Accepted(_) => None,
+        Answer::Accepted(_) | Answer::Unchanged(_) => None,
         Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal decodes")),
     }
 }
@@ -150,7 +155,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn batches_can_not_be_told_from_one_command_after_the_other(log in a_log_with_short_states(), cuts in cuts()) {
+    fn batches_can_not_be_told_from_one_command_after_the_other(log in a_log_with_storable_states(), cuts in cuts()) {
         prop_assert_eq!(run(&log, &cuts), run(&log, ONE_BY_ONE));
     }
 
@@ -252,6 +257,99 @@ proptest! {
             prop_assert_eq!(conflict, expected != actual);
         }
     }
+}
+
+/// Decides these commands in one batch: the answers, and what is committed.
+fn decide(commands: &[(&str, CounterCommand)]) -> (Vec<Answer>, MemoryStore) {
+    let (mut processor, mut store) = (Processor::new(domain::definition()), MemoryStore::default());
+    let commands = commands.iter().zip(0..);
+    let log: Vec<_> = commands.map(|((key, command), n)| store::command(n, key, n, None, command)).collect();
+    process(&mut processor, &store, &log);
+    let changes = processor.finish(&store).expect("the store can be read");
+    store.commit(&changes);
+    (store.answers.iter().map(|record| record.outcome.answer.clone()).collect(), store)
+}
+
+fn accepted(sequence: u64) -> Answer {
+    Answer::Accepted(Sequence::new(sequence))
+}
+
+/// The reason why the handler failed.
+fn failure(answer: &Answer) -> String {
+    match refusal(answer) {
+        Some(Refusal::HandlerFailed(reason)) => reason,
+        other => panic!("the handler failed, but the answer is {other:?}"),
+    }
+}
+
+#[test]
+fn what_is_not_read_back_as_it_was_written_fails_its_command() {
+    use CounterCommand::{Add, Average, Create, NeverDue, Warp};
+    let cases = [
+        (Average, "event `Averaged` can't be read back: `Averaged`: invalid type: null, expected f64"),
+        (NeverDue, "event `Due` is read back as another value: `Some(` was written, `None` is read"),
+        (Warp, "the new state can't be read back: `warp`: invalid type: null, expected f64"),
+    ];
+    for (bad, reason) in cases {
+        let (answers, store) = decide(&[("a", Create), ("b", Create), ("a", bad), ("a", Add(1)), ("b", Add(1))]);
+        assert!(failure(&answers[2]).starts_with(reason), "{answers:?}");
+        assert_eq!((&answers[3], &answers[4]), (&accepted(2), &accepted(2)));
+        assert_eq!(store.events.len(), 4, "nothing of it is written");
+    }
+}
+
+#[test]
+fn a_state_that_can_not_be_restored_costs_the_command_that_broke_it() {
+    use CounterCommand::{Add, Create, Poison, Waver};
+    // Its event is applied when it is decided, and not when the state is restored from the events of the batch.
+    let (answers, store) =
+        decide(&[("a", Create), ("b", Create), ("a", Waver), ("a", Poison), ("b", Add(1)), ("a", Add(1))]);
+    assert_eq!(answers[2], accepted(2));
+    assert!(failure(&answers[3]).contains("meant to be"));
+    assert_eq!((&answers[4], &answers[5]), (&accepted(2), &accepted(3)));
+    assert_eq!(store.poison.len(), 1);
+}
+
+#[test]
+fn a_state_that_is_written_in_two_ways_costs_the_commands_of_its_aggregate() {
+    use CounterCommand::{Add, Blur, Create};
+    let (answers, store) = decide(&[("a", Create), ("b", Create), ("a", Blur), ("b", Add(1))]);
+    assert!(
+        failure(&answers[0]).contains("at `blur`: `1` was written, `2` is read")
+            && failure(&answers[2]).contains("read back"),
+        "{answers:?}"
+    );
+    assert_eq!((&answers[1], &answers[3]), (&accepted(1), &accepted(2)), "another aggregate of the batch");
+    assert_eq!(store.states.keys().map(|key| &**key).collect::<Vec<_>>(), ["b"]);
+}
+
+#[test]
+fn a_command_that_has_nothing_to_do_is_answered_with_the_present_sequence() {
+    use CounterCommand::{Add, Create, Rest};
+    let (answers, store) = decide(&[("a", Create), ("a", Add(1)), ("b", Rest), ("a", Rest)]);
+    assert_eq!(refusal(&answers[2]), Some(Refusal::NotFound));
+    assert_eq!(answers[3], Answer::Unchanged(Sequence::new(2)));
+    assert_eq!(store.answers[3].outcome.position, store.answers[1].position, "that of the command that made it");
+    assert_eq!(store.events.len(), 2);
+}
+
+#[test]
+fn a_condemned_command_is_not_run() {
+    let (mut processor, store) = (Processor::new(domain::definition()), MemoryStore::default());
+    let create = store::command(0, "a", 0, None, &CounterCommand::Create);
+    let repeated = store::command(1, "a", 0, None, &CounterCommand::Create);
+    let other = store::command(2, "a", 2, None, &CounterCommand::Create);
+    processor.condemn(&store, 0, create, "it ended the process".to_owned()).expect("the store can be read");
+    process(&mut processor, &store, &[repeated, other]);
+    let changes = processor.finish(&store).expect("the store can be read");
+    let answers: Vec<_> = changes.outcomes.iter().map(|record| record.outcome.answer.clone()).collect();
+    assert_eq!(failure(&answers[0]), "it ended the process");
+    assert_eq!(
+        (&answers[1], &answers[2]),
+        (&answers[0], &accepted(1)),
+        "remembered under its id, and nothing has changed"
+    );
+    assert_eq!(changes.poison.len(), 1);
 }
 
 #[test]

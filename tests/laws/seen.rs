@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::{collection::vec, prelude::*};
 use simple_sourcing::{
     CommandId, Position, Sequence, Timestamp,
+    codec::Fingerprint,
     engine::{Answer, Outcome, SeenIds},
 };
 
@@ -20,7 +21,7 @@ fn id((millis, number): Id) -> CommandId {
 
 fn outcome(n: usize) -> Outcome {
     let position = Position { partition: 0, offset: n as u64 };
-    Outcome { fingerprint: n as u64, position, answer: Answer::Accepted(Sequence::new(n as u64)) }
+    Outcome { fingerprint: Fingerprint::xxh3(n as u64), position, answer: Answer::Accepted(Sequence::new(n as u64)) }
 }
 
 /// Ids as they come: most of them later than those before, some far behind.

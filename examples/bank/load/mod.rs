@@ -18,6 +18,7 @@ use tokio::task::{JoinError, unconstrained};
 use crate::{
     Done,
     cli::{self, Connection},
+    output::{complain, line},
 };
 use history::History;
 use plan::{Plan, Work};
@@ -35,16 +36,19 @@ pub async fn run(connection: &Connection, load: &cli::Load) -> Done {
     let begun = Instant::now();
     let sent = send_all("sending commands", plan.commands(), &sender, load.in_flight).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    println!("{}", sent.report(seconds));
-
     drop(sender);
     app.shutdown().await?;
     if let Some(history) = history {
         history.finish()?;
     }
+    let reported = line(format_args!("{}", sent.report(seconds)));
     let complaints = [opened.complaints("opening the accounts"), sent.complaints("sending the commands")].concat();
-    complaints.iter().for_each(|complaint| eprintln!("error: {complaint}"));
-    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    complaints.iter().for_each(|complaint| complain(format_args!("error: {complaint}")));
+    if !complaints.is_empty() {
+        return Ok(ExitCode::FAILURE);
+    }
+    reported?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Sends all commands of the work, so many at a time, and says what came back.

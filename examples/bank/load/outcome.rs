@@ -48,9 +48,10 @@ impl From<Result<Receipt, CommandError<AccountError>>> for Outcome {
 impl Answered {
     /// Whether a bank that works may answer so.
     pub fn is_plausible(&self) -> bool {
-        use AccountCommand::{Open, Withdraw};
+        use AccountCommand::{Deposit, Open, Withdraw};
         match (&self.command, &self.outcome) {
             (_, Outcome::Ok { .. }) | (Open { .. }, Outcome::Err(Refusal::AlreadyExists)) => true,
+            (Deposit { .. }, Outcome::Err(Refusal::Rejected(AccountError::TooLarge))) => true,
             (Withdraw { amount: wanted }, Outcome::Err(Refusal::Rejected(error))) => {
                 matches!(error, AccountError::InsufficientFunds { balance, amount } if balance < amount && amount == wanted)
             }

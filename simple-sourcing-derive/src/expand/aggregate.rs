@@ -12,12 +12,13 @@ pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
 
 pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
     let Aggregate { item, command, .. } = aggregate;
-    let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
+    let (ident, lints, p) = (&item.node.ident, &item.lints, private(item.root.as_ref()));
     let description = describe::aggregate(aggregate);
     // A missing handler or applier is reported where `command` stands here: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
     quote! {
         #[automatically_derived]
+        #(#lints)*
         impl #p::Aggregate for #ident {
             #command
 

@@ -4,8 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    allow_deprecated, bound, item, link, local, method, name_arms, on_unimplemented, pattern, place, private,
-    with_fields,
+    bound, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
 };
 use crate::{
     describe,
@@ -33,7 +32,7 @@ fn key(command: &Command) -> TokenStream {
 fn command_impl(command: &Command) -> TokenStream {
     let Command { item, event, error, client, variants, .. } = command;
     let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
-    let allow = allow_deprecated(item, variants);
+    let lints = lints(item, variants);
     let names = name_arms(variants);
     let event = quote_spanned!(place(event)=> type Event = #event;);
     let error = quote_spanned!(place(error)=> type Error = #error;);
@@ -48,7 +47,7 @@ fn command_impl(command: &Command) -> TokenStream {
     let description = describe::command(command);
     quote! {
         #[automatically_derived]
-        #allow
+        #lints
         impl #p::Command for #ident {
             #event
             #error
@@ -68,11 +67,12 @@ fn command_impl(command: &Command) -> TokenStream {
 /// The handler trait, with the methods of these variants.
 pub(crate) fn handler<'a>(command: &Command, variants: impl Iterator<Item = &'a Variant<CommandRole>>) -> TokenStream {
     let Command { item, event, error, handler, .. } = command;
+    let lints = &item.lints;
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(command), private(item.root.as_ref()));
     let methods = variants.map(|variant| {
         let documentation = format!(" Decides {}.", link(item, variant));
         let at = place(&variant.node.ident);
-        let output = quote_spanned!(at=> -> ::core::result::Result<#p::Events<#event>, #error>;);
+        let output = quote_spanned!(at=> -> ::core::result::Result<#p::Accepted<#event>, #error>;);
         let state = match variant.role.state {
             Expected::Absent => None,
             Expected::Present => Some(quote_spanned!(at=> &self)),
@@ -97,6 +97,7 @@ pub(crate) fn handler<'a>(command: &Command, variants: impl Iterator<Item = &'a 
     quote! {
         #[doc = #documentation]
         #on_unimplemented
+        #(#lints)*
         #vis trait #handler: ::core::marker::Sized {
             #(#methods)*
         }
@@ -106,18 +107,18 @@ pub(crate) fn handler<'a>(command: &Command, variants: impl Iterator<Item = &'a 
 fn handled_by(command: &Command) -> TokenStream {
     let Command { item, event, error, handler, variants, .. } = command;
     let (ident, key, p) = (&item.node.ident, key(command), private(item.root.as_ref()));
-    let allow = allow_deprecated(item, variants);
+    let lints = lints(item, variants);
     let (state, context) = (local("state"), local("context"));
     let arms = variants.iter().map(|variant| dispatch(variant, handler, &state, &context, &p));
     quote! {
         #[automatically_derived]
-        #allow
+        #lints
         impl<__Aggregate: #handler> #p::HandledBy<__Aggregate> for #ident {
             fn handle(
                 self,
                 #state: ::core::option::Option<&__Aggregate>,
                 #context: &#p::Context<#key>,
-            ) -> ::core::result::Result<#p::Events<#event>, #p::Refused<#error>> {
+            ) -> ::core::result::Result<#p::Accepted<#event>, #p::Refused<#error>> {
                 #p::decided(match self { #(#arms)* })
             }
         }
@@ -158,7 +159,7 @@ fn dispatch(
 pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a Variant<CommandRole>>) -> TokenStream {
     let Command { item, client, .. } = command;
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(command), private(item.root.as_ref()));
-    let allow = allow_deprecated(item, &command.variants);
+    let (of_item, lints) = (&item.lints, lints(item, &command.variants));
     let methods = variants.map(|variant| {
         let documentation = format!(" Sends {}.", link(item, variant));
         let (name, fields) = (variant.free_name("key"), with_fields(variant));
@@ -172,9 +173,11 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
     quote! {
         #[doc = #documentation]
         #[derive(::core::fmt::Debug, ::core::clone::Clone)]
+        #(#of_item)*
         #vis struct #client(#p::Client<#ident>);
 
         #[automatically_derived]
+        #(#of_item)*
         impl #p::TypedClient for #client {
             type Command = #ident;
 
@@ -184,6 +187,7 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
         }
 
         #[automatically_derived]
+        #(#of_item)*
         impl ::core::ops::Deref for #client {
             type Target = #p::Client<#ident>;
 
@@ -192,8 +196,9 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
             }
         }
 
-        #[allow(clippy::impl_trait_in_params)]
-        #allow
+        // Within another macro the compiler takes the methods for the user's own, of which some may be called by nobody.
+        #[allow(dead_code, clippy::impl_trait_in_params)]
+        #lints
         impl #client {
             #(#methods)*
         }

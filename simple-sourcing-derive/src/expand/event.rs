@@ -3,9 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
-use super::{
-    allow_deprecated, arguments, bound, item, link, local, method, name_arms, on_unimplemented, pattern, place, private,
-};
+use super::{arguments, bound, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private};
 use crate::{
     describe,
     model::{Event, EventRole, Variant},
@@ -33,7 +31,7 @@ pub(crate) fn key(event: &Event) -> TokenStream {
 fn event_impl(event: &Event) -> TokenStream {
     let Event { item, aggregate, variants, .. } = event;
     let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
-    let allow = allow_deprecated(item, variants);
+    let lints = lints(item, variants);
     let names = name_arms(variants);
     let key = quote_spanned!(place(&key)=> type Key = #key;);
     let table = variants.iter().map(|Variant { cfgs, wire_name, role, .. }| {
@@ -47,7 +45,7 @@ fn event_impl(event: &Event) -> TokenStream {
     let description = describe::event(event);
     quote! {
         #[automatically_derived]
-        #allow
+        #lints
         impl #p::Event for #ident {
             #key
 
@@ -67,7 +65,7 @@ fn event_impl(event: &Event) -> TokenStream {
 /// The applier trait, with the methods of these variants.
 pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
     let Event { item, applier, .. } = event;
-    let (ident, vis) = (&item.node.ident, &item.node.vis);
+    let (ident, vis, lints) = (&item.node.ident, &item.node.vis, &item.lints);
     let methods = variants.map(|variant| {
         let documentation = format!(" Applies {}.", link(item, variant));
         let at = place(&variant.node.ident);
@@ -87,6 +85,7 @@ pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Vari
     quote! {
         #[doc = #documentation]
         #on_unimplemented
+        #(#lints)*
         #vis trait #applier: ::core::marker::Sized {
             #(#methods)*
         }
@@ -96,7 +95,7 @@ pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Vari
 fn applied_to(event: &Event) -> TokenStream {
     let Event { item, applier, variants, .. } = event;
     let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
-    let allow = allow_deprecated(item, variants);
+    let lints = lints(item, variants);
     let state = local("state");
     let arms = variants.iter().map(|variant| {
         let Variant { node, cfgs, wire_name, method, role, .. } = variant;
@@ -120,7 +119,7 @@ fn applied_to(event: &Event) -> TokenStream {
     });
     quote! {
         #[automatically_derived]
-        #allow
+        #lints
         impl<__Aggregate: #applier> #p::AppliedTo<__Aggregate> for #ident {
             fn apply_to(
                 self,
@@ -137,7 +136,7 @@ fn applied_to(event: &Event) -> TokenStream {
 pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
     let Event { item, projector, .. } = event;
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(event), private(item.root.as_ref()));
-    let allow = allow_deprecated(item, &event.variants);
+    let lints = lints(item, &event.variants);
     let methods = variants.map(|variant| {
         let documentation = format!(" Projects {}; does nothing unless it is written.", link(item, variant));
         let (meta, arguments) = (variant.free_name("meta"), arguments(variant));
@@ -155,7 +154,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
     quote! {
         #[doc = #documentation]
         #on_unimplemented
-        #allow
+        #lints
         #vis trait #projector {
             #(#methods)*
         }
@@ -165,7 +164,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
 fn projected_by(event: &Event) -> TokenStream {
     let Event { item, projector, variants, .. } = event;
     let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
-    let allow = allow_deprecated(item, variants);
+    let lints = lints(item, variants);
     let (view, meta) = (local("projector"), local("meta"));
     let arms = variants.iter().map(|variant| {
         let Variant { cfgs, method, .. } = variant;
@@ -174,7 +173,7 @@ fn projected_by(event: &Event) -> TokenStream {
     });
     quote! {
         #[automatically_derived]
-        #allow
+        #lints
         impl<__Projector: #projector> #p::ProjectedBy<__Projector> for #ident {
             fn project_into(self, #view: &mut __Projector, #meta: &#p::EventMeta<#key>) {
                 match self { #(#arms)* }

@@ -9,6 +9,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::{Fields, Visibility, ext::IdentExt, spanned::Spanned};
 
 use crate::{
+    carried,
     diagnostics::Errors,
     fallback,
     model::{self, Derive, Field, Item, Variant},
@@ -141,8 +142,8 @@ fn method<R>(
     own: Vec<TokenStream>,
     rest: &TokenStream,
 ) -> TokenStream {
-    let Variant { method, docs, cfgs, deprecated, .. } = variant;
-    let ours = docs.is_empty().then(|| quote!(#[doc = #documentation]));
+    let Variant { node, method, docs, cfgs, deprecated, lints, .. } = variant;
+    let ours = (!carried::has_text(&node.attrs)).then(|| quote!(#[doc = #documentation]));
     let parameters: Vec<TokenStream> = own.into_iter().chain(parameters(variant)).collect();
     // clippy's limit. How many fields a variant has is the user's business, and clippy says nothing of them.
     let many = (parameters.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
@@ -150,8 +151,9 @@ fn method<R>(
         #ours
         #(#docs)*
         #(#cfgs)*
-        #deprecated
+        #(#deprecated)*
         #many
+        #(#lints)*
         #vis fn #method(#(#parameters),*) #rest
     }
 }
@@ -211,12 +213,15 @@ fn name_arms<R>(variants: &[Variant<R>]) -> TokenStream {
     arms.collect()
 }
 
-/// Lets generated code use what the user deprecated for others.
-fn allow_deprecated<R>(item: &Item, variants: &[Variant<R>]) -> Option<TokenStream> {
+/// The levels of lints for generated code: those of the user's item, and that it may use what the user deprecated for others.
+fn lints<R>(item: &Item, variants: &[Variant<R>]) -> TokenStream {
     let of_fields = variants.iter().flat_map(|variant| variant.node.fields.iter().map(|field| &field.attrs));
     let of_variants = variants.iter().map(|variant| &variant.node.attrs);
-    let mut attrs = of_fields.chain(of_variants).chain([&item.node.attrs]).flatten();
-    attrs.any(|attr| attr.path().is_ident(DEPRECATED)).then(|| quote!(#[allow(deprecated)]))
+    let mut attrs = of_fields.chain(of_variants).chain([&item.node.attrs]);
+    let is_deprecated = attrs.any(|attrs| !carried::named(attrs, &[DEPRECATED]).is_empty());
+    let deprecated = is_deprecated.then(|| quote!(#[allow(deprecated)]));
+    let lints = &item.lints;
+    quote!(#(#lints)* #deprecated)
 }
 
 /// The name of a variant in documentation, linked.

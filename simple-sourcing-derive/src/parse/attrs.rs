@@ -34,6 +34,16 @@ fn serde_metas(attrs: &[Attribute]) -> impl Iterator<Item = TokenMeta> {
     attrs.iter().filter(|attr| attr.path().is_ident(SERDE)).flat_map(metas)
 }
 
+/// What serde is told of what has these attributes, also under a condition.
+pub(crate) fn serde_words(attrs: &[Attribute]) -> Vec<TokenMeta> {
+    let conditions = attrs.iter().flat_map(conditional).filter(|meta| meta.path().is_ident(SERDE));
+    let within = conditions.filter_map(|meta| match meta {
+        Meta::List(list) => Punctuated::<TokenMeta, Token![,]>::parse_terminated.parse2(list.tokens).ok(),
+        _ => None,
+    });
+    serde_metas(attrs).chain(within.flatten()).collect()
+}
+
 fn metas(attr: &Attribute) -> Punctuated<TokenMeta, Token![,]> {
     attr.parse_args_with(Punctuated::parse_terminated).unwrap_or_default()
 }
@@ -58,22 +68,53 @@ pub(crate) fn attributes_without(attrs: &[Attribute], applied: &[&str]) -> Vec<T
 /// What `#[serde(...)]` says of a name. Anything that is not about names, or wrong, is left to serde.
 #[derive(Default)]
 pub(crate) struct SerdeNames {
-    pub(crate) rename: Option<LitStr>,
-    pub(crate) rename_all: Option<LitStr>,
-    pub(crate) rename_all_fields: Option<LitStr>,
+    pub(crate) rename: Rename,
+    pub(crate) rename_all: Rename,
+    pub(crate) rename_all_fields: Rename,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) has_crate: bool,
+}
+
+/// A name, or a rule for names: `rename = "..."`, or `rename(serialize = "...", deserialize = "...")`.
+#[derive(Clone, Default)]
+pub(crate) struct Rename {
+    pub(crate) written: Option<LitStr>,
+    pub(crate) read: Vec<LitStr>,
+    /// All of it, to point at.
+    pub(crate) tokens: TokenStream,
+}
+
+impl Rename {
+    pub(crate) fn is_given(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Whether it says one thing of writing and another, or nothing, of reading.
+    pub(crate) fn is_split(&self) -> bool {
+        let written: Vec<String> = self.written.iter().map(LitStr::value).collect();
+        written != self.read.iter().map(LitStr::value).collect::<Vec<_>>()
+    }
+
+    fn of(meta: &TokenMeta) -> Self {
+        let tokens = meta.tokens.clone();
+        if let Some(value) = &meta.value {
+            return Rename { written: Some(value.clone()), read: vec![value.clone()], tokens };
+        }
+        let metas = Punctuated::<TokenMeta, Token![,]>::parse_terminated.parse2(meta.list.clone()).unwrap_or_default();
+        let values = |word| metas.iter().filter(move |meta| meta.word == word).filter_map(|meta| meta.value.clone());
+        Rename { written: values(SERIALIZE).next(), read: values(DESERIALIZE).collect(), tokens }
+    }
 }
 
 /// Reads the `#[serde(...)]` attributes among `attrs`.
 pub(crate) fn serde_names(attrs: &[Attribute]) -> SerdeNames {
     let mut names = SerdeNames::default();
-    for TokenMeta { word, value, list, .. } in serde_metas(attrs) {
-        match word.as_str() {
-            RENAME => names.rename = value.or_else(|| serialize_name(list)),
-            RENAME_ALL => names.rename_all = value.or_else(|| serialize_name(list)),
-            RENAME_ALL_FIELDS => names.rename_all_fields = value.or_else(|| serialize_name(list)),
-            ALIAS => names.aliases.extend(value),
+    for meta in serde_metas(attrs) {
+        match meta.word.as_str() {
+            RENAME => names.rename = Rename::of(&meta),
+            RENAME_ALL => names.rename_all = Rename::of(&meta),
+            RENAME_ALL_FIELDS => names.rename_all_fields = Rename::of(&meta),
+            ALIAS => names.aliases.extend(meta.value),
             CRATE => names.has_crate = true,
             _ => {}
         }
@@ -81,19 +122,13 @@ pub(crate) fn serde_names(attrs: &[Attribute]) -> SerdeNames {
     names
 }
 
-/// `serialize = "..."` among the arguments of `rename(...)`.
-fn serialize_name(list: TokenStream) -> Option<LitStr> {
-    let metas = Punctuated::<TokenMeta, Token![,]>::parse_terminated.parse2(list).ok()?;
-    metas.into_iter().find(|meta| meta.word == SERIALIZE)?.value
-}
-
 /// `word`, `word = "..."` or `word(...)`, as serde's attributes are made.
-struct TokenMeta {
-    word: String,
-    value: Option<LitStr>,
-    list: TokenStream,
+pub(crate) struct TokenMeta {
+    pub(crate) word: String,
+    pub(crate) value: Option<LitStr>,
+    pub(crate) list: TokenStream,
     /// All of it.
-    tokens: TokenStream,
+    pub(crate) tokens: TokenStream,
 }
 
 impl syn::parse::Parse for TokenMeta {
@@ -124,6 +159,13 @@ pub(crate) fn conditional(attr: &Attribute) -> Vec<Meta> {
     }
     let metas = attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).unwrap_or_default();
     metas.into_iter().skip(1).collect()
+}
+
+/// The condition of `#[cfg_attr(condition, ...)]`; none of another attribute.
+pub(crate) fn condition(attr: &Attribute) -> Option<TokenStream> {
+    let tokens = attr.path().is_ident(CFG_ATTR).then(|| attr.meta.require_list().ok())??.tokens.clone();
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    Some(tokens.into_iter().take_while(|token| !is_comma(token)).collect())
 }
 
 /// Whether an attribute gives a variant its name on the wire.

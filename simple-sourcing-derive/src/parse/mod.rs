@@ -11,7 +11,10 @@ use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path, Type};
 
 use self::options::{a_list, a_name, a_path, a_root, a_text, a_type, parse_options};
 pub(crate) use self::{
-    attrs::{attributes_without, conditional, derives, is_read_by_serde, is_rename, is_skipped_by_serde, serde_names},
+    attrs::{
+        Rename, SerdeNames, TokenMeta, attributes_without, condition, conditional, derives, is_read_by_serde,
+        is_rename, is_skipped_by_serde, serde_names, serde_words,
+    },
     options::{Given, Root},
 };
 use crate::{

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use simple_sourcing::{BackendError, CommandId, backend::Reply, engine::StoredState};
+use simple_sourcing::{BackendError, CommandId, backend::Reply, codec::Fingerprint, engine::StoredState};
 use tokio::sync::oneshot;
 use tracing::error;
 
@@ -38,8 +38,8 @@ type NoAddress = Arc<()>;
 /// One who waits.
 pub(crate) enum Waiter {
     Command {
-        /// The hash of the command: the answer to another command of the same id is not for this one.
-        fingerprint: u64,
+        /// The fingerprint of the command: the answer to another command of the same id is not for this one.
+        fingerprint: Fingerprint,
         reply: Reply,
     },
     State(oneshot::Sender<Result<Option<StoredState>, BackendError>>),
@@ -58,10 +58,10 @@ impl Address {
 }
 
 impl Waiter {
-    /// Whether the record that it waits for is the one with this hash. A question has none, and an id of its own.
-    fn is_of(&self, fingerprint: u64) -> bool {
+    /// Whether the record that it waits for is the one with this fingerprint. A question has none, and an id of its own.
+    fn is_of(&self, fingerprint: Fingerprint) -> bool {
         match self {
-            Waiter::Command { fingerprint: of, .. } => *of == fingerprint,
+            Waiter::Command { fingerprint: of, .. } => of.agrees(fingerprint),
             Waiter::State(_) => true,
         }
     }
@@ -95,7 +95,7 @@ impl Waiting {
     }
 
     /// The record is durably queued.
-    pub(crate) fn queued(&self, id: CommandId, fingerprint: u64) {
+    pub(crate) fn queued(&self, id: CommandId, fingerprint: Fingerprint) {
         for (waiter, _) in self.lock().by_id.get_mut(&id).into_iter().flatten() {
             match waiter {
                 Waiter::Command { reply, fingerprint: of } if *of == fingerprint => reply.queued(),
@@ -105,7 +105,7 @@ impl Waiting {
     }
 
     /// The record is not in the log: certainly, or as far as anybody knows.
-    pub(crate) fn not_sent(&self, id: CommandId, fingerprint: u64, error: &BackendError, certainly: bool) {
+    pub(crate) fn not_sent(&self, id: CommandId, fingerprint: Fingerprint, error: &BackendError, certainly: bool) {
         for waiter in self.remove(id, |waiter| waiter.is_of(fingerprint)) {
             match waiter {
                 Waiter::Command { reply, .. } if certainly => reply.fail(error),

@@ -1,6 +1,6 @@
 use std::{mem, sync::Arc};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use simple_sourcing::{
     BackendError, CommandId, Timestamp,
     backend::files,
@@ -64,6 +64,8 @@ pub(crate) struct Mark {
     /// By what the record in front of it is known again, of which it is the [`evidence`].
     pub(crate) evidence: Option<u64>,
 }
+
+impl files::Record for Head {}
 
 /// What tells a record from the one at the same offset of another topic of the same name.
 pub(crate) fn evidence(bytes: &[u8], number: u64) -> u64 {
@@ -211,7 +213,7 @@ impl Part {
         Ok(greatest)
     }
 
-    fn get<T: DeserializeOwned>(&self, kind: Kind, rest: &[u8]) -> Result<Option<T>, BackendError> {
+    fn get<T: files::Record>(&self, kind: Kind, rest: &[u8]) -> Result<Option<T>, BackendError> {
         let key = self.key(kind, rest);
         let found = self.store.usable()?.get(&key);
         let found = found.and_then(|bytes| bytes.map(|bytes| sealed::read(&key, &bytes)).transpose());

@@ -1,6 +1,6 @@
 //! Records with a checksum: that of the key and the record, then the record in the form of the embedded backend.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use simple_sourcing::backend::files;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -18,7 +18,7 @@ pub(super) fn write<T: Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, Stri
     Ok(bytes)
 }
 
-pub(super) fn read<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, String> {
+pub(super) fn read<T: files::Record>(key: &[u8], bytes: &[u8]) -> Result<T, String> {
     let what = || format!("the record under {}", key.escape_ascii());
     match bytes.split_first_chunk() {
         Some((expected, mut record)) if *expected == checksum(key, record) => {

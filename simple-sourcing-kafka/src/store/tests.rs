@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use simple_sourcing::{
     CommandId, Position, Sequence, Timestamp,
+    codec::Fingerprint,
     engine::{Answer, Outcome, StoredState},
 };
 
@@ -40,7 +41,7 @@ fn state(n: u64) -> StoredState {
 
 fn outcome(n: u64) -> Outcome {
     Outcome {
-        fingerprint: n,
+        fingerprint: Fingerprint::xxh3(n),
         position: Position { partition: 0, offset: n },
         answer: Answer::Accepted(Sequence::new(n)),
     }

@@ -1,15 +1,18 @@
 //! The questions to the brokers about topics.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication},
+    admin::{self, AdminClient, AdminOptions, ConfigResource, ResourceSpecifier, TopicReplication},
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     metadata::Metadata,
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
-use simple_sourcing::BackendError;
+use simple_sourcing::{BackendError, backend::check_new_partitions};
 use tracing::{info, warn};
 
 use super::requirements::Found;
@@ -32,9 +35,16 @@ pub(super) struct Cluster {
     options: AdminOptions,
 }
 
+/// A topic to be made.
+pub(super) struct NewTopic {
+    pub(super) name: String,
+    pub(super) properties: Vec<(String, String)>,
+    pub(super) partitions: u32,
+}
+
 impl Cluster {
     pub(super) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
-        let made = |error| error::client("admin client", error);
+        let made = |error| kafka.client_error("admin client", &error);
         let admin = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let witness = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let timeout = Some(kafka.connect_timeout);
@@ -60,10 +70,20 @@ impl Cluster {
 
     /// What there is of these topics.
     pub(super) fn found(&self, names: &[&str]) -> Result<Vec<Found>, BackendError> {
+        let of = |name: &str| partitions(&self.metadata(Some(name))?, name);
+        let partitions: Result<Vec<_>, BackendError> = names.iter().map(|name| of(name)).collect();
+        self.described(names, partitions?)
+    }
+
+    /// The same of topics of which is known how many partitions each has.
+    fn described(&self, names: &[&str], partitions: Vec<Option<u32>>) -> Result<Vec<Found>, BackendError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let described = pollster::block_on(self.admin.describe_configs(&resources, &self.options));
         let described = described.map_err(|error| error::describe("the topics can't be described", error))?;
-        let found = |(&name, described): (&&str, Result<ConfigResource, RDKafkaErrorCode>)| {
+        let found = |((&name, described), partitions): ((&&str, Result<ConfigResource, RDKafkaErrorCode>), _)| {
             let config = match described {
                 Ok(config) => Some(config),
                 Err(RDKafkaErrorCode::UnknownTopicOrPartition) => None,
@@ -72,23 +92,29 @@ impl Cluster {
                     return Err(error::describe(what, KafkaError::AdminOp(code)));
                 }
             };
-            Ok(Found::new(partitions(&self.metadata(Some(name))?, name)?, config))
+            Ok(Found::new(partitions, config))
         };
-        names.iter().zip(described).map(found).collect()
+        names.iter().zip(described).zip(partitions).map(found).collect()
     }
 
-    /// What there is of a topic that the brokers may not all have heard of yet.
-    pub(super) fn await_found(&self, name: &str) -> Result<Found, BackendError> {
+    /// What there is of topics that the brokers may not all have heard of yet. All are there.
+    pub(super) fn await_found(&self, names: &[String]) -> Result<Vec<Found>, BackendError> {
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        let lacking = Cell::new(None);
         let found = self.await_made(|| {
-            let found = self.found(&[name]).map(|mut found| found.pop());
+            let found = self.partitions_of_all(names).and_then(|partitions| self.described(&all, partitions));
             match found {
-                Ok(found) => found.filter(Found::is_whole).map(Ok),
+                Ok(found) => {
+                    lacking.set(found.iter().position(|found| !found.is_whole()));
+                    lacking.get().is_none().then_some(Ok(found))
+                }
                 Err(error) if error.is_retryable() => None,
                 Err(error) => Some(Err(error)),
             }
         });
         // What a broker does not tell everybody comes from the client library as nothing.
         found.unwrap_or_else(|| {
+            let name = all[lacking.get().unwrap_or_default()];
             let lacking = self.kafka.lacking(&[&Right::on_topic(Operation::DescribeConfigs, name)]);
             Err(BackendError::failed(format!(
                 "the configuration of topic `{name}` can't be read: the topic is there, so that it seems that {lacking}"
@@ -127,36 +153,48 @@ impl Cluster {
         }
     }
 
-    pub(super) fn create(
-        &self,
-        name: &str,
-        properties: &[(String, String)],
-        partitions: u32,
-    ) -> Result<(), BackendError> {
-        let replicas = self.kafka.replication_factor.map_or(-1, |replicas| replicas as i32);
-        let new = properties
-            .iter()
-            .fold(NewTopic::new(name, partitions as i32, TopicReplication::Fixed(replicas)), |new, (name, value)| {
-                new.set(name, value)
-            });
-        let results = pollster::block_on(self.admin.create_topics([&new], &self.options));
-        let needs = [Right::on_topic(Operation::Create, name)];
-        let failed = |error| self.kafka.describe(format!("topic `{name}` can't be made"), &needs, error);
-        match results.map_err(failed)?.pop() {
-            // Another process of the app has just made it.
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
-            Some(Err((_, code))) => return Err(failed(KafkaError::AdminOp(code))),
-            Some(Ok(_)) | None => info!(topic = name, partitions, "made the topic"),
+    /// Makes topics, all with one request, and waits until they can be used.
+    pub(super) fn create(&self, missing: &[NewTopic]) -> Result<(), BackendError> {
+        if missing.is_empty() {
+            return Ok(());
         }
-        let made = self.await_made(|| {
-            let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout).ok()?;
-            let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
-            let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
-            (led && !topic.partitions().is_empty()).then_some(())
+        missing.iter().try_for_each(|topic| check_new_partitions(topic.partitions))?;
+        // -1 is the brokers' own number, and what is too large for them they refuse.
+        let replicas = |replicas| i32::try_from(replicas).unwrap_or(i32::MAX);
+        let replicas = self.kafka.replication_factor.map_or(-1, replicas);
+        let new = missing.iter().map(|NewTopic { name, properties, partitions }| {
+            let new = admin::NewTopic::new(name, *partitions as i32, TopicReplication::Fixed(replicas));
+            properties.iter().fold(new, |new, (name, value)| new.set(name, value))
         });
-        made.ok_or_else(|| {
-            let within = self.kafka.connect_timeout;
-            BackendError::unavailable(format!("topic `{name}` has no leader after {within:?}; are enough brokers up?"))
+        let new: Vec<_> = new.collect();
+        let failed = |names: &[&str], error| {
+            let needs: Vec<Right> = names.iter().map(|name| Right::on_topic(Operation::Create, name)).collect();
+            self.kafka.describe(format!("topic `{}` can't be made", names.join("`, `")), &needs, error)
+        };
+        let names: Vec<&str> = missing.iter().map(|topic| topic.name.as_str()).collect();
+        let results = pollster::block_on(self.admin.create_topics(&new, &self.options));
+        for result in results.map_err(|error| failed(&names, error))? {
+            match result {
+                Ok(topic) => info!(topic, "made the topic"),
+                // Another process of the app has just made it.
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((topic, code)) => return Err(failed(&[&topic], KafkaError::AdminOp(code))),
+            }
+        }
+        let led = self.await_made(|| {
+            let metadata = self.admin.inner().fetch_metadata(None, self.kafka.connect_timeout).ok()?;
+            let is_led = |name: &&str| {
+                let topic = metadata.topics().iter().find(|topic| topic.name() == *name && topic.error().is_none());
+                topic.is_some_and(|topic| {
+                    let partitions = topic.partitions();
+                    !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
+                })
+            };
+            names.iter().all(is_led).then_some(())
+        });
+        led.ok_or_else(|| {
+            let (names, within) = (names.join("`, `"), self.kafka.connect_timeout);
+            BackendError::unavailable(format!("topic `{names}` has no leader after {within:?}; are enough brokers up?"))
         })
     }
 

@@ -6,10 +6,14 @@
 //! | `requirements.rs` | what a topic must be, compared with what it is |
 //! | `cluster.rs` | the questions to the brokers |
 //! | `watch.rs` | the look at all of it, every few seconds |
+//! | `owner.rs`, `claims.rs`, `predecessor.rs` | which app serves an aggregate type, and how another takes over |
 //! | `ends.rs`, `stalls.rs` | what it remembers: how far topics went, and what is held back by open transactions |
 
+mod claims;
 mod cluster;
 mod ends;
+mod owner;
+mod predecessor;
 mod properties;
 mod requirements;
 mod stalls;
@@ -20,14 +24,18 @@ use simple_sourcing::{
     backend::{AggregateDefinition, Definition},
 };
 
-use self::{cluster::Cluster, requirements::Requirements};
+use self::{
+    cluster::{Cluster, NewTopic},
+    requirements::{Found, Requirements},
+};
 use crate::{
     access::Role,
-    config::{Kafka, PARTITIONS_DEFAULT},
+    config::{Kafka, PARTITIONS_DEFAULT, RECORD_BYTES_MAX},
     naming::Topic,
 };
 
 pub(crate) use ends::Ends;
+pub(crate) use owner::Owners;
 pub use stalls::OpenTransaction;
 pub(crate) use stalls::Stalls;
 pub(crate) use watch::Watch;
@@ -46,6 +54,7 @@ pub(crate) struct Topics {
     pub(crate) response: String,
     pub(crate) answer: String,
     pub(crate) dead_letter: String,
+    pub(crate) owner: String,
     /// The longest batch of records that each of the other topics takes.
     pub(crate) batch_bytes_max: usize,
     /// The longest record that the dead letters take; of no use where nothing is served.
@@ -64,7 +73,14 @@ impl Topics {
             Topic::Response => &self.response,
             Topic::Answer => &self.answer,
             Topic::DeadLetter => &self.dead_letter,
+            Topic::Owner => &self.owner,
         }
+    }
+
+    /// The error of a topic that is kept for ever and begins there.
+    pub(crate) fn cut(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
+        let why = format!("in partition {partition} it begins at {first}, and the records in front of that are gone");
+        self.made_anew(topic, &why)
     }
 
     /// The error of a topic that is another than the one whose contents the others go by.
@@ -78,61 +94,100 @@ impl Topics {
 }
 
 /// Makes or checks the topics of all aggregates of an app, in the order of the definition. Blocks.
+///
+/// All are asked for at once, and all that are missing are made at once: what takes its time is the brokers' telling each
+/// other, not the making.
 pub(crate) fn ensure(kafka: &Kafka, definition: &Definition) -> Result<Vec<Topics>, BackendError> {
     let cluster = Cluster::connect(kafka)?;
-    definition.aggregates.iter().map(|aggregate| ensure_of(&cluster, aggregate)).collect()
+    let mut plans: Vec<Plan<'_>> = definition.aggregates.iter().map(|aggregate| Plan::new(kafka, aggregate)).collect();
+    let names = |plans: &[Plan<'_>]| plans.iter().flat_map(|plan| plan.names.clone()).collect::<Vec<String>>();
+    let found = cluster.partitions_of_all(&names(&plans))?;
+    let (mut found, mut missing) = (found.into_iter(), Vec::new());
+    for plan in &mut plans {
+        let found: Vec<_> = found.by_ref().take(plan.topics.len()).collect();
+        missing.extend(plan.compare(&cluster, &found)?);
+    }
+    cluster.create(&missing)?;
+    let mut whole = cluster.await_found(&names(&plans))?.into_iter();
+    plans.into_iter().map(|plan| plan.check(&cluster, whole.by_ref())).collect()
 }
 
-fn ensure_of(cluster: &Cluster, aggregate: &AggregateDefinition) -> Result<Topics, BackendError> {
-    let kafka = cluster.kafka();
-    let name = |topic| kafka.topic(aggregate.name, topic);
-    let role = Role::of(aggregate);
-    let used: Vec<Topic> = role.topics().collect();
-    let names: Vec<String> = used.iter().map(|&topic| name(topic)).collect();
-    let found = cluster.partitions_of_all(&names)?;
-    let partitions = kafka.partitions.or(found.iter().flatten().next().copied()).unwrap_or(PARTITIONS_DEFAULT);
-    let requirements = Requirements { kafka, aggregate, partitions };
-    for (&topic, found) in used.iter().zip(&found) {
-        if let Some(found) = *found {
-            requirements.check_partitions(topic, found)?;
-        }
+/// What is to be there for one aggregate type.
+struct Plan<'a> {
+    requirements: Requirements<'a>,
+    role: Role,
+    /// Those that are used, and their names in the same order.
+    topics: Vec<Topic>,
+    names: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(kafka: &'a Kafka, aggregate: &'a AggregateDefinition) -> Self {
+        let role = Role::of(aggregate);
+        let topics: Vec<Topic> = role.topics().collect();
+        let names = topics.iter().map(|&topic| kafka.topic(aggregate.name, topic)).collect();
+        let partitions = kafka.partitions.unwrap_or(PARTITIONS_DEFAULT);
+        Plan { requirements: Requirements { kafka, aggregate, partitions }, role, topics, names }
     }
-    let mut there = Vec::new();
-    for ((topic, name), found) in used.into_iter().zip(&names).zip(found) {
-        if found.is_none() {
-            cluster.check_visible(name, &kafka.rights_on(aggregate.name, &kafka.group, role))?;
-            if role.does_without(topic) {
-                continue;
+
+    /// Those that are missing, of how many partitions each of them has. What can be done without is left out then.
+    fn compare(&mut self, cluster: &Cluster, found: &[Option<u32>]) -> Result<Vec<NewTopic>, BackendError> {
+        let Requirements { kafka, aggregate, .. } = self.requirements;
+        let of_aggregates = self.topics.iter().zip(found).filter(|(topic, _)| **topic != Topic::Owner);
+        let there = of_aggregates.filter_map(|(_, found)| *found).next();
+        self.requirements.partitions = kafka.partitions.or(there).unwrap_or(PARTITIONS_DEFAULT);
+        let (mut missing, mut used) = (Vec::new(), Vec::new());
+        for ((&topic, name), found) in self.topics.iter().zip(&self.names).zip(found) {
+            match *found {
+                Some(partitions) => self.requirements.check_partitions(topic, partitions)?,
+                None => {
+                    cluster.check_visible(name, &kafka.rights_on(aggregate.name, &kafka.group, self.role))?;
+                    if self.role.does_without(topic) {
+                        continue;
+                    }
+                    missing.push(NewTopic {
+                        name: name.clone(),
+                        properties: properties::properties(kafka, topic, &aggregate.settings),
+                        partitions: topic.partitions(self.requirements.partitions),
+                    });
+                }
             }
-            cluster.create(name, &properties::properties(kafka, topic, &aggregate.settings), partitions)?;
+            used.push((topic, name.clone()));
         }
-        there.push((topic, name));
+        (self.topics, self.names) = used.into_iter().unzip();
+        Ok(missing)
     }
-    let (mut batch_bytes_max, mut dead_letter_bytes_max) = (usize::MAX, 0);
-    for (topic, name) in there {
-        let found = cluster.await_found(name)?;
-        requirements.check(topic, &found)?;
-        match topic {
-            Topic::DeadLetter => dead_letter_bytes_max = found.bytes_max(),
-            _ => batch_bytes_max = batch_bytes_max.min(found.bytes_max()),
+
+    /// All of them are there by now.
+    fn check(self, cluster: &Cluster, found: impl Iterator<Item = Found>) -> Result<Topics, BackendError> {
+        let Requirements { kafka, aggregate, partitions } = self.requirements;
+        let (mut batch_bytes_max, mut dead_letter_bytes_max) = (usize::MAX, 0);
+        for ((topic, name), found) in self.topics.into_iter().zip(&self.names).zip(found) {
+            self.requirements.check(topic, &found)?;
+            match topic {
+                Topic::DeadLetter => dead_letter_bytes_max = found.bytes_max().min(RECORD_BYTES_MAX),
+                _ => batch_bytes_max = batch_bytes_max.min(found.bytes_max()),
+            }
+            if topic == Topic::Event {
+                cluster.warn_of_risks(name, &found)?;
+            }
         }
-        if topic == Topic::Event {
-            cluster.warn_of_risks(name, &found)?;
-        }
+        let name = |topic| kafka.topic(aggregate.name, topic);
+        Ok(Topics {
+            role: self.role,
+            command: name(Topic::Command),
+            event: name(Topic::Event),
+            state: name(Topic::State),
+            response: name(Topic::Response),
+            answer: name(Topic::Answer),
+            dead_letter: name(Topic::DeadLetter),
+            owner: name(Topic::Owner),
+            batch_bytes_max,
+            dead_letter_bytes_max,
+            partitions,
+            give_up: requirements::give_up(kafka, aggregate.name),
+        })
     }
-    Ok(Topics {
-        role,
-        command: name(Topic::Command),
-        event: name(Topic::Event),
-        state: name(Topic::State),
-        response: name(Topic::Response),
-        answer: name(Topic::Answer),
-        dead_letter: name(Topic::DeadLetter),
-        batch_bytes_max,
-        dead_letter_bytes_max,
-        partitions,
-        give_up: requirements::give_up(kafka, aggregate.name),
-    })
 }
 
 /// How many bytes a producer of records to these topics puts into one batch, as its property. A topic's limit holds for a

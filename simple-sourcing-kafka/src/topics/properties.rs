@@ -54,6 +54,7 @@ impl Kafka {
     ///     test.account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
     ///     test.account-answer: cleanup.policy=delete message.timestamp.type=LogAppendTime retention.ms=3600000
     ///     test.account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+    ///     test.account-owner: 1 partition, cleanup.policy=delete retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
     /// "
     /// );
     /// ```
@@ -64,7 +65,8 @@ impl Kafka {
             let name = self.topic(EventOf::<A>::AGGREGATE, topic);
             let properties = properties(self, topic, settings);
             let policy: String = properties.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-            text.push_str(&format!("    {name}:{policy}\n"));
+            let alone = if topic == Topic::Owner { " 1 partition," } else { "" };
+            text.push_str(&format!("    {name}:{alone}{policy}\n"));
         }
         text
     }
@@ -78,7 +80,7 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
             ("retention.ms", COMMAND_RETENTION.as_millis().to_string()),
             ("message.timestamp.type", "LogAppendTime".to_owned()),
         ],
-        Topic::Event => vec![
+        Topic::Event | Topic::Owner => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
@@ -86,7 +88,7 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
         // It takes whatever can stand in the command topic, and the place and the cause beside it.
         Topic::DeadLetter => vec![
             ("cleanup.policy", "delete".to_owned()),
-            ("max.message.bytes", RECORD_BYTES_MAX.to_owned()),
+            ("max.message.bytes", RECORD_BYTES_MAX.to_string()),
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
         ],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::admin::ConfigResource;
 use simple_sourcing::{BackendError, Settings, backend::AggregateDefinition};
 
-use crate::{config::Kafka, naming::Topic, record::RECORD_OVERHEAD};
+use crate::{config::Kafka, naming::Topic, record::record_bytes_max};
 
 /// Where the broker does not say, the default of Kafka.
 const BYTES_MAX_DEFAULT: usize = 1024 * 1024;
@@ -70,10 +70,17 @@ impl Requirements<'_> {
 
     pub(super) fn check_partitions(&self, topic: Topic, found: u32) -> Result<(), BackendError> {
         let Requirements { kafka, aggregate, partitions } = self;
-        if found == *partitions {
+        if found == topic.partitions(*partitions) {
             return Ok(());
         }
         let name = self.name(topic);
+        if topic == Topic::Owner {
+            return Err(BackendError::failed(format!(
+                "topic `{name}` has {found} partitions, not 1: what it says of the owner of `{}` has no order; delete it while \
+                 no service runs, and the next that starts makes it again",
+                aggregate.name
+            )));
+        }
         let make =
             kafka.partitions.map_or(String::new(), |_| format!("set `.partitions({found})` if that is wrong, or "));
         Err(BackendError::failed(format!(
@@ -103,7 +110,7 @@ impl Requirements<'_> {
                 self.kafka.bootstrap_servers
             )))
         };
-        let (max, needed) = (found.number("max.message.bytes"), longest_record(settings));
+        let (max, needed) = (found.number("max.message.bytes"), record_bytes_max(settings));
         if max != -1 && (max as usize) < needed {
             let why = "which is less than the limits of the aggregate allow; lower them (`Settings`)";
             return refuse("max.message.bytes", &needed.to_string(), why);
@@ -117,7 +124,7 @@ impl Requirements<'_> {
             _ if policy != "delete" => {
                 return refuse("cleanup.policy", "delete", "which keeps only the last record of each key");
             }
-            Topic::Event | Topic::DeadLetter => {
+            Topic::Event | Topic::DeadLetter | Topic::Owner => {
                 for property in ["retention.ms", "retention.bytes"] {
                     if found.number(property) != -1 {
                         return refuse(property, "-1", "which would lose records that are kept for ever");
@@ -160,6 +167,10 @@ pub(super) fn lost(topic: Topic, give_up: &str) -> String {
         Topic::Response => "lost with it are the ids of commands: one that is sent again would take effect again",
         Topic::Answer => return "lost with it are answers on their way; a start makes it again, empty".to_owned(),
         Topic::DeadLetter => return "lost with it are dead letters; a start makes it again, empty".to_owned(),
+        Topic::Owner => {
+            return "lost with it is which app serves; the next that starts makes it again, and looks who has served"
+                .to_owned();
+        }
     };
     format!("{lost}. Put the records back at their offsets, from a backup or a mirror, or {give_up}")
 }
@@ -173,12 +184,6 @@ pub(super) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
         kafka.bootstrap_servers,
         all.join("|")
     )
-}
-
-/// The longest record that the limits allow.
-fn longest_record(settings: &Settings) -> usize {
-    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, .. } = *settings;
-    command_bytes_max.max(event_bytes_max).max(state_bytes_max) + 4 * key_bytes_max + RECORD_OVERHEAD
 }
 
 /// A response is needed until its command's id is out of the window, and the id may be from the future.

@@ -18,7 +18,7 @@ use rdkafka::{
 use simple_sourcing::{BackendError, backend::Definition};
 use tracing::{debug, error};
 
-use super::{Cluster, Ends, Requirements, Stalls, Topics};
+use super::{Cluster, Ends, Owners, Requirements, Stalls, Topics};
 use crate::{
     config::Kafka,
     error,
@@ -46,6 +46,7 @@ struct Look {
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
+    owners: Arc<Owners>,
     stalls: Stalls,
     /// Of the topics that clients do without those that were there once: they have to stay.
     come: BTreeSet<String>,
@@ -61,7 +62,7 @@ impl Watch {
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        ends: &Arc<Ends>,
+        (ends, owners): (&Arc<Ends>, &Arc<Owners>),
         changed: impl FnOnce(BackendError) + Send + 'static,
     ) -> Result<Self, BackendError> {
         let mut look = Look {
@@ -69,6 +70,7 @@ impl Watch {
             definition: definition.clone(),
             topics: topics.clone(),
             ends: ends.clone(),
+            owners: owners.clone(),
             stalls: Stalls::new(&kafka.bootstrap_servers),
             come: BTreeSet::new(),
             uncommitted: end_reader(kafka)?,
@@ -141,6 +143,13 @@ impl Look {
                 }
             }
         }
+        if let Some(error) = self.look_at_beginnings()? {
+            return Ok(Some(error));
+        }
+        match self.owners.check_all() {
+            Err(error) if !error.is_retryable() => return Ok(Some(error)),
+            checked => checked?,
+        }
         self.look_at_ends()
     }
 
@@ -155,10 +164,26 @@ impl Look {
         }
     }
 
+    /// What is kept for ever begins at 0, also where it is compacted.
+    fn look_at_beginnings(&self) -> Result<Option<BackendError>, BackendError> {
+        let kept = |topic: Topic| matches!(topic, Topic::Event | Topic::State);
+        let beginnings = self.offsets_of_all(&self.uncommitted, kept, Offset::Beginning)?;
+        for beginning in beginnings.elements() {
+            let Offset::Offset(first) = beginning.offset() else { continue };
+            let mut all = self.topics.iter().flat_map(|topics| [(topics, Topic::Event), (topics, Topic::State)]);
+            let found = all.find(|(topics, topic)| first > 0 && topics.name(*topic) == beginning.topic());
+            if let Some((topics, topic)) = found {
+                return Ok(Some(topics.cut(topic, beginning.partition() as u32, first)));
+            }
+        }
+        Ok(None)
+    }
+
     fn look_at_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
         // First how far can be read: what is committed meanwhile then seems open for once, and not what is open committed.
-        let committed = self.ends_of_all(&self.committed)?;
-        let ends = self.ends_of_all(&self.uncommitted)?;
+        let looked_at = |topic| topic != Topic::DeadLetter;
+        let committed = self.offsets_of_all(&self.committed, looked_at, Offset::End)?;
+        let ends = self.offsets_of_all(&self.uncommitted, looked_at, Offset::End)?;
         let now = Instant::now();
         for end in ends.elements() {
             let (topic, partition, Offset::Offset(end)) = (end.topic(), end.partition(), end.offset()) else {
@@ -177,15 +202,20 @@ impl Look {
         Ok(None)
     }
 
-    /// The ends of all partitions, as a consumer may see them: one request to each broker.
-    fn ends_of_all(&self, consumer: &BaseConsumer<Reports>) -> Result<TopicPartitionList, BackendError> {
+    /// The beginnings or ends of all partitions of some topics, as a consumer may see them: one request to each broker.
+    fn offsets_of_all(
+        &self,
+        consumer: &BaseConsumer<Reports>,
+        wanted: impl Fn(Topic) -> bool,
+        which: Offset,
+    ) -> Result<TopicPartitionList, BackendError> {
         let failed = |error: KafkaError| error::describe("the ends of the topics can't be read", error);
         let mut all = TopicPartitionList::new();
         for topics in self.topics.iter() {
             let is_there = |topic: Topic| !topics.role.does_without(topic) || self.come.contains(topics.name(topic));
-            for topic in topics.role.topics().filter(|&topic| topic != Topic::DeadLetter && is_there(topic)) {
-                for partition in 0..topics.partitions as i32 {
-                    all.add_partition_offset(topics.name(topic), partition, Offset::End).map_err(failed)?;
+            for topic in topics.role.topics().filter(|&topic| wanted(topic) && is_there(topic)) {
+                for partition in 0..topic.partitions(topics.partitions) as i32 {
+                    all.add_partition_offset(topics.name(topic), partition, which).map_err(failed)?;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, mem, ops::Range, sync::Arc, time::Duration};
 use bytes::Bytes;
 use rdkafka::Message;
 use simple_sourcing::{
-    BackendError, Sequence, Timestamp,
+    BackendError, Position, Sequence, Timestamp,
     backend::AggregateDefinition,
     engine::{Shard, StoredState},
 };
@@ -18,6 +18,7 @@ use super::{
     shard::{ShardStore, Writes, outcome_evidence, state_evidence},
 };
 use crate::{
+    progress::Committed,
     record::{self, Response},
     store::Mark,
     topics::Topics,
@@ -69,9 +70,9 @@ pub(super) struct CatchUp<'a, R> {
 /// The commands of a partition.
 pub(super) struct Commands {
     /// The offset of the first that is not done, as far as the group knows of any.
-    pub(super) committed: Option<i64>,
-    /// The offset of the next.
-    pub(super) next: i64,
+    pub(super) committed: Option<Committed>,
+    /// The offset of the first that is there.
+    pub(super) first: i64,
     pub(super) end: i64,
 }
 
@@ -83,8 +84,15 @@ pub(super) struct Found {
     pub(super) responses_end: i64,
     /// Whether there is any state, behind the positions or in front of them.
     pub(super) any_states: bool,
-    /// The last command of which there is a state, among the states that were read.
-    pub(super) last_command: Option<i64>,
+    /// The offset behind the last command of which there is a state or a response, among those that were read.
+    pub(super) proven: Option<i64>,
+}
+
+impl Found {
+    /// Something has come of the command at this position.
+    pub(super) fn saw(&mut self, Position { offset, .. }: Position) {
+        self.proven = self.proven.max(Some(offset as i64 + 1));
+    }
 }
 
 /// How far a reading has come.
@@ -97,21 +105,12 @@ struct Progress {
 }
 
 impl<R: Reader> CatchUp<'_, R> {
-    /// Where the commands go on.
+    /// What the group and the topic tell of the commands.
     pub(super) async fn commands(&self) -> Result<Commands, BackendError> {
         let (Shard { aggregate, partition }, topic) = (self.shard, &self.topics.command);
         let committed = self.reader.committed(aggregate, &[partition], self.wanted).await?.remove(&partition).flatten();
         let Range { start: first, end } = self.reader.bounds(topic, partition).await?;
-        let offset = committed.unwrap_or(first);
-        if offset < first {
-            error!(
-                topic,
-                partition,
-                lost = first - offset,
-                "commands were deleted by the topic's retention before they were processed; nobody got an answer"
-            );
-        }
-        Ok(Commands { committed, next: offset.max(first), end })
+        Ok(Commands { committed, first, end })
     }
 
     /// Reads what the topics have, behind the positions up to which the store has it. What is of no use is thrown away.
@@ -147,8 +146,8 @@ impl<R: Reader> CatchUp<'_, R> {
             }
             if let Some(key) = key {
                 if state.sequence > Sequence::ZERO {
-                    let command = state.command_position.offset as i64;
-                    (found.any_states, found.last_command) = (true, found.last_command.max(Some(command)));
+                    found.any_states = true;
+                    found.saw(state.command_position);
                 }
                 store.put_state(&mut progress.writes, key, state)?;
             }
@@ -174,6 +173,9 @@ impl<R: Reader> CatchUp<'_, R> {
                 }
             };
             let evidence = outcome.as_ref().map(|(id, ..)| outcome_evidence(*id));
+            if let Some((_, outcome, _)) = &outcome {
+                found.saw(outcome.position);
+            }
             if let Some(expected) = first.take()
                 && (offset, evidence) != (responses.next - 1, Some(expected))
             {

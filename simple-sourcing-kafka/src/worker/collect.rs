@@ -6,7 +6,7 @@ use rdkafka::Message;
 use simple_sourcing::{
     Position, Refusal, Timestamp,
     backend::partition_of,
-    codec,
+    codec::Fingerprint,
     engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
 };
 use tracing::error;
@@ -18,13 +18,13 @@ use super::{
 use crate::record::{self, Malformed, Request, Sender as Asker};
 
 /// The most commands in one transaction. It is committed earlier when no more commands wait.
-const BATCH_COMMANDS_MAX: usize = 5_000;
+pub(super) const BATCH_COMMANDS_MAX: usize = 5_000;
 
-/// The most bytes of commands in one transaction.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most bytes of commands in one transaction, with their keys and headers.
+pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A transaction with so many bytes of events takes no further commands. It has to be written before its time is over.
-const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
+pub(super) const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
 
 /// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
 const IDLE_POLL: Duration = Duration::from_millis(100);
@@ -68,23 +68,24 @@ impl<L: Log> Worker<L> {
     pub(super) async fn collect<'a>(&mut self, log: &'a L, batch: &mut Batch<L::Record<'a>>) -> Result<(), Failure> {
         let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
         let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
-        while batch.commands < BATCH_COMMANDS_MAX
+        while batch.commands < self.refusals.commands_max(BATCH_COMMANDS_MAX)
             && batch.bytes < BATCH_BYTES_MAX
             && self.processor.event_bytes() < BATCH_EVENT_BYTES_ENOUGH
         {
             let Some((shard, message)) = log.next(wait).await? else { break };
-            self.take(shard, message, batch)?;
+            self.take(shard, message, None, batch)?;
             wait = Duration::ZERO;
         }
         Ok(())
     }
 
-    /// Takes one record of a command topic into the batch.
-    fn take<'a>(
+    /// Takes one record of a command topic into the batch. With a cause it is a command that must not run.
+    pub(super) fn take<M: Message>(
         &mut self,
         shard: Shard,
-        message: L::Record<'a>,
-        batch: &mut Batch<L::Record<'a>>,
+        message: M,
+        cause: Option<String>,
+        batch: &mut Batch<M>,
     ) -> Result<(), Failure> {
         let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
             // Fetched before the partition was taken away.
@@ -95,12 +96,17 @@ impl<L: Log> Worker<L> {
         }
         let Shard { aggregate, partition } = shard;
         batch.commands += 1;
-        batch.bytes += message.payload().map_or(0, <[u8]>::len);
         batch.next.insert(shard, message.offset() + 1);
-        let request = record::read_request(&message, self.topics[aggregate].partitions);
+        let (request, bytes) = record::read_request(&message, self.topics[aggregate].partitions);
+        batch.bytes += bytes;
         match request.and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command { command, answer_to }) => {
-                self.processor.process(&self.store, aggregate, command).map_err(Failure::Passing)?;
+                let cause = cause.or_else(|| Some(self.refusals.cause(shard, command.position)?.to_owned()));
+                let decided = match cause {
+                    Some(cause) => self.processor.condemn(&self.store, aggregate, command, cause),
+                    None => self.processor.process(&self.store, aggregate, command),
+                };
+                decided.map_err(Failure::Passing)?;
                 batch.messages.push((message, answer_to));
             }
             Ok(Request::State(asker)) => batch.questions.push((shard, asker, record::time(&message))),
@@ -144,7 +150,7 @@ impl<L: Log> Worker<L> {
         };
         let sender = match request {
             Request::Command { command: CommandRecord { key, id, payload, .. }, answer_to } => {
-                Asker { fingerprint: codec::fingerprint(&key, &payload), key, id, answer_to }
+                Asker { fingerprint: Fingerprint::of(&key, &payload), key, id, answer_to }
             }
             Request::State(asker) => asker,
         };

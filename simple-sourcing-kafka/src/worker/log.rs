@@ -7,6 +7,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, VecDeque},
     ops::Range,
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,10 @@ use rdkafka::{
 };
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
-use crate::error;
+use crate::{
+    error,
+    progress::{Committed, Progress},
+};
 
 /// The log as a member of the group of workers sees it.
 pub(super) trait Log: Sized + 'static {
@@ -27,6 +31,9 @@ pub(super) trait Log: Sized + 'static {
     type Membership;
     type Producer: Producer<Membership = Self::Membership>;
     type Reader: Reader;
+
+    /// Names the process of this member in what it commits. The next process has another name.
+    fn process(&self) -> Arc<str>;
 
     /// Joins the group, which will give partitions of the command topics to this member.
     fn join(&self) -> Result<(), BackendError>;
@@ -78,6 +85,9 @@ pub(super) enum Failure {
     /// The group has another generation by now, so it has refused the offsets of a transaction. Nothing of that is left,
     /// and what this member holds is as it was before.
     Outdated(BackendError),
+    /// A record of the transaction is refused for what it is, so it would be refused each time. What became of the
+    /// transaction is no question, since nobody has committed it, but its producer is of no use any more.
+    Refused(BackendError),
     /// Starting over may help.
     Passing(BackendError),
     /// The worker must end.
@@ -86,10 +96,25 @@ pub(super) enum Failure {
     ShutOut,
 }
 
+impl Failure {
+    pub(super) fn into_error(self) -> BackendError {
+        match self {
+            Failure::Outdated(error) | Failure::Refused(error) | Failure::Passing(error) | Failure::Lasting(error) => {
+                error
+            }
+            Failure::ShutOut => BackendError::unavailable("the group has shut out this worker"),
+        }
+    }
+}
+
 impl From<BackendError> for Failure {
-    /// With a right that is missing, starting over is of no use.
+    /// With a right that is missing, starting over is of no use, nor with the same record.
     fn from(error: BackendError) -> Self {
-        if error::is_denied(&error) { Failure::Lasting(error) } else { Failure::Passing(error) }
+        match error {
+            error if error::is_denied(&error) => Failure::Lasting(error),
+            error if error::is_refused(&error) => Failure::Refused(error),
+            error => Failure::Passing(error),
+        }
     }
 }
 
@@ -117,8 +142,11 @@ pub(super) trait Producer {
 
     /// Adds the offsets of the next commands. With [`Failure::Outdated`] the transaction has been aborted, and the next can
     /// begin.
-    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Self::Membership)
-    -> Result<(), Failure>;
+    async fn write_offsets(
+        &mut self,
+        progress: &BTreeMap<Shard, Progress>,
+        membership: Self::Membership,
+    ) -> Result<(), Failure>;
 
     /// Waits until all that was added has arrived.
     async fn flush(&mut self) -> Result<(), BackendError>;
@@ -171,7 +199,13 @@ pub(super) trait Reader {
         aggregate: usize,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
-    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError>;
+    ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError>;
+
+    /// An error if another app has become the owner of an aggregate type.
+    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+        let _ = aggregate;
+        Ok(())
+    }
 
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
@@ -189,6 +223,9 @@ pub(super) trait Reader {
 
     /// A time to measure others by: it goes on whatever becomes of the clock of this machine.
     fn now(&self) -> Timestamp;
+
+    /// The time of day, as this machine has it.
+    fn clock(&self) -> Timestamp;
 
     async fn pause(&self, time: Duration);
 }

@@ -6,17 +6,21 @@ mod catch_up;
 mod collect;
 mod kafka;
 mod keeping;
+mod last_event;
 mod log;
 mod producers;
 mod reading;
+mod refused;
 mod repair;
 mod restore;
+mod resume;
 mod run;
 mod shard;
 #[cfg(test)]
 mod simulation;
 mod standby;
 mod store;
+mod suspects;
 mod whole;
 mod write;
 
@@ -43,7 +47,7 @@ use self::{
 };
 use crate::{
     config::Kafka,
-    topics::{Ends, Topics},
+    topics::{Ends, Owners, Topics},
 };
 
 /// How long a start waits to be admitted to the group.
@@ -68,7 +72,7 @@ impl Workers {
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        ends: &Arc<Ends>,
+        (ends, owners): (&Arc<Ends>, &Arc<Owners>),
         ending: &Ending,
         stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
@@ -81,7 +85,8 @@ impl Workers {
         let keeping = Keeping::open(kafka, definition, topics)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
-            let (kafka, definition, topics, ends) = (kafka.clone(), definition.clone(), topics.clone(), ends.clone());
+            let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
+            let known = (ends.clone(), owners.clone());
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             // One of them keeps the copies for all.
@@ -93,12 +98,13 @@ impl Workers {
                         kafka.clone(),
                         &definition,
                         topics.clone(),
-                        ends.clone(),
+                        known.clone(),
                         name.clone(),
                         ending.clone(),
                     )?;
                     let (stopped, keeping) = (stopped.clone(), keeping.clone());
-                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping).await
+                    let deaths_max = kafka.deaths_max;
+                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping, deaths_max).await
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {

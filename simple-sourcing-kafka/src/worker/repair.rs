@@ -152,11 +152,17 @@ impl Job {
             };
             let state = match made {
                 Ok(state) => {
-                    info!(topic, partition, %key, sequence = %state.sequence, "a state was made again, or found repaired");
+                    info!(topic, partition, key = &*key, sequence = %state.sequence, "a state was made again, or found repaired");
                     Some(state)
                 }
                 Err(reason) => {
-                    error!(topic, partition, %key, reason, "quarantined: no state can be made of the events; write one to topic `{states}`");
+                    error!(
+                        topic,
+                        partition,
+                        key = &*key,
+                        reason,
+                        "quarantined: no state can be made of the events; write one to topic `{states}`"
+                    );
                     None
                 }
             };

@@ -17,14 +17,17 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{info, warn};
 
 use super::{
-    catch_up::{CatchUp, Failure},
+    catch_up::{CatchUp, Commands, Failure, Found},
     keeping::Keeping,
+    last_event::LastEvent,
     log::{Log, Reader},
     reading::Until,
-    shard::ShardStore,
-    whole::Beginning,
+    resume::{Begun, Resume},
+    shard::{Doubt, ShardStore},
+    suspects::{Suspects, end_of_waiting},
+    whole::{Beginning, overtaken},
 };
-use crate::{error, restoring::RestoringNow, store::Opened, topics::Topics};
+use crate::{error, progress::Attempt, restoring::RestoringNow, store::Opened, topics::Topics};
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -50,7 +53,16 @@ pub(super) struct Restored {
     /// Which request it answers: a later one makes it void.
     pub(super) request: u64,
     /// An error if it never can.
-    pub(super) store: Result<ShardStore, BackendError>,
+    pub(super) partition: Result<Ready, BackendError>,
+}
+
+/// What is needed to serve a partition.
+pub(super) struct Ready {
+    pub(super) store: ShardStore,
+    /// The commands with which a process has ended, to be run first.
+    pub(super) suspects: Option<Suspects>,
+    /// Whether the committed offset is not the one to go on from.
+    pub(super) put_right: bool,
 }
 
 /// Which requests still matter.
@@ -84,7 +96,8 @@ impl Restorer {
         for _ in 0..RESTORED_AT_ONCE {
             let (request, receiver) = mpsc::unbounded_channel();
             let (definition, topics, sender) = (definition.clone(), topics.clone(), sender.clone());
-            let job = Job { definition, topics, wanted: wanted.clone(), keeping: keeping.clone() };
+            let (wanted, keeping, process) = (wanted.clone(), keeping.clone(), log.process());
+            let job = Job { definition, topics, wanted, keeping, process };
             requests.push(request);
             jobs.push(log.beside("restore", async move |reader| job.run(&reader, receiver, &sender).await)?);
         }
@@ -123,6 +136,8 @@ struct Job {
     topics: Arc<[Topics]>,
     wanted: Arc<Wanted>,
     keeping: Keeping,
+    /// The name of this one.
+    process: Arc<str>,
 }
 
 impl Job {
@@ -133,9 +148,9 @@ impl Job {
         restored: &UnboundedSender<Restored>,
     ) {
         while let Some((shard, request)) = requests.recv().await {
-            if let Some(store) = self.restore_until_done(reader, (shard, request)).await {
+            if let Some(partition) = self.restore_until_done(reader, (shard, request)).await {
                 // The worker may have stopped.
-                let _ = restored.send(Restored { shard, request, store });
+                let _ = restored.send(Restored { shard, request, partition });
             }
         }
     }
@@ -145,13 +160,13 @@ impl Job {
         &self,
         reader: &impl Reader,
         request: (Shard, u64),
-    ) -> Option<Result<ShardStore, BackendError>> {
+    ) -> Option<Result<Ready, BackendError>> {
         let (aggregate, partition) = (self.definition.aggregates[request.0.aggregate].name, request.0.partition);
         // Before it is opened: a standby lets go of it then.
         let now = self.keeping.restoring.begin(request.0, aggregate, &self.topics[request.0.aggregate]);
         while self.wanted.is(&request) {
             match self.restore(reader, request, &now).await {
-                Ok(store) => return Some(Ok(store)),
+                Ok(ready) => return Some(Ok(ready)),
                 Err(Failure::Lasting(error)) => return Some(Err(error)),
                 Err(Failure::Unwanted) => return None,
                 Err(Failure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
@@ -165,12 +180,7 @@ impl Job {
         None
     }
 
-    async fn restore(
-        &self,
-        reader: &impl Reader,
-        request: (Shard, u64),
-        now: &RestoringNow,
-    ) -> Result<ShardStore, Failure> {
+    async fn restore(&self, reader: &impl Reader, request: (Shard, u64), now: &RestoringNow) -> Result<Ready, Failure> {
         let (shard, started) = (request.0, reader.now());
         let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
         let (wanted, report) = (|| self.wanted.is(&request), |left, read| now.report(left, read));
@@ -180,14 +190,62 @@ impl Job {
         // First where the commands go on: this waits for transactions of the former owner that may still be committed.
         // What they have written is then below the ends that are read next.
         let commands = restore.commands().await?;
-        store.next = commands.next;
+        // Behind the group's word that the partition is this process's: who has taken over has seen that, or is seen now.
+        reader.check_owner(shard.aggregate).await.map_err(|error| match error {
+            error if error.is_retryable() => Failure::Passing(error),
+            error => Failure::Lasting(error),
+        })?;
         let beginning = Beginning::look(reader, &topics.event, shard.partition).await?;
-        let found = restore.read(&mut store).await?;
+        let last_event = LastEvent::look(reader, &topics.event, shard.partition, &wanted).await?;
+        let mut found = restore.read(&mut store).await?;
+        if let Some(last_event) = &last_event {
+            found.saw(last_event.command);
+        }
         beginning.check(reader, topics, shard, &store, &commands, &found).await?;
-        let records = found.records;
+        if let Some(last_event) = &last_event {
+            last_event.check(reader, topics, shard, &mut store, &wanted).await?;
+        }
+        let ready = self.resume(&restore, store, &commands, &found).await?;
+        let (records, store) = (found.records, &ready.store);
         let (aggregate, next, seconds) = (aggregate.name, store.next, reader.now().since(started).as_secs_f64());
         info!(aggregate, partition = shard.partition, records, next, seconds, "restored");
-        Ok(store)
+        Ok(ready)
+    }
+
+    /// Decides where the commands go on.
+    async fn resume(
+        &self,
+        restore: &CatchUp<'_, impl Reader>,
+        mut store: ShardStore,
+        commands: &Commands,
+        found: &Found,
+    ) -> Result<Ready, Failure> {
+        let CatchUp { reader, shard: Shard { partition, .. }, topics, aggregate, wanted, .. } = *restore;
+        let resume = Resume::new(commands, found.proven, found.responses_end > 0);
+        // What was written by another process that has served the partition meanwhile does not agree either.
+        if resume.is_in_doubt() && restore.commands().await?.committed != commands.committed {
+            return Err(overtaken());
+        }
+        resume.report(&topics.command, partition, commands, found.proven);
+        let next = resume.next;
+        let doubt = Doubt {
+            end: commands.end,
+            forgotten_before: reader.clock().before(aggregate.settings.deduplication_window),
+        };
+        let suspects = match Begun::find(commands, next, &self.process) {
+            Some(begun) => {
+                let suspects = Suspects::read(reader, &topics.command, partition, next, begun, wanted).await?;
+                suspects.map(|suspects| (suspects.attempt(begun), suspects))
+            }
+            None => None,
+        };
+        let (attempt, suspects) = suspects.unzip();
+        let waiting = Attempt { end: end_of_waiting(next, commands.end), deaths: 0, begun: false };
+        let attempt = attempt.or_else(|| Some(waiting).filter(|waiting| waiting.end > next));
+        let put_right = resume.is_in_doubt();
+        (store.next, store.attempt) = (next, attempt);
+        store.doubt = Some(doubt).filter(|doubt| put_right && next < doubt.end);
+        Ok(Ready { store, suspects, put_right })
     }
 
     /// What there is of a partition before its topics are read.

@@ -22,10 +22,12 @@ use super::{
     keeping::Keeping,
     log::{Change, Failure, Log},
     producers::Producers,
+    refused::Refusals,
     repair::Repairs,
-    restore::{Restored, Restorer},
+    restore::{Ready, Restored, Restorer},
     standby::Standby,
     store::WorkerStore,
+    suspects::Suspects,
 };
 use crate::topics::Topics;
 
@@ -52,9 +54,14 @@ pub(super) struct Worker<L: Log> {
     /// The partitions that the group gave to this worker.
     pub(super) owned: BTreeMap<Shard, Owned>,
     requests: u64,
+    /// Those that are restored and not read yet, with the commands with which a process has ended.
+    pub(super) held: BTreeMap<Shard, Option<Suspects>>,
+    /// How many processes may end with a command.
+    pub(super) deaths_max: u32,
     pub(super) store: WorkerStore,
     pub(super) processor: Processor,
     pub(super) joining: Joining,
+    pub(super) refusals: Refusals,
     failures: u32,
 }
 
@@ -63,6 +70,8 @@ pub(super) struct Worker<L: Log> {
 pub(super) enum Owned {
     /// Under the number of the request.
     Restoring(u64),
+    /// Restored, and not read yet.
+    Held,
     Serving,
 }
 
@@ -89,6 +98,7 @@ impl<L: Log> Worker<L> {
         stopped: Arc<AtomicBool>,
         joining: Joining,
         keeping: Keeping,
+        deaths_max: u32,
     ) -> Result<Self, BackendError> {
         let producers = Producers::open(&log).await?;
         let restorer = Restorer::start(&log, &definition, &topics, &keeping)?;
@@ -106,8 +116,11 @@ impl<L: Log> Worker<L> {
             _standby: standby,
             owned: BTreeMap::new(),
             requests: 0,
+            held: BTreeMap::new(),
+            deaths_max,
             store,
             joining,
+            refusals: Refusals::default(),
             failures: 0,
         })
     }
@@ -115,11 +128,18 @@ impl<L: Log> Worker<L> {
     /// Processes commands until it is told to stop. Leaves the group in the end, whatever happened.
     pub(super) async fn run(mut self) -> Result<Ended, BackendError> {
         let result = self.serve().await;
+        if result.is_ok() {
+            let owned: Vec<Shard> = self.owned.keys().copied().collect();
+            if let Err(failure) = self.put_down(&owned).await {
+                let error = failure.into_error();
+                warn!(%error, "whoever takes over these partitions runs their next commands one by one");
+            }
+        }
         self.log.leave();
         match result {
             Ok(()) => Ok(Ended::Stopped),
             Err(Failure::ShutOut) => Ok(Ended::ShutOut(self.joining)),
-            Err(Failure::Outdated(error) | Failure::Passing(error) | Failure::Lasting(error)) => Err(error),
+            Err(failure) => Err(failure.into_error()),
         }
     }
 
@@ -128,7 +148,7 @@ impl<L: Log> Worker<L> {
         let log = self.log.clone();
         while !self.is_stopped() {
             for change in self.log.changes() {
-                self.rebalance(change).map_err(Failure::Lasting)?;
+                self.rebalance(change).await.map_err(Failure::Lasting)?;
             }
             while let Some(restored) = self.restorer.next() {
                 self.begin_serving(restored).map_err(Failure::Lasting)?;
@@ -138,18 +158,23 @@ impl<L: Log> Worker<L> {
                 continue;
             }
             self.joining.report(&self.owned);
-            let mut batch = Batch::new();
-            let collected = self.collect(&log, &mut batch).await;
-            let written = match collected {
-                Ok(()) if batch.commands == 0 => continue,
-                Ok(()) => self.write(batch).await,
-                Err(failure) => Err(failure),
-            };
-            match written {
-                Ok(()) => self.failures = 0,
+            match self.go_on(&log).await {
+                Ok(()) => {}
                 Err(Failure::Passing(error)) => self.start_over(&error).await.map_err(Failure::Lasting)?,
                 Err(failure) => return Err(failure),
             }
+        }
+        Ok(())
+    }
+
+    /// Goes on with partitions that are held, and takes a batch from those that are read.
+    async fn go_on(&mut self, log: &L) -> Result<(), Failure> {
+        self.go_on_with_held().await?;
+        let mut batch = Batch::new();
+        self.collect(log, &mut batch).await?;
+        if batch.commands > 0 {
+            self.write(batch).await?;
+            self.failures = 0;
         }
         Ok(())
     }
@@ -159,7 +184,7 @@ impl<L: Log> Worker<L> {
     }
 
     /// Applies what the group said.
-    fn rebalance(&mut self, change: Change) -> Result<(), BackendError> {
+    async fn rebalance(&mut self, change: Change) -> Result<(), BackendError> {
         match change {
             Change::Assigned(shards) => {
                 info!(partitions = shards.len(), "given by the group");
@@ -171,7 +196,13 @@ impl<L: Log> Worker<L> {
             }
             Change::Revoked { shards, lost } => {
                 info!(partitions = shards.len(), lost, "taken away by the group");
-                self.give_up(shards)
+                shards.iter().for_each(|&shard| self.refusals.forget(shard));
+                let put_down = if lost { Ok(()) } else { self.put_down(&shards).await };
+                self.give_up(shards)?;
+                match put_down {
+                    Err(Failure::Passing(error)) => self.start_over(&error).await,
+                    other => other.map_err(Failure::into_error),
+                }
             }
         }
     }
@@ -195,6 +226,7 @@ impl<L: Log> Worker<L> {
     /// Forgets a partition. What it was is returned.
     fn drop_shard(&mut self, shard: Shard) -> Option<Owned> {
         let owned = self.owned.remove(&shard)?;
+        self.held.remove(&shard);
         if let Owned::Restoring(request) = owned {
             self.restorer.cancel(shard, request);
         }
@@ -204,13 +236,24 @@ impl<L: Log> Worker<L> {
     }
 
     /// Serves a partition that has been restored, unless it was taken away meanwhile.
-    fn begin_serving(&mut self, Restored { shard, request, store }: Restored) -> Result<(), BackendError> {
+    fn begin_serving(&mut self, Restored { shard, request, partition }: Restored) -> Result<(), BackendError> {
         if self.owned.get(&shard) != Some(&Owned::Restoring(request)) {
             return Ok(());
         }
-        let store = store?;
-        self.log.add(shard, store.next)?;
+        let Ready { store, suspects, put_right } = partition?;
+        let (next, is_held) = (store.next, put_right || store.attempt.is_some());
         self.store.insert(shard, store);
+        if is_held {
+            self.held.insert(shard, suspects);
+            self.owned.insert(shard, Owned::Held);
+            return Ok(());
+        }
+        self.read_from(shard, next)
+    }
+
+    /// Reads a partition that was restored.
+    pub(super) fn read_from(&mut self, shard: Shard, next: i64) -> Result<(), BackendError> {
+        self.log.add(shard, next)?;
         self.owned.insert(shard, Owned::Serving);
         Ok(())
     }

@@ -8,14 +8,31 @@ use simple_sourcing::{
     engine::{Outcome, SeenIds, StoredState},
 };
 
-use crate::store::{Batch, Head, Part, evidence};
+use crate::{
+    progress::{Attempt, Progress},
+    store::{Batch, Head, Part, evidence},
+};
 
 /// What is committed of one partition.
 #[derive(Debug, Default)]
 pub(super) struct ShardStore {
     /// The offset of the next command.
     pub(super) next: i64,
+    /// The commands that waited when the partition was restored, while there are any left: they are not done before it is
+    /// known that they do not end the process.
+    pub(super) attempt: Option<Attempt>,
+    /// The commands of which it is not known whether they were processed, while there are any left.
+    pub(super) doubt: Option<Doubt>,
     contents: Contents,
+}
+
+/// Commands that may have been processed, without anything that shows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doubt {
+    /// The offset behind the last of them.
+    pub(super) end: i64,
+    /// What became of ids that were made before this time is forgotten.
+    pub(super) forgotten_before: Timestamp,
 }
 
 #[derive(Debug)]
@@ -59,7 +76,7 @@ impl Default for Contents {
 
 impl From<Part> for ShardStore {
     fn from(part: Part) -> Self {
-        ShardStore { next: 0, contents: Contents::Local(part) }
+        ShardStore { contents: Contents::Local(part), ..ShardStore::default() }
     }
 }
 
@@ -79,10 +96,24 @@ impl ShardStore {
     }
 
     pub(super) fn forgotten_before(&self) -> Timestamp {
-        match &self.contents {
+        let forgotten = match &self.contents {
             Contents::Memory(memory) => memory.seen.forgotten_before(),
             Contents::Local(part) => part.head.forgotten_before,
-        }
+        };
+        self.doubt.map_or(forgotten, |doubt| doubt.forgotten_before.max(forgotten))
+    }
+
+    /// What is to be committed with the offset of the next command.
+    pub(super) fn progress(&self, next: i64) -> Progress {
+        let left = self.attempt.filter(|attempt| next < attempt.end);
+        Progress { next, attempt: left.map(|attempt| Attempt { begun: false, ..attempt }) }
+    }
+
+    /// An offset has been committed.
+    pub(super) fn go_on(&mut self, next: i64) {
+        self.attempt = self.progress(next).attempt;
+        self.doubt = self.doubt.filter(|doubt| next < doubt.end);
+        self.next = next;
     }
 
     pub(super) fn put_state(

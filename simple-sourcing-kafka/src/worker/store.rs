@@ -11,7 +11,10 @@ use super::{
     repair::Repairs,
     shard::{ShardStore, Writes, outcome_evidence, state_evidence},
 };
-use crate::store::Mark;
+use crate::{
+    progress::{Attempt, Progress},
+    store::Mark,
+};
 
 /// What is committed of the partitions that a worker serves.
 #[derive(Debug)]
@@ -51,6 +54,16 @@ impl WorkerStore {
         self.shards.get(&at).map(|shard| shard.next)
     }
 
+    /// What is committed with the offset of the next command of a partition, if it is served here.
+    pub(super) fn progress(&self, at: Shard, next: i64) -> Progress {
+        self.shards.get(&at).map_or(Progress { next, attempt: None }, |shard| shard.progress(next))
+    }
+
+    /// What is to be written, or was written, of the commands that waited for a partition.
+    pub(super) fn attempt(&mut self, at: Shard) -> Option<&mut Attempt> {
+        self.shards.get_mut(&at)?.attempt.as_mut()
+    }
+
     /// Takes over what a transaction has written, whose producer says where that stands. The changes are taken out.
     pub(super) fn committed(
         &mut self,
@@ -86,7 +99,7 @@ impl WorkerStore {
         }
         for (&shard, &next) in next {
             let shard = self.shards.entry(shard).or_default();
-            shard.next = next;
+            shard.go_on(next);
             shard.put_head(&mut writes)?;
         }
         writes.commit()

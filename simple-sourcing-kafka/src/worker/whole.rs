@@ -56,25 +56,31 @@ impl Beginning {
         let made_anew = |topic, why: String| {
             Err(Failure::Lasting(topics.made_anew(topic, &format!("in partition {partition} {why}"))))
         };
-        let Commands { committed, end, .. } = *commands;
-        let Found { responses_end, any_states, last_command, .. } = *found;
-        if let Some(next) = committed.filter(|&next| next > end) {
+        let end = commands.end;
+        let Found { responses_end, any_states, proven, .. } = *found;
+        // An offset of somebody else proves nothing.
+        let committed = commands.committed.as_ref().filter(|committed| committed.is_by_a_worker());
+        if let Some(next) = committed.map(|committed| committed.next).filter(|&next| next > end) {
             return made_anew(
                 Topic::Command,
                 format!("the commands in front of {next} are done, and it ends at {end}"),
             );
         }
-        if let Some(last) = last_command.filter(|&last| last >= end) {
+        if let Some(last) = proven.map(|next| next - 1).filter(|&last| last >= end) {
             if reader.bounds(&topics.command, partition).await?.end > last {
                 return Err(overtaken());
             }
             return made_anew(
                 Topic::Command,
-                format!("a state has come from the command at {last}, and it ends at {end}"),
+                format!("something has come of the command at {last}, and it ends at {end}"),
             );
         }
         if self.bounds.start > 0 {
-            return made_anew(Topic::Event, format!("it begins at {}", self.bounds.start));
+            return Err(Failure::Lasting(topics.cut(Topic::Event, partition, self.bounds.start)));
+        }
+        let states = reader.bounds(&topics.state, partition).await?;
+        if states.start > 0 {
+            return Err(Failure::Lasting(topics.cut(Topic::State, partition, states.start)));
         }
         match &self.first {
             Some(FirstEvent { key, sequence }) => {
@@ -109,6 +115,6 @@ impl Beginning {
     }
 }
 
-fn overtaken() -> Failure {
+pub(super) fn overtaken() -> Failure {
     Failure::Passing(BackendError::unavailable("another process has served the partition meanwhile"))
 }

@@ -1,29 +1,37 @@
 //! The writing side of a batch: everything that it changes, in one transaction.
 
+use std::collections::BTreeMap;
+
 use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
     BackendError, Position, Timestamp,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     collect::Batch,
     log::{Failure, Log, Noted, Producer, Record},
-    run::Worker,
+    producers::Producers,
+    run::{Owned, Worker},
 };
 use crate::{
     failpoint::failpoint,
+    progress::Progress,
     record::{self, DeadLetter},
     topics::Topics,
 };
 
 impl<L: Log> Worker<L> {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
-    pub(super) async fn write(&mut self, batch: Batch<L::Record<'_>>) -> Result<(), Failure> {
+    pub(super) async fn write<M: Message>(&mut self, batch: Batch<M>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
         match self.transact(&batch, &changes).await {
-            Err(Failure::Outdated(error)) => return self.take_back(&batch, &error),
+            Err(Failure::Outdated(error)) => {
+                info!(%error, commands = batch.commands, "reading again what another generation of the group began");
+                return self.take_back(&batch);
+            }
+            Err(Failure::Refused(error)) => return self.leave_out(&batch, &error).await,
             written => written?,
         }
         debug!(commands = batch.commands, "committed");
@@ -31,37 +39,72 @@ impl<L: Log> Worker<L> {
         let taken = self.store.committed(&mut changes, &batch.next, &self.definition, self.producers.current());
         taken.map_err(Failure::Passing)?;
         self.processor.committed(changes);
+        self.refusals.done(&batch.next);
         Ok(())
     }
 
+    /// Has a batch run again without the command of which a record comes that the log refuses, or with fewer, to find it.
+    async fn leave_out<M: Message>(&mut self, batch: &Batch<M>, error: &BackendError) -> Result<(), Failure> {
+        warn!(%error, commands = batch.commands, "the log refuses a record; looking for the command that it comes of");
+        let is_command = !batch.messages.is_empty();
+        self.refusals.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
+        // These end the transaction. Where they can't be had, all is restored, and what was found is known still.
+        self.producers = Producers::open(&*self.log).await.map_err(Failure::Passing)?;
+        self.take_back(batch)
+    }
+
     /// Has the commands of a batch read again of which nothing was written.
-    fn take_back(&mut self, batch: &Batch<L::Record<'_>>, error: &BackendError) -> Result<(), Failure> {
-        info!(%error, commands = batch.commands, "reading again what another generation of the group began");
+    fn take_back<M>(&mut self, batch: &Batch<M>) -> Result<(), Failure> {
         self.processor.aborted();
-        let next = batch.next.keys().filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
+        let read = batch.next.keys().filter(|&shard| self.owned.get(shard) == Some(&Owned::Serving));
+        let next = read.filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
         self.log.seek(&next).map_err(Failure::Passing)
     }
 
-    async fn transact(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), Failure> {
+    async fn transact<M: Message>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), Failure> {
         self.producers.begin()?;
         self.write_records(batch, changes)?;
+        failpoint!("after-produce");
+        let progress = batch.next.iter().map(|(&shard, &next)| (shard, self.store.progress(shard, next)));
+        self.write_progress(&progress.collect()).await?;
+        failpoint!("after-offsets");
+        self.commit().await
+    }
+
+    /// Commits offsets and what stands beside them, in a transaction without records. False where another generation of the
+    /// group has refused that.
+    pub(super) async fn commit_progress(&mut self, progress: &BTreeMap<Shard, Progress>) -> Result<bool, Failure> {
+        self.producers.begin()?;
+        match self.write_progress(progress).await {
+            Ok(()) => self.commit().await.map(|()| true),
+            Err(Failure::Outdated(error)) => {
+                info!(%error, partitions = progress.len(), "what another generation of the group begins is not noted");
+                Ok(false)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Adds offsets to the transaction, and waits until all of it has arrived.
+    async fn write_progress(&mut self, progress: &BTreeMap<Shard, Progress>) -> Result<(), Failure> {
         // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
         let membership = self.log.membership()?;
         if self.log.is_lost() {
             return Err(BackendError::unavailable("the group has given the partitions to others").into());
         }
-        failpoint!("after-produce");
         // Before the records are flushed: its two round trips overlap theirs.
-        self.producers.current().write_offsets(&batch.next, membership).await?;
+        self.producers.current().write_offsets(progress, membership).await?;
         // The commit would wait for the records as well, but on Kafka in steps of 100 ms.
-        self.producers.current().flush().await?;
-        failpoint!("after-offsets");
+        Ok(self.producers.current().flush().await?)
+    }
+
+    async fn commit(&mut self) -> Result<(), Failure> {
         self.producers.current().commit().await?;
         // What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
         Ok(self.producers.current().check_nothing_under_way()?)
     }
 
-    fn write_records(&mut self, batch: &Batch<L::Record<'_>>, changes: &Changes) -> Result<(), BackendError> {
+    fn write_records<M: Message>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), BackendError> {
         self.write_changes(changes)?;
         let refusals = batch.refusals.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
         let outcomes = changes.outcomes.iter().zip(batch.messages.iter().map(|(_, answer_to)| *answer_to));
@@ -98,7 +141,7 @@ impl<L: Log> Worker<L> {
     }
 
     /// Writes a dead letter.
-    fn put_aside(&mut self, aggregate: usize, message: &L::Record<'_>, cause: &str) -> Result<(), BackendError> {
+    fn put_aside(&mut self, aggregate: usize, message: &impl Message, cause: &str) -> Result<(), BackendError> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
         let partition = message.partition() as u32;

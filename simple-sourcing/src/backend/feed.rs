@@ -33,6 +33,7 @@ const FEED_EVENTS_MAX: usize = 1024;
 /// Events from a backend. It ends when the read is complete, the app is shut down, or after an error.
 #[derive(Debug)]
 pub struct Feed {
+    log: Option<String>,
     receiver: mpsc::Receiver<Result<Logged, BackendError>>,
 }
 
@@ -50,7 +51,17 @@ impl Feed {
     /// A feed, and where its events come from.
     pub fn new() -> (FeedSender, Feed) {
         let (sender, receiver) = mpsc::channel(FEED_EVENTS_MAX);
-        (FeedSender { sender }, Feed { receiver })
+        (FeedSender { sender }, Feed { log: None, receiver })
+    }
+
+    /// The same, which says in errors what log it is read from.
+    #[must_use]
+    pub fn of(self, log: impl Into<String>) -> Self {
+        Feed { log: Some(log.into()), ..self }
+    }
+
+    pub(crate) fn log(&self) -> Option<&str> {
+        self.log.as_deref()
     }
 
     /// A feed that only says what is wrong.

@@ -1,6 +1,6 @@
-//! The port between the app and what carries it: implemented by [`Memory`], [`Embedded`] and the Kafka crate, and open to
+//! The port between the app and what carries it: implemented by [`Memory`], `Embedded` and the Kafka crate, and open to
 //! others. A backend is whatever passes the
-//! [conformance suite](crate::conformance) (feature `conformance`).
+//! conformance suite (feature `conformance`).
 
 mod definition;
 mod ending;
@@ -22,10 +22,11 @@ pub use local::Memory;
 pub use local::files;
 #[cfg(feature = "embedded")]
 pub use local::{Durability, Embedded};
-pub use partition::partition_of;
+pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
 
+pub use crate::one_line::OneLine;
 use crate::{
-    BackendError, CommandId, Sequence, Trace,
+    BackendError, CommandId, Cursor, Sequence, Trace,
     engine::{Outcome, StoredState},
 };
 
@@ -63,6 +64,9 @@ pub trait Port: Send + Sync + 'static {
         key: Arc<str>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>>;
+
+    /// The end of the event log: behind the last event of each partition that was committed when this was called.
+    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>>;
 
     /// Reads the event log.
     fn read(&self, aggregate: usize, read: Read) -> Feed;

@@ -1,3 +1,25 @@
+use crate::BackendError;
+
+/// The most partitions of a store or topic that is made by an [`App`](crate::App).
+///
+/// Each costs memory, files and time at every start, and a few for each core are enough; a number beyond this is a mistake,
+/// and can't be lowered again once it is there. What somebody has made with more is used as it is.
+pub const PARTITIONS_MAX: u32 = 10_000;
+
+/// Refuses a number of partitions with which nothing is to be made.
+///
+/// # Errors
+/// When it is over [`PARTITIONS_MAX`].
+pub fn check_new_partitions(partitions: u32) -> Result<(), BackendError> {
+    if partitions <= PARTITIONS_MAX {
+        return Ok(());
+    }
+    Err(BackendError::failed(format!(
+        "{partitions} partitions are too many: {PARTITIONS_MAX} is the most that are made, and a few for each core are \
+         enough; set `.partitions(...)` to what is meant"
+    )))
+}
+
 /// The partition of a key: what Kafka's `murmur2_random` partitioner chooses, so that clients in other languages agree
 /// and a key has the same partition on every backend with as many partitions.
 ///
@@ -29,6 +51,13 @@ fn murmur2(data: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_partitions_are_made_and_no_more() {
+        assert!(check_new_partitions(PARTITIONS_MAX).is_ok());
+        let error = check_new_partitions(PARTITIONS_MAX + 1).unwrap_err().to_string();
+        assert!(error.contains("10001") && error.contains("10000"), "{error}");
+    }
 
     #[test]
     fn murmur2_is_that_of_the_java_client() {

@@ -114,7 +114,10 @@ impl<C: Command> Call<C> {
         let name = command.name();
         let payload = codec::encode(&command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
+        // What the service reads must be what was meant.
+        codec::read_back(&command, &payload).map_err(|reason| CommandError::Invalid(format!("`{name}` {reason}")))?;
         settings.check_lengths(&key, &payload).map_err(CommandError::Invalid)?;
+        settings.check_trace(trace.as_deref()).map_err(CommandError::Invalid)?;
         let (outcome, answer) = oneshot::channel();
         port.submit(Submission {
             aggregate: *aggregate,

@@ -65,7 +65,7 @@ impl<C: Command> Future for ReceiptFuture<C> {
             panic!("the future of a command was polled again after it had ended");
         };
         match Pin::new(answer).poll(context) {
-            Poll::Ready(Ok(outcome)) => return Poll::Ready(receipt::read(*id, outcome?)),
+            Poll::Ready(Ok(outcome)) => return Poll::Ready(receipt::read::<C>(*id, outcome?)),
             // The backend went away with the command under way.
             Poll::Ready(Err(_)) => {}
             Poll::Pending => ready!(timeout.poll(context)),

@@ -8,17 +8,25 @@ mod receipt;
 pub use call::Call;
 pub use future::ReceiptFuture;
 pub use pending::Pending;
-pub use receipt::Receipt;
+pub use receipt::{Receipt, ReceiptError};
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use crate::{BackendError, Command, CommandError, CommandId, Event, Settings, backend::Port};
+use crate::{BackendError, Command, CommandError, CommandId, Event, Settings, TypedClient, backend::Port};
 
 /// How long a client waits for an answer unless told otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// Sends the commands of one aggregate type. The client that `#[command]` generates wraps it, with a method for each
-/// command; this is the same without names.
+/// command; this one sends commands that are values already, e.g. in code that is generic over aggregates.
+///
+/// ```
+/// # use simple_sourcing::{prelude::*, Client, Command, Event};
+/// async fn send<C: Command<Event: Event<Key = String>>>(app: &AppHandle, key: &str, command: C) -> Result<Receipt, CommandError<C::Error>> {
+///     let client: Client<C> = app.client();
+///     client.send(key, command).await
+/// }
+/// ```
 pub struct Client<C: Command> {
     /// None in an app that does not know the aggregate.
     route: Option<Arc<Route>>,
@@ -62,13 +70,21 @@ impl<C: Command> Client<C> {
     ) -> Result<Receipt, CommandError<C::Error>> {
         let Route { port, aggregate, .. } = self.route()?;
         match port.outcome(*aggregate, command_id, timeout).await? {
-            Some(outcome) => receipt::read(command_id, outcome),
+            Some(outcome) => receipt::read::<C>(command_id, outcome),
             None => Err(CommandError::Timeout { command_id }),
         }
     }
 
     fn route(&self) -> Result<&Route, BackendError> {
         self.route.as_deref().ok_or(BackendError::UnknownAggregate(<C::Event as Event>::AGGREGATE))
+    }
+}
+
+impl<C: Command> TypedClient for Client<C> {
+    type Command = C;
+
+    fn new(client: Client<C>) -> Self {
+        client
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountError, AccountEvent},
+    domain::{AccountClient, AccountError, AccountEvent, Mirror},
     laws::check_log,
     place::{Place, account, events, history, state},
 };
@@ -117,7 +117,7 @@ pub(super) async fn a_handler_is_given_the_context_of_its_command<S: Subject>() 
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
-    let call = accounts.stamp("alice").correlation_id("transfer 7").causation_id("order 9");
+    let call = accounts.stamp("alice").correlation_id("transfer 7").causation_id("order 9").traceparent("00-1-2-01");
     let receipt = call.await.expect("a stamp is accepted");
 
     let history = history(&app, "alice").await;
@@ -129,6 +129,47 @@ pub(super) async fn a_handler_is_given_the_context_of_its_command<S: Subject>() 
     assert_eq!(stamp.command_id, receipt.command_id);
     assert_eq!(stamp.time, meta.time, "the handler's time is that of the log");
     assert_eq!((stamp.correlation_id.as_deref(), stamp.causation_id.as_deref()), (Some("transfer 7"), Some("order 9")));
+    assert_eq!((stamp.traceparent.as_deref(), meta.traceparent()), (Some("00-1-2-01"), Some("00-1-2-01")));
     assert_eq!((meta.correlation_id(), meta.causation_id()), (Some("transfer 7"), Some("order 9")));
     assert_eq!(history[0].meta.correlation_id(), None);
+}
+
+pub(super) async fn a_command_with_nothing_to_do_gets_a_receipt_and_writes_no_event<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let app = place.start().await;
+    let accounts: AccountClient = app.client();
+    accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
+    let deposit = accounts.deposit("alice", 10).await.expect("a deposit is accepted");
+    let mirror = app.view::<AccountEvent, _>(Mirror::default());
+    let settled = accounts.settle("alice").await.expect("there is something to settle");
+    assert!(!deposit.is_unchanged() && !settled.is_unchanged());
+
+    let id = CommandId::new();
+    let again = accounts.settle("alice").command_id(id).expect_sequence(3).await.expect("it is no error");
+
+    assert!(again.is_unchanged());
+    assert_eq!((again.sequence, again.position), (settled.sequence, settled.position), "those of the present sequence");
+    mirror.wait_for(&again).await.expect("what it tells of is there");
+    assert_eq!(events(&app, "alice").await.len(), 3);
+    let conflict = CommandError::Conflict { expected: Sequence::new(2), actual: Sequence::new(3) };
+    assert_eq!(accounts.settle("alice").expect_sequence(2).await, Err(conflict));
+    assert_eq!(accounts.settle("bob").await, Err(CommandError::NotFound));
+    let next = accounts.deposit("alice", 5).await.expect("a deposit is accepted");
+    assert_eq!(next.sequence, Sequence::new(4), "the sequence goes on");
+
+    let before = again.clone();
+    assert_eq!(
+        accounts.settle("alice").command_id(id).expect_sequence(3).await.as_ref(),
+        Ok(&before),
+        "the first answer"
+    );
+    let app = place.restart(app).await;
+    let accounts: AccountClient = app.client();
+    assert_eq!(
+        accounts.settle("alice").command_id(id).expect_sequence(3).await,
+        Ok(before.clone()),
+        "also after a restart"
+    );
+    assert_eq!(accounts.outcome(id).await, Ok(before));
+    assert_eq!(account(&app, "alice").await.balance, 5);
 }

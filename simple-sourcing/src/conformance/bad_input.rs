@@ -6,7 +6,9 @@ use super::{
     Subject,
     domain::{Account, AccountClient, AccountCommand, Order, OrderClient, OrderNumber, other_version},
     laws::check_log,
-    place::{Answered, Place, RawClient, accepted, account, history, send_all, state, stop, until_certain, within},
+    place::{
+        Answered, Place, RawClient, accepted, account, events, history, send_all, state, stop, until_certain, within,
+    },
 };
 use crate::{App, AppHandle, CommandError, CommandId, ReadError, Refusal, Sequence};
 
@@ -75,6 +77,26 @@ pub(super) async fn an_event_that_does_not_fit_the_state_fails_its_command_only<
     assert!(reason.contains("Opened"), "the client is told which event: {reason}");
 }
 
+pub(super) async fn an_event_that_is_not_read_back_as_it_was_written_fails_its_command_only<S: Subject>() {
+    let (place, app, accounts) = start::<S>().await;
+    let reason = fails_alone(&app, &accounts, AccountCommand::Rate { sum: 0.0, count: 0 }).await;
+    assert!(says(&reason, &["`Rated`", "`Rated.rate`", "null"]), "the client is told which field: {reason}");
+    let reason = fails_alone(&app, &accounts, AccountCommand::NeverDue).await;
+    assert!(says(&reason, &["`Due`", "`on: Some(`", "`on: None`"]), "{reason}");
+
+    // One in ten floats was read back as its neighbour.
+    for count in 1..200 {
+        let rated = accounts.rate("alice", 1.1, count).await.expect("a rate is accepted");
+        if count == 199 {
+            let rate = account(&app, "alice").await.rate;
+            let app = place.restart(app).await;
+            assert_eq!(account(&app, "alice").await.rate, rate, "also after a restart");
+            assert_eq!(rate, 1.1 / f64::from(count));
+            return assert_eq!(events(&app, "alice").await.len() as u64, rated.sequence.get());
+        }
+    }
+}
+
 pub(super) async fn too_many_events_fail_the_command<S: Subject>() {
     let (_place, app, accounts) = start::<S>().await;
     let reason = fails_alone(&app, &accounts, AccountCommand::Split { events: 10_000 }).await;
@@ -108,6 +130,24 @@ pub(super) async fn a_too_long_command_is_refused_by_the_client<S: Subject>() {
     };
     assert!(says(&reason, &["6000", "524288", "command_bytes_max"]), "{reason}");
     accounts.carry("alice", "x".repeat(500_000)).await.expect("a command within the limit is accepted");
+    assert_eq!(account(&app, "alice").await.touched, 1);
+}
+
+pub(super) async fn a_too_long_trace_is_refused_by_the_client<S: Subject>() {
+    let (_place, app, accounts) = start::<S>().await;
+    let long = || accounts.touch("alice");
+    // One that no broker takes, and three that are too long together.
+    let calls = [long().correlation_id("x".repeat(1_048_250)), long().causation_id("x".repeat(8193)), {
+        long().correlation_id("x".repeat(4096)).causation_id("y".repeat(4096)).traceparent("z")
+    }];
+    for call in calls {
+        let Err(CommandError::Invalid(reason)) = within("an answer", call).await else {
+            panic!("the trace is over the limit")
+        };
+        assert!(says(&reason, &["correlation id", "8192", "trace_bytes_max"]), "{reason}");
+    }
+    let whole = long().correlation_id("x".repeat(4096)).causation_id("y".repeat(4000)).traceparent("z".repeat(96));
+    within("an answer", whole).await.expect("a trace within the limit is accepted");
     assert_eq!(account(&app, "alice").await.touched, 1);
 }
 

@@ -1,6 +1,6 @@
 //! A command id takes effect at most once, and every answer to it is the first one.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{
     Subject,
@@ -188,4 +188,21 @@ pub(super) async fn a_batch_full_of_repetitions_takes_effect_once_each<S: Subjec
     }
     let noted: Vec<_> = (0..20).map(AccountEvent::Noted).collect();
     assert_eq!(events(&app, "alice").await[2..], noted);
+}
+
+pub(super) async fn an_equal_command_is_the_same_command_whatever_the_order_of_its_map<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let app = place.start().await;
+    open_with_100(&app).await;
+    let accounts: AccountClient = app.client();
+    let id = CommandId::new();
+    // Each map has seeds, and so an order, of its own.
+    let labels = || (0..20).map(|n| (n.to_string(), n)).collect::<HashMap<_, _>>();
+    let first = accounts.label("alice", labels()).command_id(id).await;
+    assert!(first.is_ok(), "{first:?}");
+    for _ in 0..20 {
+        assert_eq!(accounts.label("alice", labels()).command_id(id).await, first);
+    }
+    let other = accounts.label("alice", HashMap::new()).command_id(id).await;
+    assert_eq!(other, Err(CommandError::IdReused), "another map is another command");
 }

@@ -25,6 +25,13 @@ pub(super) enum AccountEvent {
     },
     Padded(String),
     Touched,
+    Labelled(HashMap<String, u64>),
+    Rated {
+        rate: f64,
+    },
+    Due {
+        on: Option<Option<u64>>,
+    },
     /// The applier panics at this one.
     Poisoned,
     #[delete]
@@ -82,6 +89,17 @@ pub(super) enum AccountCommand {
     Stall {
         millis: u64,
     },
+    /// Pays out what there is, if there is anything.
+    Settle,
+    /// Has entries, of which the order is not known.
+    Label(HashMap<String, u64>),
+    /// Makes a number, which is none where the count is 0.
+    Rate {
+        sum: f64,
+        count: u32,
+    },
+    /// Makes an event that is read back as another.
+    NeverDue,
     /// Carries nothing but its length.
     Carry(String),
 }
@@ -90,6 +108,8 @@ pub(super) enum AccountCommand {
 pub(super) enum AccountError {
     #[error("a balance of {balance} does not cover {amount}")]
     InsufficientFunds { balance: u64, amount: u64 },
+    #[error("the balance would be too large")]
+    TooLarge,
     #[error("an account is closed only when it is empty")]
     NotEmpty,
     #[error("{} bytes of nothing", .0.len())]
@@ -105,6 +125,7 @@ pub(super) struct Stamp {
     pub(super) time: Timestamp,
     pub(super) correlation_id: Option<String>,
     pub(super) causation_id: Option<String>,
+    pub(super) traceparent: Option<String>,
 }
 
 #[aggregate(command = AccountCommand)]
@@ -115,6 +136,7 @@ pub(super) struct Account {
     pub(super) noted: u64,
     pub(super) touched: u64,
     pub(super) ballast: String,
+    pub(super) rate: f64,
 }
 
 impl AccountHandler for Account {
@@ -123,6 +145,7 @@ impl AccountHandler for Account {
     }
 
     fn deposit(&self, amount: u64) -> Decision<Self> {
+        ensure!(self.balance.checked_add(amount).is_some(), AccountError::TooLarge);
         emit(AccountEvent::Deposited { amount })
     }
 
@@ -160,6 +183,7 @@ impl AccountHandler for Account {
             time: context.time(),
             correlation_id: context.correlation_id().map(Into::into),
             causation_id: context.causation_id().map(Into::into),
+            traceparent: context.traceparent().map(Into::into),
         }))
     }
 
@@ -195,6 +219,22 @@ impl AccountHandler for Account {
     fn stall(&self, millis: u64) -> Decision<Self> {
         thread::sleep(Duration::from_millis(millis));
         emit(AccountEvent::Touched)
+    }
+
+    fn settle(&self) -> Decision<Self> {
+        if self.balance == 0 { unchanged() } else { emit(AccountEvent::Withdrawn { amount: self.balance }) }
+    }
+
+    fn label(&self, labels: HashMap<String, u64>) -> Decision<Self> {
+        emit(AccountEvent::Labelled(labels))
+    }
+
+    fn rate(&self, sum: f64, count: u32) -> Decision<Self> {
+        emit([AccountEvent::Touched, AccountEvent::Rated { rate: sum / f64::from(count) }])
+    }
+
+    fn never_due(&self) -> Decision<Self> {
+        emit([AccountEvent::Touched, AccountEvent::Due { on: Some(None) }])
     }
 
     fn carry(&self, _load: String) -> Decision<Self> {
@@ -234,6 +274,16 @@ impl AccountApplier for Account {
     fn touched(&mut self) {
         self.touched += 1;
     }
+
+    fn labelled(&mut self, _: HashMap<String, u64>) {
+        self.touched += 1;
+    }
+
+    fn rated(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    fn due(&mut self, _: Option<Option<u64>>) {}
 
     fn poisoned(&mut self) {
         quiet_panic("the applier gave up")
@@ -304,6 +354,14 @@ impl AccountProjector for Mirror {
 
     fn grown(&mut self, meta: &EventMeta<String>, bytes: usize) {
         self.with(meta, |account| account.grown(bytes));
+    }
+
+    fn labelled(&mut self, meta: &EventMeta<String>, labels: HashMap<String, u64>) {
+        self.with(meta, |account| account.labelled(labels));
+    }
+
+    fn rated(&mut self, meta: &EventMeta<String>, rate: f64) {
+        self.with(meta, |account| account.rated(rate));
     }
 
     fn padded(&mut self, meta: &EventMeta<String>, padding: String) {

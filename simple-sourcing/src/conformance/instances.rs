@@ -124,7 +124,7 @@ pub(super) async fn a_client_reads_and_asks_without_serving<S: Subject>() {
     let deposited = here.deposit("alice", 5).await.expect("a deposit is accepted");
 
     let there: AccountClient = client.client();
-    assert_eq!(there.outcome(opened.command_id).await, Ok(opened), "an outcome is for everybody");
+    assert_eq!(there.outcome(opened.command_id).await, Ok(opened.clone()), "an outcome is for everybody");
     view.wait_for(&deposited).await.expect("a receipt is for every view");
     assert_eq!(view.read(|mirror| mirror.balance("alice")), Some(5));
     assert_eq!(account(&client, "alice").await.balance, 5);

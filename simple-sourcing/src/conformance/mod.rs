@@ -129,6 +129,7 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_command_finds_an_aggregate_or_none_as_its_role_demands,
             a_rejection_travels_typed_and_changes_nothing,
             a_handler_is_given_the_context_of_its_command,
+            a_command_with_nothing_to_do_gets_a_receipt_and_writes_no_event,
         }
         deduplication {
             a_command_sent_100_times_at_once_takes_effect_once,
@@ -139,6 +140,7 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             an_id_from_the_future_is_refused,
             an_id_forgotten_for_want_of_room_never_takes_effect_again,
             a_batch_full_of_repetitions_takes_effect_once_each,
+            an_equal_command_is_the_same_command_whatever_the_order_of_its_map,
         }
         concurrency {
             of_100_clients_that_expect_the_same_sequence_one_wins,
@@ -176,11 +178,13 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_handler_that_panics_fails_its_command_only,
             an_applier_that_panics_fails_its_command_only,
             an_event_that_does_not_fit_the_state_fails_its_command_only,
+            an_event_that_is_not_read_back_as_it_was_written_fails_its_command_only,
             too_many_events_fail_the_command,
             a_too_long_event_fails_the_command,
             a_too_long_error_fails_the_command,
             a_too_long_state_fails_its_command_only,
             a_too_long_command_is_refused_by_the_client,
+            a_too_long_trace_is_refused_by_the_client,
             a_too_long_command_is_refused_by_the_service,
             a_payload_that_does_not_decode_is_refused,
             a_key_that_does_not_parse_is_refused,
@@ -192,6 +196,8 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_view_that_starts_late_catches_up,
             a_view_waits_no_longer_than_it_is_told,
             a_projector_that_panics_stops_its_view,
+            a_view_says_when_it_has_caught_up,
+            a_view_refuses_a_receipt_of_another_type,
         }
         outcome {
             a_published_command_has_an_outcome_for_everybody,

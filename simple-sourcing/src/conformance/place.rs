@@ -284,7 +284,7 @@ impl RawClient {
         let outcome = within("the answer to a raw command", answer).await.expect("the command is answered");
         let Outcome { answer, .. } = outcome.expect("the command is processed");
         match answer {
-            Answer::Accepted(sequence) => Ok(sequence),
+            Answer::Accepted(sequence) | Answer::Unchanged(sequence) => Ok(sequence),
             Answer::Refused(refusal) => Err(codec::decode(&refusal).expect("a refusal decodes")),
         }
     }

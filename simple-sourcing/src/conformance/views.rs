@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountEvent, AccountProjector, Mirror, quiet_panic},
+    domain::{AccountClient, AccountEvent, AccountProjector, Mirror, OrderClient, OrderNumber, quiet_panic},
     place::{Place, accepted, race, send_all, within},
 };
-use crate::{EventMeta, Position, ReadError, Receipt, Sequence};
+use crate::{EventMeta, ReadError, Sequence};
 
 pub(super) async fn a_view_reads_its_own_writes<S: Subject>() {
     let place = Place::<S>::new(3);
@@ -58,7 +58,8 @@ pub(super) async fn a_view_waits_no_longer_than_it_is_told<S: Subject>() {
 
     // The receipt of a command that nobody has sent.
     let offset = receipt.position.offset + 1000;
-    let ahead = Receipt { position: Position { offset, ..receipt.position }, ..receipt };
+    let mut ahead = receipt.clone();
+    ahead.position.offset = offset;
     let after = Duration::from_millis(50);
     let waited = within("the end of the waiting", view.wait_for_within(&ahead, after)).await;
 
@@ -100,4 +101,38 @@ pub(super) async fn a_projector_that_panics_stops_its_view<S: Subject>() {
     assert_eq!(view.read(|fragile| fragile.deposits), 3, "it can still be read");
     let next = accounts.deposit("alice", 1).await.expect("the service has nothing to do with it");
     assert_eq!(next.sequence, Sequence::new(7));
+}
+
+pub(super) async fn a_view_says_when_it_has_caught_up<S: Subject>() {
+    let place = Place::<S>::new(3);
+    let app = place.start().await;
+    let empty = app.view::<AccountEvent, _>(Mirror::default());
+    within("an empty log", empty.caught_up()).await.expect("there is nothing to catch up with");
+    let accounts: AccountClient = app.client();
+    let keys: Vec<_> = (0..20).map(|n| format!("account {n}")).collect();
+    for key in &keys {
+        accounts.open(key.as_str(), key.clone()).await.expect("opening is accepted");
+        accounts.deposit(key.as_str(), 7).await.expect("a deposit is accepted");
+    }
+
+    // The one that was there before, one that begins now, and one after a restart.
+    for view in [empty, app.view::<AccountEvent, _>(Mirror::default())] {
+        within("the end of the log", view.caught_up()).await.expect("it catches up");
+        view.read(|mirror| keys.iter().for_each(|key| assert_eq!(mirror.balance(key), Some(7), "{key}")));
+    }
+    drop(accounts);
+    let app = place.restart(app).await;
+    let view = app.view::<AccountEvent, _>(Mirror::default());
+    within("the end of the log", view.caught_up()).await.expect("it catches up");
+    view.read(|mirror| keys.iter().for_each(|key| assert_eq!(mirror.balance(key), Some(7), "{key}")));
+}
+
+pub(super) async fn a_view_refuses_a_receipt_of_another_type<S: Subject>() {
+    let place = Place::<S>::new(1);
+    let app = place.start().await;
+    let orders: OrderClient = app.client();
+    let placed = orders.place(OrderNumber(7), vec![]).await.expect("an order is placed");
+    let view = app.view::<AccountEvent, _>(Mirror::default());
+    let refused = view.wait_for(&placed).await;
+    assert_eq!(refused, Err(ReadError::NotFollowed { view: "account", receipt: "order".into() }));
 }

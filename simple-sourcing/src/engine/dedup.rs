@@ -119,11 +119,11 @@ fn number(id: CommandId) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Position, Sequence, engine::Answer};
+    use crate::{Position, Sequence, codec::Fingerprint, engine::Answer};
 
     fn outcome(n: u64) -> Outcome {
         let position = Position { partition: 0, offset: n };
-        Outcome { fingerprint: n, position, answer: Answer::Accepted(Sequence::new(n)) }
+        Outcome { fingerprint: Fingerprint::xxh3(n), position, answer: Answer::Accepted(Sequence::new(n)) }
     }
 
     fn at(millis: u64) -> CommandId {

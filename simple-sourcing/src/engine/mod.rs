@@ -24,7 +24,8 @@ pub use dedup::SeenIds;
 pub use processor::Processor;
 pub use rebuild::{Rebuild, Rebuilt};
 pub use record::{
-    AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Poison, StateRecord, brief,
+    AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Poison, REASON_BYTES_MAX,
+    StateRecord, brief,
 };
 pub use store::{Shard, Store, StoredState};
 pub(crate) use typed::{AnyAggregate, Typed, panic_message};

@@ -3,8 +3,8 @@ use std::{fmt, mem, sync::Arc};
 use tracing::{debug, error, trace, trace_span, warn};
 
 use super::{
-    Answer, Changes, CommandRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard, StateRecord,
-    Store, StoredState, brief,
+    Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard,
+    StateRecord, Store, StoredState, brief,
     rebuild::Quarantine,
     states::{Slot, States},
     typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     BackendError, CommandId, Position, Refusal, Sequence,
     backend::{AggregateDefinition, Definition},
-    codec,
+    codec::Fingerprint,
 };
 
 /// Decides commands in batches, for the aggregate types of one app. Owned by one worker.
@@ -28,7 +28,7 @@ pub struct Processor {
     /// Commands that must not run, and why, by aggregate type and position. Kept until the batch has ended, because it may
     /// run again before.
     condemned: HashMap<(usize, Position), String>,
-    /// Look at the length of a state after each command and not once per batch.
+    /// Look at a state after each command and not once per batch.
     check_states: bool,
 }
 
@@ -58,6 +58,22 @@ impl Batch {
         self.seen.clear();
         self.changes.clear(aggregates);
     }
+}
+
+/// What becomes of a command.
+struct Decided {
+    answer: Answer,
+    /// The position to be answered with.
+    position: Position,
+    /// Whether the answer is to be remembered.
+    first: bool,
+}
+
+/// A state that the batch has made and that can't be stored.
+struct Unstorable {
+    aggregate: usize,
+    key: Arc<str>,
+    reason: String,
 }
 
 /// Why an aggregate can't take part.
@@ -90,7 +106,7 @@ impl Processor {
         self.batch.input.is_empty()
     }
 
-    /// How many bytes the events of the batch have.
+    /// How many bytes the events of the batch have, with what each carries of its command.
     pub fn event_bytes(&self) -> usize {
         self.batch.event_bytes
     }
@@ -107,15 +123,15 @@ impl Processor {
         let Position { partition, offset } = command.position;
         let name = self.aggregate(aggregate).name;
         let span =
-            trace_span!("command", aggregate = name, key = %command.key, command_id = %command.id, partition, offset);
+            trace_span!("command", aggregate = name, key = &*command.key, command_id = %command.id, partition, offset);
         let _span = span.enter();
         let shard = Shard { aggregate, partition };
-        let fingerprint = codec::fingerprint(&command.key, &command.payload);
+        let fingerprint = Fingerprint::of(&command.key, &command.payload);
         let (outcome, first) = match self.known_outcome(store, shard, &command, fingerprint)? {
             Some(outcome) => (outcome, false),
             None => {
-                let (answer, first) = self.run(store, shard, &command)?;
-                let outcome = Outcome { fingerprint, position: command.position, answer };
+                let Decided { answer, position, first } = self.run(store, shard, &command)?;
+                let outcome = Outcome { fingerprint, position, answer };
                 if first {
                     self.batch.seen.insert((shard, command.id), self.batch.changes.outcomes.len());
                 }
@@ -162,7 +178,7 @@ impl Processor {
         store: &dyn Store,
         shard: Shard,
         command: &CommandRecord,
-        fingerprint: u64,
+        fingerprint: Fingerprint,
     ) -> Result<Option<Outcome>, BackendError> {
         let refuse = |refusal| {
             let answer = Answer::refused(&refusal);
@@ -183,7 +199,7 @@ impl Processor {
             },
         };
         if let Some(first) = seen {
-            return if first.fingerprint == fingerprint { Ok(Some(first)) } else { refuse(Refusal::IdReused) };
+            return if first.fingerprint.agrees(fingerprint) { Ok(Some(first)) } else { refuse(Refusal::IdReused) };
         }
         let settings = &self.aggregate(shard.aggregate).settings;
         let made = command.id.time();
@@ -210,52 +226,55 @@ impl Processor {
         Ok(None)
     }
 
-    /// Runs a command that never ran: its answer, and whether that is to be remembered.
-    fn run(
-        &mut self,
-        store: &dyn Store,
-        shard: Shard,
-        command: &CommandRecord,
-    ) -> Result<(Answer, bool), BackendError> {
-        if let Some(cause) = self.condemned.get(&(shard.aggregate, command.position)) {
-            return Ok((self.batch.put_aside(Refusal::HandlerFailed, cause.clone()), true));
+    /// Runs a command that never ran.
+    fn run(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Decided, BackendError> {
+        let position = command.position;
+        let answered = |answer| Ok(Decided { answer, position, first: true });
+        if let Some(cause) = self.condemned.get(&(shard.aggregate, position)) {
+            return answered(self.batch.put_aside(Refusal::HandlerFailed, cause.clone()));
         }
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
-            return Ok((Answer::refused(&Refusal::Invalid(reason)), true));
+            return answered(Answer::refused(&Refusal::Invalid(reason)));
+        }
+        if let Err(reason) = self.aggregate(shard.aggregate).settings.check_trace(command.trace.as_deref()) {
+            return answered(self.batch.put_aside(Refusal::Invalid, reason));
         }
         let index = match self.find_or_load(store, shard, command) {
             Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
-            Err(Unreadable::Key(reason)) => return Ok((self.batch.put_aside(Refusal::Invalid, reason), true)),
-            Err(Unreadable::Quarantined) => return Ok((Answer::refused(&Refusal::Quarantined), false)),
+            Err(Unreadable::Key(reason)) => return answered(self.batch.put_aside(Refusal::Invalid, reason)),
+            Err(Unreadable::Quarantined) => {
+                return Ok(Decided { answer: Answer::refused(&Refusal::Quarantined), position, first: false });
+            }
         };
         let Processor { definition, states, batch, .. } = self;
         let definition = &definition.aggregates[shard.aggregate];
         let (settings, model) = (&definition.settings, served(definition)?);
         let states = &mut states[shard.aggregate];
-        let Slot { live, sequence, .. } = states.slot(index);
+        let Slot { live, sequence, last_command, .. } = states.slot(index);
         let events = &mut batch.changes.aggregates[shard.aggregate].events;
         let before = events.len();
         let limits = Limits { settings, check_state: self.check_states };
-        let answer = match model.execute(live, command, *sequence, limits, events) {
+        match model.execute(live, command, *sequence, limits, events) {
+            Ok(()) if events.len() == before => {
+                let position = last_command.unwrap_or(position);
+                Ok(Decided { answer: Answer::Unchanged(*sequence), position, first: true })
+            }
             Ok(()) => {
                 let new = &events[before..];
-                batch.event_bytes += new.iter().map(|event| event.payload.len()).sum::<usize>();
+                batch.event_bytes += new.iter().map(EventRecord::bytes).sum::<usize>();
                 let sequence = Sequence::new(sequence.get() + new.len() as u64);
-                states.change(index, sequence, (command.position, command.time));
-                Answer::Accepted(sequence)
+                states.change(index, sequence, (position, command.time));
+                answered(Answer::Accepted(sequence))
             }
-            Err(Failure::Refused(answer)) => answer,
-            Err(Failure::Undecodable(reason)) => batch.put_aside(Refusal::Invalid, reason),
-            Err(Failure::Failed(reason)) => batch.put_aside(Refusal::HandlerFailed, reason),
+            Err(Failure::Refused(answer)) => answered(answer),
+            Err(Failure::Undecodable(reason)) => answered(batch.put_aside(Refusal::Invalid, reason)),
+            Err(Failure::Failed(reason)) => answered(batch.put_aside(Refusal::HandlerFailed, reason)),
             Err(Failure::StateLost(reason)) => {
-                let answer = batch.put_aside(Refusal::HandlerFailed, reason);
-                let live = self.remake(store, shard, command)?;
-                self.states[shard.aggregate].slot(index).live = live;
-                answer
+                self.restore_state(store, shard, command, index, &reason)?;
+                answered(self.batch.put_aside(Refusal::HandlerFailed, reason))
             }
-        };
-        Ok((answer, true))
+        }
     }
 
     /// Where the aggregate is among the decoded states, as the commands of this batch left it; else from the store.
@@ -263,29 +282,25 @@ impl Processor {
         if let Some(index) = self.states[shard.aggregate].find(&command.key) {
             return Ok(index);
         }
-        let (sequence, live) = self.load(store, shard, command)?;
-        let slot = Slot { partition: shard.partition, sequence, live, changed_by: None };
+        let slot = self.load(store, shard, command)?;
         Ok(self.states[shard.aggregate].insert(command.key.clone(), slot))
     }
 
     /// What is committed of an aggregate.
-    fn load(
-        &mut self,
-        store: &dyn Store,
-        shard: Shard,
-        command: &CommandRecord,
-    ) -> Result<(Sequence, Live), Unreadable> {
-        let key = &command.key;
+    fn load(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Slot, Unreadable> {
+        let (key, partition) = (&command.key, shard.partition);
         let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
         let Some(stored) = store.state(shard, key).map_err(Unreadable::Store)? else {
             let live = model.decode(key, None).map_err(|error| Unreadable::Key(error.reason()))?;
-            return Ok((Sequence::ZERO, live));
+            return Ok(Slot { partition, sequence: Sequence::ZERO, last_command: None, live, changed_by: None });
         };
-        match model.decode(key, stored.state.as_deref()) {
-            Ok(live) => Ok((stored.sequence, live)),
-            Err(Undecodable::Key(reason)) => Err(Unreadable::Key(reason)),
-            Err(Undecodable::State(reason)) => self.rebuild(store, shard, command, &stored, &reason),
-        }
+        let (stored, live) = match model.decode(key, stored.state.as_deref()) {
+            Ok(live) => (stored, live),
+            Err(Undecodable::Key(reason)) => return Err(Unreadable::Key(reason)),
+            Err(Undecodable::State(reason)) => self.rebuild(store, shard, command, &stored, &reason)?,
+        };
+        let last_command = Some(stored.command_position);
+        Ok(Slot { partition, sequence: stored.sequence, last_command, live, changed_by: None })
     }
 
     /// Makes a state again that can't be decoded, now or in the background.
@@ -296,7 +311,7 @@ impl Processor {
         command: &CommandRecord,
         stored: &StoredState,
         reason: &str,
-    ) -> Result<(Sequence, Live), Unreadable> {
+    ) -> Result<(StoredState, Live), Unreadable> {
         let CommandRecord { key, time, .. } = command;
         if self.quarantine.holds(shard, key, *time) {
             return Err(Unreadable::Quarantined);
@@ -307,35 +322,62 @@ impl Processor {
         let rebuild = rebuild.map_err(|error| Unreadable::Key(error.reason()))?;
         match store.rebuild(rebuild) {
             Rebuilt::Made(made) => {
-                warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
+                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
                 let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
-                return Ok((made.sequence, live));
+                return Ok((made, live));
             }
             Rebuilt::Failed(events) => {
-                error!(aggregate, %key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
+                error!(aggregate, key = &**key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
             }
             Rebuilt::UnderWay => {
-                warn!(aggregate, %key, partition, %sequence, reason, "a stored state can't be read; it is made again from its events");
+                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it is made again from its events");
             }
         }
         self.quarantine.add(shard, key, *time);
         Err(Unreadable::Quarantined)
     }
 
-    /// Makes a state again after its applier has failed half-way: what is committed, and the events of this batch.
-    fn remake(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Live, BackendError> {
-        let key = &command.key;
-        let failed = |reason| BackendError::failed(format!("the state of `{key}` can't be made again: {reason}"));
-        let (_, mut live) = self.load(store, shard, command).map_err(|error| match error {
-            Unreadable::Store(error) => error,
-            Unreadable::Key(reason) => failed(reason),
-            Unreadable::Quarantined => failed("what is stored can't be decoded any more".to_owned()),
-        })?;
-        let model = served(self.aggregate(shard.aggregate))?;
-        for event in self.batch.changes.aggregates[shard.aggregate].events.iter().filter(|event| event.key == *key) {
-            model.replay(&mut live, &event.payload).map_err(failed)?;
+    /// Restores a state that a command has left half-way: what is committed, and the events of this batch. Where that fails
+    /// too, the batch runs again without the command.
+    fn restore_state(
+        &mut self,
+        store: &dyn Store,
+        shard: Shard,
+        command: &CommandRecord,
+        index: usize,
+        cause: &str,
+    ) -> Result<(), BackendError> {
+        match self.replayed(store, shard, command) {
+            Ok(live) => {
+                self.states[shard.aggregate].slot(index).live = live;
+                Ok(())
+            }
+            Err(Unreadable::Store(error)) => Err(error),
+            Err(Unreadable::Key(_) | Unreadable::Quarantined) => {
+                self.states[shard.aggregate].spoil(index, (command.position, command.time));
+                self.condemned.insert((shard.aggregate, command.position), cause.to_owned());
+                self.run_again(store)
+            }
+        }
+    }
+
+    /// What is committed of an aggregate, with the events of this batch.
+    fn replayed(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Live, Unreadable> {
+        let mut live = self.load(store, shard, command)?.live;
+        let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
+        let events = &self.batch.changes.aggregates[shard.aggregate].events;
+        for event in events.iter().filter(|event| event.key == command.key) {
+            // They could be applied before: code that does not give the same twice is no reason to go on with half a state.
+            model.replay(&mut live, &event.payload).map_err(|_| Unreadable::Quarantined)?;
         }
         Ok(live)
+    }
+
+    /// Decides all commands of the batch again, from what is committed.
+    fn run_again(&mut self, store: &dyn Store) -> Result<(), BackendError> {
+        let input = mem::take(&mut self.batch.input);
+        self.roll_back();
+        input.into_iter().try_for_each(|(aggregate, command)| self.process(store, aggregate, command))
     }
 
     /// Ends the batch: all that its commands have changed, for the backend to write in one atomic operation. Then
@@ -345,19 +387,25 @@ impl Processor {
     /// # Errors
     /// When the store can't be read: the batch must be given up.
     pub fn finish(&mut self, store: &dyn Store) -> Result<Changes, BackendError> {
-        if let Err(reason) = self.collect_states() {
+        let mut collected = self.collect_states();
+        if let Err(Unstorable { reason, .. }) = &collected {
             // Some command made a state that can't be stored. States are looked at once per batch, for speed; to find
             // the command, the batch runs again and they are looked at after each.
             debug!(reason, commands = self.batch.input.len(), "the batch runs again, command by command");
-            let input = mem::take(&mut self.batch.input);
-            let condemned = mem::take(&mut self.condemned);
-            self.aborted();
-            self.condemned = condemned;
             self.check_states = true;
-            let again = input.into_iter().try_for_each(|(aggregate, command)| self.process(store, aggregate, command));
+            let again = self.run_again(store);
             self.check_states = false;
             again?;
-            self.collect_states().map_err(BackendError::failed)?;
+            collected = self.collect_states();
+        }
+        // Where no command is found, because the code does not give the same twice, all of the aggregate's are refused.
+        while let Err(Unstorable { aggregate, key, reason }) = collected {
+            let commands = self.batch.input.iter().filter(|(of, command)| *of == aggregate && command.key == key);
+            let commands =
+                commands.map(|(_, command)| ((aggregate, command.position), format!("the new state {reason}")));
+            self.condemned.extend(commands);
+            self.run_again(store)?;
+            collected = self.collect_states();
         }
         self.batch.changes.poison.iter().for_each(|poison| self.report(poison));
         Ok(mem::take(&mut self.batch.changes))
@@ -367,24 +415,25 @@ impl Processor {
     fn report(&self, Poison { outcome, cause }: &Poison) {
         let OutcomeRecord { aggregate, position, key, id, .. } = &self.batch.changes.outcomes[*outcome];
         let (aggregate, Position { partition, offset }) = (self.aggregate(*aggregate).name, *position);
-        error!(aggregate, %key, command_id = %id, partition, offset, cause, "poison: a command can't be processed, and is answered so");
+        error!(aggregate, key = &**key, command_id = %id, partition, offset, cause, "poison: a command can't be processed, and is answered so");
     }
 
-    fn collect_states(&mut self) -> Result<(), String> {
+    fn collect_states(&mut self) -> Result<(), Unstorable> {
         let Processor { definition, states, batch, .. } = self;
-        for ((states, definition), changes) in
-            states.iter().zip(&definition.aggregates).zip(&mut batch.changes.aggregates)
-        {
+        for (aggregate, (states, definition)) in states.iter().zip(&definition.aggregates).enumerate() {
             let Some(model) = &definition.model else { continue };
+            let max = definition.settings.state_bytes_max;
             for (key, slot) in states.changed() {
                 let Some((command_position, time)) = slot.changed_by else { continue };
-                let state = model.encode(&slot.live)?;
+                let unstorable = |reason| Unstorable { aggregate, key: key.clone(), reason };
+                let state = model.encode(&slot.live).map_err(unstorable)?;
                 let bytes = state.as_ref().map_or(0, |state| state.len());
-                if bytes > definition.settings.state_bytes_max {
-                    return Err(format!("the state of `{key}` has {bytes} bytes"));
+                if bytes > max {
+                    return Err(unstorable(format!("has {bytes} bytes, over the limit of {max} (`state_bytes_max`)")));
                 }
-                let sequence = slot.sequence;
-                changes.states.push(StateRecord { key: key.clone(), sequence, command_position, time, state });
+                let (key, sequence) = (key.clone(), slot.sequence);
+                let states = &mut batch.changes.aggregates[aggregate].states;
+                states.push(StateRecord { key, sequence, command_position, time, state });
             }
         }
         Ok(())
@@ -393,16 +442,20 @@ impl Processor {
     /// The changes are written: the states of the batch are the ones to go on from. What is left of the changes is taken
     /// back, for the room that it has.
     pub fn committed(&mut self, changes: Changes) {
-        self.states.iter_mut().for_each(States::committed);
         self.condemned.clear();
+        self.states.iter_mut().for_each(States::committed);
         self.batch.changes = changes;
         self.batch.clear(self.states.len());
     }
 
     /// The changes are not written, and never will be: everything is as before the batch.
     pub fn aborted(&mut self) {
-        self.states.iter_mut().for_each(States::aborted);
         self.condemned.clear();
+        self.roll_back();
+    }
+
+    fn roll_back(&mut self) {
+        self.states.iter_mut().for_each(States::aborted);
         self.batch.clear(self.states.len());
     }
 
@@ -434,11 +487,14 @@ fn log(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool)
     let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
     match &outcome.answer {
         Answer::Accepted(sequence) => {
-            trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
+            trace!(aggregate, key = &**key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
+        }
+        Answer::Unchanged(sequence) => {
+            trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "nothing to do");
         }
         Answer::Refused(answer) => {
             let answer = String::from_utf8_lossy(answer);
-            debug!(aggregate, %key, command_id = %id, partition, offset, %answer, "refused");
+            debug!(aggregate, key = &**key, command_id = %id, partition, offset, answer = &*answer, "refused");
         }
     }
 }

@@ -3,7 +3,10 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Position, Refusal, Sequence, Timestamp, Trace, codec};
+use crate::{
+    CommandId, Position, Refusal, Sequence, Timestamp, Trace,
+    codec::{self, Fingerprint},
+};
 
 /// A command as it stands in the log: all that the engine gets to know of the world.
 #[derive(Debug, Clone)]
@@ -45,6 +48,14 @@ pub struct EventRecord {
     pub payload: Bytes,
 }
 
+impl EventRecord {
+    /// How many bytes it has, with what it carries of its command: the key, which a log may have to write in three places,
+    /// and the trace.
+    pub fn bytes(&self) -> usize {
+        3 * self.key.len() + self.trace.as_deref().map_or(0, Trace::bytes) + self.payload.len()
+    }
+}
+
 /// The state of one aggregate after a batch, to be put in the place of the one before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateRecord {
@@ -71,8 +82,8 @@ pub struct OutcomeRecord {
     pub key: Arc<str>,
     /// The command that is answered.
     pub id: CommandId,
-    /// The hash of the command that is answered; differs from the outcome's where an id was reused.
-    pub fingerprint: u64,
+    /// The fingerprint of the command that is answered; differs from the outcome's where an id was reused.
+    pub fingerprint: Fingerprint,
     /// When the command entered the log.
     pub time: Timestamp,
     /// The answer.
@@ -85,9 +96,9 @@ pub struct OutcomeRecord {
 /// What is known of a command id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The hash of the command that ran under the id.
-    pub fingerprint: u64,
-    /// Where that command stands.
+    /// The fingerprint of the command that ran under the id.
+    pub fingerprint: Fingerprint,
+    /// Where that command stands; where it changed nothing, the one that made the present sequence, if there is one.
     pub position: Position,
     /// How it ended.
     pub answer: Answer,
@@ -100,6 +111,8 @@ pub enum Answer {
     Accepted(Sequence),
     /// Nothing has changed; the encoded [`Refusal`] says why.
     Refused(Bytes),
+    /// There was nothing to do; the sequence is the present one.
+    Unchanged(Sequence),
 }
 
 impl Answer {
@@ -141,7 +154,9 @@ impl Changes {
 /// | answer | poison | because |
 /// |---|---|---|
 /// | `Invalid`: the payload or the key does not decode | yes | sender and service do not agree on the contract |
+/// | `Invalid`: a trace over its limit | yes | no client sends one: the sender goes by other rules, or by none |
 /// | `HandlerFailed`: a panic, or a rule or limit that the decision breaks | yes | the service's code has a mistake |
+/// | `HandlerFailed`: the log refuses a record that comes of it | yes | it would refuse it each time |
 /// | `Rejected`, `NotFound`, `AlreadyExists`, `Conflict` | no | the domain's answer |
 /// | `Invalid`: over a length limit, an id from the future, no expected sequence | no | a bound that held; the answer says which |
 /// | `IdReused`, `Expired` | no | it did not run; the answer says why |
@@ -156,7 +171,7 @@ pub struct Poison {
 }
 
 /// The most bytes of a reason that is given in an answer or a dead letter: they must fit a record.
-const REASON_BYTES_MAX: usize = 2048;
+pub const REASON_BYTES_MAX: usize = 2048;
 
 /// The reason, or its beginning where it is long: it may quote what a user's code or a foreign client has made up.
 pub fn brief(mut reason: String) -> String {

@@ -26,6 +26,8 @@ type Generation = IndexMap<Arc<str>, Slot, foldhash::fast::RandomState>;
 pub(super) struct Slot {
     pub(super) partition: u32,
     pub(super) sequence: Sequence,
+    /// Where the last command that changed it stands; none if it never existed.
+    pub(super) last_command: Option<Position>,
     pub(super) live: Live,
     /// The command of this batch that was the last to change it.
     pub(super) changed_by: Option<(Position, Timestamp)>,
@@ -56,8 +58,15 @@ impl States {
     /// Notes that a command has changed the aggregate.
     pub(super) fn change(&mut self, index: usize, sequence: Sequence, by: (Position, Timestamp)) {
         let slot = &mut self.young[index];
-        slot.sequence = sequence;
+        (slot.sequence, slot.last_command) = (sequence, Some(by.0));
         if slot.changed_by.replace(by).is_none() {
+            self.changed.push(index);
+        }
+    }
+
+    /// Notes that a state is no longer what it was: it is dropped when the batch is aborted, which must follow.
+    pub(super) fn spoil(&mut self, index: usize, by: (Position, Timestamp)) {
+        if self.young[index].changed_by.replace(by).is_none() {
             self.changed.push(index);
         }
     }

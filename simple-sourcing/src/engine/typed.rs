@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::{Answer, CommandRecord, EventRecord};
 use crate::{
-    Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events, HandledBy, Key,
-    KeyOf, Mismatch, Refusal, Refused, Resolution, Sequence, Settings, codec,
+    Accepted, Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events,
+    HandledBy, Key, KeyOf, Mismatch, Refusal, Refused, Resolution, Sequence, Settings, codec,
 };
 
 /// An aggregate in memory: a [`State`] whose type only [`Typed`] knows.
@@ -34,13 +34,14 @@ pub(crate) trait AnyAggregate: Send + Sync {
     /// Decodes a state; none is an aggregate that does not exist.
     fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable>;
 
-    /// Encodes a state; none if the aggregate does not exist.
+    /// Encodes a state, which must be read back as it is; none if the aggregate does not exist.
     fn encode(&self, live: &Live) -> Result<Option<Bytes>, String>;
 
     /// Applies an encoded event to a state.
     fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String>;
 
-    /// Decides a command. If it is accepted, its events are added and the state is moved on; if not, nothing is added.
+    /// Decides a command. If it is accepted, its events are added and applied to the state. If there was nothing to do, or
+    /// it is not accepted, no event is added.
     fn execute(
         &self,
         live: &mut Live,
@@ -70,7 +71,7 @@ impl Undecodable {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits<'a> {
     pub(crate) settings: &'a Settings,
-    /// Also encode the state after this command, to see whether it is this one that makes it too long.
+    /// Also encode the state after this command, to see whether it is this one that makes it too long or unreadable.
     pub(crate) check_state: bool,
 }
 
@@ -143,7 +144,7 @@ impl<A: Aggregate> Typed<A> {
         state: &State<A>,
         record: &CommandRecord,
         settings: &Settings,
-    ) -> Result<Events<EventOf<A>>, Failure> {
+    ) -> Result<Accepted<EventOf<A>>, Failure> {
         let command: A::Command = codec::decode(&record.payload).map_err(|error| {
             Failure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
@@ -166,7 +167,7 @@ impl<A: Aggregate> Typed<A> {
         if limits.check_state
             && let Some(state) = state
         {
-            let bytes = codec::encode(state).map_err(|error| format!("the new state can't be encoded: {error}"))?.len();
+            let bytes = encode_state(state).map_err(|reason| format!("the new state {reason}"))?.len();
             let max = limits.settings.state_bytes_max;
             if bytes > max {
                 return Err(format!("the new state has {bytes} bytes, over the limit of {max} (`state_bytes_max`)"));
@@ -185,7 +186,7 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
 
     fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
         let live: &State<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
-        guard(|| live.state.as_ref().map(codec::encode).transpose())
+        guard(|| live.state.as_ref().map(encode_state).transpose())
     }
 
     fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
@@ -207,9 +208,9 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
             let state = self.state(live);
             let CommandRecord { id, time, ref trace, .. } = *command;
             state.context.set(sequence, id, time, trace);
-            let decided = self.decide(state, command, limits.settings)?;
-            record(&decided, command, sequence, limits.settings, events).map_err(Failure::Failed)?;
-            self.apply(&mut state.state, decided, limits).map_err(Failure::StateLost)
+            let Accepted::Events(decided) = self.decide(state, command, limits.settings)? else { return Ok(()) };
+            let recorded = record(decided, command, sequence, limits.settings, events).map_err(Failure::Failed)?;
+            self.apply(&mut state.state, recorded, limits).map_err(Failure::StateLost)
         });
         // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
         let result = catch_unwind(run).unwrap_or_else(|panic| {
@@ -222,22 +223,29 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
     }
 }
 
-/// Encodes what was decided.
+fn encode_state<A: Aggregate>(state: &A) -> Result<Bytes, String> {
+    let bytes = codec::encode(state).map_err(|reason| format!("can't be encoded: {reason}"))?;
+    codec::read_back(state, &bytes)?;
+    Ok(bytes)
+}
+
+/// Encodes what was decided. The events are returned as they are read back from their bytes: a state is what the log says,
+/// not what was meant.
 fn record<E: Event>(
-    decided: &Events<E>,
+    decided: Events<E>,
     command: &CommandRecord,
     mut sequence: Sequence,
     settings: &Settings,
     events: &mut Vec<EventRecord>,
-) -> Result<(), String> {
+) -> Result<Events<E>, String> {
     let (count, max) = (decided.len(), settings.events_per_command_max);
     if count > max {
         return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
     }
     let mut all_bytes = 0;
-    for event in decided.iter() {
+    decided.try_map(|event| {
         let name = event.name();
-        let payload = codec::encode(event).map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
+        let payload = codec::encode(&event).map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
         let (bytes, max) = (payload.len(), settings.event_bytes_max);
         if bytes > max {
             return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
@@ -247,6 +255,7 @@ fn record<E: Event>(
         if all_bytes > max {
             return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
         }
+        let event = codec::read_back(&event, &payload).map_err(|reason| format!("event `{name}` {reason}"))?;
         sequence = sequence.next();
         events.push(EventRecord {
             key: command.key.clone(),
@@ -258,15 +267,20 @@ fn record<E: Event>(
             trace: command.trace.clone(),
             payload,
         });
-    }
-    Ok(())
+        Ok(event)
+    })
 }
 
 fn rejected<A: Aggregate>(error: ErrorOf<A>, settings: &Settings) -> Failure {
     let max = settings.event_bytes_max;
     let reason = match codec::encode(&Refusal::Rejected(error)) {
-        Ok(bytes) if bytes.len() <= max => return Failure::Refused(Answer::Refused(bytes)),
-        Ok(bytes) => format!("an error of {} bytes, over the limit of {max} (`event_bytes_max`)", bytes.len()),
+        Ok(bytes) if bytes.len() > max => {
+            format!("an error of {} bytes, over the limit of {max} (`event_bytes_max`)", bytes.len())
+        }
+        Ok(bytes) => match codec::decode::<Refusal<ErrorOf<A>>>(&bytes) {
+            Ok(_) => return Failure::Refused(Answer::Refused(bytes)),
+            Err(reason) => format!("an error that can't be read back: {reason}"),
+        },
         Err(reason) => format!("an error that can't be encoded: {reason}"),
     };
     Failure::Failed(format!("it rejected the command with {reason}"))

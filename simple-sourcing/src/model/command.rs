@@ -1,16 +1,19 @@
-use std::error::Error;
+use std::{error::Error, fmt::Debug};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Context, Event, Events};
+use super::{Accepted, Context, Event};
 use crate::client::Client;
 
 /// What a client may ask of an aggregate: an enum with a variant for each command. Written by `#[command]`.
+///
+/// A command is compared with what is read back of its bytes before it is sent (hence `PartialEq`), and shown where the two
+/// differ (hence `Debug`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command",
     note = "annotate the enum with `#[command(event = ..., error = ...)]`"
 )]
-pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// What happens when a command is accepted.
     type Event: Event;
     /// Why a command is rejected.
@@ -71,7 +74,7 @@ pub trait HandledBy<A>: Command {
         self,
         state: Option<&A>,
         context: &Context<<Self::Event as Event>::Key>,
-    ) -> Result<Events<Self::Event>, Refused<Self::Error>>;
+    ) -> Result<Accepted<Self::Event>, Refused<Self::Error>>;
 }
 
 /// Why a handler did not accept a command.
@@ -92,7 +95,7 @@ pub enum Refused<E> {
 )]
 pub trait TypedClient: Sized {
     /// The commands that it sends.
-    type Command: Command<Client = Self>;
+    type Command: Command;
 
     /// Wraps the untyped sender.
     fn new(client: Client<Self::Command>) -> Self;

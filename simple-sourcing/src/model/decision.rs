@@ -1,9 +1,19 @@
-use super::{ErrorOf, EventOf};
+use super::{ErrorOf, EventOf, IntoEvents, NotEmpty};
 
-/// What a handler returns: one or more events, or the error with which it rejects the command.
+/// What a handler returns: it accepts the command, with events or because there is nothing to do, or it rejects it with an
+/// error.
 ///
-/// Made with [`emit`], [`reject`] and [`ensure!`](crate::ensure).
-pub type Decision<A> = Result<Events<EventOf<A>>, ErrorOf<A>>;
+/// Made with [`emit`], [`unchanged`], [`reject`] and [`ensure!`](crate::ensure).
+pub type Decision<A> = Result<Accepted<EventOf<A>>, ErrorOf<A>>;
+
+/// What an accepted command does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted<E> {
+    /// It has happened: one or more events.
+    Events(Events<E>),
+    /// There was nothing to do: no event is written, and the aggregate stays at its sequence.
+    Unchanged,
+}
 
 /// One or more events: an empty list can't be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +33,12 @@ impl<E> Events<E> {
     pub fn and(mut self, more: impl IntoIterator<Item = E>) -> Self {
         self.rest.extend(more);
         self
+    }
+
+    /// Maps each event, unless one fails: then its error is returned.
+    pub(crate) fn try_map<X>(self, mut map: impl FnMut(E) -> Result<E, X>) -> Result<Self, X> {
+        let Events { first, rest } = self;
+        Ok(Events { first: map(first)?, rest: rest.into_iter().map(map).collect::<Result<_, X>>()? })
     }
 
     /// How many there are, at least 1.
@@ -54,53 +70,87 @@ impl<E> From<E> for Events<E> {
 
 /// An empty array does not compile.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let none: simple_sourcing::Events<u8> = [].into();
 /// ```
-impl<E, const N: usize> From<[E; N]> for Events<E> {
+impl<E, const N: usize> From<[E; N]> for Events<E>
+where
+    [E; N]: NotEmpty,
+{
     fn from(events: [E; N]) -> Self {
-        const { assert!(N > 0, "a decision has at least one event: use `reject` to change nothing") }
         let mut events = events.into_iter();
         match events.next() {
             Some(first) => Events { first, rest: events.collect() },
-            None => unreachable!("N > 0 is asserted when this is compiled"),
+            None => unreachable!("an array without events is not `NotEmpty`"),
         }
     }
 }
 
-/// Accepts a command with an event, an array of events, or [`Events`].
+/// Accepts a command with an event, an array of events, or [`Events`]. For more than 32 events, or as many as a list has,
+/// write `Events::new(first).and(rest)`.
 ///
 /// ```
-/// use simple_sourcing::{Events, emit};
+/// use simple_sourcing::{Accepted, emit, prelude::*};
 ///
-/// let one: Result<Events<&str>, ()> = emit("opened");
-/// let two: Result<Events<&str>, ()> = emit(["withdrawn", "closed"]);
-/// let many: Result<Events<&str>, ()> = emit(Events::new("opened").and(vec!["deposited"; 3]));
-/// assert_eq!((one?.len(), two?.len(), many?.len()), (1, 2, 4));
-/// # Ok::<(), ()>(())
+/// #[event(key = String)]
+/// enum LampEvent {
+///     #[create]
+///     Hung,
+///     Lit,
+/// }
+///
+/// let one: Result<_, ()> = emit(LampEvent::Hung);
+/// let two: Result<Accepted<LampEvent>, ()> = emit([LampEvent::Hung, LampEvent::Lit]);
+/// let many: Result<Accepted<LampEvent>, ()> = emit(Events::new(LampEvent::Hung).and(vec![LampEvent::Lit; 3]));
+/// assert_eq!(one, Ok(Accepted::Events(Events::new(LampEvent::Hung))));
+/// # assert!(two.is_ok() && many.is_ok());
 /// ```
 ///
 /// # Errors
 /// Never: the `Result` is the handler's return type.
-pub fn emit<E, X>(events: impl Into<Events<E>>) -> Result<Events<E>, X> {
-    Ok(events.into())
+pub fn emit<E, X>(events: impl IntoEvents<E>) -> Result<Accepted<E>, X> {
+    Ok(Accepted::Events(events.into_events()))
+}
+
+/// Accepts a command that has nothing to do, such as a second `confirm` of what is confirmed.
+///
+/// No event is written. The client gets a [`Receipt`](crate::Receipt) at the present sequence, which says so:
+/// [`is_unchanged`](crate::Receipt::is_unchanged). The expected sequence is checked and the command's id is remembered as
+/// for any other.
+///
+/// ```
+/// # use simple_sourcing::{Accepted, emit, prelude::*};
+/// # #[event(key = String)]
+/// # enum BookingEvent { #[create] Made, Confirmed }
+/// fn confirm(confirmed: bool) -> Result<Accepted<BookingEvent>, String> {
+///     if confirmed { unchanged() } else { emit(BookingEvent::Confirmed) }
+/// }
+/// assert_eq!(confirm(true), Ok(Accepted::Unchanged));
+/// ```
+///
+/// # Errors
+/// Never: the `Result` is the handler's return type.
+pub fn unchanged<E, X>() -> Result<Accepted<E>, X> {
+    Ok(Accepted::Unchanged)
 }
 
 /// Rejects a command.
 ///
 /// # Errors
 /// Always: this is how a handler says no.
-pub fn reject<E, X>(error: X) -> Result<Events<E>, X> {
+pub fn reject<E, X>(error: X) -> Result<Accepted<E>, X> {
     Err(error)
 }
 
 /// Rejects the command with the error unless the condition holds.
 ///
 /// ```
-/// # use simple_sourcing::{Events, emit, ensure};
-/// fn withdraw(balance: u64, amount: u64) -> Result<Events<u64>, String> {
+/// # use simple_sourcing::{Accepted, emit, prelude::*};
+/// # #[event(key = String)]
+/// # enum AccountEvent { #[create] Withdrawn { amount: u64 } }
+/// fn withdraw(balance: u64, amount: u64) -> Result<Accepted<AccountEvent>, String> {
 ///     ensure!(balance >= amount, format!("{balance} does not cover {amount}"));
-///     emit(amount)
+///     emit(AccountEvent::Withdrawn { amount })
 /// }
 /// assert!(withdraw(1, 2).is_err());
 /// ```

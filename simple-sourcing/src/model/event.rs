@@ -1,13 +1,18 @@
+use std::fmt::Debug;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{EventMeta, Key};
 
 /// What has happened to an aggregate: an enum with a variant for each event. Written by `#[event]`.
+///
+/// An event is compared with what is read back of its bytes before it is written (hence `PartialEq`), and shown where the
+/// two differ (hence `Debug`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     note = "annotate the enum with `#[event(key = ...)]`"
 )]
-pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Event: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// The key that names one aggregate.
     type Key: Key;
 

@@ -3,7 +3,9 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Uuid};
 
-use super::Timestamp;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{EventMeta, Timestamp};
 
 /// Names one command: a UUID of version 7, whose time says whether it is older than the deduplication window.
 ///
@@ -21,6 +23,32 @@ impl CommandId {
         // time that it has seen, and a service refuses ids that are too far ahead.
         let time = uuid::Timestamp::from_unix(NoContext, now / 1000, (now % 1000) as u32 * 1_000_000);
         CommandId(Uuid::new_v7(time))
+    }
+
+    /// The id of a command that follows from an event: always the same for the same event and name, so that whoever reacts
+    /// to events may be given one twice and still sends each command once.
+    ///
+    /// The name tells the commands apart that follow from one event. The id bears the time of the event: once that is out of
+    /// the deduplication window, the command is [`Expired`](crate::CommandError::Expired).
+    ///
+    /// ```
+    /// # use simple_sourcing::{CommandId, EventMeta};
+    /// # fn example(placed: &EventMeta<u64>) {
+    /// let reserve = CommandId::derived(placed, "reserve");
+    /// assert_eq!(CommandId::derived(placed, "reserve"), reserve);
+    /// assert_ne!(CommandId::derived(placed, "charge"), reserve);
+    /// # }
+    /// ```
+    pub fn derived<K>(event: &EventMeta<K>, name: &str) -> Self {
+        let mut hasher = Xxh3::new();
+        hasher.update(event.command_id.0.as_bytes());
+        hasher.update(&event.sequence.get().to_be_bytes());
+        hasher.update(name.as_bytes());
+        let mut bytes = hasher.digest128().to_be_bytes();
+        bytes[..6].copy_from_slice(&event.time.as_millis().to_be_bytes()[2..]);
+        bytes[6] = 0x70 | bytes[6] & 0x0f;
+        bytes[8] = 0x80 | bytes[8] & 0x3f;
+        CommandId(Uuid::from_bytes(bytes))
     }
 
     /// When the id was made, to the millisecond.
@@ -91,6 +119,7 @@ pub struct NotVersion7(String);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Position, Sequence};
 
     #[test]
     fn the_time_of_an_id_is_when_it_was_made() {
@@ -100,6 +129,33 @@ mod tests {
         assert!(CommandId::first_of(id.time()) <= id);
         assert!(CommandId::first_of(Timestamp::from_millis(id.time().as_millis() + 1)) > id);
         assert_eq!(CommandId::first_of(id.time()).time(), id.time());
+    }
+
+    #[test]
+    fn an_id_is_derived_from_an_event_and_a_name() {
+        let event = |command_id, sequence| EventMeta {
+            key: (),
+            sequence: Sequence::new(sequence),
+            partition: 0,
+            offset: 0,
+            command_id,
+            command_position: Position { partition: 0, offset: 0 },
+            time: Timestamp::from_millis(1_700_000_000_000),
+            trace: None,
+        };
+        let command_id = CommandId::new();
+        let id = CommandId::derived(&event(command_id, 1), "reserve");
+        assert_eq!(CommandId::derived(&event(command_id, 1), "reserve"), id);
+        assert_eq!(id.time(), Timestamp::from_millis(1_700_000_000_000));
+        assert_eq!(CommandId::try_from(id.as_uuid()), Ok(id), "it is of version 7");
+        assert_eq!(id.as_uuid().get_variant(), uuid::Variant::RFC4122);
+        for other in [
+            CommandId::derived(&event(command_id, 1), "charge"),
+            CommandId::derived(&event(command_id, 2), "reserve"),
+            CommandId::derived(&event(CommandId::new(), 1), "reserve"),
+        ] {
+            assert_ne!(other, id);
+        }
     }
 
     #[test]

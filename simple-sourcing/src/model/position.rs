@@ -41,8 +41,20 @@ impl Cursor {
         self.next.get(&partition).copied().unwrap_or(0)
     }
 
+    /// Whether all events in front of the other are in front of this one too.
+    pub(crate) fn has_reached(&self, other: &Cursor) -> bool {
+        other.next.iter().all(|(partition, next)| self.next(*partition) >= *next)
+    }
+
     /// Moves behind an event.
     pub fn advance(&mut self, partition: u32, offset: u64) {
         self.next.insert(partition, offset + 1);
+    }
+}
+
+/// From the offset of the next event in each partition.
+impl FromIterator<(u32, u64)> for Cursor {
+    fn from_iter<I: IntoIterator<Item = (u32, u64)>>(next: I) -> Self {
+        Cursor { next: next.into_iter().collect() }
     }
 }

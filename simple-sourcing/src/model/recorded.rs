@@ -43,6 +43,11 @@ impl<K> EventMeta<K> {
     pub fn causation_id(&self) -> Option<&str> {
         self.trace.as_ref()?.causation_id.as_deref()
     }
+
+    /// The W3C trace context that the command was sent with, where the client named one.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.trace.as_ref()?.traceparent.as_deref()
+    }
 }
 
 /// The state of an aggregate and the sequence of the last event in it.

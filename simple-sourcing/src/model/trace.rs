@@ -10,3 +10,11 @@ pub struct Trace {
     /// The W3C trace context.
     pub traceparent: Option<String>,
 }
+
+impl Trace {
+    /// How long its texts are together.
+    pub fn bytes(&self) -> usize {
+        let texts = [&self.correlation_id, &self.causation_id, &self.traceparent];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
+}

@@ -1,7 +1,9 @@
 //! Reading events, and the views that are made of them.
 
+mod sequences;
 mod stream;
 mod view;
 
+pub(crate) use sequences::Sequences;
 pub use stream::EventStream;
 pub use view::View;

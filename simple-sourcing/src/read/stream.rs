@@ -6,26 +6,31 @@ use std::{
 
 use futures_core::Stream;
 
+use super::Sequences;
 use crate::{
-    BackendError, Event, EventMeta, Key, ReadError, Recorded,
+    BackendError, Event, EventMeta, Key, Position, ReadError, Recorded,
     backend::{Feed, Logged},
     codec,
+    engine::EventRecord,
 };
 
 /// Events of one aggregate type, in the order of the log within each partition. A [`Stream`], with
 /// [`next`](EventStream::next) and [`try_collect`](EventStream::try_collect) of its own for those who need no more.
 ///
 /// An event that can't be decoded is an error that says where it stands, and the stream goes on behind it, as it does on
-/// Kafka behind a record that is no event at all. After any other error of the backend it ends.
+/// Kafka behind a record that is no event at all. After any other error of the backend it ends, and where an event is not the
+/// next one of its aggregate: one in front of it is missing then, or was written twice, and what follows would be wrong.
 #[derive(Debug)]
 pub struct EventStream<E> {
     feed: Feed,
+    sequences: Sequences,
+    ended: bool,
     events: PhantomData<fn() -> E>,
 }
 
 impl<E: Event> EventStream<E> {
-    pub(crate) fn new(feed: Feed) -> Self {
-        EventStream { feed, events: PhantomData }
+    pub(crate) fn new(feed: Feed, sequences: Sequences) -> Self {
+        EventStream { feed, sequences, ended: false, events: PhantomData }
     }
 
     /// Waits for the next event; none at the end.
@@ -33,7 +38,28 @@ impl<E: Event> EventStream<E> {
     /// # Errors
     /// When the event can't be decoded, or the backend failed.
     pub async fn next(&mut self) -> Option<Result<Recorded<E>, ReadError>> {
-        Some(decode(self.feed.next().await?))
+        if self.ended {
+            return None;
+        }
+        let logged = self.feed.next().await?;
+        Some(self.take(logged))
+    }
+
+    fn take(&mut self, logged: Result<Logged, BackendError>) -> Result<Recorded<E>, ReadError> {
+        let logged = logged.inspect_err(|_| self.sequences.lose())?;
+        let EventRecord { key, sequence, command_position: Position { partition, .. }, .. } = &logged.record;
+        self.sequences.see(key, *sequence).map_err(|expected| {
+            self.ended = true;
+            ReadError::OutOfSequence {
+                log: self.feed.log().map_or_else(|| format!("the events of {}", E::AGGREGATE), str::to_owned),
+                partition: *partition,
+                offset: logged.offset,
+                key: key.to_string(),
+                expected,
+                found: *sequence,
+            }
+        })?;
+        decode(logged)
     }
 
     /// All events up to the end. Does not end on a stream that follows the log.
@@ -53,12 +79,14 @@ impl<E: Event> Stream for EventStream<E> {
     type Item = Result<Recorded<E>, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.feed.poll_next(context).map(|event| event.map(decode))
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.feed.poll_next(context).map(|event| event.map(|event| self.take(event)))
     }
 }
 
-fn decode<E: Event>(logged: Result<Logged, BackendError>) -> Result<Recorded<E>, ReadError> {
-    let Logged { offset, record } = logged?;
+fn decode<E: Event>(Logged { offset, record }: Logged) -> Result<Recorded<E>, ReadError> {
     let partition = record.command_position.partition;
     let undecodable = |reason: String| ReadError::Undecodable {
         what: format!(

@@ -11,12 +11,17 @@
 //! # pub enum AccountError {
 //! #     #[error("a balance of {balance} does not cover {amount}")]
 //! #     InsufficientFunds { balance: u64, amount: u64 },
+//! #     #[error("the balance would be too large")]
+//! #     TooLarge,
 //! # }
 //! # #[aggregate(command = AccountCommand)]
 //! # pub struct Account { balance: u64 }
 //! # impl AccountHandler for Account {
 //! #     fn open(owner: String) -> Decision<Self> { emit(AccountEvent::Opened { owner }) }
-//! #     fn deposit(&self, amount: u64) -> Decision<Self> { emit(AccountEvent::Deposited { amount }) }
+//! #     fn deposit(&self, amount: u64) -> Decision<Self> {
+//! #         ensure!(self.balance.checked_add(amount).is_some(), AccountError::TooLarge);
+//! #         emit(AccountEvent::Deposited { amount })
+//! #     }
 //! #     fn withdraw(&self, amount: u64) -> Decision<Self> {
 //! #         ensure!(self.balance >= amount, AccountError::InsufficientFunds { balance: self.balance, amount });
 //! #         emit(AccountEvent::Withdrawn { amount })
@@ -40,8 +45,12 @@
 //!
 //! A failure points at the line of the test, and shows the difference between what was expected and what came.
 //!
+//! Commands, events and states take the way through their bytes as they do on a backend, and each command is decided twice: on
+//! the state as it is, and on what is read back of it. What is not read back as it was written fails the test, and so does a
+//! decision that hangs on something that is not stored.
+//!
 //! The same scenario runs on a backend with one call more: [`run_on`](Given::run_on). What holds for every aggregate and
-//! any commands is tested with [`laws!`](crate::laws!) (feature `laws`).
+//! any commands is tested with `laws!` (feature `laws`).
 
 #[cfg(feature = "laws")]
 mod laws;
@@ -53,6 +62,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Serialize, de::DeserializeOwned};
+
 #[cfg(feature = "laws")]
 pub use self::laws::{Comparable, laws, laws_for_any_command, laws_with_key};
 #[cfg(feature = "laws")]
@@ -63,14 +74,14 @@ pub use proptest;
 use self::on_app::Step;
 
 use crate::{
-    Aggregate, AppliedTo, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf, Refused, Sequence,
-    Timestamp, Trace,
+    Accepted, Aggregate, AppliedTo, Command, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf,
+    Refused, Sequence, Timestamp, Trace, codec,
 };
 
 /// An aggregate with these events behind it.
 ///
 /// # Panics
-/// When an event does not fit the state that those before it have made.
+/// When an event does not fit the state that those before it have made, or is not read back as it was written.
 #[must_use = "a scenario goes on with `when`"]
 #[track_caller]
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = EventOf<A>>) -> Given<A> {
@@ -106,11 +117,23 @@ pub struct Given<A: Aggregate> {
 }
 
 /// What came of a command.
-#[must_use = "say what is expected: `then`, `then_rejected`, `then_not_found` or `then_already_exists`"]
+#[must_use = "say what is expected: `then`, `then_unchanged`, `then_rejected`, `then_not_found` or `then_already_exists`"]
 pub struct When<A: Aggregate> {
     given: Given<A>,
     command: A::Command,
-    decision: Result<Vec<EventOf<A>>, Refused<ErrorOf<A>>>,
+    decision: Decided<A>,
+    /// What was decided on the state as it is read back.
+    again: Decided<A>,
+}
+
+/// What comes of a command: no events where there was nothing to do.
+type Decided<A> = Result<Vec<EventOf<A>>, Refused<ErrorOf<A>>>;
+
+fn decide<A: Aggregate>(command: A::Command, state: Option<&A>, context: &Context<KeyOf<A>>) -> Decided<A> {
+    command.handle(state, context).map(|accepted| match accepted {
+        Accepted::Events(events) => events.into_iter().collect(),
+        Accepted::Unchanged => Vec::new(),
+    })
 }
 
 impl<A: Aggregate> Debug for Given<A> {
@@ -150,14 +173,18 @@ impl<A: Aggregate> Given<A> {
     /// Has a command decided.
     ///
     /// # Panics
-    /// When the handler panics, or when no key can be made up ([`with_key`](Given::with_key)).
+    /// When the handler panics, when the command or the state is not read back as it was written, or when no key can be made
+    /// up ([`with_key`](Given::with_key)).
     #[track_caller]
     pub fn when(self, command: A::Command) -> When<A>
     where
         A::Command: Clone,
     {
-        let decision = command.clone().handle(self.state.as_ref(), &self.context());
-        When { decision: decision.map(|events| events.into_iter().collect()), command, given: self }
+        let (context, name) = (self.context(), command.name());
+        let read = read_back(&format!("command `{name}`"), &command);
+        let state = self.state.as_ref().map(|state| read_back("the state", state));
+        let again = decide(read, state.as_ref(), &context);
+        When { decision: decide(command.clone(), self.state.as_ref(), &context), again, command, given: self }
     }
 
     /// Looks at the state.
@@ -197,6 +224,7 @@ impl<A: Aggregate> Given<A> {
     #[track_caller]
     fn apply(&mut self, event: EventOf<A>) {
         let name = event.name();
+        let event = read_back(&format!("event `{name}`"), &event);
         if let Err(error) = event.apply_to(&mut self.state) {
             panic!("event `{name}` can't be applied: {error}");
         }
@@ -212,24 +240,20 @@ impl<A: Aggregate> Given<A> {
     }
 }
 
-impl<A: Aggregate> When<A>
-where
-    EventOf<A>: Debug,
-    ErrorOf<A>: Debug,
-{
+impl<A: Aggregate> When<A> {
     /// The command is accepted with these events. The scenario goes on behind them.
     ///
     /// # Panics
-    /// When it is not, or with others, or when one of them can't be applied.
+    /// When it is not, or with others, or when one of them can't be applied or is not read back as it was written.
     #[track_caller]
-    pub fn then(self, expected: impl IntoIterator<Item = EventOf<A>>) -> Given<A>
-    where
-        EventOf<A>: PartialEq,
-    {
+    pub fn then(self, expected: impl IntoIterator<Item = EventOf<A>>) -> Given<A> {
         let expected: Vec<_> = expected.into_iter().collect();
-        let When { mut given, command, decision } = self;
+        let When { mut given, command, decision, again } = self;
         match decision {
             Ok(events) if events == expected => {
+                if !matches!(&again, Ok(same) if *same == events) {
+                    differ(DECIDED_OTHERWISE, &events, &again);
+                }
                 for event in events {
                     given.apply(event);
                 }
@@ -239,6 +263,15 @@ where
             Ok(events) => differ("the command was accepted with other events", &expected, &events),
             Err(refused) => differ("the command was not accepted", &expected, &refused),
         }
+    }
+
+    /// The command is accepted, and there was nothing to do.
+    ///
+    /// # Panics
+    /// When it is not, or with events.
+    #[track_caller]
+    pub fn then_unchanged(self) -> Given<A> {
+        self.then([])
     }
 
     /// The command is rejected with this error, and nothing has changed.
@@ -282,15 +315,30 @@ where
     where
         ErrorOf<A>: PartialEq,
     {
-        let When { mut given, command, decision } = self;
+        let When { mut given, command, decision, again } = self;
         match decision {
             Err(refused) if refused == expected => {
+                if !matches!(&again, Err(same) if *same == refused) {
+                    differ(DECIDED_OTHERWISE, &refused, &again);
+                }
                 given.record(command, Err(refused));
                 given
             }
             Err(refused) => differ("the command was refused otherwise", &expected, &refused),
             Ok(events) => differ("the command was accepted", &expected, &events),
         }
+    }
+}
+
+const DECIDED_OTHERWISE: &str = "the command was decided otherwise on the state as it is read back";
+
+/// The value as it is read back from its bytes.
+#[track_caller]
+fn read_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(what: &str, value: &T) -> T {
+    let bytes = codec::encode(value).map_err(|reason| format!("can't be encoded: {reason}"));
+    match bytes.and_then(|bytes| codec::read_back(value, &bytes)) {
+        Ok(read) => read,
+        Err(reason) => panic!("{what} {reason}"),
     }
 }
 

@@ -107,17 +107,20 @@ fn main() {
     println!("\nFrom SIGKILL to the next answer, of {ROUNDS}:\n");
     println!("| what | s, each |\n|---|---|");
     let accounts: AccountClient = app.client();
-    for (what, store) in
-        [("the same process again, on its store", Some(&kept)), ("the same process again, in memory", None)]
-    {
-        let mut running = node(servers, &full, Some("a"), store.map(|store| &**store));
+    for (what, name, store) in [
+        ("the same process again, on its store", Some("a"), Some(&kept)),
+        ("the same process again, in memory", Some("a"), None),
+        // The group misses the one before first, after the 10 s of its session.
+        ("a process without a name, in memory", None, None),
+    ] {
+        let mut running = node(servers, &full, name, store.map(|store| &**store));
         let each: Vec<f64> = (0..ROUNDS)
             .map(|_| {
                 runtime.block_on(answered(&accounts));
                 let (node, rest) = (std::mem::replace(&mut running, Node::spawn("true", &[], &[])), Instant::now());
                 node.kill();
                 // It answers before it says that it is ready.
-                running = start_unawaited(servers, &full, "a", store.map(|store| &**store));
+                running = start_unawaited(servers, &full, name, store.map(|store| &**store));
                 runtime.block_on(answered(&accounts));
                 rest.elapsed().as_secs_f64()
             })
@@ -190,8 +193,8 @@ fn node(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -
     started(&arguments(servers, prefix, name, store))
 }
 
-fn start_unawaited(servers: &str, prefix: &str, name: &str, store: Option<&Path>) -> Node {
-    let arguments = arguments(servers, prefix, Some(name), store);
+fn start_unawaited(servers: &str, prefix: &str, name: Option<&str>, store: Option<&Path>) -> Node {
+    let arguments = arguments(servers, prefix, name, store);
     Node::spawn(NODE, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), &[])
 }
 

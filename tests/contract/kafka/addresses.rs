@@ -146,7 +146,7 @@ async fn responses_are_not_read_any_more(
     service.shutdown().await.expect("an orderly end");
     let (id, key) = (CommandId::new(), QUIET.to_string());
     let pending = counters.add(QUIET, 1).command_id(id).publish().await.expect("it is queued");
-    let fingerprint = codec::fingerprint(&key, br#"{"Add":{"amount":1}}"#);
+    let fingerprint = codec::Fingerprint::of(&key, br#"{"Add":{"amount":1}}"#);
     let forged = Record {
         partition: partition_of(&key, PARTITIONS),
         key: Some(key.into_bytes()),
@@ -154,7 +154,7 @@ async fn responses_are_not_read_any_more(
         headers: vec![
             ("ce_commandid", id.to_string().into_bytes()),
             ("ce_commandoffset", b"0".to_vec()),
-            ("ce_commandhash", format!("{fingerprint:016x}").into_bytes()),
+            ("ce_commandhash", fingerprint.to_string().into_bytes()),
             // It is not to be remembered.
             ("ce_repeated", b"true".to_vec()),
         ],

@@ -72,6 +72,14 @@ fn poison(counter: u64) -> Vec<Poison> {
         of("`ce_answerto`", Some("Invalid"), &|record| {
             record.headers.push(("ce_answerto", PARTITIONS.to_string().into_bytes()));
         }),
+        of("trace_bytes_max", Some("Invalid"), &|record| {
+            record.headers.push(("ce_correlationid", vec![b'c'; 900_000]))
+        }),
+        of("trace_bytes_max", Some("Invalid"), &|record| record.headers.push(("traceparent", vec![b'p'; 8_193]))),
+        of("no command", Some("Invalid"), &|record| {
+            record.value = Some(Vec::new());
+            record.headers.extend((0..20_000).map(|_| ("x", b"y".to_vec())));
+        }),
         of("no command", Some("Invalid"), &value(b"")),
         of("no command", Some("Invalid"), &value(b"\x00\xff\x13\x37 random")),
         of("no command", Some("Invalid"), &value(br#"{"Unheard":{"of":1}}"#)),
@@ -144,7 +152,7 @@ async fn poison_in_a_load() {
 }
 
 async fn poison_that_is_too_long() {
-    const BYTES_MAX: usize = 10_000;
+    const BYTES_MAX: usize = 40_000;
     let prefix = on_broker::fresh_prefix("poison");
     let kafka = domain::kafka(&prefix);
     let app = domain::start(kafka.topic_property(Topic::DeadLetter, "max.message.bytes", BYTES_MAX.to_string())).await;

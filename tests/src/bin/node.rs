@@ -1,7 +1,8 @@
 //! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS [relaxed]` or
 //! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, `store`, `standby` or `workers`, or
 //! `window` for the deduplication window in seconds, or `ahead` for how many a client may be ahead, or `serve` for `trouble`
-//! beside the accounts, or a property of librdkafka.
+//! beside the accounts, or `app` for another name than `bank` and `take_over_from` for that of an app before it, or a property
+//! of librdkafka.
 //!
 //! It prints `ready` when it serves. A line `ID KEY COMMAND` on its standard input, with the command as JSON, is sent at
 //! once, however many are under way, and answered by a line `ID ok SEQUENCE`, `ID refused REASON` or `ID unknown REASON`.
@@ -68,7 +69,7 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
         ["kafka", servers, prefix, partitions, ref options @ ..] => {
             let mut kafka = Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?);
             let Settings { deduplication_window: mut window, clock_ahead_max: mut ahead, .. } = Settings::default();
-            let mut app = App::new("bank");
+            let mut app = App::new(options.iter().find_map(|option| option.strip_prefix("app=")).unwrap_or("bank"));
             for option in options {
                 match option.split_once('=') {
                     Some(("instance", name)) => kafka = kafka.instance(name),
@@ -76,6 +77,8 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
                         let set = |settings: &mut Settings| *settings = trouble::settings();
                         app = app.aggregate_with::<Trouble>(|options| options.settings(set));
                     }
+                    Some(("app", _)) => {}
+                    Some(("take_over_from", app)) => kafka = kafka.take_over_from(app),
                     Some(("store", directory)) => kafka = kafka.store(directory),
                     Some(("standby", standby)) => kafka = kafka.standby(standby.parse()?),
                     Some(("workers", workers)) => kafka = kafka.workers(workers.parse()?),

@@ -83,6 +83,15 @@ impl Broker {
         Broker::launch(&Listeners { proxy: Some(proxy), ..Listeners::default() })
     }
 
+    /// A broker of one's own, always started here, that is of the cluster with this id: 22 characters of base64.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] says what is missing or what failed.
+    pub fn start_as_cluster(id: &str) -> Result<Broker, Unavailable> {
+        Broker::launch(&Listeners { cluster_id: Some(id), ..Listeners::default() })
+    }
+
     /// A broker of one's own that goes by this clock.
     ///
     /// # Errors
@@ -201,6 +210,8 @@ impl Broker {
 #[derive(Default)]
 struct Listeners<'a> {
     proxy: Option<u16>,
+    /// One that no other has unless it is given.
+    cluster_id: Option<&'a str>,
     /// Those who are let in by secured listeners; without any there are no such listeners.
     users: &'a [String],
     /// That of the machine unless there is one.
@@ -241,7 +252,7 @@ impl Own {
             secured.as_ref().map(|_| secured::PROPERTIES).unwrap_or_default()
         );
         let format_options = listeners.users.iter().flat_map(|user| secured::format_options(user));
-        let cluster_id = process::cluster_id(direct);
+        let cluster_id = listeners.cluster_id.map_or_else(|| process::cluster_id(direct), str::to_owned);
         let environment = listeners.clock.iter().flat_map(|clock| clock.environment());
         let process =
             BrokerProcess::prepare(jars, directory, &cluster_id, direct, &properties, format_options, environment)?;

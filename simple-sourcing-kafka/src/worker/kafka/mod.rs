@@ -37,7 +37,7 @@ use crate::{
     config::Kafka,
     error,
     logging::Reports,
-    topics::{Ends, Topics},
+    topics::{Ends, Owners, Topics},
 };
 
 /// How long the client library may take until it reads from other offsets. It asks nobody.
@@ -50,6 +50,7 @@ pub(super) struct KafkaLog {
     kafka: Kafka,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
+    owners: Arc<Owners>,
     /// That of the worker.
     name: String,
     consumer: Arc<BaseConsumer<Rebalances>>,
@@ -61,7 +62,7 @@ impl KafkaLog {
         kafka: Kafka,
         definition: &Definition,
         topics: Arc<[Topics]>,
-        ends: Arc<Ends>,
+        (ends, owners): (Arc<Ends>, Arc<Owners>),
         name: String,
         ending: Ending,
     ) -> Result<Self, BackendError> {
@@ -69,7 +70,7 @@ impl KafkaLog {
         let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
         let consumer =
             Arc::new(consumer(&kafka, &name, Rebalances::new(commands, Reports::of_worker(&kafka, &ending)))?);
-        Ok(KafkaLog { kafka, topics, ends, name, consumer, ending })
+        Ok(KafkaLog { kafka, topics, ends, owners, name, consumer, ending })
     }
 
     /// Has the library read on. It reads nothing from when the group says something until that is answered, and then
@@ -127,6 +128,10 @@ impl Log for KafkaLog {
     type Membership = ConsumerGroupMetadata;
     type Producer = KafkaProducer;
     type Reader = KafkaReader;
+
+    fn process(&self) -> Arc<str> {
+        self.kafka.process.clone()
+    }
 
     fn join(&self) -> Result<(), BackendError> {
         let names = self.consumer.context().topics();
@@ -223,7 +228,12 @@ impl Log for KafkaLog {
     where
         J: AsyncFnOnce(KafkaReader) + Send + 'static,
     {
-        let reader = KafkaReader::new(&self.kafka, self.topics.clone(), self.ends.clone(), self.consumer.clone());
+        let reader = KafkaReader::new(
+            &self.kafka,
+            self.topics.clone(),
+            (self.ends.clone(), self.owners.clone()),
+            self.consumer.clone(),
+        );
         let thread = thread::Builder::new().name(name.into()).spawn(move || pollster::block_on(job(reader)));
         let failed = |error| BackendError::failed(format!("the {name} thread can't be started")).because(error);
         Ok(Box::new(Thread(Some(thread.map_err(failed)?))))
@@ -259,7 +269,9 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
         ("heartbeat.interval.ms", "500"),
         ("fetch.wait.max.ms", "100"),
         ("fetch.queue.backoff.ms", "10"),
-        ("queued.min.messages", "20000"),
+        // What is read ahead of the worker. Of a record the library counts the value only, so what bounds the memory that
+        // headers take is the number: it reads on below so many, 1 MB from each partition at a time.
+        ("queued.min.messages", "50"),
         ("queued.max.messages.kbytes", "65536"),
     ]);
     if kafka.instance.is_some() {
@@ -269,5 +281,5 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
     if (config.log_level as i32) < RDKafkaLogLevel::Warning as i32 {
         config.set_log_level(RDKafkaLogLevel::Warning);
     }
-    config.create_with_context(rebalances).map_err(|error| error::client("worker's consumer", error))
+    config.create_with_context(rebalances).map_err(|error| kafka.client_error("worker's consumer", &error))
 }

@@ -23,6 +23,7 @@ use crate::{
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
     error,
     logging::{self, Reports},
+    progress,
     topics::{self, Ends, Topics},
     worker::log::{Failure, Noted, Producer as Transactions, Record},
 };
@@ -78,6 +79,8 @@ struct Progress {
     offsets: Vec<i64>,
     /// The topic that it may not write to, of which only the log tells.
     denied: Option<String>,
+    /// The first record that was refused for what it is: its topic and partition, and the error.
+    refused: Option<(String, u32, KafkaError)>,
     /// Where a record was written that is not behind the one before it: topic, partition, and the offsets of both.
     back: Option<(String, u32, i64, i64)>,
 }
@@ -130,6 +133,10 @@ impl ProducerContext for Deliveries {
                 if error::code(error).is_some_and(error::is_denial) {
                     progress.denied = Some(message.topic().to_owned());
                 }
+                if error::code(error).is_some_and(error::is_refusal) {
+                    let place = (message.topic().to_owned(), message.partition() as u32, error.clone());
+                    progress.refused.get_or_insert(place);
+                }
                 progress.error.get_or_insert_with(|| error.clone());
             }
         }
@@ -156,7 +163,7 @@ impl KafkaProducer {
             ("compression.type", "lz4"),
             ("batch.num.messages", "10000"),
             ("batch.size", &topics::batch_size(&topics)),
-            ("message.max.bytes", RECORD_BYTES_MAX),
+            ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
             ("queue.buffering.max.messages", "500000"),
             // The next transaction begins while the broker still closes the last; this is how long it asks again.
             ("retry.backoff.ms", "5"),
@@ -171,7 +178,7 @@ impl KafkaProducer {
             moved: Condvar::new(),
         };
         let producer: ThreadedProducer<Deliveries> =
-            config.create_with_context(deliveries).map_err(|error| error::client("worker's producer", error))?;
+            config.create_with_context(deliveries).map_err(|error| kafka.client_error("worker's producer", &error))?;
         producer.init_transactions(STEP_TIMEOUT).map_err(|error| {
             let what = format!("transactions of `{transactional_id}` can't be begun");
             match producer.context().reports.refusal_of_principal() {
@@ -192,9 +199,13 @@ impl KafkaProducer {
         self.slots[at.aggregate] + SLOTS * at.partition as usize + noted as usize
     }
 
-    /// What an error in a transaction means. Only a missing right is one that lasts: everything else may come right with the
-    /// next one.
+    /// What an error in a transaction means. A missing right lasts, and what is refused for what it is will be each time:
+    /// everything else may come right with the next one.
     fn failed(&self, error: KafkaError) -> BackendError {
+        // Behind a record that was refused, everything else fails in another way.
+        if let Some((topic, partition, error)) = self.producer.context().progress().refused.clone() {
+            return refused(&topic, partition, error);
+        }
         let is_denial = |error: &KafkaError| error::code(error).is_some_and(error::is_denial);
         // Whatever is tried in a transaction that has failed may fail in another way, as records do that are not sent any
         // more. Of what it has failed says who would begin another.
@@ -253,6 +264,11 @@ impl KafkaProducer {
     }
 }
 
+/// A topic does not take a record.
+fn refused(topic: &str, partition: u32, error: KafkaError) -> BackendError {
+    BackendError::failed(format!("topic `{topic}`, partition {partition}, does not take a record")).because(error)
+}
+
 impl Transactions for KafkaProducer {
     type Membership = ConsumerGroupMetadata;
 
@@ -276,6 +292,10 @@ impl Transactions for KafkaProducer {
                     return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
+                // Before anything was sent: it is over the limit of the client library.
+                Err((error, _)) if error::code(&error).is_some_and(error::is_refusal) => {
+                    return Err(refused(topic, partition, error));
+                }
                 Err((error, _)) => return Err(self.failed(error)),
             }
             std::thread::sleep(FULL_QUEUE_WAIT);
@@ -284,15 +304,18 @@ impl Transactions for KafkaProducer {
 
     async fn write_offsets(
         &mut self,
-        next: &BTreeMap<Shard, i64>,
+        all: &BTreeMap<Shard, progress::Progress>,
         group: ConsumerGroupMetadata,
     ) -> Result<(), Failure> {
         let mut offsets = TopicPartitionList::new();
-        for (shard, &next) in next {
+        for (shard, progress) in all {
             let topic = &self.topics[shard.aggregate].command;
             offsets
-                .add_partition_offset(topic, shard.partition as i32, Offset::Offset(next))
+                .add_partition_offset(topic, shard.partition as i32, Offset::Offset(progress.next))
                 .map_err(|error| self.failed(error))?;
+            if let Some(mut offset) = offsets.find_partition(topic, shard.partition as i32) {
+                offset.set_metadata(progress.metadata(&self.kafka.process));
+            }
         }
         match self.offsets.write(offsets, group) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {

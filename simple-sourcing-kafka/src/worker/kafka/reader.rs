@@ -22,8 +22,9 @@ use crate::{
     access::{Operation, Right},
     config::{Kafka, TRANSACTION_TIMEOUT},
     logging::Reports,
+    progress::Committed,
     reader::{self, End, ends_of},
-    topics::{Ends, Topics},
+    topics::{Ends, Owners, Topics},
     worker::log::{Next, Reader, Records},
 };
 
@@ -35,6 +36,7 @@ pub(in crate::worker) struct KafkaReader {
     topics: Arc<[Topics]>,
     /// What is asked for is compared with what was seen before.
     seen: Arc<Ends>,
+    owners: Arc<Owners>,
     /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
     made: Instant,
@@ -50,11 +52,11 @@ impl KafkaReader {
     pub(super) fn new(
         kafka: &Kafka,
         topics: Arc<[Topics]>,
-        seen: Arc<Ends>,
+        (seen, owners): (Arc<Ends>, Arc<Owners>),
         worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Self {
         let (ends, records, single) = Default::default();
-        KafkaReader { kafka: kafka.clone(), topics, seen, worker, made: Instant::now(), ends, records, single }
+        KafkaReader { kafka: kafka.clone(), topics, seen, owners, worker, made: Instant::now(), ends, records, single }
     }
 
     fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
@@ -74,7 +76,7 @@ impl Reader for KafkaReader {
         aggregate: usize,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
-    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
+    ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError> {
         let topic = &self.topics[aggregate].command;
         let needs = [Right::on_group(Operation::Read, &self.kafka.group), Right::on_topic(Operation::Read, topic)];
         let what = format!("the committed offsets of topic `{topic}` can't be read");
@@ -101,12 +103,16 @@ impl Reader for KafkaReader {
         for element in committed.elements() {
             element.error().map_err(failed)?;
             let offset = match element.offset() {
-                Offset::Offset(offset) => Some(offset),
+                Offset::Offset(offset) => Some(Committed::read(offset, element.metadata())),
                 _ => None,
             };
             next.insert(element.partition() as u32, offset);
         }
         Ok(next)
+    }
+
+    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+        self.owners.check(aggregate)
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
@@ -147,6 +153,10 @@ impl Reader for KafkaReader {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.made.elapsed().as_millis() as u64)
+    }
+
+    fn clock(&self) -> Timestamp {
+        Timestamp::now()
     }
 
     async fn pause(&self, time: Duration) {

@@ -24,7 +24,8 @@ use super::KafkaLog;
 use crate::{
     access::Role,
     config::Kafka,
-    topics::{Ends, Topics},
+    progress::Progress,
+    topics::{Ends, Owners, Topics},
     worker::{
         log::{Change, Failure, Log, Producer, Record},
         simulation::domain::Tally,
@@ -121,7 +122,7 @@ fn offsets_that_the_library_loses_are_given_up() {
     within(GIVEN_UP_WITHIN, move || {
         let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
         producer.begin().expect("nothing is under way");
-        let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, 1)]);
+        let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, Progress { next: 1, attempt: None })]);
         let membership = member.0.membership().expect("it is in the group");
         let written = pollster::block_on(producer.write_offsets(&next, membership));
         assert!(matches!(written, Err(Failure::Passing(_))), "there is no answer");
@@ -134,7 +135,7 @@ fn a_transaction_of_a_former_generation_is_aborted_and_the_producer_goes_on() {
     let cluster = cluster();
     let member = serving(&cluster, None);
     cluster.request_errors(RDKafkaApiKey::TxnOffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
-    let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, 1)]);
+    let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, Progress { next: 1, attempt: None })]);
     let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
     let mut transact = || -> Result<(), Failure> {
         producer.begin()?;
@@ -199,13 +200,16 @@ fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
         response: "response".to_owned(),
         answer: "answer".to_owned(),
         dead_letter: "dead_letter".to_owned(),
+        owner: "owner".to_owned(),
         batch_bytes_max: 1_000_000,
         dead_letter_bytes_max: 1_000_000,
         partitions: PARTITIONS,
         give_up: String::new(),
     }]);
     let ends = Arc::new(Ends::new(topics.clone()));
-    KafkaLog::open(kafka, definition, topics, ends, "a".to_owned(), Ending::new()).expect("there is a consumer")
+    let owners = Arc::new(Owners::new(&kafka, definition, topics.clone()));
+    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Ending::new())
+        .expect("there is a consumer")
 }
 
 /// One that reads all partitions.

@@ -56,6 +56,8 @@ struct Client {
 #[derive(Default)]
 pub(super) struct Clients {
     pub(super) keys: Vec<String>,
+    /// Whether one of them will still send a command that ends the process.
+    deadly: bool,
     clients: Vec<Client>,
     /// By partition and offset.
     pub(super) log: BTreeMap<u32, Vec<Sent>>,
@@ -70,7 +72,8 @@ impl Clients {
     pub(super) fn new(rng: &mut Rng) -> Self {
         let keys = (0..rng.usize(1..=5)).map(|key| format!("key-{key}")).collect();
         let clients = (0..rng.usize(1..=4)).map(|_| Client { left: rng.u32(4..20), waiting: Vec::new() }).collect();
-        Clients { keys, clients, ..Clients::default() }
+        let deadly = rng.u32(0..10) == 0;
+        Clients { keys, clients, deadly, ..Clients::default() }
     }
 
     pub(super) fn are_done(&self) -> bool {
@@ -85,7 +88,7 @@ impl Clients {
 /// What is told of a refusal.
 pub(super) fn refusal(answer: &Answer) -> Option<Refusal<TallyError>> {
     match answer {
-        Answer::Accepted(_) => None,
+        Answer::Accepted(_) | Answer::Unchanged(_) => None,
         Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal is read")),
     }
 }
@@ -141,6 +144,7 @@ impl World {
             20..60 => Some(TallyCommand::Add { n }),
             60..78 => Some(TallyCommand::AddTwice { n }),
             78..85 => Some(TallyCommand::Refuse),
+            85..88 if std::mem::take(&mut self.clients.deadly) => Some(TallyCommand::Die),
             85..88 => Some(TallyCommand::Fail),
             88..97 => Some(TallyCommand::End),
             _ => None,
@@ -264,6 +268,9 @@ impl World {
         if matches!(refusal(&answer), Some(Refusal::Quarantined)) {
             self.count("quarantined");
             return;
+        }
+        if matches!(refusal(&answer), Some(Refusal::HandlerFailed(why)) if why.contains("`deaths_max`")) {
+            self.count("condemned");
         }
         if !first {
             self.count("answered again");

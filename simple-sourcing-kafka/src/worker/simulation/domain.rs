@@ -1,6 +1,21 @@
 //! What the simulated workers serve.
 
+use std::cell::Cell;
+
 use simple_sourcing::prelude::*;
+
+/// The simulated broker takes no event that adds this.
+pub(in crate::worker) const REFUSED: u64 = 77;
+
+thread_local! {
+    /// Whether a handler has ended its process since that was asked last. All processes are in one thread.
+    static HAS_ENDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a handler has ended the process that was running.
+pub(super) fn has_ended() -> bool {
+    HAS_ENDED.take()
+}
 
 #[event(key = String)]
 #[derive(PartialEq)]
@@ -29,6 +44,8 @@ pub(in crate::worker) enum TallyCommand {
     Refuse,
     /// Panics.
     Fail,
+    /// Ends the process.
+    Die,
     End,
 }
 
@@ -64,6 +81,11 @@ impl TallyHandler for Tally {
     fn fail(&self) -> Decision<Self> {
         // Unlike `panic!` it does not call the hook, which would print.
         std::panic::resume_unwind(Box::new("fails"))
+    }
+
+    fn die(&self) -> Decision<Self> {
+        HAS_ENDED.set(true);
+        std::panic::resume_unwind(Box::new("nobody gets to know"))
     }
 
     fn end(&self) -> Decision<Self> {

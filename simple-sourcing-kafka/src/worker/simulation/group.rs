@@ -28,13 +28,16 @@ pub(super) struct Group {
     members_ever: u64,
     /// Until when a rebalance waits for members to join.
     rebalance: Option<u64>,
-    pub(super) committed: BTreeMap<Shard, i64>,
+    pub(super) committed: BTreeMap<Shard, Offset>,
     /// Which record each of these was, by its number.
     records: BTreeMap<Shard, u64>,
     records_ever: u64,
     /// Offsets of transactions that have not ended, with the numbers of their records.
-    pending: BTreeMap<u64, BTreeMap<Shard, (u64, i64)>>,
+    pending: BTreeMap<u64, BTreeMap<Shard, (u64, Offset)>>,
 }
+
+/// A committed offset, and the metadata that stands beside it.
+pub(super) type Offset = (i64, String);
 
 /// What proves a membership, as the client library has it.
 pub(super) type Membership = (String, i64);
@@ -60,11 +63,11 @@ impl Group {
         &mut self,
         producer: u64,
         membership: &Membership,
-        offsets: &BTreeMap<Shard, i64>,
+        offsets: &BTreeMap<Shard, Offset>,
     ) -> Result<(), Refused> {
         self.validate(membership)?;
         self.records_ever += 1;
-        let records = offsets.iter().map(|(&shard, &next)| (shard, (self.records_ever, next)));
+        let records = offsets.iter().map(|(&shard, next)| (shard, (self.records_ever, next.clone())));
         self.pending.entry(producer).or_default().extend(records);
         Ok(())
     }
@@ -80,11 +83,21 @@ impl Group {
     }
 
     /// The committed offsets, unless a transaction that has not ended may change one.
-    pub(super) fn fetch(&self, shards: &[Shard]) -> Result<BTreeMap<u32, Option<i64>>, Refused> {
+    pub(super) fn fetch(&self, shards: &[Shard]) -> Result<BTreeMap<u32, Option<Offset>>, Refused> {
         if self.pending.values().any(|pending| shards.iter().any(|shard| pending.contains_key(shard))) {
             return Err(Refused::Unstable);
         }
-        Ok(shards.iter().map(|shard| (shard.partition, self.committed.get(shard).copied())).collect())
+        Ok(shards.iter().map(|shard| (shard.partition, self.committed.get(shard).cloned())).collect())
+    }
+
+    /// Somebody else deletes a committed offset, or commits another.
+    pub(super) fn put(&mut self, shard: Shard, offset: Option<Offset>) {
+        self.records_ever += 1;
+        self.records.insert(shard, self.records_ever);
+        match offset {
+            Some(offset) => drop(self.committed.insert(shard, offset)),
+            None => drop(self.committed.remove(&shard)),
+        }
     }
 
     pub(super) fn is_pending(&self) -> bool {

@@ -35,7 +35,7 @@ use std::{
     thread::{self, available_parallelism},
 };
 
-use simple_sourcing::App;
+use simple_sourcing::{App, engine::Shard};
 use tempfile::TempDir;
 
 use self::{
@@ -62,11 +62,14 @@ const STORMY_STEPS: u32 = 1_500;
 /// After this many steps without trouble all must be at rest.
 const CALM_STEPS: u32 = 60_000;
 
+/// How many processes may end with a command: more than in any seed end just while it runs alone, for another reason.
+const DEATHS_MAX: u32 = 6;
+
 /// How many of its last steps a seed shows that fails. Run alone it shows all.
 const STEPS_SHOWN: usize = 40;
 
 /// What must have happened, over all seeds.
-const HAPPENS: [&str; 28] = [
+const HAPPENS: [&str; 34] = [
     "request lost",
     "reply lost",
     "reply lost, sent again",
@@ -83,6 +86,7 @@ const HAPPENS: [&str; 28] = [
     "process died",
     "process stopped",
     "process paused",
+    "record refused",
     "slow",
     "job slow",
     "polling failed",
@@ -91,6 +95,11 @@ const HAPPENS: [&str; 28] = [
     "partitions revoked",
     "partitions lost",
     "generation is illegal",
+    "offset lost",
+    "offset put back",
+    "offset put forward",
+    "handler ended its process",
+    "condemned",
     "state damaged",
     "quarantined",
     "answered again",
@@ -192,7 +201,13 @@ impl Run {
             return;
         }
         let task = ready[self.world.borrow_mut().rng.usize(0..ready.len())];
-        if self.tasks[task].go_on(&self.world) {
+        let process = self.tasks[task].process;
+        let ended = self.tasks[task].go_on(&self.world);
+        if domain::has_ended() {
+            self.world.borrow_mut().count("handler ended its process");
+            return self.die(process);
+        }
+        if ended {
             self.tasks.remove(task);
         }
         self.tasks.append(&mut self.world.borrow_mut().begun);
@@ -209,13 +224,8 @@ impl Run {
         match world.rng.u32(0..10) {
             0..3 if world.processes[process].running => {
                 world.count("process died");
-                world.note(format_args!("{process} dies"));
-                let restarts_at = world.now + world.rng.u64(1..3_000);
-                let dead = &mut world.processes[process];
-                (dead.running, dead.restarts_at, dead.paused_until) = (false, restarts_at, 0);
-                dead.consumer = Consumer::new();
                 drop(world);
-                self.end(process);
+                self.die(process);
             }
             3 if world.processes[process].running => {
                 world.count("process stopped");
@@ -228,8 +238,20 @@ impl Run {
                 world.processes[process].paused_until = world.now + world.rng.u64(100..5_000);
             }
             6..9 => world.damage_a_state(),
+            9 => world.move_an_offset(),
             _ => {}
         }
+    }
+
+    fn die(&mut self, process: usize) {
+        let mut world = self.world.borrow_mut();
+        world.note(format_args!("{process} dies"));
+        let restarts_at = world.now + world.rng.u64(1..3_000);
+        let dead = &mut world.processes[process];
+        (dead.running, dead.restarts_at, dead.paused_until) = (false, restarts_at, 0);
+        dead.consumer = Consumer::new();
+        drop(world);
+        self.end(process);
     }
 
     /// Nothing of a process goes on.
@@ -257,18 +279,20 @@ impl Run {
             let (stopped, store) = (started.stopped.clone(), started.store.clone());
             let standby = store.is_some();
             let keeping = Keeping { store, standby, origins: ["here".to_owned()].into(), ..Keeping::default() };
-            let log = SimLog { world: self.world.clone(), process, transactional_id };
+            let incarnation = started.incarnation;
+            let log = SimLog { world: self.world.clone(), process, incarnation, transactional_id };
             (log, world.definition.clone(), world.topics.clone(), stopped, keeping)
         };
         let (world, process) = (self.world.clone(), log.process);
         self.tasks.push(Task::new(process, async move {
             let joining = Joining::new(mpsc::channel().0);
-            let ended = match Worker::start(log, definition, topics, stopped.clone(), joining, keeping).await {
-                Ok(worker) => worker.run().await.map(drop),
-                // It does not start without a broker; somebody starts it again.
-                Err(error) if error.is_retryable() => Ok(()),
-                Err(error) => Err(error),
-            };
+            let ended =
+                match Worker::start(log, definition, topics, stopped.clone(), joining, keeping, DEATHS_MAX).await {
+                    Ok(worker) => worker.run().await.map(drop),
+                    // It does not start without a broker; somebody starts it again.
+                    Err(error) if error.is_retryable() => Ok(()),
+                    Err(error) => Err(error),
+                };
             let mut world = world.borrow_mut();
             if let Err(error) = ended {
                 panic!("worker {process} has ended: {error}");
@@ -326,6 +350,10 @@ impl World {
     fn damage_a_state(&mut self) {
         let topics = self.topics.clone();
         let partition = self.rng.u32(0..topics[0].partitions);
+        // Which answers are those of a quarantine is told by their places, and these are not known where some come twice.
+        if self.moved.contains(&partition) {
+            return;
+        }
         if let Some(key) = self.partition(&topics[0].state, partition).damage_last(&topics[0].state, partition) {
             let key = self.clients.keys.iter().position(|own| *own == key).expect("a key of a client");
             self.damaged.insert(key);
@@ -334,11 +362,32 @@ impl World {
         }
     }
 
+    /// Somebody else deletes the committed offset of a partition, or commits another.
+    fn move_an_offset(&mut self) {
+        let Some((&partition, log)) = self.clients.log.iter().next_back() else { return };
+        let (shard, end) = (Shard { aggregate: 0, partition }, log.len() as i64);
+        if self.damaged.iter().any(|&key| self.shard_of(key) == shard) {
+            return;
+        }
+        let (committed, metadata) = self.group.committed.get(&shard).cloned().unwrap_or_default();
+        // Some tools keep what stands beside it.
+        let metadata = if self.rng.bool() { metadata } else { String::new() };
+        let (what, offset) = match self.rng.u32(0..3) {
+            0 => ("offset lost", None),
+            1 => ("offset put back", Some(self.rng.i64(0..=committed))),
+            _ => ("offset put forward", Some(self.rng.i64(committed..=end + 3))),
+        };
+        self.group.put(shard, offset.map(|offset| (offset, metadata)));
+        self.moved.insert(partition);
+        self.count(what);
+        self.note(format_args!("partition {partition} is at {offset:?}, and was at {committed}"));
+    }
+
     fn is_at_rest(&mut self) -> bool {
         self.read_answers();
         let consumed = |(partition, log): (&u32, &Vec<clients::Sent>)| {
             let committed = self.group.committed.iter().find(|(shard, _)| shard.partition == *partition);
-            committed.is_some_and(|(_, &next)| next == log.len() as i64)
+            committed.is_some_and(|(_, (next, _))| *next == log.len() as i64)
         };
         self.clients.are_done()
             && self.late.is_empty()

@@ -6,20 +6,25 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
-use rdkafka::message::OwnedMessage;
-use simple_sourcing::{BackendError, Timestamp, engine::Shard};
+use rdkafka::{error::KafkaError, message::OwnedMessage, types::RDKafkaErrorCode};
+use simple_sourcing::{BackendError, Timestamp, codec, engine::Shard};
 
 use super::{
-    group::{self, Membership},
+    domain::{REFUSED, TallyEvent},
+    group::{self, Membership, Offset},
     schedule::{Task, sleep},
     topics::{Entry, Refused, Written},
     transactions::Place,
     world::{Shared, World, pass, request},
 };
-use crate::worker::log::{Change, Failure, Log, Next, Producer, Reader, Record, Records};
+use crate::{
+    progress::{Committed, Progress},
+    worker::log::{Change, Failure, Log, Next, Producer, Reader, Record, Records},
+};
 
 /// How often a request is made again to which the broker said so.
 const TRIES: usize = 400;
@@ -27,12 +32,17 @@ const TRIES: usize = 400;
 pub(super) struct SimLog {
     pub(super) world: Shared,
     pub(super) process: usize,
+    pub(super) incarnation: u64,
     pub(super) transactional_id: String,
 }
 
 impl SimLog {
     fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
         f(&mut self.world.borrow_mut())
+    }
+
+    fn process_name(&self) -> String {
+        format!("{}-{}", self.process, self.incarnation)
     }
 }
 
@@ -41,6 +51,10 @@ impl Log for SimLog {
     type Membership = Membership;
     type Producer = SimProducer;
     type Reader = SimReader;
+
+    fn process(&self) -> Arc<str> {
+        self.process_name().into()
+    }
 
     fn join(&self) -> Result<(), BackendError> {
         self.with(|world| world.processes[self.process].consumer.subscribed = true);
@@ -138,6 +152,7 @@ impl Log for SimLog {
                     return Ok(SimProducer {
                         world: world.clone(),
                         process,
+                        name: self.process_name(),
                         id,
                         next: BTreeMap::new(),
                         places: BTreeSet::new(),
@@ -193,6 +208,8 @@ fn failed(refused: Refused) -> BackendError {
 pub(super) struct SimProducer {
     world: Shared,
     process: usize,
+    /// Of the process.
+    name: String,
     /// And its epoch.
     id: (u64, i32),
     /// How many records were sent to each partition.
@@ -244,6 +261,17 @@ impl SimProducer {
         Ok(())
     }
 
+    /// Some records no broker takes, for what they are.
+    fn check_accepted(&self, records: &[Rc<Written>]) -> Result<(), BackendError> {
+        let refused = codec::encode(&TallyEvent::Added { n: REFUSED }).expect("an event is written");
+        if records.iter().all(|record| record.value.as_deref() != Some(&*refused)) {
+            return Ok(());
+        }
+        self.world.borrow_mut().count("record refused");
+        let error = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidRecord);
+        Err(BackendError::failed("a record is refused").because(error))
+    }
+
     /// Sends what is for one of the partitions. Whether there was anything is returned.
     async fn send_some(&mut self) -> Result<bool, BackendError> {
         let mut to: Vec<_> = self.unsent.keys().cloned().collect();
@@ -254,6 +282,7 @@ impl SimProducer {
         let records = self.unsent.remove(&to).unwrap_or_default();
         let place = Place::Partition(to.0.clone(), to.1);
         self.take_part(place.clone()).await?;
+        self.check_accepted(&records)?;
         let next = self.next.entry(to.clone()).or_default();
         let (id, first) = (self.id, *next);
         *next += records.len();
@@ -287,11 +316,16 @@ impl Producer for SimProducer {
         Ok(())
     }
 
-    async fn write_offsets(&mut self, next: &BTreeMap<Shard, i64>, membership: Membership) -> Result<(), Failure> {
+    async fn write_offsets(
+        &mut self,
+        progress: &BTreeMap<Shard, Progress>,
+        membership: Membership,
+    ) -> Result<(), Failure> {
         // Meanwhile the library sends records.
         while self.world.borrow_mut().rng.bool() && self.send_some().await? {}
         self.take_part(Place::Offsets).await?;
-        let (id, next) = (self.id, next.clone());
+        let offset = |(&shard, progress): (&Shard, &Progress)| (shard, (progress.next, progress.metadata(&self.name)));
+        let (id, next): (_, BTreeMap<Shard, Offset>) = (self.id, progress.iter().map(offset).collect());
         let what = format!("producer {id:?} of {membership:?} adds offsets {:?}", next.values());
         let commit = move |world: &mut World| {
             world.transactions.verify(id, &Place::Offsets)?;
@@ -363,13 +397,16 @@ impl Reader for SimReader {
         aggregate: usize,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
-    ) -> Result<BTreeMap<u32, Option<i64>>, BackendError> {
+    ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError> {
         let shards: Vec<Shard> = partitions.iter().map(|&partition| Shard { aggregate, partition }).collect();
         for _ in 0..TRIES {
             let shards = shards.clone();
             let fetch = move |world: &mut World| world.group.fetch(&shards);
             match self.ask(format!("asks for offsets of {partitions:?}"), fetch).await {
-                Ok(offsets) => return Ok(offsets),
+                Ok(offsets) => {
+                    let read = |(next, metadata): Offset| Committed::read(next, &metadata);
+                    return Ok(offsets.into_iter().map(|(at, offset)| (at, offset.map(read))).collect());
+                }
                 Err(Refused::Unstable) if !wanted() => return Err(BackendError::Closed),
                 Err(Refused::Unstable) => {
                     self.world.borrow_mut().count("waited for offsets of a transaction");
@@ -417,6 +454,10 @@ impl Reader for SimReader {
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.world.borrow().now)
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.now()
     }
 
     async fn pause(&self, time: Duration) {

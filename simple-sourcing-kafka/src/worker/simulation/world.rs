@@ -41,6 +41,8 @@ pub(super) struct World {
     pub(super) group: Group,
     pub(super) processes: Vec<Process>,
     pub(super) clients: Clients,
+    /// The partitions of which the committed offset was lost or moved.
+    pub(super) moved: BTreeSet<u32>,
     /// The keys of which a state was damaged.
     pub(super) damaged: BTreeSet<usize>,
     /// Requests that arrive when nobody waits for them any more.
@@ -89,6 +91,7 @@ impl World {
             response: name("response"),
             answer: name("answer"),
             dead_letter: name("dead_letter"),
+            owner: name("owner"),
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
@@ -121,6 +124,7 @@ impl World {
             group: Group::new(count),
             processes,
             clients,
+            moved: BTreeSet::new(),
             damaged: BTreeSet::new(),
             late: Vec::new(),
             begun: Vec::new(),

@@ -7,7 +7,7 @@ use std::{
 use super::{PAGE_EVENTS_MAX, Shared, Storage, clock::ConfirmedTime, port::LocalPort};
 use crate::{
     BackendError, CommandId, Position, Sequence, Settings, Timestamp,
-    backend::{Backend, BoxFuture, Definition, Logged, Port, local},
+    backend::{Backend, BoxFuture, Definition, Logged, Port, check_new_partitions, local},
     engine::{
         AggregateChanges, Changes, EventRecord, HashMap, Outcome, OutcomeRecord, Rebuild, Rebuilt, SeenIds, Shard,
         StateRecord, Store, StoredState,
@@ -37,7 +37,8 @@ impl Memory {
         Memory { partitions: 1, shared: Arc::default() }
     }
 
-    /// Another number of partitions, before the first start. At least 1.
+    /// Another number of partitions, before the first start. At least 1, and at most
+    /// [`PARTITIONS_MAX`](crate::backend::PARTITIONS_MAX).
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = partitions.max(1);
@@ -54,6 +55,8 @@ impl fmt::Debug for Memory {
 impl Backend for Memory {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         Box::pin(async move {
+            check_new_partitions(self.partitions)?;
+            let is_only_handle = Arc::strong_count(&self.shared) == 1;
             let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
             let shared = shared.get_or_insert_with(|| Shared::new(MemoryStorage::new(&definition, self.partitions)));
             let storage = shared.storage()?;
@@ -61,6 +64,16 @@ impl Backend for Memory {
                 return Err(BackendError::failed(format!(
                     "this `Memory` holds the aggregates {:?}; the app must name the same, in the same order",
                     storage.names
+                )));
+            }
+            // Without another handle, no other app can ever be started on it.
+            let is_alone = is_only_handle && Arc::strong_count(shared) == 1;
+            if is_alone && let Some(aggregate) = definition.aggregates.iter().find(|aggregate| !aggregate.is_served()) {
+                return Err(BackendError::failed(format!(
+                    "nobody can serve aggregate `{0}`: this app is only its client, and no other can be started on this \
+                     `Memory`; serve it in this app, with `.aggregate::<...>()`, or start the service and this client \
+                     on clones of one `Memory`",
+                    aggregate.name
                 )));
             }
             LocalPort::start(shared.clone(), definition)
@@ -160,6 +173,10 @@ impl Storage for MemoryStorage {
 
     fn next_command(&self, shard: Shard) -> u64 {
         self.read(shard, |shard| shard.next_command)
+    }
+
+    fn next_event(&self, shard: Shard) -> u64 {
+        self.read(shard, |shard| shard.events.len() as u64)
     }
 
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {

@@ -61,6 +61,11 @@ trait Storage: Store + Send + Sync + 'static {
         0
     }
 
+    /// How many there may be until the command is not run again.
+    fn deaths_max(&self) -> u32 {
+        u32::MAX
+    }
+
     /// A batch of these commands is about to be decided.
     fn deciding(&self, ids: &mut dyn Iterator<Item = CommandId>) -> Result<(), BackendError> {
         let _ = ids;
@@ -73,6 +78,9 @@ trait Storage: Store + Send + Sync + 'static {
     /// Writes all or nothing. Durable, as far as the storage is, when it returns. Events and states may be taken out;
     /// the outcomes stay, to be answered with.
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError>;
+
+    /// The offset of the next event of a shard.
+    fn next_event(&self, shard: Shard) -> u64;
 
     /// Some events of a shard from an offset on, in order; none if there is none yet.
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError>;

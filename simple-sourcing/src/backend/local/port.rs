@@ -77,6 +77,16 @@ impl<S: Storage> LocalPort<S> {
 
 impl<S: Storage> Port for LocalPort<S> {
     fn submit(&self, submission: Submission) {
+        let Definition { name, aggregates } = &*self.definition;
+        let aggregate = &aggregates[submission.aggregate];
+        // An exclusive storage has no other app that could.
+        if S::EXCLUSIVE && !aggregate.is_served() {
+            return submission.reply.fail(&BackendError::failed(format!(
+                "nobody serves aggregate `{}`: `{name}` is only its client, and no other app can open its store \
+                 meanwhile; serve it in this app, with `.aggregate::<...>()`",
+                aggregate.name
+            )));
+        }
         self.shared.queue.push(submission, || self.is_closed());
     }
 
@@ -116,6 +126,15 @@ impl<S: Storage> Port for LocalPort<S> {
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
         // A receipt exists only after the commit, so what is stored is never older.
         Box::pin(async move { self.shared.storage()?.state(self.shard(aggregate, &key), &key) })
+    }
+
+    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>> {
+        Box::pin(async move {
+            let storage = self.shared.storage()?;
+            let ends = (0..self.shared.partitions)
+                .map(|partition| (partition, storage.next_event(Shard { aggregate, partition })));
+            Ok(ends.collect())
+        })
     }
 
     fn read(&self, aggregate: usize, read: Read) -> Feed {

@@ -138,7 +138,7 @@ impl<S: Storage> Worker<S> {
             *offset += 1;
             let command = CommandRecord { position, time: now, key, id, expected, trace, payload };
             let deaths = storage.deaths(id);
-            if deaths > 0 && deaths >= self.definition.aggregates[aggregate].settings.deaths_max {
+            if deaths >= storage.deaths_max() {
                 processor.condemn(storage, aggregate, command, deadly(deaths))?;
             } else {
                 processor.process(storage, aggregate, command)?;

@@ -26,6 +26,8 @@ pub enum Error {
     NotOpen,
     #[error("a balance of {balance} does not cover {amount}")]
     InsufficientFunds { balance: u64, amount: u64 },
+    #[error("the balance would be too large")]
+    TooLarge,
     #[error("an account is closed only when it is empty")]
     NotEmpty,
 }
@@ -36,6 +38,7 @@ impl Account {
             (AccountCommand::Open { owner }, None) => Ok(Event::Opened { owner }),
             (AccountCommand::Open { .. }, Some(_)) => Err(Error::AlreadyOpen),
             (_, None) => Err(Error::NotOpen),
+            (AccountCommand::Deposit { amount }, _) if self.balance.checked_add(amount).is_none() => Err(Error::TooLarge),
             (AccountCommand::Deposit { amount }, _) => Ok(Event::Deposited { amount }),
             (AccountCommand::Withdraw { amount }, _) if self.balance < amount => {
                 Err(Error::InsufficientFunds { balance: self.balance, amount })

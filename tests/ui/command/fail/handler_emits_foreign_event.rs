@@ -1,3 +1,4 @@
+// errors: 2, because it is no event at all, and not what the handler returns
 //! A handler emits events of its aggregate.
 use simple_sourcing::prelude::*;
 

@@ -1,12 +1,10 @@
-//! References that serde skips or reads in its own way.
+//! References that serde reads in a way of the user's own.
 use simple_sourcing::prelude::*;
 
 #[event(key = u8)]
 pub enum LogEvent {
     #[create]
     Opened {
-        #[serde(skip)]
-        cached: &'static str,
         #[serde(with = "text")]
         known: Vec<&'static str>,
     },

@@ -16,7 +16,7 @@ pub mod files {
         journal::{JournalError, check},
         layout::list_is_whole,
         outcomes::{find, late_and_shared, number},
-        record::{read, write},
+        record::{Record, read, write},
     };
 }
 
@@ -31,6 +31,9 @@ use crate::{
     backend::{Backend, BoxFuture, Definition, Port},
 };
 use storage::EmbeddedStorage;
+
+/// So many processes may die under one command.
+const DEATHS_MAX: u32 = 3;
 
 /// Durable in one process, in a directory, without a server.
 ///
@@ -57,13 +60,14 @@ use storage::EmbeddedStorage;
 /// once, and the log's time follows the clock again, with a warning. Ids are forgotten only by a time that an app has run
 /// with for an hour, so that a clock that is wrong for less loses none.
 ///
-/// **A handler that ends the process**, by a recursion without end or an abort, is not run for ever: see `deaths_max` of the
-/// [`Settings`](crate::Settings).
+/// **A handler that ends the process**, by a recursion without end or an abort, is not run for ever: see
+/// [`deaths_max`](Embedded::deaths_max).
 #[derive(Debug, Clone)]
 pub struct Embedded {
     directory: PathBuf,
     partitions: Option<u32>,
     durability: Durability,
+    deaths_max: u32,
 }
 
 /// When a command is acknowledged.
@@ -80,10 +84,12 @@ pub enum Durability {
 impl Embedded {
     /// A store in this directory, which is made if it is not there.
     pub fn open(directory: impl AsRef<Path>) -> Self {
-        Embedded { directory: directory.as_ref().into(), partitions: None, durability: Durability::default() }
+        let (directory, durability) = (directory.as_ref().into(), Durability::default());
+        Embedded { directory, partitions: None, durability, deaths_max: DEATHS_MAX }
     }
 
-    /// How many partitions a new store has; 1 unless set. It can't be changed later: keys would move.
+    /// How many partitions a new store has; 1 unless set, and at most [`PARTITIONS_MAX`](crate::backend::PARTITIONS_MAX). It
+    /// can't be changed later: keys would move.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));
@@ -96,15 +102,24 @@ impl Embedded {
         self.durability = durability;
         self
     }
+
+    /// How many processes may die while they decide one command; 3 unless set, at least 1. A handler that recurses without
+    /// end, takes all memory or aborts ends each process that runs it, and a client that sends its command again would end
+    /// the next one too. After that, the command is not run again, and its outcome is
+    /// [`HandlerFailed`](crate::CommandError::HandlerFailed).
+    #[must_use]
+    pub fn deaths_max(mut self, deaths: u32) -> Self {
+        self.deaths_max = deaths.max(1);
+        self
+    }
 }
 
 impl Backend for Embedded {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         Box::pin(async move {
-            let Embedded { directory, partitions, durability } = self;
             let opened = {
                 let definition = definition.clone();
-                move || EmbeddedStorage::open(&directory, partitions, durability, &definition)
+                move || EmbeddedStorage::open(self, &definition)
             };
             let opened = tokio::task::spawn_blocking(opened).await;
             let storage = opened.map_err(|error| BackendError::failed("opening the store").because(error))??;

@@ -10,23 +10,22 @@ use std::{
 };
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use serde::de::DeserializeOwned;
 use tracing::{info, warn};
 
 use super::{
-    Durability, agreement,
+    Embedded, agreement,
     events::{EventLog, read_failed},
     layout::{self, Layout},
     manifest::{self, Manifest},
     mark::{self, Mark},
     outcomes::OutcomeLog,
-    record,
+    record::{self, Record},
     running::Running,
     storage::{CONFIRMED, EmbeddedStorage, Head, Keyspaces, Progress, head_key, insert},
 };
 use crate::{
     BackendError,
-    backend::{AggregateDefinition, Definition, local::clock::ConfirmedTime},
+    backend::{AggregateDefinition, Definition, check_new_partitions, local::clock::ConfirmedTime},
     engine::panic_message,
 };
 
@@ -38,13 +37,9 @@ const META: &str = "meta";
 
 impl EmbeddedStorage {
     /// Opens or makes the store.
-    pub(super) fn open(
-        directory: &Path,
-        partitions: Option<u32>,
-        durability: Durability,
-        definition: &Definition,
-    ) -> Result<Self, BackendError> {
-        let mut running = Running::claim(directory)?;
+    pub(super) fn open(embedded: Embedded, definition: &Definition) -> Result<Self, BackendError> {
+        let Embedded { directory, partitions, durability, deaths_max } = embedded;
+        let mut running = Running::claim(&directory)?;
         let directory = &running.directory().to_owned();
         let Layout { manifest, journals, is_new } = layout::look(directory, &running)?;
         journals.secure().map_err(|error| layout::refused(directory, error))?;
@@ -78,7 +73,8 @@ impl EmbeddedStorage {
         opening.complete(&meta, found.is_none().then_some(partitions), &mut progress)?;
         info!(directory = %directory.display(), partitions, ?durability, "opened the store");
         let Opening { manifest: Manifest { store: id, .. }, database, .. } = opening;
-        Ok(EmbeddedStorage { database, meta, aggregates, partitions, durability, id, progress: Mutex::new(progress) })
+        let progress = Mutex::new(progress);
+        Ok(EmbeddedStorage { database, meta, aggregates, partitions, durability, deaths_max, id, progress })
     }
 }
 
@@ -158,7 +154,7 @@ impl Opening<'_> {
     }
 
     /// Reads a record, if there is one.
-    fn read<T: DeserializeOwned>(
+    fn read<T: Record>(
         &self,
         meta: &Keyspace,
         key: impl AsRef<[u8]>,
@@ -241,7 +237,12 @@ fn settled(found: Option<u32>, wanted: Option<u32>, directory: &Path) -> Result<
              out `.partitions({wanted})`, or use a new directory",
             directory.display()
         ))),
-        (found, wanted) => Ok(found.or(wanted).unwrap_or(1)),
+        (Some(found), _) => Ok(found),
+        (None, wanted) => {
+            let partitions = wanted.unwrap_or(1);
+            check_new_partitions(partitions)?;
+            Ok(partitions)
+        }
     }
 }
 

@@ -129,7 +129,7 @@ mod tests {
     use fjall::{Database, KeyspaceCreateOptions};
 
     use super::*;
-    use crate::{Position, Sequence, Timestamp, engine::Answer};
+    use crate::{Position, Sequence, Timestamp, codec::Fingerprint, engine::Answer};
 
     fn id(n: u64) -> CommandId {
         CommandId::first_of(Timestamp::from_millis(n))
@@ -137,7 +137,7 @@ mod tests {
 
     fn outcome(n: u64) -> Outcome {
         let position = Position { partition: 0, offset: n };
-        Outcome { fingerprint: n, position, answer: Answer::Accepted(Sequence::new(n)) }
+        Outcome { fingerprint: Fingerprint::xxh3(n), position, answer: Answer::Accepted(Sequence::new(n)) }
     }
 
     fn open(directory: &tempfile::TempDir) -> (Database, OutcomeLog) {

@@ -43,6 +43,8 @@ struct Note {
     suspects: Vec<(CommandId, u32)>,
 }
 
+impl record::Record for Note {}
+
 /// A directory that this process has for itself.
 #[derive(Debug)]
 pub(super) struct Running {

@@ -43,6 +43,7 @@ pub(super) struct EmbeddedStorage {
     pub(super) aggregates: Vec<Keyspaces>,
     pub(super) partitions: u32,
     pub(super) durability: Durability,
+    pub(super) deaths_max: u32,
     pub(super) id: Uuid,
     pub(super) progress: Mutex<Progress>,
 }
@@ -95,6 +96,9 @@ impl Keyspaces {
         bytes.map(|bytes| record::read(&mut &*bytes, what)).transpose()
     }
 }
+
+impl record::Record for Head {}
+impl record::Record for ConfirmedTime {}
 
 impl EmbeddedStorage {
     fn keyspaces(&self, shard: Shard) -> &Keyspaces {
@@ -255,9 +259,17 @@ impl Storage for EmbeddedStorage {
         self.progress().running.deaths(id)
     }
 
+    fn deaths_max(&self) -> u32 {
+        self.deaths_max
+    }
+
     fn deciding(&self, ids: &mut dyn Iterator<Item = CommandId>) -> Result<(), BackendError> {
         let Progress { last, running, .. } = &mut *self.progress();
         running.deciding(self.id, last.next(), ids.collect())
+    }
+
+    fn next_event(&self, shard: Shard) -> u64 {
+        self.progress().heads[shard.aggregate][shard.partition as usize].next_event
     }
 
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {

@@ -1,10 +1,15 @@
 //! What must hold: one `check_*` for each rule. Each says what is wrong and what to write instead.
 
+mod round_trip;
+mod types;
+
 use std::collections::HashMap;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::{Data, DeriveInput, Fields, Type, ext::IdentExt};
+
+pub(crate) use self::round_trip::round_trip;
 
 use crate::{
     diagnostics::{Errors, list},
@@ -18,7 +23,8 @@ use crate::{
 pub(crate) fn event(event: &Event, errors: &mut Errors) {
     check_no_generics(&event.item.node, errors);
     check_is_enum(&event.item.node, EVENT, "an event", errors);
-    check_owns_its_data(&event.item, "an event", errors);
+    check_owns_its_data(&event.item, errors);
+    round_trip(&event.item, errors);
     check_required(EVENT, &[(KEY, "String".to_owned())], &event.given, errors);
     check_wire_name_of_aggregate(event, errors);
     check_exclusive(&event.variants, CREATE, DELETE, errors);
@@ -30,7 +36,9 @@ pub(crate) fn event(event: &Event, errors: &mut Errors) {
 pub(crate) fn command(command: &Command, errors: &mut Errors) {
     check_no_generics(&command.item.node, errors);
     check_is_enum(&command.item.node, COMMAND, "a command", errors);
-    check_owns_its_data(&command.item, "a command", errors);
+    check_owns_its_data(&command.item, errors);
+    round_trip(&command.item, errors);
+    types::check_no_hash_set(&command.item, errors);
     let required = [(EVENT, inline(&command.event)), (ERROR, inline(&command.error))];
     check_required(COMMAND, &required, &command.given, errors);
     check_exclusive(&command.variants, CREATE, UPSERT, errors);
@@ -43,7 +51,8 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &mut Errors) {
     let node = &aggregate.item.node;
     check_no_generics(node, errors);
     check_is_state(node, errors);
-    check_owns_its_data(&aggregate.item, "the state", errors);
+    check_owns_its_data(&aggregate.item, errors);
+    round_trip(&aggregate.item, errors);
     check_required(AGGREGATE, &[(COMMAND, inline(&aggregate.command))], &aggregate.given, errors);
 }
 
@@ -58,7 +67,6 @@ pub(crate) fn key(key: &Key, errors: &mut Errors) {
 
 fn check_variants<R>(variants: &[Variant<R>], errors: &mut Errors) {
     check_method_names(variants, errors);
-    check_wire_names(variants, errors);
     check_conditional_names(variants, errors);
     check_conditional_fields(variants, errors);
 }
@@ -99,7 +107,8 @@ fn check_is_state(node: &DeriveInput, errors: &mut Errors) {
 }
 
 /// What serde's derives say of a reference is long and not about the log.
-fn check_owns_its_data(item: &Item, what: &str, errors: &mut Errors) {
+fn check_owns_its_data(item: &Item, errors: &mut Errors) {
+    let what = item.subject.one();
     for reference in &item.references {
         let message = format!("{what} is written to the log and read back, so it owns all that is in it");
         errors.at(reference, format!("{message}: write `{}`", owned(&reference.elem)));
@@ -192,18 +201,6 @@ fn check_method_names<R>(variants: &[Variant<R>], errors: &mut Errors) {
             let hint = format!("rename the variant and keep its name on the wire with `#[serde(rename = \"{name}\")]`");
             errors.at(&variant.node.ident, format!("{message}: {hint}"));
         }
-    }
-}
-
-fn check_wire_names<R>(variants: &[Variant<R>], errors: &mut Errors) {
-    let names = |variant: &Variant<R>| {
-        let aliases = variant.aliases.iter().map(syn::LitStr::value);
-        std::iter::once(variant.wire_name.value()).chain(aliases).collect()
-    };
-    for (variant, earlier) in duplicates(variants, names) {
-        let (name, other) = (&variant.node.ident, &earlier.node.ident);
-        let message = format!("`{name}` and `{other}` have a name on the wire in common, so one can't be read back");
-        errors.at(&variant.wire_name, format!("{message}: give one of them another with `#[serde(rename = \"...\")]`"));
     }
 }
 

@@ -1,0 +1,360 @@
+//! What is written is read back as it was: the words of serde with which it would not be, or could not be written at all.
+//!
+//! Macros see words and not types, so the engine compares each value that it writes, too. What is found here is found while
+//! compiling, and at the word.
+
+use std::collections::HashMap;
+
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
+use syn::{Attribute, Data, Field, Fields, Variant, ext::IdentExt};
+
+use super::types::{has_no_names, has_one_value, is_option, not_to_be_kept, within_option};
+use crate::{
+    diagnostics::Errors,
+    model::{Derive, Item, Subject},
+    parse::{Rename, TokenMeta, serde_names, serde_words},
+    symbol::*,
+    text::inline,
+    wire::{self, Names},
+};
+
+/// All of the rules. How something is written and read by hand is the user's business.
+pub(crate) fn round_trip(item: &Item, errors: &mut Errors) {
+    if item.manual.contains(&SERIALIZE_DERIVE) || item.manual.contains(&DESERIALIZE_DERIVE) {
+        return;
+    }
+    check_type(item, errors);
+    // Written and read as another type, of which nothing is known here.
+    let words = Words::of(&item.node.attrs);
+    if [INTO, FROM, TRY_FROM].iter().any(|word| words.get(word).is_some()) {
+        return;
+    }
+    if let Data::Enum(data) = &item.node.data {
+        data.variants.iter().for_each(|variant| check_variant(variant, &words, errors));
+    }
+    for place in places(&item.node.data) {
+        check_field(&place, item, &words, errors);
+    }
+    check_names(item, errors);
+}
+
+/// A field and where it is.
+pub(super) struct Place<'a> {
+    pub(super) variant: Option<&'a Variant>,
+    pub(super) fields: &'a Fields,
+    pub(super) field: &'a Field,
+    /// The number of the field in its variant or its struct.
+    index: usize,
+}
+
+pub(super) fn places(data: &Data) -> Vec<Place<'_>> {
+    let groups: Vec<(Option<&Variant>, &Fields)> = match data {
+        Data::Struct(data) => vec![(None, &data.fields)],
+        Data::Enum(data) => data.variants.iter().map(|variant| (Some(variant), &variant.fields)).collect(),
+        Data::Union(_) => Vec::new(),
+    };
+    let of = |(variant, fields)| in_order(variant, fields);
+    groups.into_iter().flat_map(of).collect()
+}
+
+fn in_order<'a>(variant: Option<&'a Variant>, fields: &'a Fields) -> Vec<Place<'a>> {
+    fields.iter().enumerate().map(|(index, field)| Place { variant, fields, field, index }).collect()
+}
+
+/// Whether serde is told one of these words.
+pub(super) fn says(attrs: &[Attribute], words: &[&str]) -> bool {
+    Words::of(attrs).first(words).is_some()
+}
+
+struct Words(Vec<TokenMeta>);
+
+impl Words {
+    fn of(attrs: &[Attribute]) -> Self {
+        Words(serde_words(attrs))
+    }
+
+    fn get(&self, word: &str) -> Option<&TokenMeta> {
+        self.0.iter().find(|meta| meta.word == word)
+    }
+
+    fn first(&self, words: &[&str]) -> Option<&TokenMeta> {
+        self.0.iter().find(|meta| words.contains(&meta.word.as_str()))
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.get(word).is_some()
+    }
+}
+
+fn check_type(item: &Item, errors: &mut Errors) {
+    let words = Words::of(&item.node.attrs);
+    let (name, one) = (&item.node.ident, item.subject.one());
+    if let Some(meta) = words.get(UNTAGGED) {
+        let message = "a variant is written without its name, so it may be read back as another";
+        errors.at(&meta.tokens, format!("{message}: remove `untagged`, or write `tag = \"type\"`"));
+    }
+    if let Some(meta) = words.first(&[REMOTE, FIELD_IDENTIFIER, VARIANT_IDENTIFIER]) {
+        let message = format!("with `{}` serde writes no `Serialize` and `Deserialize` for `{name}`", meta.word);
+        errors.at(&meta.tokens, format!("{message}, which {one} needs: remove it"));
+    }
+    if let (Data::Struct(_), Some(meta), true) = (&item.node.data, words.get(TAG), words.has(DENY_UNKNOWN_FIELDS)) {
+        let message = format!("`{TAG}` writes a name in `{name}` that `{DENY_UNKNOWN_FIELDS}` does not know");
+        errors.at(&meta.tokens, format!("{message} when it is read back: remove one of the two"));
+    }
+    let value = |meta: &TokenMeta| meta.value.as_ref().map(syn::LitStr::value).unwrap_or_default();
+    match (words.get(INTO), words.first(&[FROM, TRY_FROM])) {
+        (Some(into), None) => {
+            let ty = value(into);
+            let message = format!("`{name}` is written as `{ty}` and not read as that");
+            errors.at(&into.tokens, format!("{message}: write `from = \"{ty}\"` or `try_from = \"{ty}\"`, too"));
+        }
+        (None, Some(from)) => {
+            let ty = value(from);
+            let message = format!("`{name}` is read as `{ty}` and not written as that");
+            errors.at(&from.tokens, format!("{message}: write `into = \"{ty}\"`, too"));
+        }
+        (Some(into), Some(from)) if !is_one_type(&value(into), &value(from)) => {
+            let message = format!("`{name}` is written as `{}` and read as `{}`", value(into), value(from));
+            errors.at(&into.tokens, format!("{message}: write one type in both"));
+        }
+        _ => {}
+    }
+}
+
+/// Whether two types are the same, however they are spaced.
+fn is_one_type(one: &str, other: &str) -> bool {
+    let tokens = |text: &str| text.parse::<TokenStream>().map(|tokens| tokens.to_string()).unwrap_or_default();
+    tokens(one) == tokens(other)
+}
+
+fn check_variant(variant: &Variant, of_type: &Words, errors: &mut Errors) {
+    let words = Words::of(&variant.attrs);
+    let name = &variant.ident;
+    if let Some(meta) = words.first(SKIPS) {
+        let not = if meta.word == SKIP_DESERIALIZING { "read back" } else { "written" };
+        errors.at(&meta.tokens, format!("`{name}` could never be {not}: remove `{}`, or the variant", meta.word));
+    }
+    if let Some(meta) = words.get(OTHER) {
+        let message = format!("`{name}` would be read for every name that is unknown, and what was written be lost");
+        errors.at(&meta.tokens, format!("{message}: remove `other`"));
+    }
+    if let Some(meta) = words.get(UNTAGGED) {
+        let message = format!("`{name}` is written without its name, so it may be read back as another");
+        errors.at(&meta.tokens, format!("{message}: remove `untagged`"));
+    }
+    check_with(&words, &format!("`{name}`"), errors);
+    // serde itself says so of several fields.
+    if is_tagged_within(of_type)
+        && let Fields::Unnamed(fields) = &variant.fields
+        && let (Some(field), 1) = (fields.unnamed.first(), fields.unnamed.len())
+        && (has_no_names(&field.ty) || is_option(&field.ty))
+        && !says(&field.attrs, NOT_WRITTEN)
+        && words.first(NOT_WRITTEN).is_none()
+    {
+        let message = format!("`{name}` could never be written: its `tag` stands among the names of its fields");
+        let hint = format!("write `{name} {{ value: {} }}`, or `content = \"...\"` beside `tag`", inline(&field.ty));
+        errors.at(&field.ty, format!("{message}, and it has none: {hint}"));
+    }
+}
+
+/// Whether the name of a variant stands among its fields.
+fn is_tagged_within(of_type: &Words) -> bool {
+    of_type.has(TAG) && !of_type.has(CONTENT)
+}
+
+fn check_field(place: &Place<'_>, item: &Item, of_type: &Words, errors: &mut Errors) {
+    let Place { variant, field, .. } = place;
+    let words = Words::of(&field.attrs);
+    let name = name_of(place);
+    if let Some(meta) = words.first(SKIPS) {
+        return check_skipped(meta, &words, place, item, of_type, errors);
+    }
+    if let Some(meta) = words.get(SKIP_SERIALIZING_IF) {
+        check_skipped_if(meta, &words, place, of_type, errors);
+    }
+    check_with(&words, &name, errors);
+    let of_variant = variant.map(|variant| Words::of(&variant.attrs));
+    let is_custom = |words: &Words| words.first(NOT_READ).is_some() || words.first(NOT_WRITTEN).is_some();
+    if is_custom(&words) || of_variant.as_ref().is_some_and(is_custom) {
+        return;
+    }
+    let flatten = words.get(FLATTEN);
+    if let Some(meta) = flatten
+        && has_no_names(within_option(&field.ty))
+    {
+        let message =
+            format!("{name} could never be written: a `{}` has no names to stand among others", inline(&field.ty));
+        return errors.at(&meta.tokens, format!("{message}: remove `flatten`"));
+    }
+    let is_tagged = variant.is_some() && is_tagged_within(of_type);
+    if let Some(what) = (flatten.is_some() || is_tagged).then(|| not_to_be_kept(&field.ty)).flatten() {
+        let (cause, hint) = match flatten {
+            Some(_) => (FLATTEN, "remove `flatten`"),
+            None => (TAG, "write `content = \"...\"` beside `tag`"),
+        };
+        let at = flatten.map_or_else(|| field.ty.to_token_stream(), |meta| meta.tokens.clone());
+        let message = format!("{name} could never be read back: with `{cause}` serde can't read {what}");
+        errors.at(at, format!("{message}: {hint}, or another type"));
+    }
+}
+
+/// The name of a field in messages.
+fn name_of(place: &Place<'_>) -> String {
+    match (&place.field.ident, place.variant) {
+        (Some(name), _) => format!("`{}`", name.unraw()),
+        (None, Some(variant)) => format!("field {} of `{}`", place.index, variant.ident),
+        (None, None) => format!("field {}", place.index),
+    }
+}
+
+/// What serde passes over is lost; of a state, it may be what can be found again.
+fn check_skipped(
+    meta: &TokenMeta,
+    words: &Words,
+    place: &Place<'_>,
+    item: &Item,
+    of_type: &Words,
+    errors: &mut Errors,
+) {
+    let (name, word) = (name_of(place), &meta.word);
+    if has_one_value(&place.field.ty) {
+        return;
+    }
+    let lost = match item.subject {
+        Subject::Event => Some("is not in the log, so nobody who reads the event would have it".to_owned()),
+        Subject::Command => Some("is lost on the way, so the handler would not have it".to_owned()),
+        Subject::State => None,
+    };
+    if let Some(lost) = lost {
+        return errors.at(&meta.tokens, format!("with `{word}` {name} {lost}: remove `{word}`, or the field"));
+    }
+    if item.derives.contains(&Derive::PartialEq) {
+        let message =
+            format!("{name} is not kept, so the state that is read back would not equal the one that was written");
+        let hint = "if it is a cache, write `manual(PartialEq)` in `#[aggregate(...)]` and an `impl PartialEq` that leaves it out";
+        errors.at(&meta.tokens, format!("{message}: remove `{word}`; {hint}"));
+    } else if word == SKIP_SERIALIZING && !words.has(SKIP_DESERIALIZING) && !has_default(words, place, of_type) {
+        errors.at(&meta.tokens, format!("{name} is not written, and needed to read the state: write `{SKIP}`"));
+    } else if word == SKIP_DESERIALIZING && !words.has(SKIP_SERIALIZING) && of_type.has(DENY_UNKNOWN_FIELDS) {
+        let message = format!("{name} is written, and unknown to `{DENY_UNKNOWN_FIELDS}` when the state is read");
+        errors.at(&meta.tokens, format!("{message}: write `{SKIP}`"));
+    }
+}
+
+/// Whether a field that is missing is read all the same.
+fn has_default(words: &Words, place: &Place<'_>, of_type: &Words) -> bool {
+    let is_none = is_option(&place.field.ty) && words.first(&[WITH, DESERIALIZE_WITH]).is_none();
+    words.has(DEFAULT) || (place.variant.is_none() && of_type.has(DEFAULT)) || is_none
+}
+
+fn check_skipped_if(meta: &TokenMeta, words: &Words, place: &Place<'_>, of_type: &Words, errors: &mut Errors) {
+    let name = name_of(place);
+    let Fields::Unnamed(fields) = place.fields else {
+        if !has_default(words, place, of_type) {
+            errors.at(&meta.tokens, not_without_default(&name));
+        }
+        return;
+    };
+    let count = fields.unnamed.len();
+    if place.index + 1 < count {
+        let message = format!("where {name} is not written, those behind it are read in its place");
+        errors.at(&meta.tokens, format!("{message}: remove `{}`, or write fields with names", meta.word));
+    } else if count > 1 && !words.has(DEFAULT) {
+        errors.at(&meta.tokens, not_without_default(&name));
+    }
+}
+
+fn not_without_default(name: &str) -> String {
+    format!("where {name} is not written, it can't be read back: write `{DEFAULT}`, too")
+}
+
+/// A function of one's own for writing alone, or for reading alone.
+fn check_with(words: &Words, name: &str, errors: &mut Errors) {
+    let (lone, of_it, other, of_other) = match (words.get(SERIALIZE_WITH), words.get(DESERIALIZE_WITH)) {
+        (Some(lone), None) => (lone, "written", DESERIALIZE_WITH, "read"),
+        (None, Some(lone)) => (lone, "read", SERIALIZE_WITH, "written"),
+        _ => return,
+    };
+    if words.has(WITH) {
+        return;
+    }
+    let default = if other == SERIALIZE_WITH { "Serialize::serialize" } else { "Deserialize::deserialize" };
+    let message = format!("{name} is {of_it} in a way of its own and {of_other} in the usual one");
+    let hint = format!("write `{other} = \"...\"`, too, e.g. `\"serde::{default}\"` if the usual one fits");
+    errors.at(&lone.tokens, format!("{message}: {hint}"));
+}
+
+fn check_names(item: &Item, errors: &mut Errors) {
+    let of_type = serde_names(&item.node.attrs);
+    match &item.node.data {
+        Data::Enum(data) => {
+            let variants = data.variants.iter().map(|node| {
+                let names = wire::of_variant(node, &of_type.rename_all);
+                Named { ident: &node.ident, attrs: &node.attrs, names }
+            });
+            check_group(variants.collect(), &of_type.rename_all, errors);
+            for variant in &data.variants {
+                let own = serde_names(&variant.attrs);
+                check_fields(&variant.fields, &wire::rule_of_fields(&own, &of_type), errors);
+            }
+        }
+        Data::Struct(data) => check_fields(&data.fields, &of_type.rename_all, errors),
+        Data::Union(_) => {}
+    }
+}
+
+fn check_fields(fields: &Fields, rename_all: &Rename, errors: &mut Errors) {
+    let passed_over = [SKIPS, &[FLATTEN]].concat();
+    let named = fields.iter().filter(|field| !says(&field.attrs, &passed_over)).filter_map(|field| {
+        let ident = field.ident.as_ref()?;
+        Some(Named { ident, attrs: &field.attrs, names: wire::of_field(&field.attrs, ident, rename_all) })
+    });
+    check_group(named.collect(), rename_all, errors);
+}
+
+/// A variant or a field.
+struct Named<'a> {
+    ident: &'a Ident,
+    attrs: &'a [Attribute],
+    names: Names,
+}
+
+/// The variants of an enum, or the fields of one of them: each is read under the name under which it is written, and no two
+/// under one.
+fn check_group(group: Vec<Named<'_>>, rename_all: &Rename, errors: &mut Errors) {
+    let mut is_rule_reported = false;
+    let mut first: HashMap<String, &Ident> = HashMap::new();
+    for Named { ident, attrs, names } in &group {
+        let own = serde_names(attrs).rename;
+        if !names.is_read_back() {
+            let (at, is_rule) = if own.is_split() { (&own.tokens, false) } else { (&rename_all.tokens, true) };
+            if !(is_rule && is_rule_reported) {
+                errors.at(at, not_read_back(ident, names, if is_rule { rename_all } else { &own }, is_rule));
+            }
+            is_rule_reported |= is_rule;
+        }
+        // Those under a `#[cfg]` may never meet, and that two have one identifier is for the compiler to say.
+        if !crate::carried::named(attrs, &[CFG]).is_empty() {
+            continue;
+        }
+        let holders: Vec<&Ident> = names.all().map(|name| *first.entry(name).or_insert(ident)).collect();
+        if let Some(earlier) = holders.into_iter().rfind(|holder| holder != ident) {
+            let message =
+                format!("`{ident}` and `{earlier}` have a name on the wire in common, so one can't be read back");
+            let hint = "give one of them another with `#[serde(rename = \"...\")]`";
+            errors.at(&names.written, format!("{message}: {hint}"));
+        }
+    }
+}
+
+fn not_read_back(ident: &Ident, names: &Names, rename: &Rename, is_rule: bool) -> String {
+    let written = names.written.value();
+    let read: Vec<&str> = names.read.iter().map(String::as_str).collect();
+    let message = format!("`{ident}` is written as `{written}` and read as {}", crate::diagnostics::list(&read));
+    match (is_rule, &rename.written) {
+        (true, Some(rule)) => format!("{message}: write one rule, `rename_all = \"{}\"`", rule.value()),
+        (true, None) => format!("{message}: write one rule for both"),
+        (false, _) => format!("{message}: write `rename = \"{written}\"`, and `alias` for what else is read"),
+    }
+}

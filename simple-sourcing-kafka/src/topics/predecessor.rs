@@ -1,0 +1,279 @@
+//! Apps that served an aggregate type before this one: those of which no claim says so, because versions before claims knew of
+//! none, and those that are taken over, whose processes must have ended and whose offsets are gone on from.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+    error::KafkaError,
+    groups::GroupInfo,
+    types::RDKafkaErrorCode,
+};
+use simple_sourcing::BackendError;
+use tracing::info;
+
+use super::Topics;
+use crate::{
+    access::{Operation, Right},
+    config::{CLIENT_ID, Kafka, TRANSACTION_TIMEOUT},
+    error,
+    logging::Reports,
+    reader::{End, Reader, create, ends_of},
+    record,
+};
+
+/// How long processes of a former owner may be members before a hand-over is refused: one with an instance name that has ended
+/// is, until its session is over.
+pub(super) const ENDED_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long they may take to leave after a claim was written: they look every few seconds.
+pub(super) const LEAVE_WITHIN: Duration = Duration::from_secs(60);
+const LEAVE_POLL: Duration = Duration::from_millis(200);
+
+/// How many records from the end of a partition the last event is looked for; in eight times as many, where there is none.
+const TAIL: i64 = 64;
+
+/// The app that served before any claim was made, if another than this one has: by who wrote the last events, and by whose
+/// processes read the commands. One that has gone on from there for itself is none.
+pub(super) fn find(
+    kafka: &Kafka,
+    app: &str,
+    topics: &Topics,
+    groups: &Groups<'_>,
+) -> Result<Option<String>, BackendError> {
+    if let Some(group) = groups.others_that_read(&topics.command)? {
+        return Ok(Some(group.strip_prefix(&kafka.prefix).unwrap_or(&group).to_owned()));
+    }
+    let last = last_events(kafka, topics)?;
+    let others: BTreeSet<&str> = last.values().map(|last| last.app.as_str()).filter(|other| *other != app).collect();
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let ours = groups.offsets(&kafka.group, topics)?;
+    for other in others {
+        let has_gone_on = |(partition, last): (&u32, &LastEvent)| {
+            last.app != *other || ours.get(partition).is_some_and(|next| *next > last.command)
+        };
+        let theirs = || groups.offsets(&kafka.group_of(other), topics);
+        if !last.iter().all(has_gone_on) || !theirs()?.is_empty() {
+            return Ok(Some(other.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Who wrote the last event of a partition, and the offset of its command.
+struct LastEvent {
+    app: String,
+    command: i64,
+}
+
+fn last_events(kafka: &Kafka, topics: &Topics) -> Result<BTreeMap<u32, LastEvent>, BackendError> {
+    let consumer = Arc::new(create(kafka, &kafka.brief_reader())?);
+    let mut last = BTreeMap::new();
+    for partition in 0..topics.partitions {
+        let (first, end) = ends_of(&consumer, kafka, &topics.event, partition)?;
+        let mut from = end;
+        let mut tail = TAIL;
+        while from > first && !last.contains_key(&partition) {
+            from = first.max(end - tail);
+            tail *= 8;
+            let reader = Reader::on(consumer.clone(), kafka, &topics.event, [(partition, Offset::Offset(from))])?;
+            last.extend(last_event(&reader, kafka)?.map(|event| (partition, event)));
+        }
+    }
+    Ok(last)
+}
+
+/// The last event of what is read.
+fn last_event(reader: &Reader<'_>, kafka: &Kafka) -> Result<Option<LastEvent>, BackendError> {
+    let (mut last, deadline) = (None, Instant::now() + kafka.connect_timeout);
+    loop {
+        match reader.poll() {
+            Ok(Some(message)) => {
+                if let (Some(app), Ok(event)) = (record::source(&message), record::read_event(&message)) {
+                    let command = event.record.command_position.offset as i64;
+                    last = Some(LastEvent { app: app.to_owned(), command });
+                }
+            }
+            Ok(None) if Instant::now() < deadline => {}
+            // What is still open is nobody's yet.
+            Ok(None) | Err(End::Of(_)) => return Ok(last),
+            Err(End::Failed(error)) => return Err(error),
+        }
+    }
+}
+
+/// The consumer groups of apps.
+pub(super) struct Groups<'a> {
+    kafka: &'a Kafka,
+}
+
+impl<'a> Groups<'a> {
+    pub(super) fn new(kafka: &'a Kafka) -> Self {
+        Groups { kafka }
+    }
+
+    /// An error if processes of an app read these commands.
+    fn check_ended(&self, app: &str, command_topic: &str) -> Result<(), BackendError> {
+        match self.members(&self.kafka.group_of(app), command_topic)? {
+            0 => Ok(()),
+            members => Err(BackendError::failed(format!(
+                "app `{app}` can't be taken over from: it still runs, with {members} workers in group `{}` that read topic \
+                 `{command_topic}`; end all of its processes first. One that died, or has an instance \
+                 name, is a member until its session is over, 10 seconds unless set",
+                self.kafka.group_of(app)
+            ))),
+        }
+    }
+
+    /// Waits until no process of an app reads these commands, and refuses to take over from one that has not ended by then.
+    pub(super) fn await_ended(&self, app: &str, command_topic: &str, within: Duration) -> Result<(), BackendError> {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.check_ended(app, command_topic) {
+                Err(error) if Instant::now() > deadline || error::is_denied(&error) => return Err(error),
+                Err(_) => thread::sleep(LEAVE_POLL),
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
+    /// Goes on where an app has ended: its committed offsets become those of this one, where it has none.
+    pub(super) fn take_offsets(&self, from: &str, app: &str, topics: &Topics) -> Result<(), BackendError> {
+        let (group, theirs) = (&self.kafka.group, self.kafka.group_of(from));
+        if self.members(group, &topics.command)? > 0 {
+            // Another process of this app has taken them.
+            return Ok(());
+        }
+        let ours = self.committed(group, topics)?;
+        let theirs = self.committed(&theirs, topics)?;
+        let mut taken = TopicPartitionList::new();
+        for element in theirs.elements() {
+            let has_own = ours.find_partition(&topics.command, element.partition());
+            if is_offset(element.offset()) && !has_own.is_some_and(|own| is_offset(own.offset())) {
+                let mut offset = taken.add_partition(&topics.command, element.partition());
+                offset.set_offset(element.offset()).map_err(|error| self.failed(group, topics, error))?;
+                offset.set_metadata(element.metadata());
+            }
+        }
+        if taken.count() > 0 {
+            let consumer = self.consumer_in(group)?;
+            let committed = consumer.commit(&taken, CommitMode::Sync);
+            committed.map_err(|error| self.failed(group, topics, error))?;
+            info!(from, app, partitions = taken.count(), topic = topics.command, "took over the offsets");
+        }
+        Ok(())
+    }
+
+    /// A group that is not this app's, with workers that read these commands. Others than apps read them too; workers are
+    /// known by the name of their client.
+    fn others_that_read(&self, command_topic: &str) -> Result<Option<String>, BackendError> {
+        let reads = |group: &GroupInfo| self.workers(group, command_topic) > 0;
+        let groups = self.list(None)?;
+        let other = groups.groups().iter().find(|group| group.name() != self.kafka.group && reads(group));
+        Ok(other.map(|group| group.name().to_owned()))
+    }
+
+    /// The committed offsets of a group for the commands, by partition.
+    fn offsets(&self, group: &str, topics: &Topics) -> Result<BTreeMap<u32, i64>, BackendError> {
+        let committed = self.committed(group, topics)?;
+        let next = committed.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(next) => Some((element.partition() as u32, next)),
+            _ => None,
+        });
+        Ok(next.collect())
+    }
+
+    fn committed(&self, group: &str, topics: &Topics) -> Result<TopicPartitionList, BackendError> {
+        let consumer = self.consumer_in(group)?;
+        let deadline = Instant::now() + TRANSACTION_TIMEOUT * 3;
+        loop {
+            let mut list = TopicPartitionList::new();
+            list.add_partition_range(&topics.command, 0, topics.partitions as i32 - 1);
+            match consumer.committed_offsets(list, self.kafka.connect_timeout) {
+                // A transaction that holds some has not ended.
+                Err(error)
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::OperationTimedOut)
+                        && Instant::now() < deadline => {}
+                committed => return committed.map_err(|error| self.failed(group, topics, error)),
+            }
+        }
+    }
+
+    /// How many workers of a group read these commands.
+    fn members(&self, group: &str, command_topic: &str) -> Result<usize, BackendError> {
+        let groups = self.list(Some(group))?;
+        let group = groups.groups().iter().find(|found| found.name() == group);
+        Ok(group.map_or(0, |group| self.workers(group, command_topic)))
+    }
+
+    fn workers(&self, group: &GroupInfo, command_topic: &str) -> usize {
+        let is_worker = |id: &str| id == CLIENT_ID || self.kafka.value("client.id") == Some(id);
+        let members = group.members().iter();
+        let workers = members.filter(|member| is_worker(member.client_id()));
+        workers.filter(|member| member.metadata().is_some_and(|it| subscribes_to(it, command_topic))).count()
+    }
+
+    fn list(&self, group: Option<&str>) -> Result<rdkafka::groups::GroupList, BackendError> {
+        let consumer = create(self.kafka, &self.kafka.brief_reader())?;
+        consumer.fetch_group_list(group, self.kafka.connect_timeout).map_err(|error| {
+            let needs: Vec<Right> =
+                group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
+            self.kafka.describe("the members of consumer groups can't be looked at", &needs, error)
+        })
+    }
+
+    fn consumer_in(&self, group: &str) -> Result<BaseConsumer<Reports>, BackendError> {
+        let mut config = self.kafka.brief_reader();
+        config.set("group.id", group);
+        create(self.kafka, &config)
+    }
+
+    fn failed(&self, group: &str, topics: &Topics, error: KafkaError) -> BackendError {
+        let needs = [Right::on_group(Operation::Read, group), Right::on_topic(Operation::Read, &topics.command)];
+        self.kafka.describe(format!("the committed offsets of group `{group}` can't be taken over"), &needs, error)
+    }
+}
+
+fn is_offset(offset: Offset) -> bool {
+    matches!(offset, Offset::Offset(_))
+}
+
+/// Whether what a member has told its group of itself names a topic: the version, then the topics, each behind its length.
+fn subscribes_to(metadata: &[u8], topic: &str) -> bool {
+    let (mut rest, count) = match metadata {
+        [_, _, a, b, c, d, rest @ ..] => (rest, u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => return false,
+    };
+    for _ in 0..count {
+        let [a, b, names @ ..] = rest else { return false };
+        let Some((name, behind)) = names.split_at_checked(u16::from_be_bytes([*a, *b]).into()) else { return false };
+        if name == topic.as_bytes() {
+            return true;
+        }
+        rest = behind;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subscription_names_its_topics() {
+        let metadata = b"\x00\x01\x00\x00\x00\x02\x00\x03one\x00\x05other\xff\xff\xff\xff";
+        assert!(subscribes_to(metadata, "one") && subscribes_to(metadata, "other"));
+        assert!(!subscribes_to(metadata, "on") && !subscribes_to(metadata, "\u{ff}"));
+        for cut in 0..metadata.len() {
+            assert!(!subscribes_to(&metadata[..cut], "third"), "cut at {cut}");
+        }
+    }
+}

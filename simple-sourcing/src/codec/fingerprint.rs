@@ -1,0 +1,91 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// XXH3 of the payload, with 64 bits, seeded with that of the key.
+const XXH3: u8 = 0;
+
+/// The hash of a command's key and payload, and how it was made: the same id with another hash is another command.
+///
+/// As text it has two hexadecimal digits for the algorithm and sixteen for the hash: `000123456789abcdef`. Earlier versions
+/// wrote the sixteen alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    algorithm: u8,
+    hash: u64,
+}
+
+impl Fingerprint {
+    /// The fingerprint of a command.
+    pub fn of(key: &str, payload: &[u8]) -> Self {
+        Fingerprint::xxh3(xxh3_64_with_seed(payload, xxh3_64(key.as_bytes())))
+    }
+
+    /// A hash by the one algorithm that earlier versions knew.
+    pub const fn xxh3(hash: u64) -> Self {
+        Fingerprint { algorithm: XXH3, hash }
+    }
+
+    /// Whether both can be of the same command. Hashes of two algorithms can't be compared. They count as equal then: an id
+    /// that was sent again is common, one that was used for two commands is a mistake.
+    pub fn agrees(self, other: Fingerprint) -> bool {
+        self.algorithm != other.algorithm || self.hash == other.hash
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}{:016x}", self.algorithm, self.hash)
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NoFingerprint> {
+        // Not by `from_str_radix` alone, which takes a sign.
+        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(NoFingerprint);
+        }
+        let (algorithm, hash) = match text.len() {
+            16 => ("00", text),
+            18 => text.split_at(2),
+            _ => return Err(NoFingerprint),
+        };
+        let algorithm = u8::from_str_radix(algorithm, 16).map_err(|_| NoFingerprint)?;
+        let hash = u64::from_str_radix(hash, 16).map_err(|_| NoFingerprint)?;
+        Ok(Fingerprint { algorithm, hash })
+    }
+}
+
+/// A text that is no [`Fingerprint`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint has 18 hexadecimal digits, or 16 where an earlier version wrote it")]
+pub struct NoFingerprint;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_text_is_read_back_and_so_is_that_of_earlier_versions() {
+        let fingerprint = Fingerprint::of("alice", b"{}");
+        let text = fingerprint.to_string();
+        assert_eq!(text.len(), 18);
+        assert_eq!(text.parse(), Ok(fingerprint));
+        assert_eq!(text[2..].parse(), Ok(fingerprint), "as it was written before there were algorithms");
+        // They read a hash as a number, and zeros in front of it change nothing.
+        assert_eq!(u64::from_str_radix(&text, 16), u64::from_str_radix(&text[2..], 16));
+        for text in ["", "7", "zz0123456789abcdef", "00zz23456789abcdef", "0000123456789abcdef0", "+123456789abcdef"] {
+            assert_eq!(text.parse::<Fingerprint>(), Err(NoFingerprint), "{text}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_compared_under_one_algorithm() {
+        let (one, other) = (Fingerprint::xxh3(1), Fingerprint::xxh3(2));
+        assert!(one.agrees(one) && !one.agrees(other));
+        assert!(one.agrees(Fingerprint { algorithm: 7, ..other }), "an unknown algorithm proves nothing");
+    }
+}

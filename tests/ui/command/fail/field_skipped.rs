@@ -1,0 +1,26 @@
+//! What serde skips does not arrive with the command.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened { owner: String },
+    Deposited { amount: u64 },
+    #[delete]
+    Closed,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("no")]
+pub struct AccountError;
+
+#[command(event = AccountEvent, error = AccountError)]
+pub enum AccountCommand {
+    #[create]
+    Open {
+        #[serde(skip)]
+        owner: String,
+    },
+}
+
+fn main() {}
