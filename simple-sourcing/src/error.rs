@@ -134,6 +134,14 @@ pub enum BackendError {
         /// What lies beneath.
         source: Option<SharedError>,
     },
+    /// One record of the store can't be read: it is damaged, or of another version. The rest of the store serves on.
+    #[error("{what}{}", reason(.source))]
+    Damaged {
+        /// Which record, and what is wrong with it.
+        what: String,
+        /// What lies beneath.
+        source: Option<SharedError>,
+    },
 }
 
 impl BackendError {
@@ -147,6 +155,11 @@ impl BackendError {
         BackendError::Failed { what: what.into(), source: None }
     }
 
+    /// One record can't be read.
+    pub fn damaged(what: impl Into<String>) -> Self {
+        BackendError::Damaged { what: what.into(), source: None }
+    }
+
     /// The same, with what lies beneath.
     #[must_use]
     pub fn because(self, error: impl Error + Send + Sync + 'static) -> Self {
@@ -154,6 +167,7 @@ impl BackendError {
         match self {
             BackendError::Unavailable { what, .. } => BackendError::Unavailable { what, source: cause },
             BackendError::Failed { what, .. } => BackendError::Failed { what, source: cause },
+            BackendError::Damaged { what, .. } => BackendError::Damaged { what, source: cause },
             other => other,
         }
     }

@@ -5,8 +5,9 @@
 
 mod embedded;
 mod kafka;
+mod recursion;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
 use tokio::runtime::Runtime;
@@ -15,8 +16,13 @@ use tokio::runtime::Runtime;
 const NODE: &str = env!("CARGO_BIN_EXE_node");
 
 fn main() -> ExitCode {
+    if let [_, word, store] = &env::args().collect::<Vec<_>>()[..]
+        && word == recursion::SERVICE
+    {
+        return recursion::serve(store);
+    }
     let arguments = Arguments::from_args();
-    let trials = embedded::trials().into_iter().chain(kafka::trials(&arguments)).collect();
+    let trials = embedded::trials().into_iter().chain(recursion::trials()).chain(kafka::trials(&arguments)).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -1,13 +1,11 @@
 //! The wall clock of a process of its own, which can be set while it runs, as an operator or NTP would. A library that is
 //! preloaded, `clock.c`, shifts what the process is told of the time of day.
 
-use std::{
-    fs::OpenOptions,
-    io::Write,
-    process::{Command, Stdio},
-};
+use std::{fs::OpenOptions, io::Write, path::Path};
 
 use tempfile::TempDir;
+
+use crate::preload;
 
 const LIBRARY: &str = include_str!("clock.c");
 
@@ -22,14 +20,7 @@ impl Clock {
     pub fn right() -> Self {
         let clock = Clock(tempfile::tempdir().expect("there is room for a directory"));
         clock.set(0);
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", &clock.path("clock.so")]);
-        let compiling = compiler.stdin(Stdio::piped()).spawn();
-        let mut compiling = compiling.expect("`cc` runs: install a C compiler, such as the package `gcc`");
-        // Its end tells the compiler that this is all.
-        let input = compiling.stdin.take().expect("it is piped");
-        { input }.write_all(LIBRARY.as_bytes()).expect("it reads");
-        assert!(compiling.wait().expect("it ends").success(), "the library of the clock is C for Linux");
+        preload::compile(LIBRARY, Path::new(&clock.path("clock.so")));
         clock
     }
 

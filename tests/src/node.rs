@@ -17,6 +17,7 @@ use crate::{
     checker::Answer,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
 use simple_sourcing::{CommandId, Sequence};
 
 /// How long a process may take for one thing: to start, to answer, to end.
@@ -99,7 +100,8 @@ impl Node {
         self.write("new", key, command);
     }
 
-    fn write(&mut self, id: &str, key: &str, command: &AccountCommand) {
+    /// Sends a command of whatever kind the process takes.
+    pub fn write(&mut self, id: &str, key: &str, command: &impl Serialize) {
         let command = serde_json::to_string(command).expect("commands have a JSON form");
         let input = self.input.as_mut().expect("it was not told to stop");
         writeln!(input, "{id} {key} {command}").expect("it takes commands");
@@ -185,6 +187,21 @@ impl Node {
     pub fn stop(mut self) -> ExitStatus {
         drop(self.input.take());
         self.end().0
+    }
+
+    /// Waits for its end, by whatever cause. Returns the answers that it gave before, how it ended, and its last words.
+    #[must_use]
+    pub fn last_answers(mut self) -> (Vec<(CommandId, Answer)>, ExitStatus, String) {
+        let mut answers = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => answers.extend(read(&line)),
+                Err(RecvTimeoutError::Timeout) => panic!("it did not end; its log:\n{}", self.log.lines().join("\n")),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let (status, log) = self.ended();
+        (answers, status, log)
     }
 
     /// Waits for its end, by whatever cause, and for its last words.

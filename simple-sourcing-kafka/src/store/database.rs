@@ -2,9 +2,7 @@
 //! therefore in the same tables, so that a table that is there can't be ahead of one that is lost.
 
 use std::{
-    fmt,
-    fs::{self, File},
-    io::{self, Read},
+    fmt, fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
@@ -13,8 +11,7 @@ use std::{
 };
 
 use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
-use simple_sourcing::backend::files::{self, JournalError};
-use xxhash_rust::xxh3::xxh3_128;
+use simple_sourcing::backend::files;
 
 /// How many bytes are gathered in memory before they are written to a table. With those that wait it is the 64 MiB of
 /// which [`Kafka::store`](crate::Kafka::store) tells.
@@ -141,34 +138,18 @@ fn check(path: &Path) -> Result<(), String> {
     if !path.exists() {
         return Ok(());
     }
-    files::check(path).map_err(|error| match error {
-        JournalError::InUse => "its lock is held".to_owned(),
-        JournalError::Unreadable(file, error) => format!("`{}` can't be read: {error}", file.display()),
-        JournalError::Damaged(file, offset) => format!("`{}` is damaged at byte {offset}", file.display()),
-    })?;
+    files::check(path).map_err(|error| error.to_string())?;
     let trees = path.join("keyspaces");
     let listed = fs::read_dir(&trees).map_err(|error| format!("`{}` can't be read: {error}", trees.display()))?;
     for tree in listed {
         let tree = tree.map_err(|error| format!("`{}` can't be read: {error}", trees.display()))?.path();
-        match list_is_whole(&tree) {
+        match files::list_is_whole(&tree) {
             Ok(true) => {}
             Ok(false) => return Err(format!("the list of tables in `{}` is damaged", tree.display())),
             Err(error) => return Err(format!("the list of tables in `{}` can't be read: {error}", tree.display())),
         }
     }
     Ok(())
-}
-
-/// Compares the list of the tables of a tree with its checksum. The format is that of `version/persist.rs` in lsm-tree 3:
-/// the file `current` has the number of the list and its checksum, little-endian, and the kind of the checksum.
-fn list_is_whole(tree: &Path) -> io::Result<bool> {
-    let (mut number, mut checksum, mut kind) = ([0; 8], [0; 16], [0; 1]);
-    let mut current = File::open(tree.join("current"))?;
-    current.read_exact(&mut number)?;
-    current.read_exact(&mut checksum)?;
-    current.read_exact(&mut kind)?;
-    let list = fs::read(tree.join(format!("v{}", u64::from_le_bytes(number))))?;
-    Ok(checksum == xxh3_128(&list).to_le_bytes() && kind == [0])
 }
 
 #[cfg(test)]

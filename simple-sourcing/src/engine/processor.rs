@@ -186,7 +186,17 @@ impl Processor {
         };
         let seen = match self.batch.seen.get(&(shard, command.id)) {
             Some(&index) => Some(self.batch.changes.outcomes[index].outcome.clone()),
-            None => store.outcome(shard, command.id)?,
+            None => match store.outcome(shard, command.id) {
+                // Whether it ran is not known: it must not run now.
+                Err(error @ BackendError::Damaged { .. }) => {
+                    let CommandRecord { key, id, .. } = command;
+                    error!(aggregate = self.aggregate(shard.aggregate).name, %key, command_id = %id, partition = shard.partition, %error, "a command is refused, because its outcome can't be read");
+                    return refuse(Refusal::Expired(format!(
+                        "what became of it is stored, and can't be read: {error}"
+                    )));
+                }
+                outcome => outcome?,
+            },
         };
         if let Some(first) = seen {
             return if first.fingerprint.agrees(fingerprint) { Ok(Some(first)) } else { refuse(Refusal::IdReused) };

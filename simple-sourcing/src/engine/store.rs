@@ -20,7 +20,8 @@ pub trait Store {
     /// The outcome of a command id, if it is remembered.
     ///
     /// # Errors
-    /// When the store can't be read. The batch is given up.
+    /// When the store can't be read: the batch is given up. Where it is [`Damaged`](BackendError::Damaged), only this command
+    /// is refused.
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError>;
 
     /// Ids made before this time may have been forgotten, though they are within the window: the store was full.

@@ -1,4 +1,4 @@
-//! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS` or
+//! A service process of the bank, for tests that kill it: `node embedded DIRECTORY PARTITIONS [relaxed]` or
 //! `node kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...`. Such a name is `instance`, `store`, `standby` or `workers`, or
 //! `window` for the deduplication window in seconds, or `ahead` for how many a client may be ahead, or `serve` for `trouble`
 //! beside the accounts, or `app` for another name than `bank` and `take_over_from` for that of an app before it, or a property
@@ -14,7 +14,7 @@
 use std::{env, error::Error, io, process::ExitCode, thread, time::Duration};
 
 use rustix::process::Signal;
-use simple_sourcing::{Settings, prelude::*};
+use simple_sourcing::{Durability, Settings, prelude::*};
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
     bank::domain::{Account, AccountClient, AccountCommand},
@@ -61,9 +61,10 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let started = match arguments[..] {
-        ["embedded", directory, partitions] => {
-            let app = App::new("bank").aggregate::<Account>();
-            app.start(Embedded::open(directory).partitions(partitions.parse()?)).await
+        ["embedded", directory, partitions, ref options @ ..] => {
+            let durability = if options == ["relaxed"] { Durability::Relaxed } else { Durability::Synced };
+            let store = Embedded::open(directory).partitions(partitions.parse()?).durability(durability);
+            App::new("bank").aggregate::<Account>().start(store).await
         }
         ["kafka", servers, prefix, partitions, ref options @ ..] => {
             let mut kafka = Kafka::new(servers).prefix(prefix).partitions(partitions.parse()?);
@@ -93,7 +94,7 @@ async fn start() -> Result<AppHandle, Box<dyn Error>> {
             app.aggregate_with::<Account>(|options| options.settings(set)).start(kafka).await
         }
         _ => {
-            let usage = "usage: node embedded DIRECTORY PARTITIONS | kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...";
+            let usage = "usage: node embedded DIRECTORY PARTITIONS [relaxed] | kafka BOOTSTRAP PREFIX PARTITIONS [NAME=VALUE]...";
             return Err(usage.into());
         }
     };

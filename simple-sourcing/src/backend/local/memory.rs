@@ -1,9 +1,10 @@
 use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
+    fmt, mem,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Instant,
 };
 
-use super::{PAGE_EVENTS_MAX, Shared, Storage, port::LocalPort};
+use super::{PAGE_EVENTS_MAX, Shared, Storage, clock::ConfirmedTime, port::LocalPort};
 use crate::{
     BackendError, CommandId, Position, Sequence, Settings, Timestamp,
     backend::{Backend, BoxFuture, Definition, Logged, Port, check_new_partitions, local},
@@ -85,6 +86,8 @@ struct MemoryStorage {
     settings: Vec<Settings>,
     partitions: u32,
     shards: RwLock<Vec<MemoryShard>>,
+    /// The time by which ids are forgotten, and when it was looked after last.
+    confirmed: Mutex<(ConfirmedTime, Instant)>,
 }
 
 #[derive(Default)]
@@ -113,7 +116,16 @@ impl MemoryStorage {
             settings: aggregates.iter().map(|aggregate| aggregate.settings.clone()).collect(),
             partitions,
             shards: RwLock::new(shards),
+            confirmed: Mutex::new((ConfirmedTime::default(), Instant::now())),
         }
+    }
+
+    /// Takes the log's time. What is returned is the time by which ids are forgotten.
+    fn confirm(&self, time: Timestamp) -> Timestamp {
+        let (confirmed, since) = &mut *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        confirmed.advance(time, now.duration_since(mem::replace(since, now)));
+        confirmed.get()
     }
 
     fn index(&self, shard: Shard) -> usize {
@@ -154,14 +166,9 @@ impl Storage for MemoryStorage {
         self.partitions
     }
 
-    fn time(&self) -> Timestamp {
-        self.shards
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|shard| shard.time)
-            .max()
-            .unwrap_or_default()
+    fn time(&self, limit: Timestamp) -> Timestamp {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards.iter().map(|shard| shard.time).filter(|time| *time <= limit).max().unwrap_or_default()
     }
 
     fn next_command(&self, shard: Shard) -> u64 {
@@ -186,6 +193,7 @@ impl Storage for MemoryStorage {
                     Some(StoredState { sequence, command_position, state });
             }
         }
+        let confirmed = changes.outcomes.last().map_or_else(Timestamp::default, |record| self.confirm(record.time));
         for record in &changes.outcomes {
             let OutcomeRecord { aggregate, position: Position { partition, offset }, .. } = *record;
             let shard = &mut shards[self.index(Shard { aggregate, partition })];
@@ -193,7 +201,7 @@ impl Storage for MemoryStorage {
             if record.first {
                 let Settings { deduplication_window, deduplication_ids_max, .. } = self.settings[aggregate];
                 let outcome = record.outcome.clone();
-                shard.seen.insert(record.id, outcome, record.time, deduplication_window, deduplication_ids_max);
+                shard.seen.insert(record.id, outcome, confirmed, deduplication_window, deduplication_ids_max);
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! While it writes, the next commands gather: the busier the app, the larger the batch that one commit (and one sync of
 //! the disk) is shared by.
 
+mod clock;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod memory;
@@ -26,7 +27,7 @@ use self::queue::Queue;
 
 use super::Logged;
 use crate::{
-    BackendError, Sequence, Timestamp,
+    BackendError, CommandId, Sequence, Timestamp,
     engine::{Changes, Rebuild, Rebuilt, Shard, Store},
 };
 
@@ -41,8 +42,35 @@ trait Storage: Store + Send + Sync + 'static {
     /// How many partitions each aggregate type has.
     fn partitions(&self) -> u32;
 
-    /// The time of the last command; 1970 if there is none.
-    fn time(&self) -> Timestamp;
+    /// The latest time of commands that is not after the limit; 1970 if there is none.
+    fn time(&self, limit: Timestamp) -> Timestamp;
+
+    /// The log's time goes back to that of the clock: what was kept by times that were ahead of it no longer counts.
+    fn went_back(&self, now: Timestamp) {
+        let _ = now;
+    }
+
+    /// Whether there are commands for which [`deaths`](Storage::deaths) is not 0.
+    fn has_suspects(&self) -> bool {
+        false
+    }
+
+    /// How many processes have died while they decided a batch with this command, which was never committed.
+    fn deaths(&self, id: CommandId) -> u32 {
+        let _ = id;
+        0
+    }
+
+    /// How many there may be until the command is not run again.
+    fn deaths_max(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// A batch of these commands is about to be decided.
+    fn deciding(&self, ids: &mut dyn Iterator<Item = CommandId>) -> Result<(), BackendError> {
+        let _ = ids;
+        Ok(())
+    }
 
     /// The offset of the next command of a shard.
     fn next_command(&self, shard: Shard) -> u64;

@@ -11,7 +11,7 @@ use std::{
 
 use tracing::{debug, error, info};
 
-use super::{Shared, Storage};
+use super::{Shared, Storage, clock::LogClock};
 use crate::{
     BackendError, Position, Timestamp,
     backend::{Definition, Ending, Reply, Submission, partition_of},
@@ -41,7 +41,7 @@ pub(super) struct Worker<S> {
 impl<S: Storage> Worker<S> {
     /// Runs until it is stopped and nothing waits any more, or the storage fails.
     pub(super) fn run(self) {
-        let mut processor = Processor::new(self.definition.clone());
+        let (mut processor, mut clock) = (Processor::new(self.definition.clone()), LogClock::new(&self.definition));
         info!(app = %self.definition.name, instance = self.instance, "serving");
         // Once it is told to stop, what waits then is still done: that of its own clients is among it.
         let mut left = None;
@@ -71,9 +71,8 @@ impl<S: Storage> Worker<S> {
                 processor.forget_all();
                 *turn = self.instance;
             }
-            // The log's time never goes back, though the machine's clock may.
-            let now = self.storage.time().max(Timestamp::now());
-            let batch = AssertUnwindSafe(|| self.batch(&mut processor, &mut commands, now, &mut replies));
+            let now = self.time(&mut clock);
+            let batch = AssertUnwindSafe(|| self.batches(&mut processor, &mut commands, now, &mut replies));
             let batch = catch_unwind(batch).unwrap_or_else(|panic| Err(panicked(&*panic)));
             match batch {
                 Ok(committed) => last = committed,
@@ -90,17 +89,47 @@ impl<S: Storage> Worker<S> {
         info!(app = %self.definition.name, instance = self.instance, "stopped");
     }
 
-    /// Decides commands, writes what they change, and answers. Both buffers are empty afterwards.
-    fn batch(
+    /// The log's time.
+    fn time(&self, clock: &mut LogClock) -> Timestamp {
+        let (time, goes_back) = clock.time((Timestamp::now(), Instant::now()), |limit| self.storage.time(limit));
+        if goes_back {
+            self.storage.went_back(time);
+        }
+        time
+    }
+
+    /// Decides commands, writes what they change, and answers: all in one batch, but for those under which a process has
+    /// died. Each of these has a batch for itself, so that the others are not suspected with it again.
+    fn batches(
         &self,
         processor: &mut Processor,
         commands: &mut VecDeque<Submission>,
         now: Timestamp,
         replies: &mut Vec<Reply>,
     ) -> Result<Committed, BackendError> {
+        let mut committed = Committed::default();
+        while !commands.is_empty() {
+            let is_suspect = |command: &Submission| self.storage.deaths(command.id) > 0;
+            let suspect = self.storage.has_suspects().then(|| commands.iter().position(is_suspect)).flatten();
+            let others = suspect.unwrap_or(commands.len());
+            committed = self.batch(processor, commands, others.max(1), now, replies)?;
+        }
+        Ok(committed)
+    }
+
+    /// Decides the first commands, writes what they change, and answers.
+    fn batch(
+        &self,
+        processor: &mut Processor,
+        commands: &mut VecDeque<Submission>,
+        count: usize,
+        now: Timestamp,
+        replies: &mut Vec<Reply>,
+    ) -> Result<Committed, BackendError> {
         let storage = &*self.storage;
+        storage.deciding(&mut commands.iter().take(count).map(|command| command.id))?;
         let mut next = HashMap::default();
-        for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands.drain(..) {
+        for Submission { aggregate, key, id, expected, trace, payload, reply, .. } in commands.drain(..count) {
             replies.push(reply);
             let partition = partition_of(&key, self.shared.partitions);
             let shard = Shard { aggregate, partition };
@@ -108,7 +137,12 @@ impl<S: Storage> Worker<S> {
             let position = Position { partition, offset: *offset };
             *offset += 1;
             let command = CommandRecord { position, time: now, key, id, expected, trace, payload };
-            processor.process(storage, aggregate, command)?;
+            let deaths = storage.deaths(id);
+            if deaths >= storage.deaths_max() {
+                processor.condemn(storage, aggregate, command, deadly(deaths))?;
+            } else {
+                processor.process(storage, aggregate, command)?;
+            }
         }
         let mut changes = processor.finish(storage)?;
         let begun = Instant::now();
@@ -120,6 +154,14 @@ impl<S: Storage> Worker<S> {
         processor.committed(changes);
         Ok(committed)
     }
+}
+
+/// Why a command is not run.
+fn deadly(deaths: u32) -> String {
+    format!(
+        "the process died {deaths} times while it decided this command, so it is not run again: its handler or an applier \
+         overflows the stack, takes all memory, or aborts"
+    )
 }
 
 /// What is known of a batch that was committed.

@@ -96,18 +96,27 @@ impl EventLog {
         Ok(page)
     }
 
+    /// The last event of a partition.
+    pub(super) fn last(&self, partition: u32) -> Result<Option<Logged>, BackendError> {
+        let [start, end] = [0, u64::MAX].map(|offset| entry_key(partition, offset));
+        let Some(entry) = self.entries.range(start..=end).next_back() else { return Ok(None) };
+        let (first, records) = self.read(partition, entry)?;
+        Ok((first..).zip(records).last().map(|(offset, record)| Logged { offset, record }))
+    }
+
     /// Some events of one aggregate behind a sequence, in order; none if there is none.
     pub(super) fn history(&self, partition: u32, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
         let EventLog { name, histories, .. } = self;
-        let damaged = || BackendError::failed(format!("the history of {name} `{key}` is damaged"));
+        let what = || format!("the history of {name} `{key}`");
+        let damaged = || BackendError::damaged(format!("{} is damaged", what()));
         let [start, at, end] = [Sequence::ZERO, after.next(), Sequence::new(u64::MAX)].map(|n| history_key(key, n));
         let holding = histories.range(start..=at.clone()).next_back();
         let behind = histories.range((Bound::Excluded(at), Bound::Included(end)));
         let (mut page, mut entry) = (Vec::new(), (0, Vec::new()));
         for batch in holding.into_iter().chain(behind) {
-            let (key_bytes, value) = batch.into_inner().map_err(|error| read_failed(name, error))?;
+            let (key_bytes, value) = batch.into_inner().map_err(|error| read_failed(what, error))?;
             let first = key_bytes.last_chunk().copied().map(u64::from_be_bytes).ok_or_else(damaged)?;
-            let offsets: Vec<u64> = record::read(&mut &*value, || format!("the history of {name} `{key}`"))?;
+            let offsets: Vec<u64> = record::read(&mut &*value, what)?;
             for (_, offset) in (first..).zip(offsets).filter(|(sequence, _)| *sequence > after.get()) {
                 if !(entry.0..entry.0 + entry.1.len() as u64).contains(&offset) {
                     let [start, at] = [0, offset].map(|offset| entry_key(partition, offset));
@@ -128,7 +137,8 @@ impl EventLog {
     /// The offset of the first event of an entry, and its events.
     fn read(&self, partition: u32, entry: Guard) -> Result<(u64, Vec<EventRecord>), BackendError> {
         let name = self.name;
-        let (key, value) = entry.into_inner().map_err(|error| read_failed(name, error))?;
+        let what = || format!("events of {name}, partition {partition}");
+        let (key, value) = entry.into_inner().map_err(|error| read_failed(what, error))?;
         let first = key.last_chunk().copied().map(u64::from_be_bytes).unwrap_or_default();
         let (mut left, mut records) = (&*value, Vec::new());
         while !left.is_empty() {
@@ -147,8 +157,16 @@ impl EventLog {
     }
 }
 
-pub(super) fn read_failed(name: &str, error: fjall::Error) -> BackendError {
-    BackendError::failed(format!("the embedded store of {name} can't be read")).because(error)
+/// Why something can't be read: it is damaged, or the storage has failed.
+pub(super) fn read_failed(what: impl FnOnce() -> String, error: fjall::Error) -> BackendError {
+    use fjall::LsmError::{ChecksumMismatch, Decompress, InvalidHeader, InvalidTag, InvalidTrailer};
+    match &error {
+        fjall::Error::Storage(
+            ChecksumMismatch { .. } | Decompress(_) | InvalidHeader(_) | InvalidTag(_) | InvalidTrailer,
+        ) => BackendError::damaged(format!("the place of {} on disk is damaged", what())),
+        _ => BackendError::failed(format!("the embedded store can't be read for {}", what())),
+    }
+    .because(error)
 }
 
 fn entry_key(partition: u32, offset: u64) -> [u8; 12] {

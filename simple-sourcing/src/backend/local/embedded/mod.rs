@@ -1,13 +1,20 @@
+mod agreement;
 mod events;
 mod journal;
+mod layout;
+mod manifest;
+mod mark;
+mod opening;
 mod outcomes;
 mod record;
+mod running;
 mod storage;
 
 /// How this backend keeps its files, for others that keep states on disk too.
 pub mod files {
     pub use super::{
         journal::{JournalError, check},
+        layout::list_is_whole,
         outcomes::{find, late_and_shared, number},
         record::{Record, read, write},
     };
@@ -25,6 +32,9 @@ use crate::{
 };
 use storage::EmbeddedStorage;
 
+/// So many processes may die under one command.
+const DEATHS_MAX: u32 = 3;
+
 /// Durable in one process, in a directory, without a server.
 ///
 /// ```no_run
@@ -35,12 +45,29 @@ use storage::EmbeddedStorage;
 /// # Ok(()) }
 /// ```
 ///
-/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database.
+/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database, and two files of our
+/// own: `store.json` says what belongs to the store, and `running` who has it. A store that lacks a file, has one of another
+/// store, or is damaged where commands were acknowledged is refused with an error that names the file, and is not changed.
+/// Back it up as a whole while no process has it. An app whose directory is deleted, moved or replaced stops before it
+/// acknowledges more.
+///
+/// **The loss of power** leaves all that was synced. What was not is cut off when the store is opened, with a warning that
+/// says how much; nobody had an answer from it, but in the [relaxed](Durability::Relaxed) mode. What is left is written and
+/// synced once more before anything is acknowledged, because a sync that failed may have left it in memory only.
+///
+/// **The time of commands** is that of the machine's clock. Where the clock goes back by a little, the log's time stands
+/// still; where the log is further ahead of it than `clock_ahead_max`, or half of `deduplication_window`, a clock was wrong
+/// once, and the log's time follows the clock again, with a warning. Ids are forgotten only by a time that an app has run
+/// with for an hour, so that a clock that is wrong for less loses none.
+///
+/// **A handler that ends the process**, by a recursion without end or an abort, is not run for ever: see
+/// [`deaths_max`](Embedded::deaths_max).
 #[derive(Debug, Clone)]
 pub struct Embedded {
     directory: PathBuf,
     partitions: Option<u32>,
     durability: Durability,
+    deaths_max: u32,
 }
 
 /// When a command is acknowledged.
@@ -57,7 +84,8 @@ pub enum Durability {
 impl Embedded {
     /// A store in this directory, which is made if it is not there.
     pub fn open(directory: impl AsRef<Path>) -> Self {
-        Embedded { directory: directory.as_ref().into(), partitions: None, durability: Durability::default() }
+        let (directory, durability) = (directory.as_ref().into(), Durability::default());
+        Embedded { directory, partitions: None, durability, deaths_max: DEATHS_MAX }
     }
 
     /// How many partitions a new store has; 1 unless set, and at most [`PARTITIONS_MAX`](crate::backend::PARTITIONS_MAX). It
@@ -74,15 +102,24 @@ impl Embedded {
         self.durability = durability;
         self
     }
+
+    /// How many processes may die while they decide one command; 3 unless set, at least 1. A handler that recurses without
+    /// end, takes all memory or aborts ends each process that runs it, and a client that sends its command again would end
+    /// the next one too. After that, the command is not run again, and its outcome is
+    /// [`HandlerFailed`](crate::CommandError::HandlerFailed).
+    #[must_use]
+    pub fn deaths_max(mut self, deaths: u32) -> Self {
+        self.deaths_max = deaths.max(1);
+        self
+    }
 }
 
 impl Backend for Embedded {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         Box::pin(async move {
-            let Embedded { directory, partitions, durability } = self;
             let opened = {
                 let definition = definition.clone();
-                move || EmbeddedStorage::open(&directory, partitions, durability, &definition)
+                move || EmbeddedStorage::open(self, &definition)
             };
             let opened = tokio::task::spawn_blocking(opened).await;
             let storage = opened.map_err(|error| BackendError::failed("opening the store").because(error))??;
@@ -90,3 +127,6 @@ impl Backend for Embedded {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,13 +71,13 @@ impl OutcomeLog {
     /// The outcome of an id.
     pub(super) fn get(&self, partition: u32, id: CommandId) -> Result<Option<Outcome>, BackendError> {
         let what = || format!("the outcome of {} command {id}", self.name);
-        if let Some(bytes) = self.late.get(key(partition, number(id))).map_err(|error| read_failed(self.name, error))? {
+        if let Some(bytes) = self.late.get(key(partition, number(id))).map_err(|error| read_failed(what, error))? {
             return record::read(&mut &*bytes, what).map(Some);
         }
         let Some(entry) = self.entries.range(key(partition, number(id))..key(partition + 1, 0)).next() else {
             return Ok(None);
         };
-        let bytes = entry.value().map_err(|error| read_failed(self.name, error))?;
+        let bytes = entry.value().map_err(|error| read_failed(what, error))?;
         Ok(find(record::read(&mut &*bytes, what)?, id))
     }
 
@@ -94,11 +94,15 @@ impl OutcomeLog {
         let mut forgotten = 0;
         for keyspace in [&self.late, &self.entries] {
             for entry in keyspace.range(range.clone()).take(max - forgotten) {
-                batch.remove(keyspace, entry.key().map_err(|error| read_failed(self.name, error))?);
+                batch.remove(keyspace, entry.key().map_err(|error| read_failed(|| self.ids(), error))?);
                 forgotten += 1;
             }
         }
         Ok(forgotten)
+    }
+
+    fn ids(&self) -> String {
+        format!("the command ids of {}", self.name)
     }
 
     /// The greatest id of a partition, as a number.
@@ -106,7 +110,7 @@ impl OutcomeLog {
         let mut newest = 0;
         for keyspace in [&self.late, &self.entries] {
             let last = keyspace.range(key(partition, 0)..key(partition + 1, 0)).next_back();
-            let last = last.map(|entry| entry.key().map_err(|error| read_failed(self.name, error))).transpose()?;
+            let last = last.map(|entry| entry.key().map_err(|error| read_failed(|| self.ids(), error))).transpose()?;
             newest = newest.max(last.as_deref().and_then(<[u8]>::last_chunk).copied().map_or(0, u128::from_be_bytes));
         }
         Ok(newest)

@@ -85,14 +85,14 @@ pub fn read<T: Record>(bytes: &mut &[u8], what: impl FnOnce() -> String) -> Resu
         Some((&VERSION, record)) => postcard::take_from_bytes(record),
         Some((2, record)) => T::read_version_2(record),
         Some((version, _)) => {
-            return Err(BackendError::failed(format!(
+            return Err(BackendError::damaged(format!(
                 "{} has format version {version}; this version of simple-sourcing reads versions 2 to {VERSION}",
                 what()
             )));
         }
-        None => return Err(BackendError::failed(format!("{} is damaged: it is empty", what()))),
+        None => return Err(BackendError::damaged(format!("{} is damaged: it is empty", what()))),
     };
-    let damaged = |error| BackendError::failed(format!("{} is damaged", what())).because(error);
+    let damaged = |error| BackendError::damaged(format!("{} is damaged", what())).because(error);
     let (value, rest) = read.map_err(damaged)?;
     *bytes = rest;
     Ok(value)

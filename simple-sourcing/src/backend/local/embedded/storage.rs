@@ -1,27 +1,28 @@
 use std::{
     mem,
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, UserKey};
+use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode, UserKey};
 use serde::Serialize;
-use tracing::{debug, info};
+use tracing::{debug, error, warn};
+use uuid::Uuid;
 
 use super::{
     Durability,
     events::{EventLog, read_failed},
-    journal::{self, JournalError},
+    mark::{self, Mark},
     outcomes::{OutcomeLog, number},
     record,
+    running::Running,
 };
 use crate::{
     BackendError, CommandId, Position, Sequence, Timestamp,
     backend::{
-        Definition, Logged, check_new_partitions,
-        local::{self, Storage},
+        Logged,
+        local::{self, Storage, clock::ConfirmedTime},
     },
     engine::{Changes, HashMap, Outcome, Rebuild, Rebuilt, Shard, Store, StoredState},
 };
@@ -33,100 +34,73 @@ const RELAXED_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 const ENTRIES_FORGOTTEN_MAX: usize = 10_000;
 
-/// The key of the number of partitions, in the keyspace `meta`.
-const PARTITIONS: &str = "partitions";
+/// The key of the time by which ids are forgotten, in the keyspace `meta`.
+pub(super) const CONFIRMED: &str = "confirmed";
 
 pub(super) struct EmbeddedStorage {
-    database: Database,
-    meta: Keyspace,
-    aggregates: Vec<Keyspaces>,
-    partitions: u32,
-    durability: Durability,
-    progress: Mutex<Progress>,
+    pub(super) database: Database,
+    pub(super) meta: Keyspace,
+    pub(super) aggregates: Vec<Keyspaces>,
+    pub(super) partitions: u32,
+    pub(super) durability: Durability,
+    pub(super) deaths_max: u32,
+    pub(super) id: Uuid,
+    pub(super) progress: Mutex<Progress>,
 }
 
 /// Where one aggregate type is kept.
-struct Keyspaces {
-    name: &'static str,
-    deduplication_window: Duration,
+pub(super) struct Keyspaces {
+    pub(super) name: &'static str,
+    pub(super) deduplication_window: Duration,
     /// Partition, key → the latest state.
-    states: Keyspace,
-    events: EventLog,
-    outcomes: OutcomeLog,
+    pub(super) states: Keyspace,
+    pub(super) events: EventLog,
+    pub(super) outcomes: OutcomeLog,
 }
 
 /// What moves with each commit.
-struct Progress {
+pub(super) struct Progress {
     /// By aggregate, then by partition.
-    heads: Vec<Vec<Head>>,
-    synced: Instant,
-    forgot: Instant,
+    pub(super) heads: Vec<Vec<Head>>,
+    /// The number of the last batch, and of the one up to which all are synced.
+    pub(super) last: Mark,
+    pub(super) synced: Instant,
+    pub(super) forgot: Instant,
+    pub(super) confirmed: ConfirmedTime,
+    pub(super) running: Running,
 }
 
 /// The end of a shard's log; written with each commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Head {
-    next_command: u64,
-    next_event: u64,
-    /// The time of the last command: the log's time never goes back, though the machine's clock may.
-    time: Timestamp,
-    /// Ids made before this are gone.
-    forgotten_before: Timestamp,
+pub(super) struct Head {
+    pub(super) next_command: u64,
+    pub(super) next_event: u64,
+    /// The time of the last command.
+    pub(super) time: Timestamp,
+    /// Ids made before this may be gone.
+    pub(super) forgotten_before: Timestamp,
     /// No id is there that is greater, as a number. Not written: it is seen from the ids.
     #[serde(skip)]
-    newest: u128,
+    pub(super) newest: u128,
+    /// Ids made before this are all gone. Not written: it is seen when they are looked for.
+    #[serde(skip)]
+    pub(super) forget_from: Timestamp,
+}
+
+impl Keyspaces {
+    /// What is stored of an aggregate.
+    pub(super) fn stored_state(&self, partition: u32, key: &str) -> Result<Option<StoredState>, BackendError> {
+        let Keyspaces { name, states, .. } = self;
+        let what = || format!("the state of {name} `{key}`");
+        let bytes = states.get(state_key(partition, key)).map_err(|error| read_failed(what, error))?;
+        bytes.map(|bytes| record::read(&mut &*bytes, what)).transpose()
+    }
 }
 
 impl record::Record for Head {}
+impl record::Record for ConfirmedTime {}
 
 impl EmbeddedStorage {
-    /// Opens or makes the store.
-    pub(super) fn open(
-        directory: &Path,
-        partitions: Option<u32>,
-        durability: Durability,
-        definition: &Definition,
-    ) -> Result<Self, BackendError> {
-        let failed = |error| opening_failed(directory, error);
-        journal::check(directory).map_err(|error| refused(directory, error))?;
-        // A command is on disk when its batch is: nothing else decides when to sync.
-        let database = Database::builder(directory).manual_journal_persist(true).open().map_err(failed)?;
-        let keyspace = |name: &str| database.keyspace(name, KeyspaceCreateOptions::default).map_err(failed);
-        let meta = keyspace("meta")?;
-        let partitions = settle_partitions(&meta, partitions, directory)?;
-        let (mut aggregates, mut heads) = (Vec::new(), Vec::new());
-        for definition in &definition.aggregates {
-            let name = definition.name;
-            let keyspaces = Keyspaces {
-                name,
-                deduplication_window: definition.settings.deduplication_window,
-                states: keyspace(&format!("{name}.states"))?,
-                events: EventLog {
-                    name,
-                    entries: keyspace(&format!("{name}.events"))?,
-                    histories: keyspace(&format!("{name}.histories"))?,
-                },
-                outcomes: OutcomeLog {
-                    name,
-                    entries: keyspace(&format!("{name}.outcome_entries"))?,
-                    late: keyspace(&format!("{name}.outcomes"))?,
-                },
-            };
-            let read = |partition| {
-                let head = meta.get(head_key(name, partition)).map_err(failed)?;
-                let head = head
-                    .map(|bytes| record::read(&mut &*bytes, || format!("the end of {name}, partition {partition}")));
-                let head: Head = head.transpose()?.unwrap_or_default();
-                Ok(Head { newest: keyspaces.outcomes.newest(partition)?, ..head })
-            };
-            heads.push((0..partitions).map(read).collect::<Result<_, BackendError>>()?);
-            aggregates.push(keyspaces);
-        }
-        let progress = Mutex::new(Progress { heads, synced: Instant::now(), forgot: Instant::now() });
-        info!(directory = %directory.display(), partitions, ?durability, "opened the store");
-        Ok(EmbeddedStorage { database, meta, aggregates, partitions, durability, progress })
-    }
-
     fn keyspaces(&self, shard: Shard) -> &Keyspaces {
         &self.aggregates[shard.aggregate]
     }
@@ -137,24 +111,74 @@ impl EmbeddedStorage {
 
     /// Removes ids that are out of the window, some at a time.
     fn forget(&self, progress: &mut Progress, batch: &mut OwnedWriteBatch) -> Result<(), BackendError> {
-        if progress.forgot.elapsed() < FORGET_INTERVAL {
+        let ran = progress.forgot.elapsed();
+        if ran < FORGET_INTERVAL {
             return Ok(());
         }
         progress.forgot = Instant::now();
+        progress.confirmed.advance(latest(&progress.heads, Timestamp::from_millis(u64::MAX)), ran);
+        insert(batch, &mut Vec::new(), &self.meta, CONFIRMED, &progress.confirmed)?;
+        let confirmed = progress.confirmed.get();
         for (keyspaces, heads) in self.aggregates.iter().zip(&mut progress.heads) {
             let Keyspaces { name, outcomes, .. } = keyspaces;
             for (head, partition) in heads.iter_mut().zip(0..) {
-                let end = head.time.before(keyspaces.deduplication_window);
-                if head.forgotten_before >= end {
+                let end = head.time.min(confirmed).before(keyspaces.deduplication_window);
+                if head.forget_from >= end {
                     continue;
                 }
-                let (from, to) = (CommandId::first_of(head.forgotten_before), CommandId::first_of(end));
+                let (from, to) = (CommandId::first_of(head.forget_from), CommandId::first_of(end));
                 let entries = outcomes.forget(batch, partition, from, to, ENTRIES_FORGOTTEN_MAX)?;
+                head.forgotten_before = head.forgotten_before.max(end);
                 // More are left where the limit was reached: the next round finds them behind what is removed now.
                 if entries < ENTRIES_FORGOTTEN_MAX {
-                    head.forgotten_before = end;
+                    head.forget_from = end;
                 }
                 debug!(aggregate = name, partition, entries, "forgot command ids out of the window");
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what has changed into a batch.
+    fn write(
+        &self,
+        progress: &mut Progress,
+        changes: &mut Changes,
+        batch: &mut OwnedWriteBatch,
+    ) -> Result<(), BackendError> {
+        let mut buffer = Vec::new();
+        for ((keyspaces, heads), changes) in
+            self.aggregates.iter().zip(&mut progress.heads).zip(&mut changes.aggregates)
+        {
+            keyspaces.events.append(batch, &changes.events, |partition| {
+                let next = &mut heads[partition as usize].next_event;
+                mem::replace(next, *next + 1)
+            })?;
+            for state in changes.states.drain(..) {
+                let (sequence, command_position) = (state.sequence, state.command_position);
+                let stored = StoredState { sequence, command_position, state: state.state };
+                let key = state_key(command_position.partition, &state.key);
+                insert(batch, &mut buffer, &keyspaces.states, key, &stored)?;
+            }
+        }
+        let mut first = HashMap::<_, Vec<_>>::default();
+        for record in &changes.outcomes {
+            let Position { partition, offset } = record.position;
+            let head = &mut progress.heads[record.aggregate][partition as usize];
+            (head.next_command, head.time) = (offset + 1, record.time);
+            if record.first {
+                first.entry((record.aggregate, partition)).or_default().push((record.id, &record.outcome));
+            }
+        }
+        for ((aggregate, partition), mut outcomes) in first {
+            let head = &mut progress.heads[aggregate][partition as usize];
+            self.aggregates[aggregate].outcomes.append(batch, partition, &mut outcomes, head.newest)?;
+            head.newest = outcomes.last().map_or(head.newest, |(id, _)| head.newest.max(number(*id)));
+        }
+        self.forget(progress, batch)?;
+        for (keyspaces, heads) in self.aggregates.iter().zip(&progress.heads) {
+            for (head, partition) in heads.iter().zip(0..).filter(|(head, _)| **head != Head::default()) {
+                insert(batch, &mut buffer, &self.meta, head_key(keyspaces.name, partition), head)?;
             }
         }
         Ok(())
@@ -173,9 +197,14 @@ impl EmbeddedStorage {
 
 impl Store for EmbeddedStorage {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
-        let Keyspaces { name, states, .. } = self.keyspaces(at);
-        let bytes = states.get(state_key(at.partition, key)).map_err(|error| read_failed(name, error))?;
-        bytes.map(|bytes| record::read(&mut &*bytes, || format!("the state of {name} `{key}`"))).transpose()
+        let stored = self.keyspaces(at).stored_state(at.partition, key);
+        if let Err(error @ BackendError::Damaged { .. }) = stored {
+            warn!(%key, partition = at.partition, %error, "a stored state can't be read; it is recreated from its events");
+            // It can't be decoded, so its aggregate is recreated, whatever its sequence was.
+            let command_position = Position { partition: at.partition, offset: 0 };
+            return Ok(Some(StoredState { sequence: Sequence::ZERO, command_position, state: Some(Bytes::new()) }));
+        }
+        stored
     }
 
     fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
@@ -210,9 +239,33 @@ impl Storage for EmbeddedStorage {
         self.progress().heads[shard.aggregate][shard.partition as usize].next_command
     }
 
-    fn time(&self) -> Timestamp {
-        let progress = self.progress();
-        progress.heads.iter().flatten().map(|head| head.time).max().unwrap_or_default()
+    fn time(&self, limit: Timestamp) -> Timestamp {
+        latest(&self.progress().heads, limit)
+    }
+
+    fn went_back(&self, now: Timestamp) {
+        for head in self.progress().heads.iter_mut().flatten() {
+            // No id that comes from now on can have been forgotten.
+            head.forgotten_before = head.forgotten_before.min(now);
+            head.forget_from = head.forget_from.min(now);
+        }
+    }
+
+    fn has_suspects(&self) -> bool {
+        self.progress().running.has_suspects()
+    }
+
+    fn deaths(&self, id: CommandId) -> u32 {
+        self.progress().running.deaths(id)
+    }
+
+    fn deaths_max(&self) -> u32 {
+        self.deaths_max
+    }
+
+    fn deciding(&self, ids: &mut dyn Iterator<Item = CommandId>) -> Result<(), BackendError> {
+        let Progress { last, running, .. } = &mut *self.progress();
+        running.deciding(self.id, last.next(), ids.collect())
     }
 
     fn next_event(&self, shard: Shard) -> u64 {
@@ -221,46 +274,19 @@ impl Storage for EmbeddedStorage {
 
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut progress = self.progress();
-        let (mut batch, mut buffer) = (self.database.batch(), Vec::new());
-        for ((keyspaces, heads), changes) in
-            self.aggregates.iter().zip(&mut progress.heads).zip(&mut changes.aggregates)
-        {
-            keyspaces.events.append(&mut batch, &changes.events, |partition| {
-                let next = &mut heads[partition as usize].next_event;
-                mem::replace(next, *next + 1)
-            })?;
-            for state in changes.states.drain(..) {
-                let (sequence, command_position) = (state.sequence, state.command_position);
-                let stored = StoredState { sequence, command_position, state: state.state };
-                let key = state_key(command_position.partition, &state.key);
-                insert(&mut batch, &mut buffer, &keyspaces.states, key, &stored)?;
-            }
-        }
-        let mut first = HashMap::<_, Vec<_>>::default();
-        for record in &changes.outcomes {
-            let Position { partition, offset } = record.position;
-            let head = &mut progress.heads[record.aggregate][partition as usize];
-            (head.next_command, head.time) = (offset + 1, record.time);
-            if record.first {
-                first.entry((record.aggregate, partition)).or_default().push((record.id, &record.outcome));
-            }
-        }
-        for ((aggregate, partition), mut outcomes) in first {
-            let head = &mut progress.heads[aggregate][partition as usize];
-            self.aggregates[aggregate].outcomes.append(&mut batch, partition, &mut outcomes, head.newest)?;
-            head.newest = outcomes.last().map_or(head.newest, |(id, _)| head.newest.max(number(*id)));
-        }
-        self.forget(&mut progress, &mut batch)?;
-        for (keyspaces, heads) in self.aggregates.iter().zip(&progress.heads) {
-            for (head, partition) in heads.iter().zip(0..).filter(|(head, _)| **head != Head::default()) {
-                insert(&mut batch, &mut buffer, &self.meta, head_key(keyspaces.name, partition), head)?;
-            }
-        }
+        progress.running.decided()?;
+        let mut batch = self.database.batch();
+        self.write(&mut progress, changes, &mut batch)?;
         let mode = self.persist_mode(&mut progress);
+        let mark = progress.last.next();
+        batch.insert(&self.meta, mark::KEY, mark.to_bytes(self.id));
         batch.durability(Some(mode)).commit().map_err(|error| {
             BackendError::failed("a batch can't be written to the embedded store; is the disk full or damaged?")
                 .because(error)
-        })
+        })?;
+        progress.last = Mark { synced: if mode == PersistMode::Buffer { mark.synced } else { mark.number }, ..mark };
+        changes.outcomes.iter().for_each(|record| progress.running.acquit(record.id));
+        progress.running.check_place()
     }
 
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError> {
@@ -276,73 +302,22 @@ impl Drop for EmbeddedStorage {
     fn drop(&mut self) {
         // In the relaxed mode the last batches may not be synced yet.
         if let Err(error) = self.database.persist(PersistMode::SyncAll) {
-            tracing::error!(%error, "the embedded store can't be synced");
+            error!(%error, "the embedded store can't be synced");
+            return;
         }
-    }
-}
-
-/// The number of partitions of the store: the one it has, or the one asked for, which is then kept.
-fn settle_partitions(meta: &Keyspace, wanted: Option<u32>, directory: &Path) -> Result<u32, BackendError> {
-    let failed = |error| opening_failed(directory, error);
-    match meta.get(PARTITIONS).map_err(failed)? {
-        Some(bytes) => {
-            let found: u32 = record::read(&mut &*bytes, || "the number of partitions".into())?;
-            match wanted {
-                Some(wanted) if wanted != found => Err(BackendError::failed(format!(
-                    "the store in `{}` has {found} partitions, not {wanted}; they can't be changed, because keys would \
-                     move: leave out `.partitions({wanted})`, or use a new directory",
-                    directory.display()
-                ))),
-                _ => Ok(found),
-            }
+        let (id, durability) = (self.id, self.durability);
+        let Progress { last, running, .. } = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // In the relaxed mode the last second may be lost, whether or not it happens to be synced now.
+        let synced = if durability == Durability::Relaxed { last.synced } else { last.number };
+        let all = Mark { number: last.number, synced };
+        if let Err(error) = running.deciding(id, all, Vec::new()).and_then(|()| running.decided()) {
+            warn!(%error, "the embedded store can't note that it was closed");
         }
-        None => {
-            let partitions = wanted.unwrap_or(1);
-            check_new_partitions(partitions)?;
-            let mut bytes = Vec::new();
-            record::write(&partitions, &mut bytes)?;
-            meta.insert(PARTITIONS, bytes).map_err(failed)?;
-            Ok(partitions)
-        }
-    }
-}
-
-/// Why a store with such a journal is not opened.
-fn refused(directory: &Path, error: JournalError) -> BackendError {
-    match error {
-        JournalError::InUse => in_use(directory),
-        JournalError::Unreadable(path, error) => {
-            BackendError::failed(format!("`{}` of the embedded store can't be read", path.display())).because(error)
-        }
-        JournalError::Damaged(path, offset) => BackendError::failed(format!(
-            "the journal `{}` of the embedded store is damaged at byte {offset}, and acknowledged commands stand \
-             behind it; nothing was changed. Restore the directory from a backup; if there is none, moving it away \
-             begins anew",
-            path.display()
-        )),
-    }
-}
-
-fn in_use(directory: &Path) -> BackendError {
-    BackendError::failed(format!(
-        "the store in `{}` is in use by another app; stop that one, or use another directory",
-        directory.display()
-    ))
-}
-
-fn opening_failed(directory: &Path, error: fjall::Error) -> BackendError {
-    let place = directory.display();
-    match error {
-        fjall::Error::Locked => in_use(directory),
-        error => BackendError::failed(format!(
-            "the store in `{place}` can't be opened; restore the directory from a backup, or move it away to begin anew"
-        ))
-        .because(error),
     }
 }
 
 /// Adds a record to a batch. The buffer is for its bytes, and is used again.
-fn insert<T: Serialize>(
+pub(super) fn insert<T: Serialize>(
     batch: &mut OwnedWriteBatch,
     buffer: &mut Vec<u8>,
     keyspace: &Keyspace,
@@ -355,7 +330,12 @@ fn insert<T: Serialize>(
     Ok(())
 }
 
-fn head_key(name: &str, partition: u32) -> Bytes {
+/// The latest time of commands that is not after the limit; 1970 if there is none.
+fn latest(heads: &[Vec<Head>], limit: Timestamp) -> Timestamp {
+    heads.iter().flatten().map(|head| head.time).filter(|time| *time <= limit).max().unwrap_or_default()
+}
+
+pub(super) fn head_key(name: &str, partition: u32) -> Bytes {
     format!("{name}/{partition}").into()
 }
 

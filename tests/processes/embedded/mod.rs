@@ -1,5 +1,8 @@
 //! One process and its directory.
 
+mod clock;
+mod disk;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -8,7 +11,7 @@ use std::{
 };
 
 use libtest_mimic::Trial;
-use simple_sourcing::prelude::*;
+use simple_sourcing::{StartError, prelude::*};
 use simple_sourcing_tests::{
     bank::{self, Planned, domain::Account},
     checker::History,
@@ -22,14 +25,15 @@ const ACCOUNTS: u64 = 50;
 const IN_FLIGHT: usize = 500;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
+    let trials = vec![
         trial("embedded::a_killed_process_loses_and_doubles_nothing", a_killed_process_loses_and_doubles_nothing),
         trial("embedded::a_second_process_is_refused", a_second_process_is_refused),
         trial(
             "embedded::a_damaged_store_is_refused_and_nothing_is_deleted",
             a_damaged_store_is_refused_and_nothing_is_deleted,
         ),
-    ]
+    ];
+    trials.into_iter().chain(clock::trials()).chain(disk::trials()).collect()
 }
 
 fn a_killed_process_loses_and_doubles_nothing() {
@@ -136,10 +140,14 @@ fn send(node: &mut Node, load: &[Planned], history: &mut History, until: usize) 
 
 fn check(store: &Path, history: &History) {
     runtime().block_on(async {
-        let app = App::new("bank").aggregate::<Account>().start(Embedded::open(store)).await.expect("it opens");
+        let app = open(store).await.expect("it opens");
         bank::check(&app, PARTITIONS, history).await;
         app.shutdown().await.expect("an orderly end");
     });
+}
+
+async fn open(store: &Path) -> Result<AppHandle, StartError> {
+    App::new("bank").aggregate::<Account>().start(Embedded::open(store)).await
 }
 
 /// All files of a directory.
