@@ -11,7 +11,7 @@ pub enum AccountEvent {
 #[error("no")]
 pub struct Never;
 
-#[command(event = AccountEvent, error = Never, context, handler = Handle, client = Accounts, manual(Clone, PartialEq))]
+#[command(event = AccountEvent, error = Never, context, handler = Handle, client = Accounts, manual(Clone))]
 pub enum AccountCommand {
     #[create]
     Open { context: u8, key: u8 },
