@@ -103,6 +103,34 @@ async fn run(damage: Damage) -> Row {
     row.with(damage.what, STATES as usize + 2)
 }
 
+/// A state that was the right one some commands ago, as one that somebody writes back from a backup.
+pub(crate) async fn of_an_earlier_command() -> Row {
+    let bank = Bank::open().await;
+    let node = bank.start("a").await;
+    let mut history = bank.load().await.finish().await.history;
+    let (accounts, mut sent) = (bank.accounts(), |id| history.sent(REMADE, id));
+    let ids: [CommandId; 3] = std::array::from_fn(|_| CommandId::new());
+    ids.into_iter().for_each(&mut sent);
+    let opened = accounts.open(REMADE, "Somebody".to_owned()).command_id(ids[0]).await.expect("it is served");
+    history.answered(ids[0], Answer::Accepted(opened.sequence));
+    let deposited = deposit(&accounts, REMADE, ids[1]).await.expect("it is served");
+    history.answered(ids[1], Answer::Accepted(deposited.sequence));
+    bank.stop(node).await;
+    let topics = bank.topics();
+    write(&topics, "aggregate", REMADE, br#"{"owner":"Somebody","balance":0}"#, &[("ce_sequence", "1")]).await;
+
+    let node = bank.start("a").await;
+    let line = node.says("a state disagrees with the last event of its aggregate");
+    let (topic, key) = (topics.name("aggregate"), format!("key={REMADE}"));
+    assert!([&*topic, &*key, "state_sequence=1", " sequence=2"].iter().all(|part| line.contains(part)), "{line}");
+    let receipt = until_released(&accounts, REMADE, ids[2]).await;
+    assert_eq!(receipt.sequence, Sequence::new(3), "its sequence goes on behind its events");
+    // It was sent at least once more.
+    history.sent(REMADE, ids[2]);
+    history.answered(ids[2], Answer::Accepted(receipt.sequence));
+    bank.check(history, vec![node]).await.with("state of an earlier command", 1)
+}
+
 async fn write(topics: &Topics, topic: &str, key: &str, value: &[u8], headers: &[(&'static str, &str)]) {
     let headers = headers.iter().chain(&[("ce_commandoffset", "0")]);
     let record = Record {

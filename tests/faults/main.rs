@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         fault(11, "a_handler_ends_its_process", handlers::ends_its_process),
         fault(12, "one_record_in_a_hundred_is_poison", poison::run),
         fault(13, "states_and_an_event_of_random_bytes", damaged::corrupt_bytes),
+        fault(13, "a_state_of_an_earlier_command", damaged::of_an_earlier_command),
         fault(14, "states_and_an_event_of_another_version", damaged::of_another_version),
         fault(15, "store_of_a_killed_process", store::killed),
         fault(15, "store_with_flipped_bits", store::flipped),

@@ -76,7 +76,7 @@ impl Waiting {
     }
 }
 
-/// Serves again: what waits is answered, a load goes on, and all of it is as it must be.
+/// Serves again: what waits is answered, and all of it is as it must be.
 async fn serves_again(bank: Bank, mut history: History, waiting: Waiting, words: &str) -> Row {
     let events = bank.topics().read("event").len();
     let node = bank.start("a").await;
@@ -87,8 +87,8 @@ async fn serves_again(bank: Bank, mut history: History, waiting: Waiting, words:
     assert!(lines.iter().all(|line| line.contains(&bank.topics().name("command_request"))), "{lines:#?}");
     history.and(waiting.answered().await);
     assert_eq!(bank.topics().read("event").len(), events + WAITING, "nothing took effect again");
-    let load = bank.load().await;
-    bank.check_load(load, history, vec![node]).await
+    bank.is_served(&mut history).await;
+    bank.check(history, vec![node]).await
 }
 
 pub(crate) async fn lost() -> Row {

@@ -18,9 +18,6 @@ use simple_sourcing::{CommandId, Position, Sequence};
 
 use super::topics::{Aborted, AnswerIn, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
 
-/// What stands beside an offset that a worker has committed.
-const WORKERS: &[u8] = b"ss1;next=";
-
 /// How long anything may take. A transaction that somebody left open ends after 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -240,7 +237,9 @@ fn consumed(raw: &Raw, group: &str, topic: &str) -> Option<Consumed> {
     // Without a value it was deleted.
     let value = raw.value.as_deref().unwrap_or_default();
     let next = value.get(2..).and_then(|value| Bytes(value).number::<8>()).unwrap_or(0);
-    let by_a_worker = value.windows(WORKERS.len()).any(|part| part == WORKERS);
+    // What stands beside it says which offset it was written with.
+    let workers = format!("ss1;next={next};").into_bytes();
+    let by_a_worker = value.windows(workers.len()).any(|part| part == workers);
     Some(Consumed { partition, next, by_a_worker })
 }
 
