@@ -1,7 +1,7 @@
-use std::{mem, ops::Bound};
+use std::mem;
 
 use bytes::Bytes;
-use fjall::{Guard, Keyspace, OwnedWriteBatch};
+use fjall::{Guard, Keyspace, OwnedWriteBatch, UserKey};
 
 use super::record;
 use crate::{
@@ -77,11 +77,9 @@ impl EventLog {
     /// Some events of a partition from an offset on, in order; none if there is none yet.
     pub(super) fn page(&self, partition: u32, from: u64) -> Result<Vec<Logged>, BackendError> {
         let [start, at, end] = [0, from, u64::MAX].map(|offset| entry_key(partition, offset));
-        // The entry that the offset is in may begin before it.
-        let holding = self.entries.range(start..=at).next_back();
-        let behind = self.entries.range((Bound::Excluded(at), Bound::Included(end)));
+        let first = self.first(&self.entries, &start, &at)?;
         let (mut page, mut next) = (Vec::new(), from);
-        for entry in holding.into_iter().chain(behind) {
+        for entry in self.entries.range(&first[..]..=&end[..]) {
             let (first, records) = self.read(partition, entry)?;
             if first > next {
                 return Err(self.missing(partition, next));
@@ -110,10 +108,9 @@ impl EventLog {
         let what = || format!("the history of {name} `{key}`");
         let damaged = || BackendError::damaged(format!("{} is damaged", what()));
         let [start, at, end] = [Sequence::ZERO, after.next(), Sequence::new(u64::MAX)].map(|n| history_key(key, n));
-        let holding = histories.range(start..=at.clone()).next_back();
-        let behind = histories.range((Bound::Excluded(at), Bound::Included(end)));
+        let first = self.first(histories, &start, &at)?;
         let (mut page, mut entry) = (Vec::new(), (0, Vec::new()));
-        for batch in holding.into_iter().chain(behind) {
+        for batch in histories.range(&first[..]..=&end[..]) {
             let (key_bytes, value) = batch.into_inner().map_err(|error| read_failed(what, error))?;
             let first = key_bytes.last_chunk().copied().map(u64::from_be_bytes).ok_or_else(damaged)?;
             let offsets: Vec<u64> = record::read(&mut &*value, what)?;
@@ -132,6 +129,16 @@ impl EventLog {
             }
         }
         Ok(page)
+    }
+
+    /// The key from which entries are read: the one that holds a place may begin before it.
+    ///
+    /// All are then read in one go, because others are written meanwhile: each behind those before, so that one which is
+    /// seen has none in front of it that is not.
+    fn first(&self, keyspace: &Keyspace, start: &[u8], at: &[u8]) -> Result<UserKey, BackendError> {
+        let what = || format!("events of {}", self.name);
+        let holding = keyspace.range(start..=at).next_back();
+        holding.map_or(Ok(at.into()), |entry| entry.key().map_err(|error| read_failed(what, error)))
     }
 
     /// The offset of the first event of an entry, and its events.
@@ -184,7 +191,7 @@ fn history_key(key: &str, sequence: Sequence) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::{collections::BTreeMap, thread};
 
     use fjall::{Database, KeyspaceCreateOptions};
 
@@ -272,6 +279,27 @@ mod tests {
                 assert_eq!(read, history[after..], "history of {key} behind {after}");
             }
         }
+    }
+
+    #[test]
+    fn events_are_read_while_others_are_written() {
+        const BATCHES: usize = 400;
+        let directory = tempfile::tempdir().unwrap();
+        let (database, log) = open(&directory);
+        // More than an entry holds.
+        let events = BATCHES * (2 * ENTRY_EVENTS_MAX + 2);
+        thread::scope(|scope| {
+            scope.spawn(|| written(&log, &database, &[(2 * ENTRY_EVENTS_MAX + 2, 9); BATCHES]));
+            let (mut next, mut of_one) = (0, Sequence::ZERO);
+            while next < events as u64 / u64::from(PARTITIONS) {
+                let page = log.page(0, next).unwrap();
+                next += page.len() as u64;
+                let history = log.history(0, "0", of_one).unwrap();
+                let follows = |event: &Logged| event.record.sequence == of_one.next();
+                assert!(history.first().is_none_or(follows), "{:?} behind {of_one}", history.first());
+                of_one = history.last().map_or(of_one, |event| event.record.sequence);
+            }
+        });
     }
 
     #[test]
