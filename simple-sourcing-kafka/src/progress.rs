@@ -95,7 +95,7 @@ fn read(next: i64, metadata: &str) -> Option<By> {
         let (end, deaths) = (value("end")?.parse().ok()?, value("deaths")?.parse().ok()?);
         Some(Attempt { end, deaths, begun: value("begun")?.parse().ok()? })
     };
-    Some(By::Worker { process: value("process")?.to_owned(), attempt: attempt() })
+    Some(By::Worker { process: shown(value("process")?), attempt: attempt() })
 }
 
 /// Text of somebody else as it may stand in a line of the log.
