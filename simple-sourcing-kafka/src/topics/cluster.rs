@@ -101,16 +101,13 @@ impl Cluster {
     pub(super) fn await_found(&self, names: &[String]) -> Result<Vec<Found>, BackendError> {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         let lacking = Cell::new(None);
-        let found = self.await_made(|| {
-            let found = self.partitions_of_all(names).and_then(|partitions| self.described(&all, partitions));
-            match found {
-                Ok(found) => {
-                    lacking.set(found.iter().position(|found| !found.is_whole()));
-                    lacking.get().is_none().then_some(Ok(found))
-                }
-                Err(error) if error.is_retryable() => None,
-                Err(error) => Some(Err(error)),
+        let found = self.await_made(|| match self.found(&all) {
+            Ok(found) => {
+                lacking.set(found.iter().position(|found| !found.is_whole()));
+                lacking.get().is_none().then_some(Ok(found))
             }
+            Err(error) if error.is_retryable() => None,
+            Err(error) => Some(Err(error)),
         });
         // What a broker does not tell everybody comes from the client library as nothing.
         found.unwrap_or_else(|| {
@@ -181,20 +178,20 @@ impl Cluster {
                 Err((topic, code)) => return Err(failed(&[&topic], KafkaError::AdminOp(code))),
             }
         }
+        missing.iter().try_for_each(|topic| self.await_leaders(&topic.name))
+    }
+
+    /// Waits until each partition of a new topic has a leader.
+    fn await_leaders(&self, name: &str) -> Result<(), BackendError> {
         let led = self.await_made(|| {
-            let metadata = self.admin.inner().fetch_metadata(None, self.kafka.connect_timeout).ok()?;
-            let is_led = |name: &&str| {
-                let topic = metadata.topics().iter().find(|topic| topic.name() == *name && topic.error().is_none());
-                topic.is_some_and(|topic| {
-                    let partitions = topic.partitions();
-                    !partitions.is_empty() && partitions.iter().all(|partition| partition.leader() >= 0)
-                })
-            };
-            names.iter().all(is_led).then_some(())
+            let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout).ok()?;
+            let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
+            let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+            (led && !topic.partitions().is_empty()).then_some(())
         });
         led.ok_or_else(|| {
-            let (names, within) = (names.join("`, `"), self.kafka.connect_timeout);
-            BackendError::unavailable(format!("topic `{names}` has no leader after {within:?}; are enough brokers up?"))
+            let within = self.kafka.connect_timeout;
+            BackendError::unavailable(format!("topic `{name}` has no leader after {within:?}; are enough brokers up?"))
         })
     }
 

@@ -1,6 +1,9 @@
 //! What the simulated clients send, and what they are told.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use bytes::Bytes;
 use fastrand::Rng;
@@ -58,6 +61,8 @@ pub(super) struct Clients {
     pub(super) keys: Vec<String>,
     /// Whether one of them will still send a command that ends the process.
     deadly: bool,
+    /// Those of which a client was told that the aggregate is quarantined, and asks no more.
+    pub(super) given_up: BTreeSet<CommandId>,
     clients: Vec<Client>,
     /// By partition and offset.
     pub(super) log: BTreeMap<u32, Vec<Sent>>,
@@ -267,6 +272,16 @@ impl World {
     fn told(&mut self, id: CommandId, key: &str, answer: Answer, first: bool) {
         if matches!(refusal(&answer), Some(Refusal::Quarantined)) {
             self.count("quarantined");
+            // Whoever dies with a command leaves a state that can't be read as it was, and the next process answers so before
+            // it has recreated that. Sent again and again, the command would end one process after the other.
+            let is_deadly = |command: &Command| command.id == id && matches!(command.command, Some(TallyCommand::Die));
+            for client in &mut self.clients.clients {
+                let waiting = client.waiting.len();
+                client.waiting.retain(|(command, _)| !is_deadly(command));
+                if client.waiting.len() < waiting {
+                    self.clients.given_up.insert(id);
+                }
+            }
             return;
         }
         if matches!(refusal(&answer), Some(Refusal::HandlerFailed(why)) if why.contains("`deaths_max`")) {
