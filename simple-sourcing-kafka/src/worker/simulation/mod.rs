@@ -70,7 +70,7 @@ const DEATHS_MAX: u32 = 6;
 const STEPS_SHOWN: usize = 40;
 
 /// What must have happened, over all seeds.
-const HAPPENS: [&str; 33] = [
+const HAPPENS: [&str; 34] = [
     "request lost",
     "reply lost",
     "reply lost, sent again",
@@ -99,6 +99,7 @@ const HAPPENS: [&str; 33] = [
     "offset put back",
     "offset put forward",
     "handler ended its process",
+    "suspects read",
     "condemned",
     "state damaged",
     "quarantined",
