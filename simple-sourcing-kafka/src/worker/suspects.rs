@@ -37,7 +37,7 @@ use crate::progress::{Attempt, Progress};
 
 /// In how many steps suspects are run at most. With more of them, a step has several, and one that ends the process leaves
 /// fewer suspects.
-const STEPS_MAX: usize = 100;
+const STEPS_MAX: usize = 32;
 
 /// The offset behind the commands that are begun when a partition is restored: as many as a batch may have had that ended
 /// the process before.

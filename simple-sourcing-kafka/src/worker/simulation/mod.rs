@@ -100,6 +100,7 @@ const HAPPENS: [&str; 34] = [
     "offset put back",
     "offset put forward",
     "handler ended its process",
+    "suspects read",
     "condemned",
     "state damaged",
     "quarantined",

@@ -103,6 +103,9 @@ impl Reader for SimReader {
             let world = self.world.borrow();
             topic == world.topics[0].state || topic == world.topics[0].response
         };
+        if topic == self.world.borrow().topics[0].command {
+            self.world.borrow_mut().count("suspects read");
+        }
         match self.job {
             "standby" => self.world.borrow_mut().count("standby read"),
             "restore" if reads_on && of_store => self.world.borrow_mut().count("restored from the store"),
