@@ -70,7 +70,7 @@ const DEATHS_MAX: u32 = 6;
 const STEPS_SHOWN: usize = 40;
 
 /// What must have happened, over all seeds.
-const HAPPENS: [&str; 34] = [
+const HAPPENS: [&str; 35] = [
     "request lost",
     "reply lost",
     "reply lost, sent again",
