@@ -96,7 +96,7 @@ impl Owners {
             (found, end) = self.read(topics)?;
             if end <= written {
                 return Err(BackendError::unavailable(format!(
-                    "topic `{}` ends at {end}, and a claim was written at {written}: it seems to have been made again",
+                    "topic `{}` ends at {end}, and a claim was written at {written}: it seems to have been recreated",
                     topics.owner
                 )));
             }

@@ -152,7 +152,7 @@ impl Job {
             };
             let state = match made {
                 Ok(state) => {
-                    info!(topic, partition, key = &*key, sequence = %state.sequence, "a state was made again, or found repaired");
+                    info!(topic, partition, key = &*key, sequence = %state.sequence, "a state was recreated, or found repaired");
                     Some(state)
                 }
                 Err(reason) => {

@@ -322,7 +322,7 @@ impl Processor {
         let rebuild = rebuild.map_err(|error| Unreadable::Key(error.reason()))?;
         match store.rebuild(rebuild) {
             Rebuilt::Made(made) => {
-                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was made again from its events");
+                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was recreated from its events");
                 let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
                 return Ok((made, live));
             }
@@ -330,7 +330,7 @@ impl Processor {
                 error!(aggregate, key = &**key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
             }
             Rebuilt::UnderWay => {
-                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it is made again from its events");
+                warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it is being recreated from its events");
             }
         }
         self.quarantine.add(shard, key, *time);

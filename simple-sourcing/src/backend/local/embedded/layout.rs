@@ -1,4 +1,4 @@
-//! What stands in the directory of a store, looked at before fjall opens it: fjall makes what it misses anew, and deletes
+//! What stands in the directory of a store, looked at before fjall opens it: fjall recreates what it misses, and deletes
 //! what it does not know.
 
 use std::{
