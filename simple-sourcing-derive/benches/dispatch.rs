@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{BatchSize, Criterion};
-use simple_sourcing::{Accepted, AppliedTo, HandledBy, Misapplied, Refused, prelude::*};
+use simple_sourcing::{Accepted, AppliedTo, HandledBy, Misapplied, NotAccepted, prelude::*};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -144,24 +144,24 @@ impl AccountApplier for Account {
 /// What `#[command]` and `#[event]` write, as somebody would write it who has no macros.
 mod by_hand {
     use super::{Account, AccountCommand, AccountError, AccountEvent, CONTEXT};
-    use simple_sourcing::{Accepted, Context, Events, Misapplied, Refused};
+    use simple_sourcing::{Accepted, Context, Events, Misapplied, NotAccepted};
 
     pub(crate) fn decide(
         command: AccountCommand,
         state: Option<&Account>,
         context: &Context<u64>,
-    ) -> Result<Accepted<AccountEvent>, Refused<AccountError>> {
+    ) -> Result<Accepted<AccountEvent>, NotAccepted<AccountError>> {
         let event = match (command, state) {
-            (AccountCommand::Open { .. }, Some(_)) => return Err(Refused::AlreadyExists),
+            (AccountCommand::Open { .. }, Some(_)) => return Err(NotAccepted::AlreadyExists),
             (AccountCommand::Open { owner }, None) => AccountEvent::Opened { owner },
-            (AccountCommand::Close, None) => return Err(Refused::Rejected(AccountError::Missing)),
+            (AccountCommand::Close, None) => return Err(NotAccepted::Rejected(AccountError::Missing)),
             (AccountCommand::Close, Some(_)) => AccountEvent::Closed,
-            (_, None) => return Err(Refused::NotFound),
+            (_, None) => return Err(NotAccepted::NotFound),
             (AccountCommand::Deposit { amount }, _) => AccountEvent::Deposited { amount },
             (AccountCommand::Withdraw { amount }, Some(account)) => {
                 if account.balance < amount {
                     let balance = account.balance;
-                    return Err(Refused::Rejected(AccountError::InsufficientFunds { balance, amount }));
+                    return Err(NotAccepted::Rejected(AccountError::InsufficientFunds { balance, amount }));
                 }
                 AccountEvent::Withdrawn { amount }
             }
@@ -246,7 +246,7 @@ fn run(
         AccountCommand,
         Option<&Account>,
         &Context<u64>,
-    ) -> Result<Accepted<AccountEvent>, Refused<AccountError>>,
+    ) -> Result<Accepted<AccountEvent>, NotAccepted<AccountError>>,
     apply: impl Fn(AccountEvent, &mut Option<Account>) -> Result<(), Misapplied>,
 ) -> (u64, usize) {
     let (mut state, mut balance, mut refused) = (None, 0, 0);

@@ -10,8 +10,8 @@ use syn::{
 };
 
 use crate::{
-    expand::{expand_aggregate, expand_command, expand_event, expand_key},
     parse::derives,
+    pipeline,
     symbol::{AGGREGATE, COMMAND, EVENT, KEY_DERIVE},
     text,
 };
@@ -74,7 +74,7 @@ fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
     let found = item.attrs.iter().enumerate().find_map(|(i, attr)| Some((i, macro_name(attr)?)));
     let Some((i, name)) = found else {
         if derives(&item.attrs).iter().any(|derive| derive == KEY_DERIVE) {
-            return Ok(expand_key(item.into_token_stream()));
+            return Ok(pipeline::key(item.into_token_stream()));
         }
         let message = "has none of `#[event]`, `#[command]`, `#[aggregate]` and `#[derive(Key)]`";
         return Err(syn::Error::new(item.ident.span(), format!("`{}` {message}", item.ident)));
@@ -85,9 +85,9 @@ fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
     };
     let item = item.into_token_stream();
     Ok(match name {
-        EVENT => expand_event(args, item),
-        COMMAND => expand_command(args, item),
-        _ => expand_aggregate(args, item),
+        EVENT => pipeline::event(args, item),
+        COMMAND => pipeline::command(args, item),
+        _ => pipeline::aggregate(args, item),
     })
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
     let item = item(&command.item);
     let handler_trait = expand::command::handler(&command, first_of_each_name(&command.variants));
     let client_struct = expand::command::client(&command, first_of_each_name(&command.variants));
-    let Command { item: Item { node, root, .. }, event, error, handler, client, .. } = &command;
+    let Command { item: Item { node, root, .. }, event, error, handler, .. } = &command;
     let (ident, p) = (&node.ident, private(root.as_ref()));
     quote! {
         #item
@@ -78,7 +78,6 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
         impl #p::Command for #ident {
             type Event = #event;
             type Error = #error;
-            type Client = #client;
             const VARIANTS: &'static [#p::CommandVariant] = &[];
             const DESCRIPTION: &'static [&'static str] = &[];
             fn name(&self) -> &'static str {
@@ -90,8 +89,8 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
                 self,
                 _: ::core::option::Option<&__Aggregate>,
                 _: &#p::Context<<#event as #p::Event>::Key>,
-            ) -> ::core::result::Result<#p::Accepted<#event>, #p::Refused<#error>> {
-                ::core::result::Result::Err(#p::Refused::NotFound)
+            ) -> ::core::result::Result<#p::Accepted<#event>, #p::NotAccepted<#error>> {
+                ::core::result::Result::Err(#p::NotAccepted::NotFound)
             }
         }
         #errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use simple_sourcing::{Command, Event, backend::AggregateDefinition};
+use simple_sourcing::{Command, Event, engine::AggregateDefinition};
 
 use crate::{config::Kafka, naming::Topic};
 

@@ -14,9 +14,9 @@ use rdkafka::{
 };
 use simple_sourcing::{
     BackendError, CommandId,
-    backend::{Submission, partition_of},
     codec::Fingerprint,
     engine::StoredState,
+    port::{Submission, partition_of},
 };
 use tokio::{runtime::Handle, sync::oneshot};
 

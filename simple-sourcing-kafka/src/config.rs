@@ -3,7 +3,8 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use rdkafka::ClientConfig;
 use simple_sourcing::{
     BackendError,
-    backend::{Backend, BoxFuture, Definition, Port},
+    engine::Definition,
+    port::{Backend, BoxFuture, Port},
 };
 
 use crate::{
@@ -126,7 +127,7 @@ impl Kafka {
 
     /// The number of partitions of each topic, and so the most workers that can share the work. New topics get 6 unless
     /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move. At
-    /// most [`PARTITIONS_MAX`](simple_sourcing::backend::PARTITIONS_MAX) are made.
+    /// most [`PARTITIONS_MAX`](simple_sourcing::port::PARTITIONS_MAX) are made.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));

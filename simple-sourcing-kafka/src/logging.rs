@@ -6,7 +6,7 @@ use std::{
 use rdkafka::{
     ClientContext, config::RDKafkaLogLevel, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode,
 };
-use simple_sourcing::{BackendError, backend::Ending};
+use simple_sourcing::{BackendError, port::Stopped};
 use tracing::{debug, error, info, warn};
 
 use crate::config::Kafka;
@@ -30,7 +30,7 @@ pub(crate) struct Reports {
     /// What was logged lately.
     logged: Arc<Mutex<Vec<Logged>>>,
     /// Where to say that the service can't go on.
-    ending: Option<Ending>,
+    ending: Option<Stopped>,
 }
 
 /// Trouble of some kind, and when it was logged.
@@ -57,7 +57,7 @@ impl Reports {
 
     /// Those of the clients of a worker, which end the service once they have been refused for long. The worker itself may
     /// be held for longer, by a call of the client library.
-    pub(crate) fn of_worker(kafka: &Kafka, ending: &Ending) -> Self {
+    pub(crate) fn of_worker(kafka: &Kafka, ending: &Stopped) -> Self {
         Reports { ending: Some(ending.clone()), ..Reports::new(kafka) }
     }
 
@@ -107,7 +107,7 @@ impl Reports {
         *refusal = Some(Refusal { since, last: now, reason, of_principal });
         drop(refusal);
         if let (Some(ending), Some(refusal)) = (&self.ending, self.refused_too_long()) {
-            ending.end(Err(BackendError::failed(refusal)));
+            ending.set(Err(BackendError::failed(refusal)));
         }
     }
 

@@ -10,8 +10,8 @@ use std::{
 
 use simple_sourcing::{
     BackendError, CommandId, Cursor,
-    backend::{BoxFuture, Definition, Ending, Feed, Port, Read, Submission},
-    engine::{Outcome, StoredState},
+    engine::{Definition, Outcome, StoredState},
+    port::{BoxFuture, Feed, Port, Read, Stopped, Submission},
 };
 use tracing::info;
 
@@ -34,7 +34,7 @@ pub(crate) struct KafkaPort {
     client: Arc<CommandClient>,
     readers: Arc<Readers>,
     closed: Arc<Closed>,
-    ending: Ending,
+    ending: Stopped,
     workers: Mutex<Option<Workers>>,
     watch: Mutex<Option<Watch>>,
 }
@@ -46,7 +46,7 @@ impl KafkaPort {
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
             let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition)?.into();
-            let (ending, closed, stopped) = (Ending::new(), Arc::<Closed>::default(), Arc::<AtomicBool>::default());
+            let (ending, closed, stopped) = (Stopped::new(), Arc::<Closed>::default(), Arc::<AtomicBool>::default());
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
             let owners = Arc::new(Owners::new(&kafka, &definition, topics.clone()));
@@ -60,7 +60,7 @@ impl KafkaPort {
                     stopped.store(true, Ordering::Release);
                     closed.fail(error.clone());
                     client.fail(error.clone());
-                    ending.end(Err(error));
+                    ending.set(Err(error));
                 }
             })?;
             let workers = Workers::start(&kafka, &definition, &topics, (&ends, &owners), &ending, &stopped);
@@ -162,7 +162,7 @@ impl Port for KafkaPort {
             };
             let stopped = tokio::task::spawn_blocking(stop).await;
             let stopped = stopped.map_err(|error| BackendError::failed("the shutdown has panicked").because(error));
-            self.ending.end(stopped.flatten());
+            self.ending.set(stopped.flatten());
             self.ending.wait().await
         })
     }

@@ -14,8 +14,8 @@ use rdkafka::{
 };
 use simple_sourcing::{
     BackendError, CommandId, Cursor, Sequence,
-    backend::{Feed, FeedSender, Read, partition_of},
     engine::Outcome,
+    port::{Feed, FeedSender, Read, partition_of},
 };
 
 use crate::{

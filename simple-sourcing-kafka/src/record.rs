@@ -10,9 +10,11 @@ use rdkafka::{
 };
 use simple_sourcing::{
     CommandId, Position, Sequence, Settings, Timestamp, Trace,
-    backend::{Logged, Submission, partition_of},
     codec::{CONTENT_TYPE, Fingerprint},
-    engine::{Answer, CommandRecord, EventRecord, Outcome, OutcomeRecord, REASON_BYTES_MAX, StateRecord, StoredState},
+    engine::{
+        Answer, CommandRecord, EventRecord, Logged, Outcome, OutcomeRecord, REASON_BYTES_MAX, StateRecord, StoredState,
+    },
+    port::{Submission, partition_of},
 };
 
 /// What a record has beside its value, its keys and its trace, and the batch around it, of which this is less than the half:

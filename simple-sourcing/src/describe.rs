@@ -1,4 +1,4 @@
-use crate::{Aggregate, Command, Event};
+use crate::model::{Aggregate, Command, Event};
 
 /// An aggregate as it is on the wire, as a text: to be kept as a snapshot, so that a change of what is in the log, or may be
 /// sent, is seen in review.

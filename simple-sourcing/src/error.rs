@@ -1,8 +1,9 @@
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-use crate::{CommandId, Sequence, one_line::OneLine};
+use crate::{
+    model::{CommandId, Refusal, Sequence},
+    one_line::OneLine,
+};
 
 /// Why a command has no receipt. Conflict, duplicate, rejection and unknown outcome never look alike.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -72,21 +73,6 @@ impl<E> From<BackendError> for CommandError<E> {
     fn from(error: BackendError) -> Self {
         CommandError::Backend(error)
     }
-}
-
-/// Why a service refused a command: the part of [`CommandError`] that travels, in the response's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each is the variant of `CommandError` with the same name")]
-pub enum Refusal<E> {
-    Rejected(E),
-    NotFound,
-    AlreadyExists,
-    Conflict { expected: Sequence, actual: Sequence },
-    IdReused,
-    Expired(String),
-    Invalid(String),
-    HandlerFailed(String),
-    Quarantined,
 }
 
 impl<E> From<Refusal<E>> for CommandError<E> {

@@ -8,25 +8,35 @@
 //! ```text
 //!  user's enums ──macros──▶ model (traits)
 //!                              │
-//!  client ─▶ backend ─▶ engine (pure) ─▶ one atomic commit ─▶ event log ─▶ read (streams, views)
+//!  client ─▶ backend ─▶ engine (pure) ─▶ one atomic commit ─▶ event log ─▶ follow (streams, views)
 //!                         ▲ state, seen ids                └▶ answer ─▶ client
 //! ```
 //!
+//! A module uses only those above it in this table:
+//!
 //! | module | what it holds |
 //! |---|---|
+//! | `one_line` | texts of strangers, so that none forges a line of a log |
 //! | `model` | the traits behind the macros, and the values they speak in; re-exported here |
-//! | [`client`] | a command on its way, and what becomes of it |
-//! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
-//! | [`backend`] | the port between the app and what carries it; [`Memory`] and `Embedded` (feature `embedded`) |
-//! | `read` | the event log as a stream, and views; re-exported here |
+//! | `error` | what can go wrong, for clients, readers and whoever starts an app; re-exported here |
+//! | `settings` | the limits of an aggregate type; re-exported here |
+//! | `describe` | an aggregate as it is on the wire; re-exported here |
 //! | [`codec`] | how values are written |
+//! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
+//! | [`port`] | what an app needs of a backend: commands in, outcomes, states and events out |
+//! | `disk` | how states are kept on disk (feature `embedded`) |
+//! | `local` | the backends of one process, [`Memory`] and `Embedded` (feature `embedded`) |
+//! | [`client`] | a command on its way, and what becomes of it |
+//! | `follow` | the event log as a stream, and views; re-exported here |
+//! | `app` | [`App`], and the handle to a running one |
 //! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
+//! | `conformance` | what every backend must pass (feature `conformance`) |
 //!
 //! [`describe`] shows what of an aggregate is on the wire, [`expansion!`] what the macros write for it: texts to be kept as
 //! snapshots, so that a change is seen in review.
 //!
-//! To follow one command: [`Call`] → [`backend::Port::submit`] → `backend/local/worker.rs` (or the worker of the Kafka crate)
-//! → [`engine::Processor`] → the commit → [`backend::Reply`] → [`Receipt`].
+//! To follow one command: [`Call`] → [`port::Port::submit`] → `local/worker.rs` (or `worker` of the Kafka crate) →
+//! [`engine::Processor`] → the commit → [`port::Reply`] → [`Receipt`].
 //!
 //! ```
 //! use simple_sourcing::prelude::*;
@@ -79,32 +89,33 @@ extern crate self as simple_sourcing;
 #[path = "private.rs"]
 pub mod __private;
 mod app;
-pub mod backend;
 pub mod client;
 pub mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod describe;
+#[cfg(feature = "embedded")]
+pub mod disk;
 pub mod engine;
 mod error;
-mod handle;
+mod follow;
+mod local;
 mod model;
 mod one_line;
-mod read;
+pub mod port;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AggregateOptions, App};
-pub use backend::Memory;
-#[cfg(feature = "embedded")]
-pub use backend::{Durability, Embedded};
-pub use client::{Call, Client, Pending, Receipt, ReceiptError, ReceiptFuture};
+pub use app::{AggregateOptions, App, AppHandle};
+pub use client::{Call, Client, Pending, ReceiptFuture, TypedClient};
 pub use describe::{describe, describe_contract};
-pub use error::{BackendError, CommandError, ReadError, Refusal, SharedError, StartError};
-pub use handle::AppHandle;
+pub use error::{BackendError, CommandError, ReadError, SharedError, StartError};
+pub use follow::{EventStream, View};
+pub use local::Memory;
+#[cfg(feature = "embedded")]
+pub use local::{Durability, Embedded};
 pub use model::*;
-pub use read::{EventStream, View};
 pub use settings::Settings;
 pub use simple_sourcing_derive::{Key, aggregate, command, event, expansion};
 

@@ -7,10 +7,11 @@ pub use std::string::String;
 pub use serde;
 
 pub use crate::{
-    Accepted, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole, EventVariant,
-    HandledBy, Key, KeyError, Misapplied, ProjectedBy, Refused, TypedClient,
-    client::{Call, Client},
-    model::Aggregate,
+    client::{Call, Client, TypedClient},
+    model::{
+        Accepted, Aggregate, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole,
+        EventVariant, HandledBy, Key, KeyError, Misapplied, NotAccepted, ProjectedBy,
+    },
 };
 
 /// A command that creates met an aggregate.
@@ -19,17 +20,17 @@ pub struct Found;
 /// A command that needs an aggregate met none.
 pub struct NotFound;
 
-impl<E> From<Found> for Refused<E> {
+impl<E> From<Found> for NotAccepted<E> {
     #[inline]
     fn from(_: Found) -> Self {
-        Refused::AlreadyExists
+        NotAccepted::AlreadyExists
     }
 }
 
-impl<E> From<NotFound> for Refused<E> {
+impl<E> From<NotFound> for NotAccepted<E> {
     #[inline]
     fn from(_: NotFound) -> Self {
-        Refused::NotFound
+        NotAccepted::NotFound
     }
 }
 
@@ -47,8 +48,8 @@ pub fn found<A>(state: Option<&A>) -> Result<&A, NotFound> {
 
 /// What a handler's method said.
 #[inline]
-pub fn decided<E, X>(decision: Result<Accepted<E>, X>) -> Result<Accepted<E>, Refused<X>> {
-    decision.map_err(Refused::Rejected)
+pub fn decided<E, X>(decision: Result<Accepted<E>, X>) -> Result<Accepted<E>, NotAccepted<X>> {
+    decision.map_err(NotAccepted::Rejected)
 }
 
 /// Before a `#[create]` event: the place of the state, which must be empty.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::Trace;
+use crate::model::Trace;
 
 /// The limits of one aggregate type, with units in the names.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::{Message, message::OwnedMessage};
 use rustix::process::Signal;
-use simple_sourcing::{backend::partition_of, prelude::*};
+use simple_sourcing::{port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     bank::{self, Load, domain::AccountCommand},
     broker::Broker,

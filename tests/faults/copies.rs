@@ -10,7 +10,7 @@ use std::{
 };
 
 use rdkafka::Message;
-use simple_sourcing::{backend::partition_of, prelude::*};
+use simple_sourcing::{port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     checker::History,
     resident::resident_mb,

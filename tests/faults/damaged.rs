@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use simple_sourcing::{backend::partition_of, prelude::*};
+use simple_sourcing::{port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     bank::domain::{AccountClient, AccountError},
     checker::{Answer, History},

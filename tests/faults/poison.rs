@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::Message;
-use simple_sourcing::{backend::partition_of, prelude::*};
+use simple_sourcing::{port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     checker::History,
     topics::{Record, header, headers},

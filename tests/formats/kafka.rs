@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, iter, path::Path, sync::OnceLock, time::Duration};
 
 use rdkafka::{consumer::BaseConsumer, error::KafkaError};
-use simple_sourcing::{Versioned, backend::partition_of, prelude::*};
+use simple_sourcing::{Versioned, port::partition_of, prelude::*};
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
     broker::{Broker, Unavailable},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use simple_sourcing::{Timestamp, backend::Backend, prelude::*};
+use simple_sourcing::{Timestamp, port::Backend, prelude::*};
 
 use crate::{
     domain::{Ledger, LedgerClient, LedgerCommand, incompatible},

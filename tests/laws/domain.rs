@@ -3,7 +3,7 @@
 use std::{cell::Cell, panic::resume_unwind, sync::Arc, time::Duration};
 
 use serde::Serializer;
-use simple_sourcing::{backend::Definition, prelude::*};
+use simple_sourcing::{engine::Definition, prelude::*};
 
 pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
 

@@ -4,12 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use simple_sourcing::{
-    BackendError, CommandId, Position, Sequence, Timestamp,
-    backend::Logged,
-    codec,
+    BackendError, CommandId, Position, Sequence, Timestamp, codec,
     engine::{
-        Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Rebuild, Rebuilt, Shard, StateRecord, Store,
-        StoredState,
+        Changes, CommandRecord, EventRecord, Logged, Outcome, OutcomeRecord, Refold, Refolded, Shard, StateRecord,
+        Store, StoredState,
     },
 };
 
@@ -58,12 +56,12 @@ impl Store for MemoryStore {
         Ok(self.states.get(key).cloned())
     }
 
-    fn rebuild(&self, mut rebuild: Rebuild) -> Rebuilt {
-        let key = rebuild.key().clone();
+    fn refold(&self, mut refold: Refold) -> Refolded {
+        let key = refold.key().clone();
         for (record, offset) in self.events.iter().zip(0..).filter(|(event, _)| event.key == key) {
-            rebuild.event(&Logged { offset, record: record.clone() });
+            refold.event(&Logged { offset, record: record.clone() });
         }
-        rebuild.finish(None).into()
+        refold.finish(None).into()
     }
 
     fn outcome(&self, _: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {

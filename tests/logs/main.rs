@@ -12,7 +12,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Trial};
 use simple_sourcing::{
-    backend::{Backend, partition_of},
+    port::{Backend, partition_of},
     prelude::*,
 };
 use simple_sourcing_kafka::Kafka;

@@ -30,7 +30,7 @@ fn key(command: &Command) -> TokenStream {
 }
 
 fn command_impl(command: &Command) -> TokenStream {
-    let Command { item, event, error, client, variants, .. } = command;
+    let Command { item, event, error, variants, .. } = command;
     let (ident, p) = (&item.node.ident, private(item.root.as_ref()));
     let lints = lints(item, variants);
     let names = name_arms(variants);
@@ -51,7 +51,6 @@ fn command_impl(command: &Command) -> TokenStream {
         impl #p::Command for #ident {
             #event
             #error
-            type Client = #client;
 
             const VARIANTS: &'static [#p::CommandVariant] = &[#(#table),*];
 
@@ -118,7 +117,7 @@ fn handled_by(command: &Command) -> TokenStream {
                 self,
                 #state: ::core::option::Option<&__Aggregate>,
                 #context: &#p::Context<#key>,
-            ) -> ::core::result::Result<#p::Accepted<#event>, #p::Refused<#error>> {
+            ) -> ::core::result::Result<#p::Accepted<#event>, #p::NotAccepted<#error>> {
                 #p::decided(match self { #(#arms)* })
             }
         }

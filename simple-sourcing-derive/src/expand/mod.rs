@@ -1,5 +1,4 @@
-//! The model to code, and the pipeline: each macro is one function here that reads parse, model, validate, expand, with
-//! the fallback behind every mistake.
+//! The model to code.
 //!
 //! The code is data-like: implementations and tables. Whatever is worth a breakpoint is a function in
 //! `simple_sourcing::__private`. Our own local names are `mixed_site`, so that no field of the user can meet them.
@@ -10,74 +9,15 @@ use syn::{Fields, Visibility, ext::IdentExt, spanned::Spanned};
 
 use crate::{
     carried,
-    diagnostics::Errors,
-    fallback,
-    model::{self, Derive, Field, Item, Variant},
-    parse::{self, Root},
+    model::{Derive, Field, Item, Variant},
+    parse::Root,
     symbol::DEPRECATED,
-    validate,
 };
 
 pub(crate) mod aggregate;
 pub(crate) mod command;
 pub(crate) mod event;
 pub(crate) mod key;
-
-pub(crate) fn expand_event(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let input = match parse::event(args, item.clone(), &mut errors) {
-        Ok(input) => input,
-        Err(error) => return fallback::unreadable(item, error, errors),
-    };
-    let model = model::Event::new(input);
-    validate::event(&model, &mut errors);
-    match errors.check() {
-        Ok(()) => event::expand(&model),
-        Err(errors) => fallback::event(model, &errors),
-    }
-}
-
-pub(crate) fn expand_command(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let input = match parse::command(args, item.clone(), &mut errors) {
-        Ok(input) => input,
-        Err(error) => return fallback::unreadable(item, error, errors),
-    };
-    let model = model::Command::new(input);
-    validate::command(&model, &mut errors);
-    match errors.check() {
-        Ok(()) => command::expand(&model),
-        Err(errors) => fallback::command(model, &errors),
-    }
-}
-
-pub(crate) fn expand_aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let input = match parse::aggregate(args, item.clone(), &mut errors) {
-        Ok(input) => input,
-        Err(error) => return fallback::unreadable(item, error, errors),
-    };
-    let model = model::Aggregate::new(input);
-    validate::aggregate(&model, &mut errors);
-    match errors.check() {
-        Ok(()) => aggregate::expand(&model),
-        Err(errors) => fallback::aggregate(&model, &errors),
-    }
-}
-
-pub(crate) fn expand_key(item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let input = match parse::key(item, &mut errors) {
-        Ok(input) => input,
-        Err(error) => return error.into_compile_error(),
-    };
-    let model = model::Key::new(input);
-    validate::key(&model, &mut errors);
-    match errors.check() {
-        Ok(()) => key::expand(&model),
-        Err(errors) => fallback::key(&model, &errors),
-    }
-}
 
 /// The module in which all names of the expansion are found.
 pub(crate) fn private(root: Option<&Root>) -> TokenStream {

@@ -5,7 +5,7 @@ pub(crate) mod snapshots;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::expand::{expand_aggregate, expand_command, expand_event, expand_key};
+use crate::pipeline;
 
 /// The messages of the `compile_error!`s in the code.
 fn messages(code: TokenStream) -> Vec<String> {
@@ -43,19 +43,19 @@ fn tokens(text: &str) -> TokenStream {
 }
 
 fn event(args: &str, item: &str) -> TokenStream {
-    expand_event(tokens(args), tokens(item))
+    pipeline::event(tokens(args), tokens(item))
 }
 
 fn command(args: &str, item: &str) -> TokenStream {
-    expand_command(tokens(args), tokens(item))
+    pipeline::command(tokens(args), tokens(item))
 }
 
 fn aggregate(args: &str, item: &str) -> TokenStream {
-    expand_aggregate(tokens(args), tokens(item))
+    pipeline::aggregate(tokens(args), tokens(item))
 }
 
 fn key(item: &str) -> TokenStream {
-    expand_key(tokens(item))
+    pipeline::key(tokens(item))
 }
 
 /// An event enum that is right but for these variants.

@@ -1,5 +1,6 @@
 //! What must hold: one `check_*` for each rule. Each says what is wrong and what to write instead.
 
+mod fields;
 mod round_trip;
 mod types;
 

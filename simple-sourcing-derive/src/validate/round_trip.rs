@@ -7,13 +7,16 @@ use std::collections::HashMap;
 
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Data, Field, Fields, Variant, ext::IdentExt};
+use syn::{Attribute, Data, Fields, Variant, ext::IdentExt};
 
-use super::types::{has_no_names, has_one_value, is_option, not_to_be_kept, within_option};
+use super::{
+    fields::{FieldAt, Words, fields, says},
+    types::{has_no_names, has_one_value, is_option, not_to_be_kept, within_option},
+};
 use crate::{
     diagnostics::Errors,
     model::{Derive, Item, Subject},
-    parse::{Rename, TokenMeta, serde_names, serde_words},
+    parse::{Rename, TokenMeta, serde_names},
     symbol::*,
     text::inline,
     wire::{self, Names},
@@ -33,58 +36,10 @@ pub(crate) fn round_trip(item: &Item, errors: &mut Errors) {
     if let Data::Enum(data) = &item.node.data {
         data.variants.iter().for_each(|variant| check_variant(variant, &words, errors));
     }
-    for place in places(&item.node.data) {
+    for place in fields(&item.node.data) {
         check_field(&place, item, &words, errors);
     }
     check_names(item, errors);
-}
-
-/// A field and where it is.
-pub(super) struct Place<'a> {
-    pub(super) variant: Option<&'a Variant>,
-    pub(super) fields: &'a Fields,
-    pub(super) field: &'a Field,
-    /// The number of the field in its variant or its struct.
-    index: usize,
-}
-
-pub(super) fn places(data: &Data) -> Vec<Place<'_>> {
-    let groups: Vec<(Option<&Variant>, &Fields)> = match data {
-        Data::Struct(data) => vec![(None, &data.fields)],
-        Data::Enum(data) => data.variants.iter().map(|variant| (Some(variant), &variant.fields)).collect(),
-        Data::Union(_) => Vec::new(),
-    };
-    let of = |(variant, fields)| in_order(variant, fields);
-    groups.into_iter().flat_map(of).collect()
-}
-
-fn in_order<'a>(variant: Option<&'a Variant>, fields: &'a Fields) -> Vec<Place<'a>> {
-    fields.iter().enumerate().map(|(index, field)| Place { variant, fields, field, index }).collect()
-}
-
-/// Whether serde is told one of these words.
-pub(super) fn says(attrs: &[Attribute], words: &[&str]) -> bool {
-    Words::of(attrs).first(words).is_some()
-}
-
-struct Words(Vec<TokenMeta>);
-
-impl Words {
-    fn of(attrs: &[Attribute]) -> Self {
-        Words(serde_words(attrs))
-    }
-
-    fn get(&self, word: &str) -> Option<&TokenMeta> {
-        self.0.iter().find(|meta| meta.word == word)
-    }
-
-    fn first(&self, words: &[&str]) -> Option<&TokenMeta> {
-        self.0.iter().find(|meta| words.contains(&meta.word.as_str()))
-    }
-
-    fn has(&self, word: &str) -> bool {
-        self.get(word).is_some()
-    }
 }
 
 fn check_type(item: &Item, errors: &mut Errors) {
@@ -163,8 +118,8 @@ fn is_tagged_within(of_type: &Words) -> bool {
     of_type.has(TAG) && !of_type.has(CONTENT)
 }
 
-fn check_field(place: &Place<'_>, item: &Item, of_type: &Words, errors: &mut Errors) {
-    let Place { variant, field, .. } = place;
+fn check_field(place: &FieldAt<'_>, item: &Item, of_type: &Words, errors: &mut Errors) {
+    let FieldAt { variant, field, .. } = place;
     let words = Words::of(&field.attrs);
     let name = name_of(place);
     if let Some(meta) = words.first(SKIPS) {
@@ -200,7 +155,7 @@ fn check_field(place: &Place<'_>, item: &Item, of_type: &Words, errors: &mut Err
 }
 
 /// The name of a field in messages.
-fn name_of(place: &Place<'_>) -> String {
+fn name_of(place: &FieldAt<'_>) -> String {
     match (&place.field.ident, place.variant) {
         (Some(name), _) => format!("`{}`", name.unraw()),
         (None, Some(variant)) => format!("field {} of `{}`", place.index, variant.ident),
@@ -212,7 +167,7 @@ fn name_of(place: &Place<'_>) -> String {
 fn check_skipped(
     meta: &TokenMeta,
     words: &Words,
-    place: &Place<'_>,
+    place: &FieldAt<'_>,
     item: &Item,
     of_type: &Words,
     errors: &mut Errors,
@@ -243,12 +198,12 @@ fn check_skipped(
 }
 
 /// Whether a field that is missing is read all the same.
-fn has_default(words: &Words, place: &Place<'_>, of_type: &Words) -> bool {
+fn has_default(words: &Words, place: &FieldAt<'_>, of_type: &Words) -> bool {
     let is_none = is_option(&place.field.ty) && words.first(&[WITH, DESERIALIZE_WITH]).is_none();
     words.has(DEFAULT) || (place.variant.is_none() && of_type.has(DEFAULT)) || is_none
 }
 
-fn check_skipped_if(meta: &TokenMeta, words: &Words, place: &Place<'_>, of_type: &Words, errors: &mut Errors) {
+fn check_skipped_if(meta: &TokenMeta, words: &Words, place: &FieldAt<'_>, of_type: &Words, errors: &mut Errors) {
     let name = name_of(place);
     let Fields::Unnamed(fields) = place.fields else {
         if !has_default(words, place, of_type) {

@@ -8,14 +8,14 @@ use crate::{
     symbol::{NOT_WRITTEN, SERIALIZE_DERIVE},
 };
 
-use super::round_trip::{Place, places, says};
+use super::fields::{FieldAt, fields, says};
 
 /// A retry of a command is known by what it is written as, and a set that hashes is written in another order each time.
 pub(super) fn check_no_hash_set(item: &Item, errors: &mut Errors) {
     if item.manual.contains(&SERIALIZE_DERIVE) {
         return;
     }
-    for Place { variant, field, .. } in places(&item.node.data) {
+    for FieldAt { variant, field, .. } in fields(&item.node.data) {
         let is_custom = says(&field.attrs, NOT_WRITTEN) || variant.is_some_and(|node| says(&node.attrs, NOT_WRITTEN));
         if let Some(found) =
             (!is_custom).then(|| find(&field.ty, &|name| name.to_string().ends_with("HashSet"))).flatten()

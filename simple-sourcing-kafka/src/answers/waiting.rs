@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use simple_sourcing::{BackendError, CommandId, backend::Reply, codec::Fingerprint, engine::StoredState};
+use simple_sourcing::{BackendError, CommandId, codec::Fingerprint, engine::StoredState, port::Reply};
 use tokio::sync::oneshot;
 use tracing::error;
 

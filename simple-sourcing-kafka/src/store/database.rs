@@ -11,7 +11,7 @@ use std::{
 };
 
 use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
-use simple_sourcing::backend::files;
+use simple_sourcing::disk;
 
 /// How many bytes are gathered in memory before they are written to a table. With those that wait it is the 64 MiB of
 /// which [`Kafka::store`](crate::Kafka::store) tells.
@@ -138,12 +138,12 @@ fn check(path: &Path) -> Result<(), String> {
     if !path.exists() {
         return Ok(());
     }
-    files::check(path).map_err(|error| error.to_string())?;
+    disk::journal::check(path).map_err(|error| error.to_string())?;
     let trees = path.join("keyspaces");
     let listed = fs::read_dir(&trees).map_err(|error| format!("`{}` can't be read: {error}", trees.display()))?;
     for tree in listed {
         let tree = tree.map_err(|error| format!("`{}` can't be read: {error}", trees.display()))?.path();
-        match files::list_is_whole(&tree) {
+        match disk::tables::list_is_whole(&tree) {
             Ok(true) => {}
             Ok(false) => return Err(format!("the list of tables in `{}` is damaged", tree.display())),
             Err(error) => return Err(format!("the list of tables in `{}` can't be read: {error}", tree.display())),

@@ -2,8 +2,7 @@ use std::{mem, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use simple_sourcing::{
-    BackendError, CommandId, Timestamp,
-    backend::files,
+    BackendError, CommandId, Timestamp, disk,
     engine::{Outcome, StoredState},
 };
 use tracing::{debug, warn};
@@ -65,7 +64,7 @@ pub(crate) struct Mark {
     pub(crate) evidence: Option<u64>,
 }
 
-impl files::Record for Head {}
+impl disk::record::Record for Head {}
 
 /// What tells a record from the one at the same offset of another topic of the same name.
 pub(crate) fn evidence(bytes: &[u8], number: u64) -> u64 {
@@ -141,7 +140,7 @@ impl Part {
     /// The outcome of an id, if that is written.
     pub(crate) fn outcome(&self, id: CommandId) -> Result<Option<Outcome>, BackendError> {
         // Most ids are new, and greater than all before.
-        if files::number(id) > self.newest {
+        if disk::ids::number(id) > self.newest {
             return Ok(None);
         }
         if let Some(outcome) = self.get(Kind::Outcome, id.as_uuid().as_bytes())? {
@@ -150,7 +149,7 @@ impl Part {
         let (from, to) = (self.key(Kind::Outcomes, id.as_uuid().as_bytes()), self.key(Kind::End, &[]));
         let entry = self.store.usable()?.first(from, to);
         let entry = entry.and_then(|entry| entry.map(|(key, bytes)| sealed::read(&key, &bytes)).transpose());
-        Ok(entry.map_err(|reason| self.store.fail(&reason))?.and_then(|entry| files::find(entry, id)))
+        Ok(entry.map_err(|reason| self.store.fail(&reason))?.and_then(|entry| disk::ids::find(entry, id)))
     }
 
     /// Remembers an outcome. It is written with the next [head](Part::put_head).
@@ -161,14 +160,14 @@ impl Part {
     /// Writes the positions, and the outcomes in front of them.
     pub(crate) fn put_head(&mut self, batch: &mut Batch) -> Result<(), BackendError> {
         let mut outcomes = mem::take(&mut self.outcomes);
-        let (late, shared) = files::late_and_shared(&mut outcomes, self.newest);
+        let (late, shared) = disk::ids::late_and_shared(&mut outcomes, self.newest);
         for (id, outcome) in late {
             self.put(batch, Kind::Outcome, id.as_uuid().as_bytes(), outcome)?;
         }
         for entry in shared {
             if let Some((last, _)) = entry.last() {
                 self.put(batch, Kind::Outcomes, last.as_uuid().as_bytes(), &entry)?;
-                self.newest = files::number(*last);
+                self.newest = disk::ids::number(*last);
             }
         }
         outcomes.clear();
@@ -213,7 +212,7 @@ impl Part {
         Ok(greatest)
     }
 
-    fn get<T: files::Record>(&self, kind: Kind, rest: &[u8]) -> Result<Option<T>, BackendError> {
+    fn get<T: disk::record::Record>(&self, kind: Kind, rest: &[u8]) -> Result<Option<T>, BackendError> {
         let key = self.key(kind, rest);
         let found = self.store.usable()?.get(&key);
         let found = found.and_then(|bytes| bytes.map(|bytes| sealed::read(&key, &bytes)).transpose());

@@ -1,7 +1,7 @@
 //! Records with a checksum: that of the key and the record, then the record in the form of the embedded backend.
 
 use serde::Serialize;
-use simple_sourcing::backend::files;
+use simple_sourcing::disk;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// How many bytes the checksum takes.
@@ -11,18 +11,18 @@ pub(super) fn write<T: Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, Stri
     // Most records fit, and a vector that grows byte by byte is copied several times.
     let mut bytes = Vec::with_capacity(256);
     bytes.extend([0; CHECKSUM_BYTES]);
-    files::write(value, &mut bytes).map_err(|error| error.to_string())?;
+    disk::record::write(value, &mut bytes).map_err(|error| error.to_string())?;
     if let Some((expected, record)) = bytes.split_first_chunk_mut() {
         *expected = checksum(key, record);
     }
     Ok(bytes)
 }
 
-pub(super) fn read<T: files::Record>(key: &[u8], bytes: &[u8]) -> Result<T, String> {
+pub(super) fn read<T: disk::record::Record>(key: &[u8], bytes: &[u8]) -> Result<T, String> {
     let what = || format!("the record under {}", key.escape_ascii());
     match bytes.split_first_chunk() {
         Some((expected, mut record)) if *expected == checksum(key, record) => {
-            files::read(&mut record, what).map_err(|error| error.to_string())
+            disk::record::read(&mut record, what).map_err(|error| error.to_string())
         }
         _ => Err(format!("{} is damaged", what())),
     }

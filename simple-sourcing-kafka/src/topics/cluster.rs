@@ -12,7 +12,7 @@ use rdkafka::{
     metadata::Metadata,
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
-use simple_sourcing::{BackendError, backend::check_new_partitions};
+use simple_sourcing::{BackendError, port::check_new_partitions};
 use tracing::{info, warn};
 
 use super::requirements::Found;

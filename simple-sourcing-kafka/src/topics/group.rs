@@ -13,7 +13,7 @@ use rdkafka::{
     error::KafkaError,
     groups::GroupMemberInfo,
 };
-use simple_sourcing::backend::Definition;
+use simple_sourcing::engine::Definition;
 use tracing::{error, info, warn};
 
 use super::Topics;

@@ -23,7 +23,7 @@ mod watch;
 
 use simple_sourcing::{
     BackendError,
-    backend::{AggregateDefinition, Definition},
+    engine::{AggregateDefinition, Definition},
 };
 
 use self::{

@@ -21,7 +21,7 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use simple_sourcing::{BackendError, backend::Definition, codec};
+use simple_sourcing::{BackendError, codec, engine::Definition};
 use tracing::info;
 
 use super::{

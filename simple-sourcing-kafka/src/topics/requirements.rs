@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::admin::ConfigResource;
-use simple_sourcing::{BackendError, Settings, backend::AggregateDefinition};
+use simple_sourcing::{BackendError, Settings, engine::AggregateDefinition};
 
 use crate::{config::Kafka, naming::Topic, record::record_bytes_max};
 

@@ -15,7 +15,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
 };
-use simple_sourcing::{BackendError, backend::Definition};
+use simple_sourcing::{BackendError, engine::Definition};
 use tracing::{debug, error};
 
 use super::{Cluster, Ends, Owners, Requirements, Stalls, Topics, group::Group};

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use rdkafka::Message;
 use simple_sourcing::{
     BackendError, Position, Sequence, Timestamp,
-    backend::AggregateDefinition,
-    engine::{Shard, StoredState},
+    engine::{AggregateDefinition, Shard, StoredState},
 };
 use tracing::{error, info, warn};
 

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use rdkafka::Message;
 use simple_sourcing::{
     Position, Refusal, Timestamp,
-    backend::partition_of,
     codec::Fingerprint,
     engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
+    port::partition_of,
 };
 use tracing::error;
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use rdkafka::consumer::Consumer;
-use simple_sourcing::{BackendError, backend::Definition};
+use simple_sourcing::{BackendError, engine::Definition};
 
 use crate::{config::Kafka, reader::end_reader, restoring::Restoring, store::LocalStore, topics::Topics};
 

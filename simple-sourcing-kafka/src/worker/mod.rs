@@ -35,10 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simple_sourcing::{
-    BackendError,
-    backend::{Definition, Ending},
-};
+use simple_sourcing::{BackendError, engine::Definition, port::Stopped};
 use tracing::{error, warn};
 
 use self::{
@@ -74,7 +71,7 @@ impl Workers {
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
         (ends, owners): (&Arc<Ends>, &Arc<Owners>),
-        ending: &Ending,
+        ending: &Stopped,
         stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
         let mut workers = Workers { stopped: stopped.clone(), threads: Vec::new() };
@@ -110,7 +107,7 @@ impl Workers {
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {
                     error!(worker = number, %error, "the worker has ended");
-                    ending.end(Err(error.clone()));
+                    ending.set(Err(error.clone()));
                 })
             });
             workers.threads.push(

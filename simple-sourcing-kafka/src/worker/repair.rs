@@ -15,7 +15,7 @@ use std::{
 use rdkafka::Message;
 use simple_sourcing::{
     BackendError,
-    engine::{Rebuild, Shard, StoredState},
+    engine::{Refold, Shard, StoredState},
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{error, info};
@@ -43,7 +43,7 @@ pub(super) struct Repairs {
 #[derive(Debug)]
 struct Request {
     number: u64,
-    rebuild: Rebuild,
+    rebuild: Refold,
 }
 
 /// What is asked for in one partition, by key.
@@ -70,7 +70,7 @@ impl Repairs {
     }
 
     /// Has a state made again, unless that is under way.
-    pub(super) fn request(&self, rebuild: Rebuild) {
+    pub(super) fn request(&self, rebuild: Refold) {
         let at = (rebuild.shard(), rebuild.key().clone());
         let (mut under_way, number) = (self.under_way.borrow_mut(), self.last.get() + 1);
         if under_way.contains_key(&at) {

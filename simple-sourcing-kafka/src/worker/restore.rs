@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use simple_sourcing::{BackendError, backend::Definition, engine::Shard};
+use simple_sourcing::{
+    BackendError,
+    engine::{Definition, Shard},
+};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{info, warn};
 

@@ -12,8 +12,7 @@ use std::{
 
 use simple_sourcing::{
     BackendError,
-    backend::Definition,
-    engine::{Processor, Shard},
+    engine::{Definition, Processor, Shard},
 };
 use tracing::{info, warn};
 

@@ -27,7 +27,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simple_sourcing::{BackendError, backend::Definition, engine::Shard};
+use simple_sourcing::{
+    BackendError,
+    engine::{Definition, Shard},
+};
 use tracing::{debug, info, warn};
 
 use super::{

@@ -2,8 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use simple_sourcing::{
     BackendError, CommandId, Position, Timestamp,
-    backend::Definition,
-    engine::{Changes, Outcome, OutcomeRecord, Rebuild, Rebuilt, Shard, StateRecord, Store, StoredState},
+    engine::{Changes, Definition, Outcome, OutcomeRecord, Refold, Refolded, Shard, StateRecord, Store, StoredState},
 };
 
 use super::{
@@ -111,9 +110,9 @@ impl Store for WorkerStore {
         self.shards.get(&at).map_or(Ok(None), |shard| shard.state(key))
     }
 
-    fn rebuild(&self, rebuild: Rebuild) -> Rebuilt {
-        self.repairs.request(rebuild);
-        Rebuilt::UnderWay
+    fn refold(&self, refold: Refold) -> Refolded {
+        self.repairs.request(refold);
+        Refolded::UnderWay
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {

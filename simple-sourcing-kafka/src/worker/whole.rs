@@ -4,7 +4,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use simple_sourcing::{BackendError, Sequence, backend::partition_of, engine::Shard};
+use simple_sourcing::{BackendError, Sequence, engine::Shard, port::partition_of};
 
 use super::{
     catch_up::{Commands, Failure, Found},

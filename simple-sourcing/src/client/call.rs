@@ -1,12 +1,13 @@
-use std::{fmt, future::IntoFuture, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Client, Pending, Receipt, ReceiptFuture, Route, TIMEOUT_DEFAULT, future::Answer};
+use super::{Client, Pending, Route, pending::Answer};
 use crate::{
-    BackendError, Command, CommandError, CommandId, Key, Sequence, Trace,
-    backend::{Reply, Submission},
     codec,
+    error::{BackendError, CommandError},
+    model::{Command, CommandId, Key, Sequence, Trace},
+    port::{Reply, Submission, TIMEOUT_DEFAULT},
 };
 
 /// A command that is about to be sent: await it for its receipt, or [`publish`](Call::publish) it.
@@ -130,15 +131,6 @@ impl<C: Command> Call<C> {
             reply: Reply { queued, outcome },
         });
         Ok(answer)
-    }
-}
-
-impl<C: Command> IntoFuture for Call<C> {
-    type Output = Result<Receipt, CommandError<C::Error>>;
-    type IntoFuture = ReceiptFuture<C>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        ReceiptFuture::unsent(self)
     }
 }
 

@@ -1,19 +1,19 @@
 use std::{
     fmt,
-    future::Future,
+    future::{Future, IntoFuture},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::{
-    sync::oneshot,
-    time::{Sleep, sleep},
-};
+use tokio::time::{Sleep, sleep};
 
-use super::{Call, Receipt, receipt};
-use crate::{BackendError, Command, CommandError, CommandId, engine::Outcome};
+use super::{Call, Pending, outcome, pending::Answer};
+use crate::{
+    error::CommandError,
+    model::{Command, CommandId, Receipt},
+};
 
 pin_project! {
     /// Ends with the receipt of a command: what a [`Call`] or a [`Pending`](super::Pending) is when it is awaited.
@@ -37,8 +37,6 @@ pin_project! {
 }
 
 /// How a backend answers.
-pub(super) type Answer = oneshot::Receiver<Result<Outcome, BackendError>>;
-
 impl<C: Command> ReceiptFuture<C> {
     pub(super) fn unsent(call: Call<C>) -> Self {
         ReceiptFuture { stage: Stage::Unsent { call: Some(call) } }
@@ -46,6 +44,25 @@ impl<C: Command> ReceiptFuture<C> {
 
     pub(super) fn waiting(id: CommandId, answer: Answer, timeout: Duration) -> Self {
         ReceiptFuture { stage: Stage::Waiting { id, answer, timeout: sleep(timeout) } }
+    }
+}
+
+impl<C: Command> IntoFuture for Call<C> {
+    type Output = Result<Receipt, CommandError<C::Error>>;
+    type IntoFuture = ReceiptFuture<C>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        ReceiptFuture::unsent(self)
+    }
+}
+
+impl<C: Command> IntoFuture for Pending<C> {
+    type Output = Result<Receipt, CommandError<C::Error>>;
+    type IntoFuture = ReceiptFuture<C>;
+
+    /// Waits as long as the call was told to.
+    fn into_future(self) -> Self::IntoFuture {
+        ReceiptFuture::waiting(self.id, self.answer, self.timeout)
     }
 }
 
@@ -65,7 +82,7 @@ impl<C: Command> Future for ReceiptFuture<C> {
             panic!("the future of a command was polled again after it had ended");
         };
         match Pin::new(answer).poll(context) {
-            Poll::Ready(Ok(outcome)) => return Poll::Ready(receipt::read::<C>(*id, outcome?)),
+            Poll::Ready(Ok(outcome)) => return Poll::Ready(outcome::receipt::<C>(*id, outcome?)),
             // The backend went away with the command under way.
             Poll::Ready(Err(_)) => {}
             Poll::Pending => ready!(timeout.poll(context)),

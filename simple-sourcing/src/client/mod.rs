@@ -2,20 +2,23 @@
 
 mod call;
 mod future;
+mod outcome;
 mod pending;
-mod receipt;
+mod typed;
 
 pub use call::Call;
 pub use future::ReceiptFuture;
 pub use pending::Pending;
-pub use receipt::{Receipt, ReceiptError};
+pub use typed::TypedClient;
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
-use crate::{BackendError, Command, CommandError, CommandId, Event, Settings, TypedClient, backend::Port};
-
-/// How long a client waits for an answer unless told otherwise.
-pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+use crate::{
+    error::{BackendError, CommandError},
+    model::{Command, CommandId, Event, Receipt},
+    port::{Port, TIMEOUT_DEFAULT},
+    settings::Settings,
+};
 
 /// Sends the commands of one aggregate type. The client that `#[command]` generates wraps it, with a method for each
 /// command; this one sends commands that are values already, e.g. in code that is generic over aggregates.
@@ -70,7 +73,7 @@ impl<C: Command> Client<C> {
     ) -> Result<Receipt, CommandError<C::Error>> {
         let Route { port, aggregate, .. } = self.route()?;
         match port.outcome(*aggregate, command_id, timeout).await? {
-            Some(outcome) => receipt::read::<C>(command_id, outcome),
+            Some(outcome) => outcome::receipt::<C>(command_id, outcome),
             None => Err(CommandError::Timeout { command_id }),
         }
     }

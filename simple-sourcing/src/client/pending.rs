@@ -1,16 +1,24 @@
-use std::{fmt, future::IntoFuture, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
-use super::{Receipt, ReceiptFuture, future::Answer};
-use crate::{Command, CommandError, CommandId};
+use tokio::sync::oneshot;
+
+use crate::{
+    engine::Outcome,
+    error::BackendError,
+    model::{Command, CommandId},
+};
+
+/// Where the outcome of a command arrives.
+pub(super) type Answer = oneshot::Receiver<Result<Outcome, BackendError>>;
 
 /// A command that is queued and whose outcome is still to come: await it for the receipt.
 ///
 /// Dropping it changes nothing for the command. From another process, ask for the outcome by the command's id.
 #[must_use = "the command is queued, but its outcome is unknown until this is awaited"]
 pub struct Pending<C: Command> {
-    id: CommandId,
-    answer: Answer,
-    timeout: Duration,
+    pub(super) id: CommandId,
+    pub(super) answer: Answer,
+    pub(super) timeout: Duration,
     command: PhantomData<fn(C)>,
 }
 
@@ -22,16 +30,6 @@ impl<C: Command> Pending<C> {
     /// The id of the command.
     pub fn command_id(&self) -> CommandId {
         self.id
-    }
-}
-
-impl<C: Command> IntoFuture for Pending<C> {
-    type Output = Result<Receipt, CommandError<C::Error>>;
-    type IntoFuture = ReceiptFuture<C>;
-
-    /// Waits as long as the call was told to.
-    fn into_future(self) -> Self::IntoFuture {
-        ReceiptFuture::waiting(self.id, self.answer, self.timeout)
     }
 }
 

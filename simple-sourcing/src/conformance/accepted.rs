@@ -2,15 +2,16 @@
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountError, AccountEvent, Mirror},
+    domain::{AccountClient, AccountError, AccountEvent},
+    fixture::{Fixture, account, events, history, state},
     laws::check_log,
-    place::{Place, account, events, history, state},
+    mirror::Mirror,
 };
 use crate::{CommandError, CommandId, Sequence, Timestamp};
 
 pub(super) async fn a_receipt_says_what_was_written<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let (before, id) = (Timestamp::now(), CommandId::new());
 
@@ -34,8 +35,8 @@ pub(super) async fn a_receipt_says_what_was_written<S: Subject>() {
 }
 
 pub(super) async fn one_command_may_emit_many_events<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -53,8 +54,8 @@ pub(super) async fn one_command_may_emit_many_events<S: Subject>() {
 }
 
 pub(super) async fn a_deleted_aggregate_begins_again_and_goes_on_with_its_sequence<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     accounts.note("alice", 7).await.expect("a note is accepted");
@@ -79,8 +80,8 @@ pub(super) async fn a_deleted_aggregate_begins_again_and_goes_on_with_its_sequen
 }
 
 pub(super) async fn a_command_finds_an_aggregate_or_none_as_its_role_demands<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
 
     assert_eq!(accounts.deposit("alice", 1).await, Err(CommandError::NotFound));
@@ -95,8 +96,8 @@ pub(super) async fn a_command_finds_an_aggregate_or_none_as_its_role_demands<S: 
 }
 
 pub(super) async fn a_rejection_travels_typed_and_changes_nothing<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     accounts.deposit("alice", 10).await.expect("a deposit is accepted");
@@ -112,8 +113,8 @@ pub(super) async fn a_rejection_travels_typed_and_changes_nothing<S: Subject>() 
 }
 
 pub(super) async fn a_handler_is_given_the_context_of_its_command<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -135,8 +136,8 @@ pub(super) async fn a_handler_is_given_the_context_of_its_command<S: Subject>() 
 }
 
 pub(super) async fn a_command_with_nothing_to_do_gets_a_receipt_and_writes_no_event<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     let deposit = accounts.deposit("alice", 10).await.expect("a deposit is accepted");
@@ -163,7 +164,7 @@ pub(super) async fn a_command_with_nothing_to_do_gets_a_receipt_and_writes_no_ev
         Ok(&before),
         "the first answer"
     );
-    let app = place.restart(app).await;
+    let app = fixture.restart(app).await;
     let accounts: AccountClient = app.client();
     assert_eq!(
         accounts.settle("alice").command_id(id).expect_sequence(3).await,

@@ -2,16 +2,17 @@
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountEvent, Mirror},
+    domain::{AccountClient, AccountEvent},
+    fixture::{Fixture, history, is_end, state, within},
     laws::{check_answers, check_log, fold},
     load::Load,
-    place::{Place, history, is_end, state, within},
+    mirror::Mirror,
 };
 use crate::{Recorded, Sequence};
 
 pub(super) async fn receipts_events_states_and_views_agree_after_a_load<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     // One view that sees everything come, and one that finds it.
     let early = app.view::<AccountEvent, _>(Mirror::default());
     let load = Load::new(2, 1000);
@@ -20,7 +21,7 @@ pub(super) async fn receipts_events_states_and_views_agree_after_a_load<S: Subje
     let accounts: AccountClient = app.client();
     let settled = load.settle(sent, &accounts).await;
 
-    let log = place.read_log(&app).await;
+    let log = fixture.read_log(&app).await;
     check_log(&log);
     check_answers(&log, &settled);
     let folded = fold(&log);
@@ -38,7 +39,7 @@ pub(super) async fn receipts_events_states_and_views_agree_after_a_load<S: Subje
     }
 
     let late = app.view::<AccountEvent, _>(Mirror::default());
-    for receipt in place.touch_each_partition(&app).await {
+    for receipt in fixture.touch_each_partition(&app).await {
         early.wait_for(&receipt).await.expect("the view is there in time");
         late.wait_for(&receipt).await.expect("the view is there in time");
     }
@@ -48,7 +49,7 @@ pub(super) async fn receipts_events_states_and_views_agree_after_a_load<S: Subje
         assert_eq!(content, folded);
     }
     // How the partitions are mixed may differ.
-    let [log, again] = [log, place.read_log(&app).await].map(|mut log| {
+    let [log, again] = [log, fixture.read_log(&app).await].map(|mut log| {
         log.sort_by_key(|event| event.meta.partition);
         log
     });

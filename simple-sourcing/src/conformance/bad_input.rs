@@ -4,20 +4,19 @@ use serde_json::Value;
 
 use super::{
     Subject,
-    domain::{Account, AccountClient, AccountCommand, Order, OrderClient, OrderNumber, other_version},
+    domain::{Account, AccountClient, AccountCommand, Answered, Order, OrderClient, OrderNumber},
+    fixture::{Fixture, RawClient, accepted, account, events, history, send_all, state, stop, until_certain, within},
     laws::check_log,
-    place::{
-        Answered, Place, RawClient, accepted, account, events, history, send_all, state, stop, until_certain, within,
-    },
+    other_version,
 };
 use crate::{App, AppHandle, CommandError, CommandId, ReadError, Refusal, Sequence};
 
-async fn start<S: Subject>() -> (Place<S>, AppHandle, AccountClient) {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+async fn start<S: Subject>() -> (Fixture<S>, AppHandle, AccountClient) {
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accepted(send_all(["alice", "bob"].map(|key| accounts.open(key, key.to_owned()))).await);
-    (place, app, accounts)
+    (fixture, app, accounts)
 }
 
 /// Sends a command that has to fail between others to its key and another, at once, so that they may be in one batch.
@@ -78,7 +77,7 @@ pub(super) async fn an_event_that_does_not_fit_the_state_fails_its_command_only<
 }
 
 pub(super) async fn an_event_that_is_not_read_back_as_it_was_written_fails_its_command_only<S: Subject>() {
-    let (place, app, accounts) = start::<S>().await;
+    let (fixture, app, accounts) = start::<S>().await;
     let reason = fails_alone(&app, &accounts, AccountCommand::Rate { sum: 0.0, count: 0 }).await;
     assert!(says(&reason, &["`Rated`", "`Rated.rate`", "null"]), "the client is told which field: {reason}");
     let reason = fails_alone(&app, &accounts, AccountCommand::NeverDue).await;
@@ -89,7 +88,7 @@ pub(super) async fn an_event_that_is_not_read_back_as_it_was_written_fails_its_c
         let rated = accounts.rate("alice", 1.1, count).await.expect("a rate is accepted");
         if count == 199 {
             let rate = account(&app, "alice").await.rate;
-            let app = place.restart(app).await;
+            let app = fixture.restart(app).await;
             assert_eq!(account(&app, "alice").await.rate, rate, "also after a restart");
             assert_eq!(rate, 1.1 / f64::from(count));
             return assert_eq!(events(&app, "alice").await.len() as u64, rated.sequence.get());
@@ -152,8 +151,8 @@ pub(super) async fn a_too_long_trace_is_refused_by_the_client<S: Subject>() {
 }
 
 pub(super) async fn a_too_long_command_is_refused_by_the_service<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let (app, raw) = place.start_raw(|options| options.settings(|limits| limits.command_bytes_max = 1000)).await;
+    let fixture = Fixture::<S>::new(1);
+    let (app, raw) = fixture.start_raw(|options| options.settings(|limits| limits.command_bytes_max = 1000)).await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -167,8 +166,8 @@ pub(super) async fn a_too_long_command_is_refused_by_the_service<S: Subject>() {
 }
 
 pub(super) async fn a_payload_that_does_not_decode_is_refused<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let (app, raw) = place.start_raw(|options| options).await;
+    let fixture = Fixture::<S>::new(1);
+    let (app, raw) = fixture.start_raw(|options| options).await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -189,12 +188,12 @@ pub(super) async fn a_payload_that_does_not_decode_is_refused<S: Subject>() {
         accounts.deposit("alice", 1).await.expect("the service goes on");
     }
     assert_eq!(raw.send(RawClient::ACCOUNT, "alice", br#"{"Deposit":{"amount":1}}"#).await, Ok(Sequence::new(9)));
-    check_log(&place.read_log(&app).await);
+    check_log(&fixture.read_log(&app).await);
 }
 
 pub(super) async fn a_key_that_does_not_parse_is_refused<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let (app, raw) = place.start_raw(|options| options).await;
+    let fixture = Fixture::<S>::new(1);
+    let (app, raw) = fixture.start_raw(|options| options).await;
     let orders: OrderClient = app.client();
 
     for key in ["seven", "", "-1", "007", "18446744073709551616"] {
@@ -214,12 +213,12 @@ fn other_service() -> App {
 }
 
 pub(super) async fn a_state_that_does_not_decode_is_made_again_from_its_events<S: Subject>() {
-    let (place, app, accounts) = start::<S>().await;
+    let (fixture, app, accounts) = start::<S>().await;
     accounts.deposit("alice", 5).await.expect("the deposit is accepted");
     drop(accounts);
     stop(app).await;
 
-    let app = place.start_app(other_service()).await;
+    let app = fixture.start_app(other_service()).await;
     let others: other_version::AccountClient = app.client();
     let alice = || async { within("a state", app.state::<other_version::Account>("alice")).await };
     let made = alice().await.expect("it can be made").expect("there is an account");
@@ -233,22 +232,22 @@ pub(super) async fn a_state_that_does_not_decode_is_made_again_from_its_events<S
     stop(app).await;
 
     // And back, beside those whose state the other service did not touch.
-    let app = place.start().await;
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let deposit = until_certain(|| accounts.deposit("alice", 1)).await.expect("the deposit is accepted");
     assert_eq!(deposit.sequence, Sequence::new(4));
     assert_eq!(account(&app, "alice").await.balance, 13);
     assert_eq!(account(&app, "bob").await.balance, 0);
-    check_log(&place.read_log(&app).await);
+    check_log(&fixture.read_log(&app).await);
 }
 
 pub(super) async fn a_state_and_an_event_that_do_not_decode_quarantine_their_aggregate_only<S: Subject>() {
-    let (place, app, accounts) = start::<S>().await;
+    let (fixture, app, accounts) = start::<S>().await;
     accounts.note("alice", 1).await.expect("a note is accepted");
     drop(accounts);
     stop(app).await;
 
-    let app = place.start_app(other_service()).await;
+    let app = fixture.start_app(other_service()).await;
     let others: other_version::AccountClient = app.client();
     let id = CommandId::new();
     assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
@@ -264,7 +263,7 @@ pub(super) async fn a_state_and_an_event_that_do_not_decode_quarantine_their_agg
     stop(app).await;
 
     // The right service again: nothing is lost, and the command can be sent again under its id.
-    let app = place.start().await;
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     assert_eq!(state(&app, "alice").await.map(|(sequence, _)| sequence), Some(Sequence::new(2)));
     let deposit = until_certain(|| accounts.deposit("alice", 5).command_id(id)).await.expect("the deposit is accepted");

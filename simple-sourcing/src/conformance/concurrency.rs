@@ -2,9 +2,9 @@
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountError, resolve_deposits},
+    domain::{AccountClient, AccountError, Answered, resolve_deposits},
+    fixture::{Fixture, account, events, history, race},
     laws::check_log,
-    place::{Answered, Place, account, events, history, race},
 };
 use crate::{AppHandle, Call, CommandError, Concurrency, Sequence};
 
@@ -18,8 +18,8 @@ async fn clients_race(
 }
 
 pub(super) async fn of_100_clients_that_expect_the_same_sequence_one_wins<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -39,8 +39,8 @@ pub(super) async fn of_100_clients_that_expect_the_same_sequence_one_wins<S: Sub
 }
 
 pub(super) async fn of_100_clients_that_create_one_wins<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
 
     let answers = clients_race(&app, 100, |accounts, n| accounts.open("alice", format!("owner {n}"))).await;
 
@@ -53,8 +53,8 @@ pub(super) async fn of_100_clients_that_create_one_wins<S: Subject>() {
 }
 
 pub(super) async fn of_20_withdrawals_of_the_whole_balance_one_wins<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     accounts.deposit("alice", 100).await.expect("a deposit is accepted");
@@ -68,8 +68,8 @@ pub(super) async fn of_20_withdrawals_of_the_whole_balance_one_wins<S: Subject>(
 }
 
 pub(super) async fn a_strict_aggregate_demands_the_sequence<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start_with(|options| options.concurrency(Concurrency::Strict)).await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start_with(|options| options.concurrency(Concurrency::Strict)).await;
     let accounts: AccountClient = app.client();
 
     let opened = accounts.open("alice", "Alice".to_owned()).await.expect("a create command needs no sequence");
@@ -86,8 +86,8 @@ pub(super) async fn a_strict_aggregate_demands_the_sequence<S: Subject>() {
 }
 
 pub(super) async fn a_function_resolves_a_mismatch_from_both_sides<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start_with(|options| options.concurrency(Concurrency::Resolve(resolve_deposits))).await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start_with(|options| options.concurrency(Concurrency::Resolve(resolve_deposits))).await;
     let accounts: AccountClient = app.client();
     for key in ["resolved", "other"] {
         accounts.open(key, "Alice".to_owned()).await.expect("opening is accepted");

@@ -4,9 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountError, AccountEvent},
+    domain::{AccountClient, AccountError, AccountEvent, Answered},
+    fixture::{Fixture, accepted, account, events, history, id_made_at, race, send_all},
     laws::check_log,
-    place::{Answered, Place, accepted, account, events, history, id_made_at, race, send_all},
 };
 use crate::{AppHandle, CommandError, CommandId, Timestamp};
 
@@ -31,14 +31,14 @@ async fn open_with_100(app: &AppHandle) {
 }
 
 pub(super) async fn a_command_sent_100_times_at_once_takes_effect_once<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     open_with_100(&app).await;
     let id = CommandId::new();
 
     let answers = withdraw_100_times(&app, id, 40).await;
     answers[0].as_ref().expect("the withdrawal is accepted");
-    let app = place.restart(app).await;
+    let app = fixture.restart(app).await;
     let after_restart = withdraw_100_times(&app, id, 40).await;
 
     assert_eq!(after_restart, answers, "also after a restart");
@@ -49,22 +49,22 @@ pub(super) async fn a_command_sent_100_times_at_once_takes_effect_once<S: Subjec
 }
 
 pub(super) async fn a_rejection_sent_100_times_at_once_is_the_same_each_time<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     open_with_100(&app).await;
     let id = CommandId::new();
     let rejected = Err(CommandError::Rejected(AccountError::InsufficientFunds { balance: 100, amount: 150 }));
 
     assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected);
-    let app = place.restart(app).await;
+    let app = fixture.restart(app).await;
     assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected, "also after a restart");
 
     assert_eq!(events(&app, "alice").await.len(), 2);
 }
 
 pub(super) async fn the_first_answer_stays_when_the_aggregate_has_changed<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     let (conflict, rejection, deposit) = (CommandId::new(), CommandId::new(), CommandId::new());
@@ -87,8 +87,8 @@ pub(super) async fn the_first_answer_stays_when_the_aggregate_has_changed<S: Sub
 }
 
 pub(super) async fn an_id_is_for_one_command_only<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     accounts.open("bob", "Bob".to_owned()).await.expect("opening is accepted");
@@ -111,9 +111,9 @@ pub(super) async fn an_id_is_for_one_command_only<S: Subject>() {
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) async fn an_id_older_than_the_window_is_refused<S: Subject>() {
-    let place = Place::<S>::new(1);
+    let fixture = Fixture::<S>::new(1);
     let window = 60 * MINUTE;
-    let app = place.start_with(|options| options.settings(|limits| limits.deduplication_window = window)).await;
+    let app = fixture.start_with(|options| options.settings(|limits| limits.deduplication_window = window)).await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     let (within, past) =
@@ -127,9 +127,9 @@ pub(super) async fn an_id_older_than_the_window_is_refused<S: Subject>() {
 }
 
 pub(super) async fn an_id_from_the_future_is_refused<S: Subject>() {
-    let place = Place::<S>::new(1);
+    let fixture = Fixture::<S>::new(1);
     let ahead = 10 * MINUTE;
-    let app = place.start_with(|options| options.settings(|limits| limits.clock_ahead_max = ahead)).await;
+    let app = fixture.start_with(|options| options.settings(|limits| limits.clock_ahead_max = ahead)).await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     let at = |ahead| Timestamp::from_millis(Timestamp::now().as_millis() + Duration::as_millis(&ahead) as u64);
@@ -146,9 +146,9 @@ pub(super) async fn an_id_from_the_future_is_refused<S: Subject>() {
 }
 
 pub(super) async fn an_id_forgotten_for_want_of_room_never_takes_effect_again<S: Subject>() {
-    let place = Place::<S>::new(1);
+    let fixture = Fixture::<S>::new(1);
     let limit = |options: crate::AggregateOptions<_>| options.settings(|limits| limits.deduplication_ids_max = 100);
-    let app = place.start_with(limit).await;
+    let app = fixture.start_with(limit).await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     // Each made in a millisecond of its own: what is forgotten is known to the millisecond.
@@ -173,8 +173,8 @@ pub(super) async fn an_id_forgotten_for_want_of_room_never_takes_effect_again<S:
 }
 
 pub(super) async fn a_batch_full_of_repetitions_takes_effect_once_each<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     let ids: Vec<_> = (0..20).map(|_| CommandId::new()).collect();
@@ -191,8 +191,8 @@ pub(super) async fn a_batch_full_of_repetitions_takes_effect_once_each<S: Subjec
 }
 
 pub(super) async fn an_equal_command_is_the_same_command_whatever_the_order_of_its_map<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     let id = CommandId::new();

@@ -3,8 +3,9 @@
 
 use std::{collections::HashMap, panic::resume_unwind, thread, time::Duration};
 
-use super::place::Answered;
 use crate::{Call, Mismatch, Resolution, Timestamp, prelude::*};
+
+pub(super) type Answered = Result<Receipt, CommandError<AccountError>>;
 
 #[event(key = String)]
 pub(super) enum AccountEvent {
@@ -305,78 +306,6 @@ pub(super) fn resolve_deposits(mismatch: &Mismatch<'_, Account>) -> Resolution {
     }
 }
 
-/// The accounts as a projector keeps them: what every other reading has to agree with.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Mirror {
-    pub(super) accounts: HashMap<String, (Sequence, Option<Account>)>,
-}
-
-impl Mirror {
-    /// The account in a reading of events, whatever came before.
-    fn change(&mut self, meta: &EventMeta<String>, change: impl FnOnce(Option<Account>) -> Option<Account>) {
-        let entry = self.accounts.entry(meta.key.clone()).or_default();
-        *entry = (meta.sequence, change(entry.1.take()));
-    }
-
-    fn with(&mut self, meta: &EventMeta<String>, change: impl FnOnce(&mut Account)) {
-        self.change(meta, |account| {
-            let mut account = account.expect("there is an account where an event changes one");
-            change(&mut account);
-            Some(account)
-        });
-    }
-
-    pub(super) fn balance(&self, key: &str) -> Option<u64> {
-        Some(self.accounts.get(key)?.1.as_ref()?.balance)
-    }
-}
-
-impl AccountProjector for Mirror {
-    fn opened(&mut self, meta: &EventMeta<String>, owner: String) {
-        self.change(meta, |_| Some(AccountApplier::opened(owner)));
-    }
-
-    fn deposited(&mut self, meta: &EventMeta<String>, amount: u64) {
-        self.with(meta, |account| account.deposited(amount));
-    }
-
-    fn withdrawn(&mut self, meta: &EventMeta<String>, amount: u64) {
-        self.with(meta, |account| account.withdrawn(amount));
-    }
-
-    fn noted(&mut self, meta: &EventMeta<String>, number: u64) {
-        self.with(meta, |account| account.noted(number));
-    }
-
-    fn stamped(&mut self, meta: &EventMeta<String>, stamp: Stamp) {
-        self.with(meta, |account| account.stamped(stamp));
-    }
-
-    fn grown(&mut self, meta: &EventMeta<String>, bytes: usize) {
-        self.with(meta, |account| account.grown(bytes));
-    }
-
-    fn labelled(&mut self, meta: &EventMeta<String>, labels: HashMap<String, u64>) {
-        self.with(meta, |account| account.labelled(labels));
-    }
-
-    fn rated(&mut self, meta: &EventMeta<String>, rate: f64) {
-        self.with(meta, |account| account.rated(rate));
-    }
-
-    fn padded(&mut self, meta: &EventMeta<String>, padding: String) {
-        self.with(meta, |account| account.padded(padding));
-    }
-
-    fn touched(&mut self, meta: &EventMeta<String>) {
-        self.with(meta, Account::touched);
-    }
-
-    fn closed(&mut self, meta: &EventMeta<String>) {
-        self.change(meta, |_| None);
-    }
-}
-
 /// The key of an order: not text, and of a type of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Key)]
 pub(super) struct OrderNumber(pub(super) u64);
@@ -453,63 +382,6 @@ impl OrderApplier for Order {
 
     fn shipped(&mut self, tracking: String) {
         *self = Order::Shipped { tracking };
-    }
-}
-
-/// The account as a version of the service sees it that knows less events and wants more of the state.
-pub(super) mod other_version {
-    use crate::prelude::*;
-
-    #[event(key = String, name = "account")]
-    pub(in super::super) enum AccountEvent {
-        #[create]
-        Opened {
-            owner: String,
-        },
-        Deposited {
-            amount: u64,
-        },
-    }
-
-    #[command(event = AccountEvent, error = Never)]
-    pub(in super::super) enum AccountCommand {
-        #[create]
-        Open {
-            owner: String,
-        },
-        Deposit {
-            amount: u64,
-        },
-    }
-
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
-    #[error("never")]
-    pub(in super::super) struct Never;
-
-    #[aggregate(command = AccountCommand)]
-    pub(in super::super) struct Account {
-        pub(in super::super) iban: String,
-        pub(in super::super) balance: u64,
-    }
-
-    impl AccountHandler for Account {
-        fn open(owner: String) -> Decision<Self> {
-            emit(AccountEvent::Opened { owner })
-        }
-
-        fn deposit(&self, amount: u64) -> Decision<Self> {
-            emit(AccountEvent::Deposited { amount })
-        }
-    }
-
-    impl AccountApplier for Account {
-        fn opened(owner: String) -> Self {
-            Account { iban: owner, balance: 0 }
-        }
-
-        fn deposited(&mut self, amount: u64) {
-            self.balance += amount;
-        }
     }
 }
 

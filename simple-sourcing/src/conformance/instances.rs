@@ -1,19 +1,20 @@
-//! Several apps on one place: service instances that share the work, and clients elsewhere.
+//! Several apps on one store: service instances that share the work, and clients elsewhere.
 
 use std::time::Duration;
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountEvent, Mirror},
+    domain::{AccountClient, AccountEvent},
+    fixture::{Fixture, account, history, race, send_all, state, stop, until_certain, within},
     laws::{Sent, check_answers, check_log, fold},
     load::Load,
-    place::{Place, account, history, race, send_all, state, stop, until_certain, within},
+    mirror::Mirror,
 };
 use crate::{AppHandle, CommandError, CommandId, Cursor, Sequence};
 
 /// Everything agrees, whoever is asked.
-async fn check_agreement<S: Subject>(place: &Place<S>, apps: &[AppHandle], sent: &[Sent]) {
-    let log = place.read_log(&apps[0]).await;
+async fn check_agreement<S: Subject>(fixture: &Fixture<S>, apps: &[AppHandle], sent: &[Sent]) {
+    let log = fixture.read_log(&apps[0]).await;
     check_log(&log);
     check_answers(&log, sent);
     for (key, (sequence, account)) in fold(&log).accounts {
@@ -25,23 +26,23 @@ async fn check_agreement<S: Subject>(place: &Place<S>, apps: &[AppHandle], sent:
 }
 
 pub(super) async fn instances_and_clients_share_the_work<S: Subject>() {
-    let place = Place::<S>::new(6);
+    let fixture = Fixture::<S>::new(6);
     let mut apps = Vec::new();
     for _ in 0..3 {
-        apps.push(place.start().await);
+        apps.push(fixture.start().await);
     }
-    apps.push(place.start_client().await);
+    apps.push(fixture.start_client().await);
     let load = Load::new(3, 600);
 
     let sent = load.send(apps.iter().chain(&apps).map(AppHandle::client).collect()).await;
     let settled = load.settle(sent, &apps[3].client()).await;
 
-    check_agreement(&place, &apps, &settled).await;
+    check_agreement(&fixture, &apps, &settled).await;
 }
 
 pub(super) async fn an_id_takes_effect_once_over_all_instances<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let apps = [place.start().await, place.start().await, place.start_client().await];
+    let fixture = Fixture::<S>::new(3);
+    let apps = [fixture.start().await, fixture.start().await, fixture.start_client().await];
     let accounts: AccountClient = apps[0].client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     let id = CommandId::new();
@@ -61,8 +62,8 @@ pub(super) async fn an_id_takes_effect_once_over_all_instances<S: Subject>() {
 }
 
 pub(super) async fn one_expectation_wins_over_all_instances<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let apps = [place.start().await, place.start().await, place.start_client().await];
+    let fixture = Fixture::<S>::new(3);
+    let apps = [fixture.start().await, fixture.start().await, fixture.start_client().await];
     let accounts: AccountClient = apps[2].client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -82,9 +83,9 @@ pub(super) async fn one_expectation_wins_over_all_instances<S: Subject>() {
 }
 
 pub(super) async fn an_instance_that_leaves_in_the_middle_of_a_load_loses_nothing<S: Subject>() {
-    let place = Place::<S>::new(6);
-    let (stays, leaves) = (place.start().await, place.start().await);
-    let client = place.start_client().await;
+    let fixture = Fixture::<S>::new(6);
+    let (stays, leaves) = (fixture.start().await, fixture.start().await);
+    let client = fixture.start_client().await;
     let load = Load::new(4, 1200);
     // Also clients of the app that leaves: what it no longer takes, others send again.
     let clients = [&stays, &leaves, &client, &client].map(AppHandle::client).into();
@@ -95,29 +96,29 @@ pub(super) async fn an_instance_that_leaves_in_the_middle_of_a_load_loses_nothin
     });
     let settled = load.settle(sent, &client.client()).await;
 
-    check_agreement(&place, &[stays, client], &settled).await;
+    check_agreement(&fixture, &[stays, client], &settled).await;
 }
 
 pub(super) async fn an_instance_that_joins_in_the_middle_of_a_load_doubles_nothing<S: Subject>() {
-    let place = Place::<S>::new(6);
-    let (first, client) = (place.start().await, place.start_client().await);
+    let fixture = Fixture::<S>::new(6);
+    let (first, client) = (fixture.start().await, fixture.start_client().await);
     let load = Load::new(5, 1200);
     let clients = (0..4).map(|_| client.client()).collect();
 
     let (sent, second) = tokio::join!(load.send(clients), async {
         load.reached(30).await;
-        place.start().await
+        fixture.start().await
     });
     // Now the second works alone, on what the first has left.
     stop(first).await;
     let settled = load.settle(sent, &client.client()).await;
 
-    check_agreement(&place, &[second, client], &settled).await;
+    check_agreement(&fixture, &[second, client], &settled).await;
 }
 
 pub(super) async fn a_client_reads_and_asks_without_serving<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let (service, client) = (place.start().await, place.start_client().await);
+    let fixture = Fixture::<S>::new(3);
+    let (service, client) = (fixture.start().await, fixture.start_client().await);
     let view = client.view::<AccountEvent, _>(Mirror::default());
     let here: AccountClient = service.client();
     let opened = here.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
@@ -143,10 +144,10 @@ pub(super) async fn a_client_reads_and_asks_without_serving<S: Subject>() {
 }
 
 pub(super) async fn without_a_service_the_outcome_is_unknown_until_one_comes<S: Subject>() {
-    let place = Place::<S>::new(1);
+    let fixture = Fixture::<S>::new(1);
     // What an app needs, such as topics, is made by a service.
-    stop(place.start().await).await;
-    let client = place.start_client().await;
+    stop(fixture.start().await).await;
+    let client = fixture.start_client().await;
     let accounts: AccountClient = client.client();
     let command_id = CommandId::new();
 
@@ -154,7 +155,7 @@ pub(super) async fn without_a_service_the_outcome_is_unknown_until_one_comes<S: 
     let answer = within("the timeout", call().timeout(Duration::from_millis(300))).await;
     assert_eq!(answer, Err(CommandError::Timeout { command_id }));
 
-    let service = place.start().await;
+    let service = fixture.start().await;
     let receipt = until_certain(call).await.expect("opening is accepted");
     assert_eq!(receipt.sequence, Sequence::new(1));
     assert_eq!(accounts.outcome(command_id).await, Ok(receipt));

@@ -5,10 +5,7 @@ use std::{
     fmt::Debug,
 };
 
-use super::{
-    domain::Mirror,
-    place::{Answered, is_certain},
-};
+use super::{domain::Answered, fixture::is_certain, mirror::Mirror};
 use crate::{CommandId, Event, Position, ProjectedBy, Recorded, Sequence};
 
 /// A command and what its client was told.

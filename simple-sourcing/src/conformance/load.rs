@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use super::{
     domain::{AccountClient, AccountCommand},
+    fixture::{is_certain, race, send_all, until_certain, within},
     laws::Sent,
-    place::{is_certain, race, send_all, until_certain, within},
 };
 use crate::{Call, CommandId, Sequence};
 

@@ -1,7 +1,7 @@
 //! The suite that every backend has to pass, for backends of your own (feature `conformance`).
 //!
 //! ```text
-//!  your Subject ─▶ cases ─▶ Vec<Case> ─▶ a test harness runs each: a fresh place, apps on it, what they promise
+//!  your Subject ─▶ cases ─▶ Vec<Case> ─▶ a test harness runs each: a fresh store, apps on it, what they promise
 //! ```
 //!
 //! There is one file for each promise, and a function for each case; [`cases`] lists them all. What they send is in
@@ -41,12 +41,14 @@ mod bad_input;
 mod concurrency;
 mod deduplication;
 mod domain;
+mod fixture;
 mod instances;
 mod laws;
 mod load;
+mod mirror;
 mod order;
+mod other_version;
 mod outcome;
-mod place;
 mod reading;
 mod restart;
 mod several_types;
@@ -55,22 +57,22 @@ mod views;
 
 use std::{fmt, time::Duration};
 
-use crate::backend::{Backend, BoxFuture};
+use crate::port::{Backend, BoxFuture};
 
-/// What a backend has to offer to be tested: places to store things, and itself on a place.
+/// What a backend has to offer to be tested: empty stores, and itself on one.
 pub trait Subject: Send + Sync + Sized + 'static {
     /// The backend.
     type Backend: Backend;
 
-    /// Whether several apps can be started on one place at once: service instances that share the work, and clients.
+    /// Whether several apps can be started on one store at once: service instances that share the work, and clients.
     /// Without it the cases of `instances` are left out.
     const INSTANCES: bool;
 
-    /// A new and empty place with this many partitions, apart from all others: a temporary directory, a prefix of topic
+    /// A new and empty store with this many partitions, apart from all others: a temporary directory, a prefix of topic
     /// names. What it holds outlives the apps on it, and goes when it is dropped.
     fn new(partitions: u32) -> Self;
 
-    /// The backend on this place: called for the first app on it, for a restart, and for each further instance.
+    /// The backend on this store: called for the first app on it, for a restart, and for each further instance.
     fn backend(&self) -> Self::Backend;
 }
 
@@ -121,7 +123,13 @@ macro_rules! list {
 
 /// All cases for a backend. Each is independent of the others, and they may run in parallel.
 pub fn cases<S: Subject>() -> Vec<Case> {
-    let mut cases = list! {
+    let instances = if S::INSTANCES { several_instances::<S>() } else { Vec::new() };
+    [commands::<S>(), reads::<S>(), ends::<S>(), failures::<S>(), instances].into_iter().flatten().collect()
+}
+
+/// What becomes of commands.
+fn commands<S: Subject>() -> Vec<Case> {
+    list! {
         accepted {
             a_receipt_says_what_was_written,
             one_command_may_emit_many_events,
@@ -159,6 +167,17 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             two_types_in_one_app_do_not_mix,
             an_aggregate_that_is_not_part_of_the_app_is_named,
         }
+        outcome {
+            a_published_command_has_an_outcome_for_everybody,
+            an_outcome_is_waited_for,
+            an_unknown_id_has_no_outcome,
+        }
+    }
+}
+
+/// What readers see.
+fn reads<S: Subject>() -> Vec<Case> {
+    list! {
         reading {
             a_stream_follows_what_comes,
             a_stream_goes_on_from_its_cursor,
@@ -166,14 +185,42 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             what_never_existed_has_no_state_and_no_history,
             an_event_that_does_not_decode_is_an_error_and_the_stream_goes_on,
         }
+        views {
+            a_view_reads_its_own_writes,
+            a_view_that_starts_late_catches_up,
+            a_view_waits_no_longer_than_it_is_told,
+            a_projector_that_panics_stops_its_view,
+            a_view_says_when_it_has_caught_up,
+            a_view_refuses_a_receipt_of_another_type,
+        }
+        agreement {
+            receipts_events_states_and_views_agree_after_a_load,
+        }
+    }
+}
+
+/// What happens when an app ends, and behind it.
+fn ends<S: Subject>() -> Vec<Case> {
+    list! {
         restart {
             everything_goes_on_after_a_restart,
             a_deleted_aggregate_keeps_its_sequence_over_a_restart,
             a_restart_in_the_middle_of_a_load_loses_and_doubles_nothing,
         }
-        agreement {
-            receipts_events_states_and_views_agree_after_a_load,
+        shutdown {
+            what_was_sent_before_is_answered,
+            no_caller_is_left_waiting,
+            calls_after_it_find_the_app_closed,
+            it_may_be_called_twice,
+            streams_and_views_end_with_it,
+            the_place_is_free_once_it_has_ended,
         }
+    }
+}
+
+/// What bad input and bad code do, and to whom.
+fn failures<S: Subject>() -> Vec<Case> {
+    list! {
         bad_input {
             a_handler_that_panics_fails_its_command_only,
             an_applier_that_panics_fails_its_command_only,
@@ -191,40 +238,20 @@ pub fn cases<S: Subject>() -> Vec<Case> {
             a_state_that_does_not_decode_is_made_again_from_its_events,
             a_state_and_an_event_that_do_not_decode_quarantine_their_aggregate_only,
         }
-        views {
-            a_view_reads_its_own_writes,
-            a_view_that_starts_late_catches_up,
-            a_view_waits_no_longer_than_it_is_told,
-            a_projector_that_panics_stops_its_view,
-            a_view_says_when_it_has_caught_up,
-            a_view_refuses_a_receipt_of_another_type,
-        }
-        outcome {
-            a_published_command_has_an_outcome_for_everybody,
-            an_outcome_is_waited_for,
-            an_unknown_id_has_no_outcome,
-        }
-        shutdown {
-            what_was_sent_before_is_answered,
-            no_caller_is_left_waiting,
-            calls_after_it_find_the_app_closed,
-            it_may_be_called_twice,
-            streams_and_views_end_with_it,
-            the_place_is_free_once_it_has_ended,
-        }
-    };
-    if S::INSTANCES {
-        cases.extend(list! {
-            instances {
-                instances_and_clients_share_the_work,
-                an_id_takes_effect_once_over_all_instances,
-                one_expectation_wins_over_all_instances,
-                an_instance_that_leaves_in_the_middle_of_a_load_loses_nothing,
-                an_instance_that_joins_in_the_middle_of_a_load_doubles_nothing,
-                a_client_reads_and_asks_without_serving,
-                without_a_service_the_outcome_is_unknown_until_one_comes,
-            }
-        });
     }
-    cases
+}
+
+/// What several apps on one store make of it.
+fn several_instances<S: Subject>() -> Vec<Case> {
+    list! {
+        instances {
+            instances_and_clients_share_the_work,
+            an_id_takes_effect_once_over_all_instances,
+            one_expectation_wins_over_all_instances,
+            an_instance_that_leaves_in_the_middle_of_a_load_loses_nothing,
+            an_instance_that_joins_in_the_middle_of_a_load_doubles_nothing,
+            a_client_reads_and_asks_without_serving,
+            without_a_service_the_outcome_is_unknown_until_one_comes,
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use super::{
     Subject,
     domain::{AccountClient, AccountEvent},
+    fixture::{Fixture, accepted, history, race, send_all, start_all, within},
     laws::check_log,
-    place::{Place, accepted, history, race, send_all, start_all, within},
 };
 use crate::{AppHandle, Receipt, Sequence};
 
@@ -26,8 +26,8 @@ fn first_out_of_order(noted: &[u64]) -> Option<(usize, u64)> {
 }
 
 pub(super) async fn commands_without_waiting_keep_their_order<S: Subject>() {
-    let place = Place::<S>::new(6);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(6);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -46,8 +46,8 @@ pub(super) async fn commands_without_waiting_keep_their_order<S: Subject>() {
 /// Also where more commands are sent than a backend may want to hold, so that clients have to wait for room.
 pub(super) async fn order_is_that_of_the_first_polls<S: Subject>() {
     const COMMANDS: u64 = 20_000;
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -69,8 +69,8 @@ pub(super) async fn order_is_that_of_the_first_polls<S: Subject>() {
 }
 
 pub(super) async fn each_client_keeps_its_own_order<S: Subject>() {
-    let place = Place::<S>::new(6);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(6);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -91,8 +91,8 @@ pub(super) async fn each_client_keeps_its_own_order<S: Subject>() {
 
 /// A backend that has no room for more makes clients wait, but none for a call that its caller has left lying.
 pub(super) async fn a_call_that_is_left_lying_holds_up_nobody_else<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{
     Subject,
     domain::{AccountClient, AccountError},
-    place::{Place, account, race, start_all, within},
+    fixture::{Fixture, account, race, start_all, within},
 };
 use crate::{CommandError, CommandId};
 
 pub(super) async fn a_published_command_has_an_outcome_for_everybody<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -29,7 +29,7 @@ pub(super) async fn a_published_command_has_an_outcome_for_everybody<S: Subject>
         assert_eq!(&another.outcome(id).await, answer);
     }
     drop((accounts, another));
-    let app = place.restart(app).await;
+    let app = fixture.restart(app).await;
     let accounts: AccountClient = app.client();
     for (id, answer) in ids.into_iter().zip(&answers) {
         assert_eq!(&accounts.outcome(id).await, answer, "also after a restart");
@@ -38,15 +38,15 @@ pub(super) async fn a_published_command_has_an_outcome_for_everybody<S: Subject>
 }
 
 pub(super) async fn an_outcome_is_waited_for<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let id = CommandId::new();
 
     // Asked for before the command is sent.
     let asked = start_all((0..3).map(|_| {
         let accounts = accounts.clone();
-        Box::pin(async move { accounts.outcome(id).await }) as crate::backend::BoxFuture<'static, _>
+        Box::pin(async move { accounts.outcome(id).await }) as crate::port::BoxFuture<'static, _>
     }))
     .await;
     let receipt = accounts.open("alice", "Alice".to_owned()).command_id(id).await;
@@ -58,8 +58,8 @@ pub(super) async fn an_outcome_is_waited_for<S: Subject>() {
 }
 
 pub(super) async fn an_unknown_id_has_no_outcome<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let command_id = CommandId::new();
     let answer =

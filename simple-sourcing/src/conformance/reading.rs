@@ -2,14 +2,15 @@
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountEvent, other_version},
-    place::{Place, accepted, history, send_all, state, within},
+    domain::{AccountClient, AccountEvent},
+    fixture::{Fixture, accepted, history, send_all, state, within},
+    other_version,
 };
 use crate::{Cursor, ReadError, Recorded, Sequence};
 
 pub(super) async fn a_stream_follows_what_comes<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let mut events = app.follow::<AccountEvent>(Cursor::beginning());
 
@@ -28,12 +29,12 @@ pub(super) async fn a_stream_follows_what_comes<S: Subject>() {
 }
 
 pub(super) async fn a_stream_goes_on_from_its_cursor<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accepted(send_all((0..30).map(|n| accounts.open(format!("account-{n}"), "Alice".to_owned()))).await);
     accepted(send_all((0..300).map(|n| accounts.note(format!("account-{}", n % 30), n))).await);
-    let all = place.read_log(&app).await;
+    let all = fixture.read_log(&app).await;
     assert_eq!(all.len(), 330);
 
     // Read in small pieces, each by a new reader that knows only the cursor of the one before.
@@ -44,7 +45,7 @@ pub(super) async fn a_stream_goes_on_from_its_cursor<S: Subject>() {
             let event =
                 within("the next event", events.next()).await.expect("the stream goes on").expect("it can be read");
             cursor.advance(event.meta.partition, event.meta.offset);
-            if !super::place::is_end(&event.meta.key) {
+            if !super::fixture::is_end(&event.meta.key) {
                 pieces.push(event);
             }
             if pieces.len() == all.len() {
@@ -66,8 +67,8 @@ pub(super) async fn a_stream_goes_on_from_its_cursor<S: Subject>() {
 }
 
 pub(super) async fn a_history_begins_behind_a_sequence_and_ends<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     // Keys that one might take for each other.
     let keys = ["alice", "alice2", "al", "", "a/b.c", "ä €"];
@@ -91,8 +92,8 @@ pub(super) async fn a_history_begins_behind_a_sequence_and_ends<S: Subject>() {
 }
 
 pub(super) async fn what_never_existed_has_no_state_and_no_history<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
 
     assert_eq!(state(&app, "nobody").await, None);
     assert_eq!(history(&app, "nobody").await, []);
@@ -105,8 +106,8 @@ pub(super) async fn what_never_existed_has_no_state_and_no_history<S: Subject>()
 }
 
 pub(super) async fn an_event_that_does_not_decode_is_an_error_and_the_stream_goes_on<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     accounts.note("alice", 1).await.expect("a note is accepted");

@@ -3,15 +3,15 @@
 use super::{
     Subject,
     domain::AccountClient,
+    fixture::{Fixture, accepted, account, history, send_all, state, stop},
     laws::{check_answers, check_log, fold},
     load::Load,
-    place::{Place, accepted, account, history, send_all, state, stop},
 };
 use crate::{CommandError, CommandId, Sequence};
 
 pub(super) async fn everything_goes_on_after_a_restart<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let mut app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let mut app = fixture.start().await;
     let keys: Vec<_> = (0..10).map(|n| format!("account-{n}")).collect();
     let ids: Vec<_> = keys.iter().map(|_| CommandId::new()).collect();
     let deposits = |accounts: &AccountClient| {
@@ -29,7 +29,7 @@ pub(super) async fn everything_goes_on_after_a_restart<S: Subject>() {
             states.push(state(&app, key).await);
             histories.push(history(&app, key).await);
         }
-        app = place.restart(app).await;
+        app = fixture.restart(app).await;
 
         let accounts: AccountClient = app.client();
         assert_eq!(deposits(&accounts).await, first, "the ids are remembered");
@@ -42,19 +42,19 @@ pub(super) async fn everything_goes_on_after_a_restart<S: Subject>() {
             assert!(next.position > last, "positions go on: {} comes behind {last}", next.position);
         }
     }
-    check_log(&place.read_log(&app).await);
+    check_log(&fixture.read_log(&app).await);
     stop(app).await;
 }
 
 pub(super) async fn a_deleted_aggregate_keeps_its_sequence_over_a_restart<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     accounts.close("alice").await.expect("closing is accepted");
     drop(accounts);
 
-    let app = place.restart(app).await;
+    let app = fixture.restart(app).await;
 
     let accounts: AccountClient = app.client();
     assert_eq!(state(&app, "alice").await, None);
@@ -66,22 +66,22 @@ pub(super) async fn a_deleted_aggregate_keeps_its_sequence_over_a_restart<S: Sub
 }
 
 pub(super) async fn a_restart_in_the_middle_of_a_load_loses_and_doubles_nothing<S: Subject>() {
-    let place = Place::<S>::new(3);
+    let fixture = Fixture::<S>::new(3);
     let load = Load::new(1, 600);
-    let app = place.start().await;
+    let app = fixture.start().await;
     let clients = (0..4).map(|_| app.client()).collect();
 
     let (sent, ()) = tokio::join!(load.send(clients), async {
         load.reached(40).await;
         stop(app).await;
     });
-    let unsettled = sent.iter().filter(|sent| !super::place::is_certain(&sent.answer)).count();
+    let unsettled = sent.iter().filter(|sent| !super::fixture::is_certain(&sent.answer)).count();
     assert!(unsettled > 0, "the load was over before the app was: this tests nothing");
 
-    let app = place.start().await;
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let settled = load.settle(sent, &accounts).await;
-    let log = place.read_log(&app).await;
+    let log = fixture.read_log(&app).await;
     check_log(&log);
     check_answers(&log, &settled);
     for (key, folded) in fold(&log).accounts {

@@ -3,14 +3,14 @@
 use super::{
     Subject,
     domain::{AccountClient, AccountCommand, Order, OrderClient, OrderError, OrderEvent, OrderNumber},
+    fixture::{Fixture, account, events, send_all, stop, within},
     laws::check_log,
-    place::{Place, account, events, send_all, stop, within},
 };
 use crate::{App, BackendError, CommandError, CommandId, Cursor, Sequence};
 
 pub(super) async fn two_types_in_one_app_do_not_mix<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let (accounts, orders): (AccountClient, OrderClient) = (app.client(), app.client());
 
     // The same text as key, and in part the same ids.
@@ -42,8 +42,8 @@ pub(super) async fn two_types_in_one_app_do_not_mix<S: Subject>() {
 }
 
 pub(super) async fn an_aggregate_that_is_not_part_of_the_app_is_named<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start_app(App::new("conformance").aggregate::<super::domain::Account>()).await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start_app(App::new("conformance").aggregate::<super::domain::Account>()).await;
     let orders: OrderClient = app.client();
 
     let unknown = BackendError::UnknownAggregate("order");

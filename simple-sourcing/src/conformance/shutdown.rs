@@ -2,15 +2,16 @@
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountEvent, Mirror},
+    domain::{AccountClient, AccountEvent},
+    fixture::{Fixture, accepted, race, send_all, start_all, stop, within},
     laws::{Sent, check_answers, check_log},
-    place::{Place, accepted, race, send_all, start_all, stop, within},
+    mirror::Mirror,
 };
 use crate::{BackendError, CommandError, CommandId, Cursor, ReadError};
 
 pub(super) async fn what_was_sent_before_is_answered<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -28,14 +29,14 @@ pub(super) async fn what_was_sent_before_is_answered<S: Subject>() {
     }
     assert!(noted > 0);
     drop((accounts, app));
-    let app = place.start().await;
-    assert_eq!(place.read_log(&app).await.len(), 1 + noted, "what was acknowledged is there, and nothing else");
+    let app = fixture.start().await;
+    assert_eq!(fixture.read_log(&app).await.len(), 1 + noted, "what was acknowledged is there, and nothing else");
 }
 
 /// Clients that send while the app is being shut down: to each, what became of its command is certain.
 pub(super) async fn no_caller_is_left_waiting<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let opening: AccountClient = app.client();
     let id = CommandId::new();
     let opened =
@@ -68,15 +69,15 @@ pub(super) async fn no_caller_is_left_waiting<S: Subject>() {
     });
 
     drop((accounts, app));
-    let app = place.start().await;
-    let log = place.read_log(&app).await;
+    let app = fixture.start().await;
+    let log = fixture.read_log(&app).await;
     check_log(&log);
     check_answers(&log, &[vec![opened], sent.concat()].concat());
 }
 
 pub(super) async fn calls_after_it_find_the_app_closed<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     within("the shutdown", app.shutdown()).await.expect("an orderly shutdown");
@@ -90,8 +91,8 @@ pub(super) async fn calls_after_it_find_the_app_closed<S: Subject>() {
 }
 
 pub(super) async fn it_may_be_called_twice<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
@@ -102,8 +103,8 @@ pub(super) async fn it_may_be_called_twice<S: Subject>() {
 }
 
 pub(super) async fn streams_and_views_end_with_it<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let opened = accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     let mut events = app.follow::<AccountEvent>(Cursor::beginning());
@@ -122,8 +123,8 @@ pub(super) async fn streams_and_views_end_with_it<S: Subject>() {
 }
 
 pub(super) async fn the_place_is_free_once_it_has_ended<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     accepted(send_all([accounts.open("alice", "Alice".to_owned())]).await);
     let events = app.follow::<AccountEvent>(Cursor::beginning());
@@ -132,7 +133,7 @@ pub(super) async fn the_place_is_free_once_it_has_ended<S: Subject>() {
     within("the shutdown", app.shutdown()).await.expect("an orderly shutdown");
 
     // With everything that came from the first app still around.
-    let next = place.start().await;
+    let next = fixture.start().await;
     let accounts_of_next: AccountClient = next.client();
     accounts_of_next.deposit("alice", 1).await.expect("the next app serves");
     stop(next).await;

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::{
     Subject,
-    domain::{AccountClient, AccountEvent, AccountProjector, Mirror, OrderClient, OrderNumber, quiet_panic},
-    place::{Place, accepted, race, send_all, within},
+    domain::{AccountClient, AccountEvent, AccountProjector, OrderClient, OrderNumber, quiet_panic},
+    fixture::{Fixture, accepted, race, send_all, within},
+    mirror::Mirror,
 };
 use crate::{EventMeta, ReadError, Sequence};
 
 pub(super) async fn a_view_reads_its_own_writes<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let view = std::sync::Arc::new(app.view::<AccountEvent, _>(Mirror::default()));
 
     // Each with events of many, so that a view could be caught between two of them.
@@ -31,8 +32,8 @@ pub(super) async fn a_view_reads_its_own_writes<S: Subject>() {
 }
 
 pub(super) async fn a_view_that_starts_late_catches_up<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let keys: Vec<_> = (0..10).map(|n| format!("account-{n}")).collect();
     accepted(send_all(keys.iter().map(|key| accounts.open(key.as_str(), "Alice".to_owned()))).await);
@@ -49,8 +50,8 @@ pub(super) async fn a_view_that_starts_late_catches_up<S: Subject>() {
 }
 
 pub(super) async fn a_view_waits_no_longer_than_it_is_told<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let receipt = accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
     let view = app.view::<AccountEvent, _>(Mirror::default());
@@ -82,8 +83,8 @@ impl AccountProjector for Fragile {
 }
 
 pub(super) async fn a_projector_that_panics_stops_its_view<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let view = app.view::<AccountEvent, _>(Fragile::default());
     let opened = accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
@@ -104,8 +105,8 @@ pub(super) async fn a_projector_that_panics_stops_its_view<S: Subject>() {
 }
 
 pub(super) async fn a_view_says_when_it_has_caught_up<S: Subject>() {
-    let place = Place::<S>::new(3);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(3);
+    let app = fixture.start().await;
     let empty = app.view::<AccountEvent, _>(Mirror::default());
     within("an empty log", empty.caught_up()).await.expect("there is nothing to catch up with");
     let accounts: AccountClient = app.client();
@@ -121,15 +122,15 @@ pub(super) async fn a_view_says_when_it_has_caught_up<S: Subject>() {
         view.read(|mirror| keys.iter().for_each(|key| assert_eq!(mirror.balance(key), Some(7), "{key}")));
     }
     drop(accounts);
-    let app = place.restart(app).await;
+    let app = fixture.restart(app).await;
     let view = app.view::<AccountEvent, _>(Mirror::default());
     within("the end of the log", view.caught_up()).await.expect("it catches up");
     view.read(|mirror| keys.iter().for_each(|key| assert_eq!(mirror.balance(key), Some(7), "{key}")));
 }
 
 pub(super) async fn a_view_refuses_a_receipt_of_another_type<S: Subject>() {
-    let place = Place::<S>::new(1);
-    let app = place.start().await;
+    let fixture = Fixture::<S>::new(1);
+    let app = fixture.start().await;
     let orders: OrderClient = app.client();
     let placed = orders.place(OrderNumber(7), vec![]).await.expect("an order is placed");
     let view = app.view::<AccountEvent, _>(Mirror::default());

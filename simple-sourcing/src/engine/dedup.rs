@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::Outcome;
-use crate::{CommandId, Timestamp};
+use crate::model::{CommandId, Timestamp};
 
 /// The most ids of a block: what a late one moves out of its way.
 const BLOCK_IDS_MAX: usize = 256;
@@ -119,7 +119,11 @@ fn number(id: CommandId) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Position, Sequence, codec::Fingerprint, engine::Answer};
+    use crate::{
+        codec::Fingerprint,
+        engine::Answer,
+        model::{Position, Sequence},
+    };
 
     fn outcome(n: u64) -> Outcome {
         let position = Position { partition: 0, offset: n };

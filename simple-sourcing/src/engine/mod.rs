@@ -7,25 +7,31 @@
 //! ```
 //!
 //! One command is followed in `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
-//! apply); nothing else takes part, but `rebuild.rs` where a stored state can't be decoded.
+//! apply); nothing else takes part, but `refold.rs` where a stored state can't be decoded.
 
 mod dedup;
+mod definition;
+mod logging;
 mod processor;
-mod rebuild;
 mod record;
+mod refold;
+mod shard;
 mod states;
 mod store;
 mod typed;
+mod uncommitted;
 
 /// The maps on the path of every command.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
 pub use dedup::SeenIds;
+pub use definition::{AggregateDefinition, Definition};
 pub use processor::Processor;
-pub use rebuild::{Rebuild, Rebuilt};
 pub use record::{
-    AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Outcome, OutcomeRecord, Poison, REASON_BYTES_MAX,
-    StateRecord, brief,
+    AggregateChanges, Answer, Changes, CommandRecord, EventRecord, Logged, Outcome, OutcomeRecord, Poison,
+    REASON_BYTES_MAX, StateRecord, brief,
 };
-pub use store::{Shard, Store, StoredState};
+pub use refold::{Refold, Refolded};
+pub use shard::{Shard, StoredState};
+pub use store::Store;
 pub(crate) use typed::{AnyAggregate, Typed, panic_message};

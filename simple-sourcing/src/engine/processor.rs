@@ -1,18 +1,20 @@
 use std::{fmt, mem, sync::Arc};
 
-use tracing::{debug, error, trace, trace_span, warn};
+use tracing::{debug, error, trace_span, warn};
 
 use super::{
-    Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Rebuild, Rebuilt, Shard,
-    StateRecord, Store, StoredState, brief,
-    rebuild::Quarantine,
+    Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Refold, Refolded, Shard,
+    StateRecord, Store, StoredState, logging,
+    refold::Quarantine,
     states::{Slot, States},
-    typed::{AnyAggregate, Failure, Limits, Live, Undecodable},
+    typed::{AnyAggregate, CommandFailure, Limits, Live, Undecodable},
+    uncommitted::Uncommitted,
 };
 use crate::{
-    BackendError, CommandId, Position, Refusal, Sequence,
-    backend::{AggregateDefinition, Definition},
     codec::Fingerprint,
+    engine::{AggregateDefinition, Definition},
+    error::BackendError,
+    model::{Position, Refusal, Sequence},
 };
 
 /// Decides commands in batches, for the aggregate types of one app. Owned by one worker.
@@ -24,40 +26,12 @@ pub struct Processor {
     /// By aggregate type.
     states: Vec<States>,
     quarantine: Quarantine,
-    batch: Batch,
+    batch: Uncommitted,
     /// Commands that must not run, and why, by aggregate type and position. Kept until the batch has ended, because it may
     /// run again before.
     condemned: HashMap<(usize, Position), String>,
     /// Look at a state after each command and not once per batch.
     check_states: bool,
-}
-
-/// What is not committed yet, beside the states.
-#[derive(Debug, Default)]
-struct Batch {
-    input: Vec<(usize, CommandRecord)>,
-    changes: Changes,
-    event_bytes: usize,
-    /// Where the first outcomes of this batch are among its changes.
-    seen: HashMap<(Shard, CommandId), usize>,
-}
-
-impl Batch {
-    /// Answers the command that is being decided, and notes that it is poison.
-    fn put_aside(&mut self, refusal: fn(String) -> Refusal<()>, cause: String) -> Answer {
-        let cause = brief(cause);
-        let answer = Answer::refused(&refusal(cause.clone()));
-        self.changes.poison.push(Poison { outcome: self.changes.outcomes.len(), cause });
-        answer
-    }
-
-    /// Empties it for that many aggregate types, keeping what was allocated.
-    fn clear(&mut self, aggregates: usize) {
-        self.input.clear();
-        self.event_bytes = 0;
-        self.seen.clear();
-        self.changes.clear(aggregates);
-    }
 }
 
 /// What becomes of a command.
@@ -95,7 +69,7 @@ impl Processor {
     /// A processor with empty caches.
     pub fn new(definition: Arc<Definition>) -> Self {
         let states = definition.aggregates.iter().map(|aggregate| States::new(aggregate.states_cached_max)).collect();
-        let mut batch = Batch::default();
+        let mut batch = Uncommitted::default();
         batch.clear(definition.aggregates.len());
         let (quarantine, condemned) = (Quarantine::default(), HashMap::default());
         Processor { definition, states, quarantine, batch, condemned, check_states: false }
@@ -138,7 +112,7 @@ impl Processor {
                 (outcome, first)
             }
         };
-        log(name, &command, &outcome, first);
+        logging::decided(name, &command, &outcome, first);
         self.batch.changes.outcomes.push(OutcomeRecord {
             aggregate,
             position: command.position,
@@ -231,18 +205,18 @@ impl Processor {
         let position = command.position;
         let answered = |answer| Ok(Decided { answer, position, first: true });
         if let Some(cause) = self.condemned.get(&(shard.aggregate, position)) {
-            return answered(self.batch.put_aside(Refusal::HandlerFailed, cause.clone()));
+            return answered(self.batch.dead_letter(Refusal::HandlerFailed, cause.clone()));
         }
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
             return answered(Answer::refused(&Refusal::Invalid(reason)));
         }
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_trace(command.trace.as_deref()) {
-            return answered(self.batch.put_aside(Refusal::Invalid, reason));
+            return answered(self.batch.dead_letter(Refusal::Invalid, reason));
         }
         let index = match self.find_or_load(store, shard, command) {
             Ok(index) => index,
             Err(Unreadable::Store(error)) => return Err(error),
-            Err(Unreadable::Key(reason)) => return answered(self.batch.put_aside(Refusal::Invalid, reason)),
+            Err(Unreadable::Key(reason)) => return answered(self.batch.dead_letter(Refusal::Invalid, reason)),
             Err(Unreadable::Quarantined) => {
                 return Ok(Decided { answer: Answer::refused(&Refusal::Quarantined), position, first: false });
             }
@@ -267,12 +241,12 @@ impl Processor {
                 states.change(index, sequence, (position, command.time));
                 answered(Answer::Accepted(sequence))
             }
-            Err(Failure::Refused(answer)) => answered(answer),
-            Err(Failure::Undecodable(reason)) => answered(batch.put_aside(Refusal::Invalid, reason)),
-            Err(Failure::Failed(reason)) => answered(batch.put_aside(Refusal::HandlerFailed, reason)),
-            Err(Failure::StateLost(reason)) => {
+            Err(CommandFailure::Refused(answer)) => answered(answer),
+            Err(CommandFailure::Undecodable(reason)) => answered(batch.dead_letter(Refusal::Invalid, reason)),
+            Err(CommandFailure::Failed(reason)) => answered(batch.dead_letter(Refusal::HandlerFailed, reason)),
+            Err(CommandFailure::StateLost(reason)) => {
                 self.restore_state(store, shard, command, index, &reason)?;
-                answered(self.batch.put_aside(Refusal::HandlerFailed, reason))
+                answered(self.batch.dead_letter(Refusal::HandlerFailed, reason))
             }
         }
     }
@@ -297,14 +271,14 @@ impl Processor {
         let (stored, live) = match model.decode(key, stored.state.as_deref()) {
             Ok(live) => (stored, live),
             Err(Undecodable::Key(reason)) => return Err(Unreadable::Key(reason)),
-            Err(Undecodable::State(reason)) => self.rebuild(store, shard, command, &stored, &reason)?,
+            Err(Undecodable::State(reason)) => self.refold(store, shard, command, &stored, &reason)?,
         };
         let last_command = Some(stored.command_position);
         Ok(Slot { partition, sequence: stored.sequence, last_command, live, changed_by: None })
     }
 
     /// Makes a state again that can't be decoded, now or in the background.
-    fn rebuild(
+    fn refold(
         &mut self,
         store: &dyn Store,
         shard: Shard,
@@ -318,18 +292,18 @@ impl Processor {
         }
         let (aggregate, partition, sequence) = (self.aggregate(shard.aggregate).name, shard.partition, stored.sequence);
         let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
-        let rebuild = Rebuild::new(model.clone(), shard, key.clone(), stored);
-        let rebuild = rebuild.map_err(|error| Unreadable::Key(error.reason()))?;
-        match store.rebuild(rebuild) {
-            Rebuilt::Made(made) => {
+        let refold = Refold::new(model.clone(), shard, key.clone(), stored);
+        let refold = refold.map_err(|error| Unreadable::Key(error.reason()))?;
+        match store.refold(refold) {
+            Refolded::Made(made) => {
                 warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was recreated from its events");
                 let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
                 return Ok((made, live));
             }
-            Rebuilt::Failed(events) => {
+            Refolded::Failed(events) => {
                 error!(aggregate, key = &**key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
             }
-            Rebuilt::UnderWay => {
+            Refolded::UnderWay => {
                 warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it is being recreated from its events");
             }
         }
@@ -407,15 +381,12 @@ impl Processor {
             self.run_again(store)?;
             collected = self.collect_states();
         }
-        self.batch.changes.poison.iter().for_each(|poison| self.report(poison));
+        // Not before: a command may run twice.
+        for Poison { outcome, cause } in &self.batch.changes.poison {
+            let outcome = &self.batch.changes.outcomes[*outcome];
+            logging::dead_letter(self.aggregate(outcome.aggregate).name, outcome, cause);
+        }
         Ok(mem::take(&mut self.batch.changes))
-    }
-
-    /// Not before the batch has ended: it may run twice.
-    fn report(&self, Poison { outcome, cause }: &Poison) {
-        let OutcomeRecord { aggregate, position, key, id, .. } = &self.batch.changes.outcomes[*outcome];
-        let (aggregate, Position { partition, offset }) = (self.aggregate(*aggregate).name, *position);
-        error!(aggregate, key = &**key, command_id = %id, partition, offset, cause, "poison: a command can't be processed, and is answered so");
     }
 
     fn collect_states(&mut self) -> Result<(), Unstorable> {
@@ -481,20 +452,4 @@ fn served(aggregate: &AggregateDefinition) -> Result<&Arc<dyn AnyAggregate>, Bac
     let name = aggregate.name;
     let not_served = || BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it"));
     aggregate.model.as_ref().ok_or_else(not_served)
-}
-
-fn log(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool) {
-    let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
-    match &outcome.answer {
-        Answer::Accepted(sequence) => {
-            trace!(aggregate, key = &**key, command_id = %id, partition, offset, %sequence, repeated = !first, "accepted");
-        }
-        Answer::Unchanged(sequence) => {
-            trace!(aggregate, %key, command_id = %id, partition, offset, %sequence, repeated = !first, "nothing to do");
-        }
-        Answer::Refused(answer) => {
-            let answer = String::from_utf8_lossy(answer);
-            debug!(aggregate, key = &**key, command_id = %id, partition, offset, answer = &*answer, "refused");
-        }
-    }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandId, Position, Refusal, Sequence, Timestamp, Trace,
     codec::{self, Fingerprint},
+    model::{CommandId, Position, Refusal, Sequence, Timestamp, Trace},
 };
 
 /// A command as it stands in the log: all that the engine gets to know of the world.
@@ -74,7 +74,7 @@ pub struct StateRecord {
 /// The answer to one command of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutcomeRecord {
-    /// Which aggregate type, by its place in the [`Definition`](crate::backend::Definition).
+    /// Which aggregate type, by its place in the [`Definition`](crate::engine::Definition).
     pub aggregate: usize,
     /// Where the command that is answered stands; differs from the outcome's where a command was sent again.
     pub position: Position,
@@ -126,7 +126,7 @@ impl Answer {
 /// All that a batch of commands changes, to be written in one atomic operation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Changes {
-    /// By aggregate type, in the order of the [`Definition`](crate::backend::Definition).
+    /// By aggregate type, in the order of the [`Definition`](crate::engine::Definition).
     pub aggregates: Vec<AggregateChanges>,
     /// One answer for each command, in the order in which they were processed.
     pub outcomes: Vec<OutcomeRecord>,
@@ -181,6 +181,15 @@ pub fn brief(mut reason: String) -> String {
         reason.push('…');
     }
     reason
+}
+
+/// An event and its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logged {
+    /// The offset in the event log.
+    pub offset: u64,
+    /// The event.
+    pub record: EventRecord,
 }
 
 /// What a batch of commands changes in the aggregates of one type.

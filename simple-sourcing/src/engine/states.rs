@@ -3,7 +3,7 @@ use std::{mem, sync::Arc};
 use indexmap::IndexMap;
 
 use super::typed::Live;
-use crate::{Position, Sequence, Timestamp};
+use crate::model::{Position, Sequence, Timestamp};
 
 /// The decoded states of one aggregate type: those that the batch has changed, and others from batches before, so that a
 /// busy aggregate is decoded once.

@@ -1,8 +1,8 @@
-use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-
-use super::{Outcome, Rebuild, Rebuilt};
-use crate::{BackendError, CommandId, Position, Sequence, Timestamp};
+use super::{Outcome, Refold, Refolded, Shard, StoredState};
+use crate::{
+    error::BackendError,
+    model::{CommandId, Timestamp},
+};
 
 /// What is committed, for the engine to read. A backend shows exactly the result of the batches before this one.
 pub trait Store {
@@ -12,10 +12,10 @@ pub trait Store {
     /// When the store can't be read. The batch is given up.
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError>;
 
-    /// Makes a state again that can't be decoded: gives the rebuild all committed events of its aggregate and finishes it,
+    /// Makes a state again that can't be decoded: gives the refold all committed events of its aggregate and finishes it,
     /// or begins to. Until it is made, commands to the aggregate are answered with `Quarantined`; it is asked for again
     /// by those that come some seconds later.
-    fn rebuild(&self, rebuild: Rebuild) -> Rebuilt;
+    fn refold(&self, refold: Refold) -> Refolded;
 
     /// The outcome of a command id, if it is remembered.
     ///
@@ -29,24 +29,4 @@ pub trait Store {
         let _ = at;
         Timestamp::from_millis(0)
     }
-}
-
-/// One partition of one aggregate type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Shard {
-    /// Which aggregate type, by its place in the [`Definition`](crate::backend::Definition).
-    pub aggregate: usize,
-    /// The partition, from 0.
-    pub partition: u32,
-}
-
-/// The committed state of an aggregate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StoredState {
-    /// The sequence of its last event.
-    pub sequence: Sequence,
-    /// Where the last command that changed it stands.
-    pub command_position: Position,
-    /// The encoded state; none if it is deleted.
-    pub state: Option<Bytes>,
 }

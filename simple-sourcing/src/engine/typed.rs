@@ -9,8 +9,12 @@ use bytes::Bytes;
 
 use super::{Answer, CommandRecord, EventRecord};
 use crate::{
-    Accepted, Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events,
-    HandledBy, Key, KeyOf, Mismatch, Refusal, Refused, Resolution, Sequence, Settings, codec,
+    codec,
+    model::{
+        Accepted, Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events,
+        HandledBy, Key, KeyOf, Mismatch, NotAccepted, Refusal, Resolution, Sequence,
+    },
+    settings::Settings,
 };
 
 /// An aggregate in memory: a [`State`] whose type only [`Typed`] knows.
@@ -49,7 +53,7 @@ pub(crate) trait AnyAggregate: Send + Sync {
         sequence: Sequence,
         limits: Limits<'_>,
         events: &mut Vec<EventRecord>,
-    ) -> Result<(), Failure>;
+    ) -> Result<(), CommandFailure>;
 }
 
 /// What of an aggregate can't be decoded, and why.
@@ -77,7 +81,7 @@ pub(crate) struct Limits<'a> {
 
 /// A command that was not accepted.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum CommandFailure {
     /// The answer of the domain, or to a rule that the sender did not keep to. The state is as before.
     Refused(Answer),
     /// It can't be decoded. The state is as before.
@@ -88,9 +92,9 @@ pub(crate) enum Failure {
     StateLost(String),
 }
 
-impl From<Refusal<()>> for Failure {
+impl From<Refusal<()>> for CommandFailure {
     fn from(refusal: Refusal<()>) -> Self {
-        Failure::Refused(Answer::refused(&refusal))
+        CommandFailure::Refused(Answer::refused(&refusal))
     }
 }
 
@@ -110,7 +114,7 @@ impl<A: Aggregate> Typed<A> {
         command: &A::Command,
         expected: Option<Sequence>,
         State { state, context }: &State<A>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let Some(expected) = expected else {
             let create = || {
                 let variant = A::Command::VARIANTS.iter().find(|variant| variant.name == command.name());
@@ -144,18 +148,18 @@ impl<A: Aggregate> Typed<A> {
         state: &State<A>,
         record: &CommandRecord,
         settings: &Settings,
-    ) -> Result<Accepted<EventOf<A>>, Failure> {
+    ) -> Result<Accepted<EventOf<A>>, CommandFailure> {
         let command: A::Command = codec::decode(&record.payload).map_err(|error| {
-            Failure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
+            CommandFailure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
         self.check_sequence(&command, record.expected, state)?;
         let State { state, context } = state;
         let decision = catch_unwind(AssertUnwindSafe(|| command.handle(state.as_ref(), context)))
             .map_err(|panic| failed("it panicked", &*panic))?;
         decision.map_err(|refused| match refused {
-            Refused::Rejected(error) => rejected::<A>(error, settings),
-            Refused::NotFound => Refusal::NotFound.into(),
-            Refused::AlreadyExists => Refusal::AlreadyExists.into(),
+            NotAccepted::Rejected(error) => rejected::<A>(error, settings),
+            NotAccepted::NotFound => Refusal::NotFound.into(),
+            NotAccepted::AlreadyExists => Refusal::AlreadyExists.into(),
         })
     }
 
@@ -202,19 +206,20 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
         sequence: Sequence,
         limits: Limits<'_>,
         events: &mut Vec<EventRecord>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CommandFailure> {
         let kept = events.len();
         let run = AssertUnwindSafe(|| {
             let state = self.state(live);
             let CommandRecord { id, time, ref trace, .. } = *command;
             state.context.set(sequence, id, time, trace);
             let Accepted::Events(decided) = self.decide(state, command, limits.settings)? else { return Ok(()) };
-            let recorded = record(decided, command, sequence, limits.settings, events).map_err(Failure::Failed)?;
-            self.apply(&mut state.state, recorded, limits).map_err(Failure::StateLost)
+            let recorded =
+                record(decided, command, sequence, limits.settings, events).map_err(CommandFailure::Failed)?;
+            self.apply(&mut state.state, recorded, limits).map_err(CommandFailure::StateLost)
         });
         // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
         let result = catch_unwind(run).unwrap_or_else(|panic| {
-            Err(Failure::StateLost(format!("the user's code panicked: {}", panic_message(&*panic))))
+            Err(CommandFailure::StateLost(format!("the user's code panicked: {}", panic_message(&*panic))))
         });
         if result.is_err() {
             events.truncate(kept);
@@ -271,23 +276,23 @@ fn record<E: Event>(
     })
 }
 
-fn rejected<A: Aggregate>(error: ErrorOf<A>, settings: &Settings) -> Failure {
+fn rejected<A: Aggregate>(error: ErrorOf<A>, settings: &Settings) -> CommandFailure {
     let max = settings.event_bytes_max;
     let reason = match codec::encode(&Refusal::Rejected(error)) {
         Ok(bytes) if bytes.len() > max => {
             format!("an error of {} bytes, over the limit of {max} (`event_bytes_max`)", bytes.len())
         }
         Ok(bytes) => match codec::decode::<Refusal<ErrorOf<A>>>(&bytes) {
-            Ok(_) => return Failure::Refused(Answer::Refused(bytes)),
+            Ok(_) => return CommandFailure::Refused(Answer::Refused(bytes)),
             Err(reason) => format!("an error that can't be read back: {reason}"),
         },
         Err(reason) => format!("an error that can't be encoded: {reason}"),
     };
-    Failure::Failed(format!("it rejected the command with {reason}"))
+    CommandFailure::Failed(format!("it rejected the command with {reason}"))
 }
 
-fn failed(what: &str, panic: &(dyn Any + Send)) -> Failure {
-    Failure::Failed(format!("{what}: {}", panic_message(panic)))
+fn failed(what: &str, panic: &(dyn Any + Send)) -> CommandFailure {
+    CommandFailure::Failed(format!("{what}: {}", panic_message(panic)))
 }
 
 /// Runs code of the user's that belongs to no command.

@@ -3,7 +3,6 @@ use std::{error::Error, fmt::Debug};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Accepted, Context, Event};
-use crate::client::Client;
 
 /// What a client may ask of an aggregate: an enum with a variant for each command. Written by `#[command]`.
 ///
@@ -18,8 +17,6 @@ pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Syn
     type Event: Event;
     /// Why a command is rejected.
     type Error: DomainError;
-    /// The generated client: one method for each variant.
-    type Client: TypedClient<Command = Self>;
 
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [CommandVariant];
@@ -74,29 +71,16 @@ pub trait HandledBy<A>: Command {
         self,
         state: Option<&A>,
         context: &Context<<Self::Event as Event>::Key>,
-    ) -> Result<Accepted<Self::Event>, Refused<Self::Error>>;
+    ) -> Result<Accepted<Self::Event>, NotAccepted<Self::Error>>;
 }
 
 /// Why a handler did not accept a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused<E> {
+pub enum NotAccepted<E> {
     /// The handler said no.
     Rejected(E),
     /// The command needs an aggregate and there is none.
     NotFound,
     /// The command creates the aggregate and there is one.
     AlreadyExists,
-}
-
-/// A generated client (`AccountClient`): one method for each command of an aggregate.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a client",
-    note = "ask for the client that `#[command]` generated, e.g. `let accounts: AccountClient = app.client();`"
-)]
-pub trait TypedClient: Sized {
-    /// The commands that it sends.
-    type Command: Command;
-
-    /// Wraps the untyped sender.
-    fn new(client: Client<Self::Command>) -> Self;
 }

@@ -119,7 +119,7 @@ pub struct NotVersion7(String);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Position, Sequence};
+    use crate::model::{Position, Sequence};
 
     #[test]
     fn the_time_of_an_id_is_when_it_was_made() {

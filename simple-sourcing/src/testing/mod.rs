@@ -55,6 +55,7 @@
 #[cfg(feature = "laws")]
 mod laws;
 mod on_app;
+mod step;
 
 use std::{
     fmt::{self, Debug},
@@ -71,11 +72,11 @@ pub use crate::laws;
 #[cfg(feature = "laws")]
 pub use proptest;
 
-use self::on_app::Step;
+use self::step::Step;
 
 use crate::{
     Accepted, Aggregate, AppliedTo, Command, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf,
-    Refused, Sequence, Timestamp, Trace, codec,
+    NotAccepted, Sequence, Timestamp, Trace, codec,
 };
 
 /// An aggregate with these events behind it.
@@ -127,7 +128,7 @@ pub struct When<A: Aggregate> {
 }
 
 /// What comes of a command: no events where there was nothing to do.
-type Decided<A> = Result<Vec<EventOf<A>>, Refused<ErrorOf<A>>>;
+type Decided<A> = Result<Vec<EventOf<A>>, NotAccepted<ErrorOf<A>>>;
 
 fn decide<A: Aggregate>(command: A::Command, state: Option<&A>, context: &Context<KeyOf<A>>) -> Decided<A> {
     command.handle(state, context).map(|accepted| match accepted {
@@ -233,7 +234,7 @@ impl<A: Aggregate> Given<A> {
 
     /// Keeps a step that was taken as expected, for [`run_on`](Given::run_on).
     #[track_caller]
-    fn record(&mut self, command: A::Command, expected: Result<(), Refused<ErrorOf<A>>>) {
+    fn record(&mut self, command: A::Command, expected: Result<(), NotAccepted<ErrorOf<A>>>) {
         if let Some(steps) = &mut self.steps {
             steps.push(Step { place: Location::caller(), command, trace: self.trace.clone(), expected });
         }
@@ -283,7 +284,7 @@ impl<A: Aggregate> When<A> {
     where
         ErrorOf<A>: PartialEq,
     {
-        self.then_refused(Refused::Rejected(expected))
+        self.then_refused(NotAccepted::Rejected(expected))
     }
 
     /// There is no aggregate, and the command needs one.
@@ -295,7 +296,7 @@ impl<A: Aggregate> When<A> {
     where
         ErrorOf<A>: PartialEq,
     {
-        self.then_refused(Refused::NotFound)
+        self.then_refused(NotAccepted::NotFound)
     }
 
     /// There is an aggregate, and the command creates one.
@@ -307,11 +308,11 @@ impl<A: Aggregate> When<A> {
     where
         ErrorOf<A>: PartialEq,
     {
-        self.then_refused(Refused::AlreadyExists)
+        self.then_refused(NotAccepted::AlreadyExists)
     }
 
     #[track_caller]
-    fn then_refused(self, expected: Refused<ErrorOf<A>>) -> Given<A>
+    fn then_refused(self, expected: NotAccepted<ErrorOf<A>>) -> Given<A>
     where
         ErrorOf<A>: PartialEq,
     {

@@ -1,25 +1,15 @@
 //! A scenario on a running app.
 
-use std::{panic::Location, sync::Arc};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Decided, Given, decide, differ, fail, key_from};
+use super::{Decided, Given, decide, differ, fail, key_from, step::Step};
 use crate::{
     Aggregate, AppHandle, AppliedTo, Client, Command, CommandError, CommandId, Context, ErrorOf, Event, EventOf, Key,
-    KeyOf, Recorded, Refused, Sequence, Timestamp, Trace, Versioned, codec,
+    KeyOf, NotAccepted, Recorded, Sequence, Timestamp, Trace, Versioned, codec,
 };
-
-/// A step of a scenario, after the domain alone has taken it as expected.
-pub(super) struct Step<A: Aggregate> {
-    /// Where the test says what is expected.
-    pub(super) place: &'static Location<'static>,
-    pub(super) command: A::Command,
-    pub(super) trace: Option<Arc<Trace>>,
-    /// Accepted, or why not. The events are not kept: in the context that the command has on the app they may be others.
-    pub(super) expected: Result<(), Refused<ErrorOf<A>>>,
-}
 
 impl<A: Aggregate> Given<A>
 where
@@ -207,11 +197,11 @@ where
 }
 
 /// What a client is told of a refusal.
-fn error_of<E>(refused: Refused<E>) -> CommandError<E> {
+fn error_of<E>(refused: NotAccepted<E>) -> CommandError<E> {
     match refused {
-        Refused::Rejected(error) => CommandError::Rejected(error),
-        Refused::NotFound => CommandError::NotFound,
-        Refused::AlreadyExists => CommandError::AlreadyExists,
+        NotAccepted::Rejected(error) => CommandError::Rejected(error),
+        NotAccepted::NotFound => CommandError::NotFound,
+        NotAccepted::AlreadyExists => CommandError::AlreadyExists,
     }
 }
 

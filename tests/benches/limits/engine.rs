@@ -4,7 +4,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 
 use simple_sourcing::{
     BackendError, CommandId, Position, Timestamp, codec,
-    engine::{CommandRecord, Outcome, Processor, Rebuild, Rebuilt, Shard, Store, StoredState},
+    engine::{CommandRecord, Outcome, Processor, Refold, Refolded, Shard, Store, StoredState},
     prelude::*,
 };
 
@@ -116,8 +116,8 @@ impl Store for Nothing {
         Ok(None)
     }
 
-    fn rebuild(&self, _: Rebuild) -> Rebuilt {
-        Rebuilt::Failed("nothing is committed".into())
+    fn refold(&self, _: Refold) -> Refolded {
+        Refolded::Failed("nothing is committed".into())
     }
 
     fn outcome(&self, _: Shard, _: CommandId) -> Result<Option<Outcome>, BackendError> {

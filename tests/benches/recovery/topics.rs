@@ -9,7 +9,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer},
 };
-use simple_sourcing::{CommandId, backend::partition_of};
+use simple_sourcing::{CommandId, port::partition_of};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rdkafka::{Message, message::OwnedMessage};
-use simple_sourcing::{backend::partition_of, codec, prelude::*};
+use simple_sourcing::{codec, port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     on_broker,
     topics::{Record, Topics, header, headers},

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use libtest_mimic::Trial;
 use rdkafka::{Message, Offset, message::OwnedMessage};
-use simple_sourcing::{backend::partition_of, prelude::*};
+use simple_sourcing::{port::partition_of, prelude::*};
 use simple_sourcing_kafka::Topic;
 use simple_sourcing_tests::{
     on_broker,

@@ -3,7 +3,7 @@
 
 use libtest_mimic::Trial;
 use rdkafka::Message;
-use simple_sourcing::{backend::partition_of, codec, prelude::*};
+use simple_sourcing::{codec, port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     on_broker,
     topics::{Record, header},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rdkafka::Message;
-use simple_sourcing::{Cursor, ReadError, backend::partition_of, prelude::*};
+use simple_sourcing::{Cursor, ReadError, port::partition_of, prelude::*};
 use simple_sourcing_tests::{
     on_broker,
     topics::{Record, Topics, header},

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use simple_sourcing::{Call, ReadError, backend::partition_of, prelude::*};
+use simple_sourcing::{Call, ReadError, port::partition_of, prelude::*};
 use simple_sourcing_tests::{on_broker, topics::Record};
 use tokio::time::{sleep, timeout};
 

@@ -26,7 +26,7 @@ mod quiet;
 
 use std::{process::ExitCode, rc::Rc};
 
-use simple_sourcing::{backend::Backend, prelude::*};
+use simple_sourcing::{port::Backend, prelude::*};
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
     benchmark::{

@@ -25,8 +25,8 @@ use rdkafka::{
 };
 use simple_sourcing::{
     BackendError,
-    backend::{Definition, Ending},
-    engine::Shard,
+    engine::{Definition, Shard},
+    port::Stopped,
 };
 use tracing::{debug, info};
 
@@ -54,7 +54,7 @@ pub(super) struct KafkaLog {
     /// That of the worker.
     name: String,
     consumer: Arc<BaseConsumer<Rebalances>>,
-    ending: Ending,
+    ending: Stopped,
 }
 
 impl KafkaLog {
@@ -64,7 +64,7 @@ impl KafkaLog {
         topics: Arc<[Topics]>,
         (ends, owners): (Arc<Ends>, Arc<Owners>),
         name: String,
-        ending: Ending,
+        ending: Stopped,
     ) -> Result<Self, BackendError> {
         let served = definition.aggregates.iter().enumerate().filter(|(_, aggregate)| aggregate.is_served());
         let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();

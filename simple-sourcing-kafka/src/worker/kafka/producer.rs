@@ -15,7 +15,7 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
-use simple_sourcing::{BackendError, backend::Ending, engine::Shard};
+use simple_sourcing::{BackendError, engine::Shard, port::Stopped};
 
 use super::offsets::Offsets;
 use crate::{
@@ -153,7 +153,7 @@ impl KafkaProducer {
         topics: Arc<[Topics]>,
         ends: Arc<Ends>,
         transactional_id: &str,
-        ending: &Ending,
+        ending: &Stopped,
     ) -> Result<Self, BackendError> {
         let mut config = kafka.client(&[
             ("transactional.id", transactional_id),

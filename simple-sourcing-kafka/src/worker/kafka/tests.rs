@@ -16,8 +16,8 @@ use rdkafka::{
 };
 use simple_sourcing::{
     App, Timestamp,
-    backend::{Definition, Ending},
-    engine::Shard,
+    engine::{Definition, Shard},
+    port::Stopped,
 };
 
 use super::KafkaLog;
@@ -208,7 +208,7 @@ fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
     }]);
     let ends = Arc::new(Ends::new(topics.clone()));
     let owners = Arc::new(Owners::new(&kafka, definition, topics.clone()));
-    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Ending::new())
+    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Stopped::new())
         .expect("there is a consumer")
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::{Message, message::Headers};
-use simple_sourcing::{CommandId, Refusal, Sequence, backend::partition_of, codec, engine::Answer};
+use simple_sourcing::{CommandId, Refusal, Sequence, codec, engine::Answer, port::partition_of};
 
 use super::{
     clients::{Command, Sent, refusal},

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use fastrand::Rng;
 use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
-    CommandId, Refusal, Sequence,
-    backend::{Reply, Submission, partition_of},
-    codec,
+    CommandId, Refusal, Sequence, codec,
     engine::{Answer, Shard},
+    port::{Reply, Submission, partition_of},
 };
 
 use super::{

@@ -22,7 +22,7 @@ enum State {
     Empty,
     Ongoing,
     /// Decided; the places are being told.
-    Ending(bool),
+    Stopped(bool),
     Ended(bool),
 }
 
@@ -68,7 +68,7 @@ impl Transactions {
                 self.decide(ours, false);
                 Err(Refused::Concurrent)
             }
-            State::Ending(_) => Err(Refused::Concurrent),
+            State::Stopped(_) => Err(Refused::Concurrent),
             State::Empty | State::Ended(_) => {
                 transaction.epoch += 1;
                 transaction.state = State::Empty;
@@ -81,7 +81,7 @@ impl Transactions {
     pub(super) fn add(&mut self, producer: (u64, i32), place: Place, now: u64) -> Result<(), Refused> {
         let transaction = self.checked(producer)?;
         match transaction.state {
-            State::Ending(_) => return Err(Refused::Concurrent),
+            State::Stopped(_) => return Err(Refused::Concurrent),
             State::Ongoing => {}
             State::Empty | State::Ended(_) => {
                 (transaction.state, transaction.since) = (State::Ongoing, now);
@@ -106,7 +106,7 @@ impl Transactions {
                 self.decide(producer, commit);
                 Ok(true)
             }
-            State::Ending(how) if how == commit => Err(Refused::Concurrent),
+            State::Stopped(how) if how == commit => Err(Refused::Concurrent),
             State::Ended(how) if how == commit => Ok(false),
             _ => Err(Refused::InvalidState),
         }
@@ -114,7 +114,7 @@ impl Transactions {
 
     fn decide(&mut self, (producer, epoch): (u64, i32), commit: bool) {
         let Ok(transaction) = self.of(producer) else { return };
-        transaction.state = State::Ending(commit);
+        transaction.state = State::Stopped(commit);
         let places = transaction.places.clone();
         self.markers.extend(places.into_iter().map(|place| (producer, epoch, place, commit)));
     }

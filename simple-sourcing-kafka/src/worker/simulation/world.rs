@@ -10,7 +10,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use simple_sourcing::backend::Definition;
+use simple_sourcing::engine::Definition;
 
 use super::{
     clients::Clients,

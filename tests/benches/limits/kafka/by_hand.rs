@@ -18,7 +18,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
 };
 use serde::Serialize;
-use simple_sourcing::{CommandId, backend::partition_of};
+use simple_sourcing::{CommandId, port::partition_of};
 
 use super::domains::Domain;
 

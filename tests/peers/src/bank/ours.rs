@@ -1,6 +1,6 @@
 //! The bank of the examples, on any of our backends.
 
-use simple_sourcing::{AppHandle, backend::Backend, prelude::*};
+use simple_sourcing::{AppHandle, port::Backend, prelude::*};
 use simple_sourcing_tests::{
     bank::domain::{Account, AccountClient, AccountCommand},
     benchmark::load,

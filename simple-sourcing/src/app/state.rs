@@ -1,0 +1,63 @@
+use std::sync::Arc;
+
+use crate::{
+    codec,
+    engine::{Refold, Shard, StoredState, Typed},
+    error::{BackendError, ReadError},
+    model::{Aggregate, Concurrency, Event, EventOf, Sequence, Versioned},
+    port::{Port, Read, TIMEOUT_DEFAULT},
+};
+
+/// The state of an aggregate. One that can't be decoded is refolded, for this caller alone: a service does it when the next
+/// command comes.
+pub(super) async fn read<A: Aggregate>(
+    port: &dyn Port,
+    aggregate: usize,
+    key: &str,
+) -> Result<Option<Versioned<A>>, ReadError> {
+    let Some(stored) = port.state(aggregate, key.into(), TIMEOUT_DEFAULT).await? else { return Ok(None) };
+    let reason = match decode(&stored) {
+        Ok(state) => return Ok(state),
+        Err(reason) => reason,
+    };
+    let name = EventOf::<A>::AGGREGATE;
+    let refolded = tokio::time::timeout(TIMEOUT_DEFAULT, refold::<A>(port, aggregate, key.into(), &stored));
+    let refolded = refolded.await.map_err(|_| ReadError::Timeout {
+        what: format!("the events of {name} `{key}`, whose state can't be decoded ({reason}),"),
+        after: TIMEOUT_DEFAULT,
+    })??;
+    refolded.and_then(|stored| decode(&stored)).map_err(|events| ReadError::Undecodable {
+        what: format!("the state of {name} `{key}`"),
+        reason: format!("{reason}, nor its events: {events}"),
+    })
+}
+
+/// None where the aggregate is deleted.
+fn decode<A: Aggregate>(stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
+    let state = stored.state.as_deref().map(codec::decode).transpose()?;
+    Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
+}
+
+/// The state that the events make. The inner error says why they make none.
+async fn refold<A: Aggregate>(
+    port: &dyn Port,
+    aggregate: usize,
+    key: Arc<str>,
+    stored: &StoredState,
+) -> Result<Result<StoredState, String>, BackendError> {
+    let at = Shard { aggregate, partition: stored.command_position.partition };
+    let model = Arc::new(Typed::<A> { concurrency: Concurrency::Any });
+    let mut refold = match Refold::new(model, at, key.clone(), stored) {
+        Ok(refold) => refold,
+        Err(error) => return Ok(Err(error.reason())),
+    };
+    let mut events = port.read(aggregate, Read::History { key, after: Sequence::ZERO });
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => refold.event(&event),
+            Err(error @ (BackendError::Closed | BackendError::Unavailable { .. })) => return Err(error),
+            Err(error) => refold.unreadable(error.to_string()),
+        }
+    }
+    Ok(refold.finish(None))
+}

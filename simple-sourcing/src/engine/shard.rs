@@ -1,0 +1,24 @@
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Position, Sequence};
+
+/// One partition of one aggregate type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard {
+    /// Which aggregate type, by its place in the [`Definition`](crate::engine::Definition).
+    pub aggregate: usize,
+    /// The partition, from 0.
+    pub partition: u32,
+}
+
+/// The committed state of an aggregate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredState {
+    /// The sequence of its last event.
+    pub sequence: Sequence,
+    /// Where the last command that changed it stands.
+    pub command_position: Position,
+    /// The encoded state; none if it is deleted.
+    pub state: Option<Bytes>,
+}

@@ -1,0 +1,105 @@
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    mem,
+};
+
+use crate::model::Sequence;
+
+/// Of how many keys is known where they are, at least and while a reader follows the log; twice as many take 2 MB or so.
+const KEYS_REMEMBERED: usize = 32 * 1024;
+
+/// Whether the events of each aggregate come one after the other, none left out and none twice.
+///
+/// A history is of one aggregate, and known from its beginning. Whoever follows the log is told of all: those that were seen
+/// lately are remembered, and of another one nothing is known until it is seen again.
+#[derive(Debug)]
+pub(crate) struct Sequences {
+    /// By the hash of a key, seeded anew each time.
+    recent: HashMap<u64, Sequence>,
+    earlier: HashMap<u64, Sequence>,
+    hasher: RandomState,
+    /// The next event of an aggregate that was not seen yet, where that is known.
+    first: Option<Sequence>,
+}
+
+impl Sequences {
+    /// Behind this event of each aggregate: [`Sequence::ZERO`] from the beginning.
+    pub(crate) fn after(sequence: Sequence) -> Self {
+        Sequences { first: Some(sequence.next()), ..Sequences::from_anywhere() }
+    }
+
+    /// From somewhere in the log.
+    pub(crate) fn from_anywhere() -> Self {
+        let (recent, earlier, hasher) = Default::default();
+        Sequences { recent, earlier, hasher, first: None }
+    }
+
+    /// Takes note of an event. The sequence that was due is the error.
+    pub(crate) fn see(&mut self, key: &str, sequence: Sequence) -> Result<(), Sequence> {
+        let key = self.hasher.hash_one(key);
+        let last = self.recent.get(&key).or_else(|| self.earlier.get(&key));
+        let due = last.map(|last| last.next()).or(self.first);
+        if self.recent.len() >= KEYS_REMEMBERED && !self.recent.contains_key(&key) {
+            if !self.earlier.is_empty() {
+                self.first = None;
+            }
+            self.earlier = mem::take(&mut self.recent);
+        }
+        self.recent.insert(key, sequence);
+        due.filter(|&due| due != sequence).map_or(Ok(()), Err)
+    }
+
+    /// An event could not be read, nor whose it is.
+    pub(crate) fn lose(&mut self) {
+        *self = Sequences::from_anywhere();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(sequence: u64) -> Sequence {
+        Sequence::new(sequence)
+    }
+
+    #[test]
+    fn from_the_beginning_each_key_begins_with_1_and_goes_on_by_1() {
+        let mut sequences = Sequences::after(Sequence::ZERO);
+        for (key, sequence) in [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("a", 3)] {
+            assert_eq!(sequences.see(key, at(sequence)), Ok(()), "{key} {sequence}");
+        }
+        assert_eq!(sequences.see("c", at(2)), Err(at(1)), "its first event is gone");
+        assert_eq!(sequences.see("a", at(5)), Err(at(4)), "one is gone");
+        assert_eq!(sequences.see("b", at(2)), Err(at(3)), "one came twice");
+        assert_eq!(sequences.see("b", at(1)), Err(at(3)), "it goes back");
+    }
+
+    #[test]
+    fn a_history_begins_behind_what_its_reader_has() {
+        assert_eq!(Sequences::after(at(7)).see("a", at(8)), Ok(()));
+        assert_eq!(Sequences::after(at(7)).see("a", at(9)), Err(at(8)));
+    }
+
+    #[test]
+    fn from_anywhere_a_key_is_known_when_it_was_seen() {
+        let mut sequences = Sequences::from_anywhere();
+        assert_eq!(sequences.see("a", at(7)), Ok(()));
+        assert_eq!(sequences.see("a", at(9)), Err(at(8)));
+        sequences.lose();
+        assert_eq!(sequences.see("a", at(20)), Ok(()), "whose event could not be read is not known");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_those_seen_lately_are_known() {
+        let mut sequences = Sequences::after(Sequence::ZERO);
+        for number in 0..5 * KEYS_REMEMBERED {
+            assert_eq!(sequences.see(&number.to_string(), at(1)), Ok(()));
+            assert!(sequences.recent.len() + sequences.earlier.len() <= 2 * KEYS_REMEMBERED);
+        }
+        let last = (5 * KEYS_REMEMBERED - 1).to_string();
+        assert_eq!(sequences.see(&last, at(3)), Err(at(2)));
+        assert_eq!(sequences.see("0", at(9)), Ok(()), "it was forgotten");
+    }
+}

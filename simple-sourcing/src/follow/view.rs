@@ -1,0 +1,198 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinHandle};
+use tracing::error;
+
+use super::EventStream;
+use crate::{
+    engine::panic_message,
+    error::ReadError,
+    model::{Cursor, EventMeta, ProjectedBy, Receipt, Recorded, Sequence},
+    port::{Port, TIMEOUT_DEFAULT},
+};
+
+/// A read model in memory: a projector that is given every event of an aggregate type, from the first on.
+///
+/// It follows the log for as long as it exists. Its reader sees it between two events, never within one. At an event that
+/// can't be read it stops, and says so to whoever waits for it: behind that it would be wrong for ever.
+pub struct View<P> {
+    projector: Arc<RwLock<P>>,
+    progress: watch::Receiver<Progress>,
+    follower: JoinHandle<()>,
+    /// The wire name of the aggregate type.
+    aggregate: &'static str,
+    /// What it follows; none where the app does not know the aggregate.
+    log: Option<(Arc<dyn Port>, usize)>,
+}
+
+/// How far a view has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// For each partition the offset of the last event's command, and the sequence of that event.
+    seen: HashMap<u32, (u64, Sequence)>,
+    cursor: Cursor,
+    /// Why the view stands still, once it does.
+    stopped: Option<ReadError>,
+}
+
+impl<P: Send + Sync + 'static> View<P> {
+    pub(crate) fn start<E: ProjectedBy<P>>(
+        events: EventStream<E>,
+        log: Option<(Arc<dyn Port>, usize)>,
+        projector: P,
+    ) -> Self {
+        let projector = Arc::new(RwLock::new(projector));
+        let (sender, progress) = watch::channel(Progress::default());
+        let follower = tokio::spawn(follow(events, projector.clone(), sender));
+        View { projector, progress, follower, aggregate: E::AGGREGATE, log }
+    }
+
+    /// Reads the view as it is now. Events wait meanwhile, so be quick.
+    pub fn read<T>(&self, read: impl FnOnce(&P) -> T) -> T {
+        read(&self.projector.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until the view holds all events that are in the log now, 30 seconds at most: for a readiness probe, so that
+    /// nobody is shown a view that is still being built.
+    ///
+    /// ```no_run
+    /// # use simple_sourcing::{View, ReadError};
+    /// # async fn example<P: Send + Sync + 'static>(view: View<P>) -> Result<(), ReadError> {
+    /// view.caught_up().await?;      // from here on, a reader misses nothing that happened before the start
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the view has stopped, the end of the log can't be read, or the view did not come to it in time.
+    pub async fn caught_up(&self) -> Result<(), ReadError> {
+        self.caught_up_within(TIMEOUT_DEFAULT).await
+    }
+
+    /// [`caught_up`](View::caught_up) with another limit to the waiting.
+    ///
+    /// # Errors
+    /// As [`caught_up`](View::caught_up).
+    pub async fn caught_up_within(&self, timeout: Duration) -> Result<(), ReadError> {
+        let what = || format!("the end of the log of {} in the view", self.aggregate);
+        let caught_up = async {
+            let end = match &self.log {
+                Some((port, aggregate)) => port.end(*aggregate).await?,
+                // The follower says so, and has stopped.
+                None => Cursor::beginning(),
+            };
+            self.wait_until(|progress| progress.cursor.has_reached(&end) && self.log.is_some()).await
+        };
+        tokio::time::timeout(timeout, caught_up)
+            .await
+            .unwrap_or_else(|_| Err(ReadError::Timeout { what: what(), after: timeout }))
+    }
+
+    /// Waits until the view holds the events of the command with this receipt: read your own writes. 30 seconds at most.
+    ///
+    /// # Errors
+    /// When the receipt is of another aggregate type, the view has stopped, or the events did not come in time.
+    pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
+        self.wait_for_within(receipt, TIMEOUT_DEFAULT).await
+    }
+
+    /// [`wait_for`](View::wait_for) with another limit to the waiting.
+    ///
+    /// # Errors
+    /// As [`wait_for`](View::wait_for).
+    pub async fn wait_for_within(&self, receipt: &Receipt, timeout: Duration) -> Result<(), ReadError> {
+        if receipt.aggregate != self.aggregate {
+            let (view, receipt) = (self.aggregate, receipt.aggregate.to_string());
+            return Err(ReadError::NotFollowed { view, receipt });
+        }
+        let there = self.wait_until(|progress| progress.holds(receipt));
+        tokio::time::timeout(timeout, there).await.unwrap_or_else(|_| {
+            let what = format!("the event of command {} in the view", receipt.command_id);
+            Err(ReadError::Timeout { what, after: timeout })
+        })
+    }
+
+    async fn wait_until(&self, is_there: impl Fn(&Progress) -> bool) -> Result<(), ReadError> {
+        let mut progress = self.progress.clone();
+        match progress.wait_for(|progress| progress.stopped.is_some() || is_there(progress)).await {
+            Ok(progress) if is_there(&progress) => Ok(()),
+            Ok(progress) => Err(progress.stopped.clone().unwrap_or_else(gone)),
+            Err(_) => Err(gone()),
+        }
+    }
+}
+
+fn gone() -> ReadError {
+    ReadError::ViewStopped("its app has been shut down".into())
+}
+
+impl Progress {
+    fn holds(&self, receipt: &Receipt) -> bool {
+        let (offset, sequence) = (receipt.position.offset, receipt.sequence);
+        self.seen.get(&receipt.position.partition).is_some_and(|&(seen, last)| {
+            // The events of one command follow each other, and the receipt names the last.
+            seen > offset || (seen == offset && last >= sequence)
+        }) || sequence == Sequence::ZERO // Nothing ever happened, so there is nothing to wait for.
+    }
+}
+
+async fn follow<E: ProjectedBy<P>, P>(
+    mut events: EventStream<E>,
+    projector: Arc<RwLock<P>>,
+    progress: watch::Sender<Progress>,
+) {
+    while let Some(event) = events.next().await {
+        match event.and_then(|event| apply(event, &projector)) {
+            Ok(Seen { partition, offset, command, sequence }) => progress.send_modify(|progress| {
+                progress.seen.insert(partition, (command, sequence));
+                progress.cursor.advance(partition, offset);
+            }),
+            Err(reason) => {
+                // A view that went on would be wrong for ever.
+                error!(aggregate = E::AGGREGATE, %reason, "the view has stopped");
+                return progress.send_modify(|progress| progress.stopped = Some(reason));
+            }
+        }
+    }
+}
+
+/// An event that a view holds.
+struct Seen {
+    partition: u32,
+    offset: u64,
+    /// The offset of its command.
+    command: u64,
+    sequence: Sequence,
+}
+
+fn apply<E: ProjectedBy<P>, P>(
+    Recorded { meta, event }: Recorded<E>,
+    projector: &RwLock<P>,
+) -> Result<Seen, ReadError> {
+    let mut projector = projector.write().unwrap_or_else(PoisonError::into_inner);
+    let name = event.name();
+    catch_unwind(AssertUnwindSafe(|| event.project_into(&mut projector, &meta))).map_err(|panic| {
+        let (key, sequence, panic) = (&meta.key, meta.sequence, panic_message(&*panic));
+        let what = format!("its projector panicked at `{name}`, event {sequence} of {} {key:?}: {panic}", E::AGGREGATE);
+        ReadError::ViewStopped(what)
+    })?;
+    let EventMeta { partition, offset, sequence, command_position, .. } = meta;
+    Ok(Seen { partition, offset, command: command_position.offset, sequence })
+}
+
+impl<P> Drop for View<P> {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for View<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("projector", &self.projector).finish_non_exhaustive()
+    }
+}

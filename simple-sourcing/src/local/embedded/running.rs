@@ -1,0 +1,317 @@
+//! The file `running`: this process has the directory for itself as long as it holds its lock; what it is doing stands in
+//! it, for the next process to learn of its end.
+//!
+//! It is written with plain writes that nobody syncs. The end of the process keeps them. The loss of power may take them,
+//! or leave those of some time before: what is read here is never ahead of what was synced to the journal.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::refused;
+use crate::{
+    disk::{journal, mark::Mark, record},
+    error::BackendError,
+    model::CommandId,
+};
+
+const NAME: &str = "running";
+
+/// The first byte of the file: whether commands are being decided.
+const DECIDING: u8 = 1;
+const DECIDED: u8 = 0;
+
+/// That byte, the length of the note, and its checksum.
+const HEAD_BYTES: usize = 13;
+
+/// How many commands under which a process has died are remembered at most.
+const SUSPECTS_MAX: usize = 10_000;
+
+/// What a process is doing.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Note {
+    store: Uuid,
+    /// The batch that is being decided, and the one up to which all are synced.
+    number: u64,
+    synced: u64,
+    /// Its commands.
+    ids: Vec<CommandId>,
+    /// The commands under which a process has died before, and how often.
+    suspects: Vec<(CommandId, u32)>,
+}
+
+impl record::Record for Note {}
+
+/// A directory that this process has for itself.
+#[derive(Debug)]
+pub(super) struct Running {
+    directory: PathBuf,
+    path: PathBuf,
+    /// Its lock is held until it is closed.
+    file: File,
+    is_same: Metadata,
+    /// The newest journal, once it is looked after.
+    journal: Option<(PathBuf, u64)>,
+    /// What the process before was doing when it ended, and whether that was deciding.
+    before: Option<(Note, bool)>,
+    suspects: HashMap<CommandId, u32>,
+    buffer: Vec<u8>,
+}
+
+impl Running {
+    /// Takes a directory for this process, and makes it where it is not there.
+    pub(super) fn claim(directory: &Path) -> Result<Self, BackendError> {
+        let unreadable = |error| refused::unreadable(directory, error);
+        // A process that is elsewhere later still has the same store.
+        let directory = std::path::absolute(directory).map_err(unreadable)?;
+        fs::create_dir_all(&directory).map_err(unreadable)?;
+        let path = directory.join(NAME);
+        let unreadable = |error| refused::unreadable(&path, error);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(unreadable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(refused::in_use(&directory)),
+            Err(TryLockError::Error(error)) => return Err(unreadable(error)),
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let is_same = file.metadata().map_err(unreadable)?;
+        let (before, suspects, buffer) = (parse(&bytes), HashMap::new(), Vec::new());
+        Ok(Running { directory, path, file, is_same, journal: None, before, suspects, buffer })
+    }
+
+    /// The directory, wherever the process is.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Up to which number the process before has synced batches.
+    pub(super) fn synced(&self, store: Uuid) -> u64 {
+        self.before.as_ref().filter(|(note, _)| note.store == store).map_or(0, |(note, _)| note.synced)
+    }
+
+    /// Looks at how the process before has ended: where it was deciding a batch that was never committed, one of its
+    /// commands may have been the cause. The last batch that was committed has this number.
+    pub(super) fn take_over(&mut self, store: Uuid, last: u64) {
+        let Some((note, was_deciding)) = self.before.take().filter(|(note, _)| note.store == store) else { return };
+        self.suspects = note.suspects.into_iter().collect();
+        if was_deciding && note.number > last {
+            for id in note.ids {
+                *self.suspects.entry(id).or_default() += 1;
+            }
+        }
+        if self.suspects.len() > SUSPECTS_MAX {
+            // Those that came last are the most likely to come again.
+            let mut suspects: Vec<_> = self.suspects.drain().collect();
+            suspects.sort_unstable();
+            self.suspects = suspects.split_off(suspects.len() - SUSPECTS_MAX).into_iter().collect();
+        }
+    }
+
+    /// Whether there are commands under which a process has died.
+    pub(super) fn has_suspects(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
+    /// How many processes have died while they decided a batch with this command.
+    pub(super) fn deaths(&self, id: CommandId) -> u32 {
+        self.suspects.get(&id).copied().unwrap_or_default()
+    }
+
+    /// A batch is about to be decided.
+    pub(super) fn deciding(&mut self, store: Uuid, mark: Mark, ids: Vec<CommandId>) -> Result<(), BackendError> {
+        let suspects = self.suspects.iter().map(|(id, deaths)| (*id, *deaths)).collect();
+        let note = Note { store, number: mark.number, synced: mark.synced, ids, suspects };
+        self.buffer.clear();
+        self.buffer.resize(HEAD_BYTES, 0);
+        record::write(&note, &mut self.buffer)?;
+        let (length, checksum) = (self.buffer.len() - HEAD_BYTES, xxh3_64(&self.buffer[HEAD_BYTES..]));
+        self.buffer[0] = DECIDING;
+        self.buffer[1..5].copy_from_slice(&(length as u32).to_le_bytes());
+        self.buffer[5..HEAD_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        self.file.rewind().and_then(|()| self.file.write_all(&self.buffer)).map_err(|error| self.unwritable(error))
+    }
+
+    /// The batch is decided: if the process ends from here on, it is not by the user's code.
+    pub(super) fn decided(&mut self) -> Result<(), BackendError> {
+        let written = self.file.rewind().and_then(|()| self.file.write_all(&[DECIDED]));
+        written.map_err(|error| self.unwritable(error))
+    }
+
+    /// A command is done, and under suspicion no more.
+    pub(super) fn acquit(&mut self, id: CommandId) {
+        if !self.suspects.is_empty() {
+            self.suspects.remove(&id);
+        }
+    }
+
+    /// Makes sure that the directory is still the one that this process has, and that what is written to its journal can
+    /// be found there by the next.
+    pub(super) fn check_place(&mut self) -> Result<(), BackendError> {
+        let found = fs::metadata(&self.path).map_err(|error| self.lost(&error.to_string()))?;
+        if !is_same(&found, &self.is_same) {
+            return Err(self.lost("another stands in its place"));
+        }
+        let (mut path, mut number) = match self.journal.take() {
+            Some(journal) => journal,
+            None => newest(&self.directory).ok_or_else(|| self.lost("it has no journal"))?,
+        };
+        // Each is begun before the one in front of it is removed.
+        loop {
+            let next = self.directory.join(format!("{}.jnl", number + 1));
+            if !next.exists() {
+                break;
+            }
+            (path, number) = (next, number + 1);
+        }
+        if !path.exists() {
+            return Err(self.lost(&format!("its journal `{}` is gone", path.display())));
+        }
+        self.journal = Some((path, number));
+        Ok(())
+    }
+
+    fn lost(&self, why: &str) -> BackendError {
+        BackendError::failed(format!(
+            "the store in `{}` was deleted, moved or replaced under the running app ({why}); what is written now would be \
+             lost. Put the directory back in its place and start the app again",
+            self.directory.display()
+        ))
+    }
+
+    fn unwritable(&self, error: io::Error) -> BackendError {
+        refused::unreadable(&self.path, error)
+    }
+}
+
+/// What a process has written, and whether it was deciding; none where it is damaged.
+fn parse(bytes: &[u8]) -> Option<(Note, bool)> {
+    let (head, note) = bytes.split_first_chunk::<HEAD_BYTES>()?;
+    let [state, a, b, c, d, checksum @ ..] = *head;
+    let mut note = note.get(..u32::from_le_bytes([a, b, c, d]) as usize)?;
+    if u64::from_le_bytes(checksum) != xxh3_64(note) {
+        return None;
+    }
+    let note = record::read(&mut note, || "what the process before was doing".to_owned()).ok()?;
+    Some((note, state == DECIDING))
+}
+
+fn newest(directory: &Path) -> Option<(PathBuf, u64)> {
+    let path = journal::paths(directory).ok()?.pop()?;
+    let number = path.file_stem()?.to_str()?.parse().ok()?;
+    Some((path, number))
+}
+
+#[cfg(unix)]
+fn is_same(found: &Metadata, expected: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (found.dev(), found.ino()) == (expected.dev(), expected.ino())
+}
+
+/// A file that is open can't be replaced there.
+#[cfg(not(unix))]
+fn is_same(_found: &Metadata, _expected: &Metadata) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+
+    const STORE: Uuid = Uuid::from_u128(7);
+
+    fn id(n: u64) -> CommandId {
+        CommandId::first_of(Timestamp::from_millis(n))
+    }
+
+    /// A process that ends while it decides these commands, where the last batch that was committed is number 4.
+    fn ended(directory: &Path, number: u64, ids: &[CommandId]) -> Running {
+        let mut running = Running::claim(directory).unwrap();
+        running.take_over(STORE, 4);
+        running.deciding(STORE, Mark { number, synced: number - 1 }, ids.to_vec()).unwrap();
+        running
+    }
+
+    #[test]
+    fn who_was_decided_when_a_process_ended_is_known_and_how_often() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(ended(directory.path(), 5, &[id(1), id(2)]));
+        let mut second = ended(directory.path(), 5, &[id(1)]);
+        assert_eq!([id(1), id(2), id(3)].map(|id| second.deaths(id)), [1, 1, 0]);
+        second.acquit(id(2));
+        drop(second);
+        // The note of the second was written before the one was acquitted; that of the third is not.
+        let third = ended(directory.path(), 5, &[id(3)]);
+        assert_eq!([id(1), id(2), id(3)].map(|id| third.deaths(id)), [2, 1, 0]);
+    }
+
+    #[test]
+    fn a_batch_that_was_decided_or_committed_makes_nobody_suspect() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut decided = ended(directory.path(), 5, &[id(1)]);
+        decided.decided().unwrap();
+        drop(decided);
+        let committed = ended(directory.path(), 4, &[id(2)]);
+        assert_eq!(committed.deaths(id(1)), 0);
+        drop(committed);
+        assert_eq!(ended(directory.path(), 5, &[]).deaths(id(2)), 0);
+    }
+
+    #[test]
+    fn what_is_damaged_or_of_another_store_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(ended(directory.path(), 5, &[id(1)]));
+        let path = directory.path().join(NAME);
+        let whole = fs::read(&path).unwrap();
+        assert_eq!(Running::claim(directory.path()).unwrap().synced(STORE), 4);
+        assert_eq!(Running::claim(directory.path()).unwrap().synced(Uuid::from_u128(8)), 0);
+        for at in 1..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(Running::claim(directory.path()).unwrap().synced(STORE), 0, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_directory_belongs_to_one_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = Running::claim(directory.path()).unwrap();
+        let error = Running::claim(directory.path()).unwrap_err();
+        assert!(error.to_string().contains("in use"), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_is_gone_moved_or_replaced_is_noticed() {
+        let parent = tempfile::tempdir().unwrap();
+        let (directory, elsewhere) = (parent.path().join("store"), parent.path().join("elsewhere"));
+        let mut running = Running::claim(&directory).unwrap();
+        assert!(running.check_place().unwrap_err().to_string().contains("no journal"));
+        fs::write(directory.join("3.jnl"), []).unwrap();
+        running.check_place().unwrap();
+        // fjall goes on in the next one, and removes the one before.
+        fs::write(directory.join("4.jnl"), []).unwrap();
+        fs::remove_file(directory.join("3.jnl")).unwrap();
+        running.check_place().unwrap();
+        fs::rename(directory.join("4.jnl"), parent.path().join("4.jnl")).unwrap();
+        assert!(running.check_place().unwrap_err().to_string().contains("`"), "the journal");
+        fs::rename(parent.path().join("4.jnl"), directory.join("4.jnl")).unwrap();
+        running.check_place().unwrap();
+        fs::rename(&directory, &elsewhere).unwrap();
+        assert!(running.check_place().unwrap_err().to_string().contains("deleted, moved or replaced"));
+        fs::create_dir(&directory).unwrap();
+        for name in [NAME, "4.jnl"] {
+            fs::copy(elsewhere.join(name), directory.join(name)).unwrap();
+        }
+        assert!(running.check_place().unwrap_err().to_string().contains("another stands in its place"));
+    }
+}

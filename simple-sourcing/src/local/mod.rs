@@ -1,0 +1,151 @@
+//! The backends of one process: a queue, a worker thread and a [`Storage`]. [`Memory`] and [`Embedded`] differ only in that.
+//!
+//! One worker takes all commands that wait, decides them, writes what they change in one atomic commit, and answers.
+//! While it writes, the next commands gather: the busier the app, the larger the batch that one commit (and one sync of
+//! the disk) is shared by.
+
+mod clock;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod memory;
+mod port;
+mod queue;
+mod worker;
+
+#[cfg(feature = "embedded")]
+pub use embedded::{Durability, Embedded};
+pub use memory::Memory;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use self::queue::Queue;
+
+use crate::{
+    engine::{Changes, Logged, Refold, Refolded, Shard, Store},
+    error::BackendError,
+    model::{CommandId, Sequence, Timestamp},
+};
+
+/// Where a local backend keeps everything.
+trait Storage: Store + Send + Sync + 'static {
+    /// Whether a shutdown must free the storage, because nobody else can open it meanwhile.
+    const EXCLUSIVE: bool;
+
+    /// Whether a commit waits for something that costs the same for any number of commands.
+    fn syncs(&self) -> bool;
+
+    /// How many partitions each aggregate type has.
+    fn partitions(&self) -> u32;
+
+    /// The latest time of commands that is not after the limit; 1970 if there is none.
+    fn time(&self, limit: Timestamp) -> Timestamp;
+
+    /// The log's time goes back to that of the clock: what was kept by times that were ahead of it no longer counts.
+    fn went_back(&self, now: Timestamp) {
+        let _ = now;
+    }
+
+    /// Whether there are commands for which [`deaths`](Storage::deaths) is not 0.
+    fn has_suspects(&self) -> bool {
+        false
+    }
+
+    /// How many processes have died while they decided a batch with this command, which was never committed.
+    fn deaths(&self, id: CommandId) -> u32 {
+        let _ = id;
+        0
+    }
+
+    /// How many there may be until the command is not run again.
+    fn deaths_max(&self) -> u32 {
+        u32::MAX
+    }
+
+    /// A batch of these commands is about to be decided.
+    fn deciding(&self, ids: &mut dyn Iterator<Item = CommandId>) -> Result<(), BackendError> {
+        let _ = ids;
+        Ok(())
+    }
+
+    /// The offset of the next command of a shard.
+    fn next_command(&self, shard: Shard) -> u64;
+
+    /// Writes all or nothing. Durable, as far as the storage is, when it returns. Events and states may be taken out;
+    /// the outcomes stay, to be answered with.
+    fn commit(&self, changes: &mut Changes) -> Result<(), BackendError>;
+
+    /// The offset of the next event of a shard.
+    fn next_event(&self, shard: Shard) -> u64;
+
+    /// Some events of a shard from an offset on, in order; none if there is none yet.
+    fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError>;
+
+    /// Some events of one aggregate behind a sequence, in order; none if there is none.
+    fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError>;
+}
+
+/// Makes a state again from the events that are stored.
+fn refold(storage: &impl Storage, mut refold: Refold) -> Refolded {
+    let mut after = Sequence::ZERO;
+    loop {
+        match storage.history(refold.shard(), refold.key(), after) {
+            Ok(page) if page.is_empty() => break,
+            Ok(page) => page.iter().for_each(|event| {
+                after = event.record.sequence;
+                refold.event(event);
+            }),
+            Err(error) => {
+                refold.unreadable(error.to_string());
+                break;
+            }
+        }
+    }
+    refold.finish(None).into()
+}
+
+/// What the instances of a local backend share.
+struct Shared<S> {
+    /// None once an app has freed it.
+    storage: RwLock<Option<Arc<S>>>,
+    partitions: u32,
+    queue: Queue,
+    /// Held while a batch is decided and written; the instance that did so last.
+    turn: Mutex<u64>,
+    /// Changes with every commit, to wake the readers of events.
+    commits: watch::Sender<u64>,
+}
+
+impl<S: Storage> Shared<S> {
+    fn new(storage: S) -> Arc<Self> {
+        Arc::new(Shared {
+            partitions: storage.partitions(),
+            storage: RwLock::new(Some(Arc::new(storage))),
+            queue: Queue::default(),
+            turn: Mutex::new(0),
+            commits: watch::Sender::new(0),
+        })
+    }
+
+    /// The storage, to be held only for as long as it is used.
+    fn storage(&self) -> Result<Arc<S>, BackendError> {
+        self.storage.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(BackendError::Closed)
+    }
+
+    /// Frees the storage, when those who use it right now are done.
+    async fn free(&self) {
+        let Some(storage) = self.storage.write().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        while Arc::strong_count(&storage) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Closing files may take a moment.
+        let _ = tokio::task::spawn_blocking(move || drop(storage)).await;
+    }
+}
+
+/// How many events one call of [`Storage::events`] or [`Storage::history`] returns at most.
+const PAGE_EVENTS_MAX: usize = 512;

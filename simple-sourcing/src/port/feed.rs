@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::{
+    engine::Logged,
+    error::BackendError,
+    model::{Cursor, Sequence},
+};
+
+/// What to read of an event log.
+#[derive(Debug, Clone)]
+pub enum Read {
+    /// All events behind the cursor, then those to come, without end.
+    Follow(Cursor),
+    /// The events of one aggregate behind a sequence, up to what was committed when the reading began.
+    History {
+        /// The key of the aggregate, as text.
+        key: Arc<str>,
+        /// The sequence of the last event not to be read.
+        after: Sequence,
+    },
+}
+
+/// How many events are on their way between the backend and a reader.
+const FEED_EVENTS_MAX: usize = 1024;
+
+/// Events from a backend. It ends when the read is complete, the app is shut down, or after an error.
+#[derive(Debug)]
+pub struct Feed {
+    log: Option<String>,
+    receiver: mpsc::Receiver<Result<Logged, BackendError>>,
+}
+
+/// Where a backend puts what it reads. It is told to stop by an error from [`send`](FeedSender::send): the reader is gone.
+#[derive(Debug, Clone)]
+pub struct FeedSender {
+    sender: mpsc::Sender<Result<Logged, BackendError>>,
+}
+
+/// The reader of a feed is gone.
+#[derive(Debug)]
+pub struct ReaderGone;
+
+impl Feed {
+    /// A feed, and where its events come from.
+    pub fn new() -> (FeedSender, Feed) {
+        let (sender, receiver) = mpsc::channel(FEED_EVENTS_MAX);
+        (FeedSender { sender }, Feed { log: None, receiver })
+    }
+
+    /// The same, which says in errors what log it is read from.
+    #[must_use]
+    pub fn of(self, log: impl Into<String>) -> Self {
+        Feed { log: Some(log.into()), ..self }
+    }
+
+    pub(crate) fn log(&self) -> Option<&str> {
+        self.log.as_deref()
+    }
+
+    /// A feed that only says what is wrong.
+    pub fn failed(error: BackendError) -> Self {
+        let (sender, feed) = Feed::new();
+        // There is room for one, and the receiver is here.
+        let _ = sender.sender.try_send(Err(error));
+        feed
+    }
+
+    /// Waits for the next event.
+    pub async fn next(&mut self) -> Option<Result<Logged, BackendError>> {
+        self.receiver.recv().await
+    }
+
+    pub(crate) fn poll_next(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Logged, BackendError>>> {
+        self.receiver.poll_recv(context)
+    }
+}
+
+impl FeedSender {
+    /// Gives the reader an event or an error, waiting where it is slow.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn send(&self, event: Result<Logged, BackendError>) -> Result<(), ReaderGone> {
+        self.sender.send(event).await.map_err(|_| ReaderGone)
+    }
+
+    /// The same for a thread outside of the runtime.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub fn send_blocking(&self, event: Result<Logged, BackendError>) -> Result<(), ReaderGone> {
+        self.sender.blocking_send(event).map_err(|_| ReaderGone)
+    }
+
+    /// Whether the reader is gone.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Ends when the reader is gone.
+    pub async fn closed(&self) {
+        self.sender.closed().await;
+    }
+}

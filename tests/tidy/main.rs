@@ -1,0 +1,8 @@
+//! The rules of the house, as tests: which module may use which, what the engine must do without, and how long a file or a
+//! function gets. Each crate's `lib.rs` has a table of its modules; that table is the rule for its layers.
+
+mod crates;
+mod imports;
+mod layers;
+mod purity;
+mod sizes;
