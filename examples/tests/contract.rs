@@ -57,6 +57,7 @@ fn the_topics() {
         account-command_response: cleanup.policy=delete retention.ms=90000000 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
         account-answer: cleanup.policy=delete message.timestamp.type=LogAppendTime retention.ms=3600000
         account-dead_letter: cleanup.policy=delete max.message.bytes=100000000 retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
+        account-owner: 1 partition, cleanup.policy=delete retention.ms=-1 retention.bytes=-1 message.timestamp.after.max.ms=9223372036854775807
     ");
 }
 

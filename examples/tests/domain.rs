@@ -79,6 +79,15 @@ fn the_readme_has_the_same_rules() {
     assert!(readme.contains(rules), "the README does not have the handlers of the bank:\n{rules}");
 }
 
+/// The test in the README of the examples is one of these.
+#[test]
+fn the_readme_of_the_examples_shows_a_test() {
+    let (readme, tests) = (include_str!("../README.md"), include_str!("domain.rs"));
+    let (_, code) = readme.split_once("```rust\n").unwrap();
+    let (code, _) = code.split_once("```").unwrap();
+    assert!(tests.contains(code), "there is no such test:\n{code}");
+}
+
 #[test]
 fn only_an_empty_account_is_closed() {
     alice_with(10)

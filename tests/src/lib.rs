@@ -22,3 +22,8 @@ pub mod trouble;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The code of the guide to Kafka compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../simple-sourcing-kafka/README.md")]
+pub struct KafkaReadme;
