@@ -9,8 +9,9 @@
 //!
 //! The last needs OpenSSL with its headers (`libssl-dev`); without that feature its trials are not there.
 //!
-//! They run one after the other: they share a broker, and stop it. Those that kill one broker of three start these for
-//! themselves. In the end there is a table of what was done.
+//! Some run beside each other, which is possible because each has topics and processes of its own. Those that harm the broker
+//! or the network, which all share, run alone. Those that kill one broker of three start these for themselves. In the end there
+//! is a table of what was done.
 
 mod churn;
 mod clocks;
@@ -39,7 +40,11 @@ mod terminated;
 mod topics;
 mod twins;
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    process::ExitCode,
+    sync::{PoisonError, RwLock},
+};
 
 use libtest_mimic::{Arguments, Trial};
 use simple_sourcing_tests::on_broker;
@@ -48,32 +53,38 @@ use tokio::runtime::Runtime;
 use ground::ground;
 use table::{Row, print};
 
+/// How many faults run beside each other. They wait for most of their time: for sessions, leases and restarts.
+const FAULTS_AT_ONCE: usize = 3;
+
+/// Held by all faults that run, and by one that runs alone as the only one.
+static TURN: RwLock<()> = RwLock::new(());
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+    arguments.test_threads.get_or_insert(FAULTS_AT_ONCE);
     let mut trials = vec![
         fault(1, "killed_after_produce", || killed::at("after-produce")),
         fault(1, "killed_after_offsets", || killed::at("after-offsets")),
-        fault(1, "killed_while_its_commit_is_on_its_way", killed::while_committing),
+        alone(1, "killed_while_its_commit_is_on_its_way", killed::while_committing),
         fault(1, "killed_before_the_store_is_written", || killed::at("after-commit")),
-        fault(1, "killed_while_another_stands_by", standby::takes_over).with_ignored_flag(true),
-        fault(2, "the_reply_to_a_commit_is_lost", commit::reply_lost),
-        fault(2, "the_reply_to_offsets_is_lost", commit::offsets_reply_lost),
-        fault(3, "a_commit_arrives_in_the_next_transaction", commit::late),
+        alone(1, "killed_while_another_stands_by", standby::takes_over).with_ignored_flag(true),
+        alone(2, "the_reply_to_a_commit_is_lost", commit::reply_lost),
+        alone(2, "the_reply_to_offsets_is_lost", commit::offsets_reply_lost),
+        alone(3, "a_commit_arrives_in_the_next_transaction", commit::late),
         fault(4, "paused_for_longer_than_its_session", paused::in_its_turn),
-        fault(4, "paused_with_its_commit_on_its_way", paused::while_committing),
+        alone(4, "paused_with_its_commit_on_its_way", paused::while_committing),
         fault(5, "two_processes_of_one_name", twins::run),
-        fault(6, "broker_killed", outage::killed),
-        fault(6, "broker_stopped", outage::stopped),
-        fault(6, "broker_stopped_under_named_processes", outage::stopped_under_names),
-        fault(6, "broker_paused_for_30_s", outage::paused).with_ignored_flag(true),
-        fault(6, "leader_of_events_killed", cluster::leader_of_events_killed).with_ignored_flag(true),
-        fault(6, "transaction_coordinator_killed", cluster::transaction_coordinator_killed).with_ignored_flag(true),
-        fault(6, "group_coordinator_killed", cluster::group_coordinator_killed).with_ignored_flag(true),
-        fault(7, "network_cut_one_way_and_both", network::cut).with_ignored_flag(true),
-        fault(7, "connections_half_open", network::half_open).with_ignored_flag(true),
-        fault(7, "latency_with_resets", network::slow_with_resets).with_ignored_flag(true),
-        fault(8, "processes_come_and_go_for_2_minutes", churn::run).with_ignored_flag(true),
+        alone(6, "broker_killed", outage::killed),
+        alone(6, "broker_stopped", outage::stopped),
+        alone(6, "broker_stopped_under_named_processes", outage::stopped_under_names),
+        alone(6, "broker_paused_for_30_s", outage::paused).with_ignored_flag(true),
+        alone(6, "leader_of_events_killed", cluster::leader_of_events_killed).with_ignored_flag(true),
+        alone(6, "transaction_coordinator_killed", cluster::transaction_coordinator_killed).with_ignored_flag(true),
+        alone(6, "group_coordinator_killed", cluster::group_coordinator_killed).with_ignored_flag(true),
+        alone(7, "network_cut_one_way_and_both", network::cut).with_ignored_flag(true),
+        alone(7, "connections_half_open", network::half_open).with_ignored_flag(true),
+        alone(7, "latency_with_resets", network::slow_with_resets).with_ignored_flag(true),
+        alone(8, "processes_come_and_go_for_2_minutes", churn::run).with_ignored_flag(true),
         fault(9, "an_id_100_times_over_a_kill_and_a_rebalance", ids::many_times),
         fault(9, "an_id_after_the_window", ids::expired),
         fault(10, "64_clients_race_while_partitions_move", race::run),
@@ -90,19 +101,19 @@ fn main() -> ExitCode {
         fault(15, "store_deleted_while_it_is_used", store::deleted),
         fault(15, "store_on_a_full_disk", store::full),
         fault(15, "store_of_topics_that_were_made_anew", store::made_anew),
-        fault(16, "topics_deleted", topics::deleted).with_ignored_flag(true),
-        fault(16, "topics_made_anew", topics::made_anew).with_ignored_flag(true),
-        fault(16, "topics_made_anew_while_down", topics::made_anew_while_down).with_ignored_flag(true),
-        fault(16, "partitions_raised", topics::partitions_raised).with_ignored_flag(true),
-        fault(16, "partitions_of_all_raised_while_down", topics::all_raised_while_down),
-        fault(16, "policy_changed", topics::policy_changed).with_ignored_flag(true),
-        fault(16, "policy_changed_while_a_broker_is_down", cluster::policy_changed_meanwhile).with_ignored_flag(true),
-        fault(18, "open_transaction_before_commands", open::before_commands).with_ignored_flag(true),
-        fault(18, "open_transaction_before_events", open::before_events).with_ignored_flag(true),
-        fault(18, "open_transaction_before_states", open::before_states).with_ignored_flag(true),
+        alone(16, "topics_deleted", topics::deleted).with_ignored_flag(true),
+        alone(16, "topics_made_anew", topics::made_anew).with_ignored_flag(true),
+        alone(16, "topics_made_anew_while_down", topics::made_anew_while_down).with_ignored_flag(true),
+        alone(16, "partitions_raised", topics::partitions_raised).with_ignored_flag(true),
+        alone(16, "partitions_of_all_raised_while_down", topics::all_raised_while_down),
+        alone(16, "policy_changed", topics::policy_changed).with_ignored_flag(true),
+        alone(16, "policy_changed_while_a_broker_is_down", cluster::policy_changed_meanwhile).with_ignored_flag(true),
+        alone(18, "open_transaction_before_commands", open::before_commands).with_ignored_flag(true),
+        alone(18, "open_transaction_before_events", open::before_events).with_ignored_flag(true),
+        alone(18, "open_transaction_before_states", open::before_states).with_ignored_flag(true),
         fault(19, "clock_of_a_service_off_by_an_hour", clocks::of_a_service).with_ignored_flag(true),
         fault(19, "clock_of_a_client_off_by_an_hour", clocks::of_a_client).with_ignored_flag(true),
-        fault(19, "clock_of_the_broker_off_by_an_hour", clocks::of_the_broker).with_ignored_flag(true),
+        alone(19, "clock_of_the_broker_off_by_an_hour", clocks::of_the_broker).with_ignored_flag(true),
         fault(20, "terminated_under_load", terminated::once),
         fault(20, "terminated_twice", terminated::twice),
         fault(21, "offsets_lost", offsets::lost),
@@ -128,23 +139,37 @@ fn main() -> ExitCode {
 /// A fault as a trial, by its number in the table. It runs as many rounds as are asked for, each on topics of its own.
 fn fault(number: u32, name: &'static str, round: impl AsyncFn() -> Row + Send + 'static) -> Trial {
     Trial::test(format!("fault_{number:02}::{name}"), move || {
-        table::record(number, name, || {
-            let rounds = (0..rounds()).map(|_| runtime().block_on(round()));
-            rounds.reduce(Row::and).unwrap_or_default()
-        });
+        let _turn = TURN.read().unwrap_or_else(PoisonError::into_inner);
+        run(number, name, &round);
         Ok(())
     })
+}
+
+/// The same for one that harms what the others need.
+fn alone(number: u32, name: &'static str, round: impl AsyncFn() -> Row + Send + 'static) -> Trial {
+    Trial::test(format!("fault_{number:02}::{name}"), move || {
+        let _turn = TURN.write().unwrap_or_else(PoisonError::into_inner);
+        run(number, name, &round);
+        Ok(())
+    })
+}
+
+fn run(number: u32, name: &'static str, round: &impl AsyncFn() -> Row) {
+    table::record(number, name, || {
+        let rounds = (0..rounds()).map(|_| runtime().block_on(round()));
+        rounds.reduce(Row::and).unwrap_or_default()
+    });
 }
 
 /// Those that need TLS.
 #[cfg(feature = "security")]
 fn of_security() -> Vec<Trial> {
     vec![
-        fault(17, "least_rights", security::least_rights).with_ignored_flag(true),
-        fault(17, "each_right_missing", security::each_right_missing).with_ignored_flag(true),
-        fault(17, "right_taken", security::right_taken).with_ignored_flag(true),
-        fault(17, "refused", security::refused).with_ignored_flag(true),
-        fault(17, "password_changed", security::password_changed).with_ignored_flag(true),
+        alone(17, "least_rights", security::least_rights).with_ignored_flag(true),
+        alone(17, "each_right_missing", security::each_right_missing).with_ignored_flag(true),
+        alone(17, "right_taken", security::right_taken).with_ignored_flag(true),
+        alone(17, "refused", security::refused).with_ignored_flag(true),
+        alone(17, "password_changed", security::password_changed).with_ignored_flag(true),
     ]
 }
 

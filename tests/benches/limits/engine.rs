@@ -18,17 +18,26 @@ use crate::{
 const BATCH: usize = 1000;
 const ACCOUNTS: usize = 1000;
 
+/// How long the name of an owner is. The state of an account is little more than that.
+const OWNER_BYTES: usize = 5;
+
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let commands = options.scaled(500_000);
-    let comparison = |accounts: usize| Comparison {
-        title: format!("decisions in batches of {BATCH}, {accounts} accounts, 1 core"),
+    let comparison = |accounts: usize, owner: usize, states: &str| Comparison {
+        title: format!("decisions in batches of {BATCH}, {accounts} accounts{states}, 1 core"),
         unit: Unit::PerSecond,
         contenders: vec![
-            Contender::new("written by hand", move || by_hand(commands, accounts)),
-            Contender::new("engine", move || engine(commands, accounts)),
+            Contender::new("written by hand", move || by_hand(commands, accounts, owner)),
+            Contender::new("engine", move || engine(commands, accounts, owner)),
         ],
     };
-    vec![comparison(10), comparison(ACCOUNTS), steps(commands)]
+    vec![
+        comparison(10, OWNER_BYTES, ""),
+        comparison(ACCOUNTS, OWNER_BYTES, ""),
+        comparison(ACCOUNTS, 1_000, " with states of 1 KB"),
+        comparison(ACCOUNTS, 10_000, " with states of 10 KB"),
+        steps(commands),
+    ]
 }
 
 /// What is measured for each command, beside a state that it may change.
@@ -45,12 +54,13 @@ fn steps(commands: usize) -> Comparison {
             begun.elapsed().as_nanos() as f64 / commands as f64
         })
     };
-    let states: HashMap<Arc<str>, usize> = openings(ACCOUNTS).into_iter().map(|record| record.key).zip(0..).collect();
+    let states: HashMap<Arc<str>, usize> =
+        openings(ACCOUNTS, OWNER_BYTES).into_iter().map(|record| record.key).zip(0..).collect();
     Comparison {
         title: format!("the steps of a decision, {ACCOUNTS} accounts"),
         unit: Unit::Nanoseconds,
         contenders: vec![
-            Contender::new("engine, all of it", move || 1e9 / engine(commands, ACCOUNTS)),
+            Contender::new("engine, all of it", move || 1e9 / engine(commands, ACCOUNTS, OWNER_BYTES)),
             step(
                 "decode the command",
                 Box::new(|record, _| {
@@ -100,8 +110,9 @@ fn records(commands: impl IntoIterator<Item = (usize, AccountCommand)>, first: u
     commands.into_iter().zip(first..).map(record).collect()
 }
 
-fn openings(accounts: usize) -> Vec<CommandRecord> {
-    records((0..accounts).map(|account| (account, AccountCommand::Open { owner: "Owner".into() })), 0)
+fn openings(accounts: usize, owner: usize) -> Vec<CommandRecord> {
+    let open = || AccountCommand::Open { owner: "o".repeat(owner) };
+    records((0..accounts).map(|account| (account, open())), 0)
 }
 
 fn deposits(commands: usize, accounts: usize) -> Vec<CommandRecord> {
@@ -125,7 +136,7 @@ impl Store for Nothing {
     }
 }
 
-fn engine(commands: usize, accounts: usize) -> f64 {
+fn engine(commands: usize, accounts: usize, owner: usize) -> f64 {
     let definition = App::new("bank").aggregate::<Account>().into_definition();
     let mut processor = Processor::new(Arc::new(definition));
     let mut batch = |records: &mut dyn Iterator<Item = CommandRecord>| {
@@ -134,7 +145,7 @@ fn engine(commands: usize, accounts: usize) -> f64 {
         black_box(&changes);
         processor.committed(changes);
     };
-    batch(&mut openings(accounts).into_iter());
+    batch(&mut openings(accounts, owner).into_iter());
     let mut records = deposits(commands, accounts).into_iter();
     let begun = Instant::now();
     for _ in 0..commands / BATCH {
@@ -143,10 +154,10 @@ fn engine(commands: usize, accounts: usize) -> f64 {
     commands as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn by_hand(commands: usize, accounts: usize) -> f64 {
+fn by_hand(commands: usize, accounts: usize, owner: usize) -> f64 {
     let mut states: HashMap<Arc<str>, Account> = HashMap::new();
-    for record in openings(accounts) {
-        states.insert(record.key, Account { owner: "Owner".into(), balance: 0 });
+    for record in openings(accounts, owner) {
+        states.insert(record.key, Account { owner: "o".repeat(owner), balance: 0 });
     }
     let records = deposits(commands, accounts);
     let begun = Instant::now();
