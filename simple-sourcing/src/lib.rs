@@ -107,7 +107,7 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AggregateOptions, App, AppHandle};
+pub use app::{AggregateOptions, App, AppHandle, ContractOptions};
 pub use client::{Call, Client, Pending, ReceiptFuture, TypedClient};
 pub use describe::{describe, describe_contract};
 pub use error::{BackendError, CommandError, ReadError, SharedError, StartError};

@@ -3,7 +3,8 @@ use std::{fmt, sync::Arc};
 use super::state;
 use crate::{
     client::{Client, Route, TypedClient},
-    engine::Definition,
+    codec::Codecs,
+    engine::{AggregateDefinition, Definition},
     error::{BackendError, ReadError},
     follow::{EventStream, Sequences, View},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
@@ -27,8 +28,8 @@ impl AppHandle {
     pub fn client<T: TypedClient>(&self) -> T {
         let name = <T::Command as Command>::Event::AGGREGATE;
         let route = self.index(name).ok().map(|aggregate| {
-            let settings = self.definition.aggregates[aggregate].settings.clone();
-            Route { port: self.port.clone(), aggregate, settings }
+            let AggregateDefinition { codecs, settings, .. } = &self.definition.aggregates[aggregate];
+            Route { port: self.port.clone(), aggregate, codecs: codecs.clone(), settings: settings.clone() }
         });
         T::new(Client::new(route))
     }
@@ -48,7 +49,7 @@ impl AppHandle {
         let key = key.into().into_text();
         Box::pin(async move {
             let aggregate = self.index(EventOf::<A>::AGGREGATE)?;
-            state::read(&*self.port, aggregate, &key).await
+            state::read(&*self.port, aggregate, &self.definition.aggregates[aggregate].codecs, &key).await
         })
     }
 
@@ -56,7 +57,7 @@ impl AppHandle {
     /// [`Sequence::ZERO`] is the beginning.
     pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
         let key = key.into().into_text().into();
-        EventStream::new(self.read::<E>(Read::History { key, after }), Sequences::after(after))
+        self.stream(Read::History { key, after }, Sequences::after(after))
     }
 
     /// Follows the event log of an aggregate type from a cursor: what is there and what comes, until the app is shut
@@ -64,7 +65,7 @@ impl AppHandle {
     pub fn follow<E: Event>(&self, from: Cursor) -> EventStream<E> {
         let is_beginning = from == Cursor::beginning();
         let sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
-        EventStream::new(self.read::<E>(Read::Follow(from)), sequences)
+        self.stream(Read::Follow(from), sequences)
     }
 
     /// Builds a view in memory: gives the projector all events of an aggregate type from the beginning, and follows.
@@ -98,10 +99,13 @@ impl AppHandle {
         self.port.shutdown().await
     }
 
-    fn read<E: Event>(&self, read: Read) -> Feed {
+    fn stream<E: Event>(&self, read: Read, sequences: Sequences) -> EventStream<E> {
         match self.index(E::AGGREGATE) {
-            Ok(aggregate) => self.port.read(aggregate, read),
-            Err(error) => Feed::failed(error),
+            Ok(aggregate) => {
+                let codecs = self.definition.aggregates[aggregate].codecs.clone();
+                EventStream::new(self.port.read(aggregate, read), codecs, sequences)
+            }
+            Err(error) => EventStream::new(Feed::failed(error), Codecs::new(E::AGGREGATE), sequences),
         }
     }
 

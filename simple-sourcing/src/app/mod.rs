@@ -1,13 +1,16 @@
 //! What one process serves, and the handle to it while it runs.
 
 mod handle;
+mod options;
 mod state;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 pub use handle::AppHandle;
+pub use options::{AggregateOptions, ContractOptions};
 
 use crate::{
+    codec::Codecs,
     engine::{AggregateDefinition, AnyAggregate, Definition, Typed},
     error::StartError,
     model::{Aggregate, Command, Concurrency, Event, EventOf},
@@ -61,27 +64,32 @@ impl App {
         mut self,
         configure: impl FnOnce(AggregateOptions<A>) -> AggregateOptions<A>,
     ) -> Self {
-        let defaults = AggregateOptions {
+        let options = configure(AggregateOptions {
+            codecs: Codecs::new(EventOf::<A>::AGGREGATE),
             settings: Settings::default(),
             concurrency: Concurrency::Any,
             states_cached_max: STATES_CACHED_MAX,
-        };
-        let AggregateOptions { settings, concurrency, states_cached_max } = configure(defaults);
-        let model: Arc<dyn AnyAggregate> = Arc::new(Typed::<A> { concurrency });
+        });
+        let AggregateOptions { codecs, settings, concurrency, states_cached_max } = options;
+        let model: Arc<dyn AnyAggregate> = Arc::new(Typed::<A> { codecs: codecs.clone(), concurrency });
         let name = EventOf::<A>::AGGREGATE;
-        self.definition.aggregates.push(AggregateDefinition { name, settings, states_cached_max, model: Some(model) });
+        let model = Some(model);
+        self.definition.aggregates.push(AggregateDefinition { name, codecs, settings, states_cached_max, model });
         self
     }
 
     /// Lets this process be a client and a reader of an aggregate type that others serve.
     pub fn contract<C: Command>(self) -> Self {
-        self.contract_with::<C>(Settings::default())
+        self.contract_with::<C>(|options| options)
     }
 
-    /// The same with other limits than the default. They should be those of the service.
-    pub fn contract_with<C: Command>(mut self, settings: Settings) -> Self {
+    /// The same with other options than the default. They should be those of the service.
+    pub fn contract_with<C: Command>(mut self, configure: impl FnOnce(ContractOptions) -> ContractOptions) -> Self {
         let name = C::Event::AGGREGATE;
-        self.definition.aggregates.push(AggregateDefinition { name, settings, states_cached_max: 0, model: None });
+        let options = configure(ContractOptions { codecs: Codecs::new(name), settings: Settings::default() });
+        let ContractOptions { codecs, settings } = options;
+        let definition = AggregateDefinition { name, codecs, settings, states_cached_max: 0, model: None };
+        self.definition.aggregates.push(definition);
         self
     }
 
@@ -121,43 +129,5 @@ fn check(definition: &Definition) -> Result<(), StartError> {
             pair[0]
         ))),
         None => Ok(()),
-    }
-}
-
-/// How an app serves one aggregate type.
-#[must_use = "options are returned from the function that is given them"]
-pub struct AggregateOptions<A: Aggregate> {
-    settings: Settings,
-    concurrency: Concurrency<A>,
-    states_cached_max: usize,
-}
-
-impl<A: Aggregate> AggregateOptions<A> {
-    /// What is asked of the sequence that a client expects.
-    pub fn concurrency(mut self, concurrency: Concurrency<A>) -> Self {
-        self.concurrency = concurrency;
-        self
-    }
-
-    /// Changes the limits.
-    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.settings);
-        self
-    }
-
-    /// How many decoded states a worker keeps between batches, at most twice this many. Default 50,000. Others are
-    /// decoded when they are needed.
-    pub fn states_cached_max(mut self, states: usize) -> Self {
-        self.states_cached_max = states;
-        self
-    }
-}
-
-impl<A: Aggregate> fmt::Debug for AggregateOptions<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AggregateOptions")
-            .field("settings", &self.settings)
-            .field("concurrency", &self.concurrency)
-            .finish_non_exhaustive()
     }
 }

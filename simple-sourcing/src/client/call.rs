@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{Client, Pending, Route, pending::Answer};
 use crate::{
-    codec,
+    codec::Role,
     error::{BackendError, CommandError},
     model::{Command, CommandId, Key, Sequence, Trace},
     port::{Reply, Submission, TIMEOUT_DEFAULT},
@@ -111,13 +111,16 @@ impl<C: Command> Call<C> {
         queued: Option<oneshot::Sender<Result<(), BackendError>>>,
     ) -> Result<Answer, CommandError<C::Error>> {
         let Call { client, key, command, id, expected, trace, .. } = self;
-        let Route { port, aggregate, settings } = client.route()?;
+        let Route { port, aggregate, codecs, settings } = client.route()?;
         let name = command.name();
-        let payload = codec::encode(&command)
+        let payload = codecs
+            .encode(Role::Command, &command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
         // What the service reads must be what was meant.
-        codec::read_back(&command, &payload).map_err(|reason| CommandError::Invalid(format!("`{name}` {reason}")))?;
-        settings.check_lengths(&key, &payload).map_err(CommandError::Invalid)?;
+        codecs
+            .read_back(Role::Command, &command, &payload)
+            .map_err(|reason| CommandError::Invalid(format!("`{name}` {reason}")))?;
+        settings.check_lengths(&key, &payload.bytes).map_err(CommandError::Invalid)?;
         settings.check_trace(trace.as_deref()).map_err(CommandError::Invalid)?;
         let (outcome, answer) = oneshot::channel();
         port.submit(Submission {

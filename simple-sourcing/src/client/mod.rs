@@ -14,6 +14,7 @@ pub use typed::TypedClient;
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use crate::{
+    codec::Codecs,
     error::{BackendError, CommandError},
     model::{Command, CommandId, Event, Receipt},
     port::{Port, TIMEOUT_DEFAULT},
@@ -40,6 +41,7 @@ pub struct Client<C: Command> {
 pub(crate) struct Route {
     pub(crate) port: Arc<dyn Port>,
     pub(crate) aggregate: usize,
+    pub(crate) codecs: Codecs,
     pub(crate) settings: Settings,
 }
 

@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    codec,
+    codec::json,
     engine::{Answer, Outcome},
     error::CommandError,
     model::{Command, CommandId, Event, Receipt, Refusal},
@@ -18,7 +18,7 @@ pub(super) fn receipt<C: Command>(command_id: CommandId, outcome: Outcome) -> Re
 }
 
 fn refused<E: DeserializeOwned>(refusal: &[u8]) -> CommandError<E> {
-    match codec::decode::<Refusal<E>>(refusal) {
+    match json::decode::<Refusal<E>>(refusal) {
         Ok(refusal) => refusal.into(),
         // The service knows an error that this client does not: it is refused all the same.
         Err(reason) => {

@@ -3,7 +3,9 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// XXH3 of the payload, with 64 bits, seeded with that of the key.
+use super::{ContentType, Payload};
+
+/// XXH3 of a JSON payload, with 64 bits, seeded with that of the key.
 const XXH3: u8 = 0;
 
 /// The hash of a command's key and payload, and how it was made: the same id with another hash is another command.
@@ -18,8 +20,16 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// The fingerprint of a command.
-    pub fn of(key: &str, payload: &[u8]) -> Self {
-        Fingerprint::xxh3(xxh3_64_with_seed(payload, xxh3_64(key.as_bytes())))
+    ///
+    /// The same command has other bytes under another codec, so each content type counts as an algorithm of its own: whoever
+    /// sends a command again after it has changed its codec is not told that the id is another command's.
+    pub fn of(key: &str, payload: &Payload) -> Self {
+        let hash = xxh3_64_with_seed(&payload.bytes, xxh3_64(key.as_bytes()));
+        let algorithm = match &payload.encoding.content_type {
+            ContentType::Json => XXH3,
+            ContentType::Other(name) => 1 + (xxh3_64(name.as_bytes()) % u64::from(u8::MAX)) as u8,
+        };
+        Fingerprint { algorithm, hash }
     }
 
     /// A hash by the one algorithm that earlier versions knew.
@@ -70,7 +80,7 @@ mod tests {
 
     #[test]
     fn its_text_is_read_back_and_so_is_that_of_earlier_versions() {
-        let fingerprint = Fingerprint::of("alice", b"{}");
+        let fingerprint = Fingerprint::of("alice", &Payload::json("{}"));
         let text = fingerprint.to_string();
         assert_eq!(text.len(), 18);
         assert_eq!(text.parse(), Ok(fingerprint));
@@ -80,6 +90,17 @@ mod tests {
         for text in ["", "7", "zz0123456789abcdef", "00zz23456789abcdef", "0000123456789abcdef0", "+123456789abcdef"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(NoFingerprint), "{text}");
         }
+    }
+
+    #[test]
+    fn a_command_is_the_same_under_another_codec() {
+        let json = Payload::json("{}");
+        let mut other = Payload::json("[]");
+        other.encoding.content_type = "application/cbor".into();
+        let of = |payload: &Payload| Fingerprint::of("alice", payload);
+        assert!(of(&json).agrees(of(&other)));
+        assert!(!of(&json).agrees(of(&Payload::json("[]"))));
+        assert!(!of(&other).agrees(of(&Payload { bytes: "()".into(), ..other.clone() })));
     }
 
     #[test]

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     AggregateOptions, App, AppHandle, Call, Command, CommandError, CommandId, Cursor, Position, Receipt, Recorded,
-    Refusal, Sequence, Timestamp, codec,
+    Refusal, Sequence, Timestamp,
+    codec::{Payload, json},
     engine::{Answer, Outcome},
     port::{Backend, BoxFuture, Port, Reply, Submission, partition_of},
 };
@@ -274,7 +275,7 @@ impl RawClient {
             name: "Raw",
             expected: None,
             trace: None,
-            payload: payload.to_vec().into(),
+            payload: Payload::json(payload.to_vec()),
             reply: Reply { queued: None, outcome },
         };
         self.port.submit(submission);
@@ -282,7 +283,7 @@ impl RawClient {
         let Outcome { answer, .. } = outcome.expect("the command is processed");
         match answer {
             Answer::Accepted(sequence) | Answer::Unchanged(sequence) => Ok(sequence),
-            Answer::Refused(refusal) => Err(codec::decode(&refusal).expect("a refusal decodes")),
+            Answer::Refused(refusal) => Err(json::decode(&refusal).expect("a refusal decodes")),
         }
     }
 }

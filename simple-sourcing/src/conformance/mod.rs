@@ -38,6 +38,7 @@
 mod accepted;
 mod agreement;
 mod bad_input;
+mod codecs;
 mod concurrency;
 mod deduplication;
 mod domain;
@@ -192,6 +193,11 @@ fn reads<S: Subject>() -> Vec<Case> {
             a_projector_that_panics_stops_its_view,
             a_view_says_when_it_has_caught_up,
             a_view_refuses_a_receipt_of_another_type,
+        }
+        codecs {
+            a_log_is_read_whatever_each_payload_was_written_with,
+            a_client_has_a_codec_of_its_own,
+            a_codec_that_is_not_known_is_named,
         }
         agreement {
             receipts_events_states_and_views_agree_after_a_load,

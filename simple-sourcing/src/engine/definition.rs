@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use crate::{engine::typed::AnyAggregate, settings::Settings};
+use crate::{codec::Codecs, engine::typed::AnyAggregate, settings::Settings};
 
 /// What an app is made of, as a backend sees it: names, limits, and the code of the aggregates behind an opaque interface.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Definition {
 pub struct AggregateDefinition {
     /// The wire name, e.g. `account`.
     pub name: &'static str,
+    /// How its commands, events and states are written and read.
+    pub codecs: Codecs,
     /// The limits.
     pub settings: Settings,
     /// How many decoded states a worker keeps between batches, at most twice this many.

@@ -11,7 +11,7 @@ use super::{
     uncommitted::Uncommitted,
 };
 use crate::{
-    codec::Fingerprint,
+    codec::{Fingerprint, Payload},
     engine::{AggregateDefinition, Definition},
     error::BackendError,
     model::{Position, Refusal, Sequence},
@@ -207,7 +207,9 @@ impl Processor {
         if let Some(cause) = self.condemned.get(&(shard.aggregate, position)) {
             return answered(self.batch.dead_letter(Refusal::HandlerFailed, cause.clone()));
         }
-        if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
+        if let Err(reason) =
+            self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload.bytes)
+        {
             return answered(Answer::refused(&Refusal::Invalid(reason)));
         }
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_trace(command.trace.as_deref()) {
@@ -268,7 +270,7 @@ impl Processor {
             let live = model.decode(key, None).map_err(|error| Unreadable::Key(error.reason()))?;
             return Ok(Slot { partition, sequence: Sequence::ZERO, last_command: None, live, changed_by: None });
         };
-        let (stored, live) = match model.decode(key, stored.state.as_deref()) {
+        let (stored, live) = match model.decode(key, stored.state.as_ref()) {
             Ok(live) => (stored, live),
             Err(Undecodable::Key(reason)) => return Err(Unreadable::Key(reason)),
             Err(Undecodable::State(reason)) => self.refold(store, shard, command, &stored, &reason)?,
@@ -297,7 +299,7 @@ impl Processor {
         match store.refold(refold) {
             Refolded::Made(made) => {
                 warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was recreated from its events");
-                let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
+                let live = model.decode(key, made.state.as_ref()).map_err(|_| Unreadable::Quarantined)?;
                 return Ok((made, live));
             }
             Refolded::Failed(events) => {
@@ -398,7 +400,7 @@ impl Processor {
                 let Some((command_position, time)) = slot.changed_by else { continue };
                 let unstorable = |reason| Unstorable { aggregate, key: key.clone(), reason };
                 let state = model.encode(&slot.live).map_err(unstorable)?;
-                let bytes = state.as_ref().map_or(0, |state| state.len());
+                let bytes = state.as_ref().map_or(0, Payload::len);
                 if bytes > max {
                     return Err(unstorable(format!("has {bytes} bytes, over the limit of {max} (`state_bytes_max`)")));
                 }

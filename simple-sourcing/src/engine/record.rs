@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    codec::{self, Fingerprint},
+    codec::{Fingerprint, Payload, json},
     model::{CommandId, Position, Refusal, Sequence, Timestamp, Trace},
 };
 
@@ -24,7 +24,7 @@ pub struct CommandRecord {
     /// What ties it to other work.
     pub trace: Option<Arc<Trace>>,
     /// The encoded command.
-    pub payload: Bytes,
+    pub payload: Payload,
 }
 
 /// An event to append, or one that was read.
@@ -45,7 +45,7 @@ pub struct EventRecord {
     /// What ties the command to other work.
     pub trace: Option<Arc<Trace>>,
     /// The encoded event.
-    pub payload: Bytes,
+    pub payload: Payload,
 }
 
 impl EventRecord {
@@ -68,7 +68,7 @@ pub struct StateRecord {
     /// When that command entered the log.
     pub time: Timestamp,
     /// The encoded state; none once the aggregate is deleted. The sequence goes on from there.
-    pub state: Option<Bytes>,
+    pub state: Option<Payload>,
 }
 
 /// The answer to one command of a batch.
@@ -119,7 +119,7 @@ impl Answer {
     /// A refusal that carries no error of the domain.
     pub fn refused(refusal: &Refusal<()>) -> Self {
         // These have fixed shapes of numbers and text, which always encode.
-        Answer::Refused(codec::encode(refusal).unwrap_or_default())
+        Answer::Refused(json::encode(refusal).unwrap_or_default())
     }
 }
 

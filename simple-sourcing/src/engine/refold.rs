@@ -82,7 +82,7 @@ impl Refold {
         let Refold { model, key, stored, live, sequence, command_position, broken, .. } = self;
         if let Some(latest) = latest
             && latest.sequence >= sequence
-            && model.decode(&key, latest.state.as_deref()).is_ok()
+            && model.decode(&key, latest.state.as_ref()).is_ok()
         {
             return Ok(latest);
         }
@@ -94,7 +94,7 @@ impl Refold {
             return Err(format!("its events end at {sequence}, its state was at {stored}: events are missing"));
         }
         let state = model.encode(&live).map_err(|reason| format!("the state can't be encoded: {reason}"))?;
-        let read_back = model.decode(&key, state.as_deref());
+        let read_back = model.decode(&key, state.as_ref());
         read_back.map_err(|error| format!("the state can't be decoded as it was encoded: {}", error.reason()))?;
         Ok(StoredState { sequence, command_position, state })
     }
@@ -159,10 +159,9 @@ impl Quarantine {
 mod tests {
     use std::borrow::Cow;
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::{
+        codec::{Codecs, Payload},
         engine::{EventRecord, typed::Typed},
         model::{CommandId, Concurrency},
         prelude::*,
@@ -211,13 +210,16 @@ mod tests {
     const AT: Position = Position { partition: 0, offset: 9 };
 
     fn state(sequence: u64, state: Option<&'static str>) -> StoredState {
-        let state = state.map(|state| Bytes::from_static(state.as_bytes()));
+        let state = state.map(Payload::json);
         StoredState { sequence: Sequence::new(sequence), command_position: AT, state }
     }
 
     /// What becomes of a state at this sequence, with these events, and this latest state in the store.
     fn refold(stored: u64, events: &[(u64, &'static str)], latest: Option<StoredState>) -> Result<StoredState, String> {
-        let (shard, model) = (Shard { aggregate: 0, partition: 0 }, Typed::<Lamp> { concurrency: Concurrency::Any });
+        let (shard, model) = (
+            Shard { aggregate: 0, partition: 0 },
+            Typed::<Lamp> { codecs: Codecs::new("lamp"), concurrency: Concurrency::Any },
+        );
         let refold = Refold::new(Arc::new(model), shard, "hall".into(), &state(stored, Some("?")));
         let mut refold = refold.expect("it is a key");
         for (offset, (sequence, payload)) in events.iter().enumerate() {
@@ -229,7 +231,7 @@ mod tests {
                 time: Timestamp::from_millis(0),
                 name: Cow::Borrowed("Event"),
                 trace: None,
-                payload: Bytes::from_static(payload.as_bytes()),
+                payload: Payload::json(*payload),
             };
             match *payload {
                 "unreadable" => refold.unreadable("no event".to_owned()),

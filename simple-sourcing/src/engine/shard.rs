@@ -1,7 +1,9 @@
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Position, Sequence};
+use crate::{
+    codec::Payload,
+    model::{Position, Sequence},
+};
 
 /// One partition of one aggregate type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,5 +22,5 @@ pub struct StoredState {
     /// Where the last command that changed it stands.
     pub command_position: Position,
     /// The encoded state; none if it is deleted.
-    pub state: Option<Bytes>,
+    pub state: Option<Payload>,
 }

@@ -5,11 +5,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use bytes::Bytes;
-
 use super::{Answer, CommandRecord, EventRecord};
 use crate::{
-    codec,
+    codec::{Codecs, Payload, Role, json},
     model::{
         Accepted, Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events,
         HandledBy, Key, KeyOf, Mismatch, NotAccepted, Refusal, Resolution, Sequence,
@@ -36,13 +34,13 @@ impl fmt::Debug for Live {
 /// An aggregate type, seen through bytes: what lets one worker run many types.
 pub(crate) trait AnyAggregate: Send + Sync {
     /// Decodes a state; none is an aggregate that does not exist.
-    fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable>;
+    fn decode(&self, key: &str, state: Option<&Payload>) -> Result<Live, Undecodable>;
 
     /// Encodes a state, which must be read back as it is; none if the aggregate does not exist.
-    fn encode(&self, live: &Live) -> Result<Option<Bytes>, String>;
+    fn encode(&self, live: &Live) -> Result<Option<Payload>, String>;
 
     /// Applies an encoded event to a state.
-    fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String>;
+    fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String>;
 
     /// Decides a command. If it is accepted, its events are added and applied to the state. If there was nothing to do, or
     /// it is not accepted, no event is added.
@@ -100,6 +98,7 @@ impl From<Refusal<()>> for CommandFailure {
 
 /// The one implementation of [`AnyAggregate`].
 pub(crate) struct Typed<A: Aggregate> {
+    pub(crate) codecs: Codecs,
     pub(crate) concurrency: Concurrency<A>,
 }
 
@@ -149,7 +148,7 @@ impl<A: Aggregate> Typed<A> {
         record: &CommandRecord,
         settings: &Settings,
     ) -> Result<Accepted<EventOf<A>>, CommandFailure> {
-        let command: A::Command = codec::decode(&record.payload).map_err(|error| {
+        let command: A::Command = self.codecs.decode(Role::Command, &record.payload).map_err(|error| {
             CommandFailure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
         self.check_sequence(&command, record.expected, state)?;
@@ -171,7 +170,7 @@ impl<A: Aggregate> Typed<A> {
         if limits.check_state
             && let Some(state) = state
         {
-            let bytes = encode_state(state).map_err(|reason| format!("the new state {reason}"))?.len();
+            let bytes = self.encode_state(state).map_err(|reason| format!("the new state {reason}"))?.len();
             let max = limits.settings.state_bytes_max;
             if bytes > max {
                 return Err(format!("the new state has {bytes} bytes, over the limit of {max} (`state_bytes_max`)"));
@@ -179,22 +178,78 @@ impl<A: Aggregate> Typed<A> {
         }
         Ok(())
     }
+
+    fn encode_state(&self, state: &A) -> Result<Payload, String> {
+        let payload = self.codecs.encode(Role::State, state).map_err(|reason| format!("can't be encoded: {reason}"))?;
+        self.codecs.read_back(Role::State, state, &payload)?;
+        Ok(payload)
+    }
+
+    /// Encodes what was decided. The events are returned as they are read back from their bytes: a state is what the log says,
+    /// not what was meant.
+    fn record(
+        &self,
+        decided: Events<EventOf<A>>,
+        command: &CommandRecord,
+        mut sequence: Sequence,
+        settings: &Settings,
+        events: &mut Vec<EventRecord>,
+    ) -> Result<Events<EventOf<A>>, String> {
+        let (count, max) = (decided.len(), settings.events_per_command_max);
+        if count > max {
+            return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
+        }
+        let mut all_bytes = 0;
+        decided.try_map(|event| {
+            let name = event.name();
+            let payload = self
+                .codecs
+                .encode(Role::Event, &event)
+                .map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
+            let (bytes, max) = (payload.len(), settings.event_bytes_max);
+            if bytes > max {
+                return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
+            }
+            all_bytes += bytes;
+            let max = settings.events_bytes_per_command_max;
+            if all_bytes > max {
+                return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
+            }
+            let event = self
+                .codecs
+                .read_back(Role::Event, &event, &payload)
+                .map_err(|reason| format!("event `{name}` {reason}"))?;
+            sequence = sequence.next();
+            events.push(EventRecord {
+                key: command.key.clone(),
+                sequence,
+                command_position: command.position,
+                command_id: command.id,
+                time: command.time,
+                name: Cow::Borrowed(name),
+                trace: command.trace.clone(),
+                payload,
+            });
+            Ok(event)
+        })
+    }
 }
 
 impl<A: Aggregate> AnyAggregate for Typed<A> {
-    fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable> {
+    fn decode(&self, key: &str, state: Option<&Payload>) -> Result<Live, Undecodable> {
         let key = guard(|| KeyOf::<A>::from_text(key).map_err(|error| error.to_string())).map_err(Undecodable::Key)?;
-        let state: Option<A> = guard(|| state.map(codec::decode).transpose()).map_err(Undecodable::State)?;
+        let state: Option<A> = guard(|| state.map(|state| self.codecs.decode(Role::State, state)).transpose())
+            .map_err(Undecodable::State)?;
         Ok(Live(Box::new(State { state, context: Context::before_all(key) })))
     }
 
-    fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
+    fn encode(&self, live: &Live) -> Result<Option<Payload>, String> {
         let live: &State<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
-        guard(|| live.state.as_ref().map(encode_state).transpose())
+        guard(|| live.state.as_ref().map(|state| self.encode_state(state)).transpose())
     }
 
-    fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
-        let event: EventOf<A> = guard(|| codec::decode(event))?;
+    fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String> {
+        let event: EventOf<A> = guard(|| self.codecs.decode(Role::Event, event))?;
         let state = &mut self.state(live).state;
         guard(|| event.apply_to(state).map_err(|misapplied| misapplied.to_string()))
     }
@@ -214,7 +269,7 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
             state.context.set(sequence, id, time, trace);
             let Accepted::Events(decided) = self.decide(state, command, limits.settings)? else { return Ok(()) };
             let recorded =
-                record(decided, command, sequence, limits.settings, events).map_err(CommandFailure::Failed)?;
+                self.record(decided, command, sequence, limits.settings, events).map_err(CommandFailure::Failed)?;
             self.apply(&mut state.state, recorded, limits).map_err(CommandFailure::StateLost)
         });
         // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
@@ -228,61 +283,13 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
     }
 }
 
-fn encode_state<A: Aggregate>(state: &A) -> Result<Bytes, String> {
-    let bytes = codec::encode(state).map_err(|reason| format!("can't be encoded: {reason}"))?;
-    codec::read_back(state, &bytes)?;
-    Ok(bytes)
-}
-
-/// Encodes what was decided. The events are returned as they are read back from their bytes: a state is what the log says,
-/// not what was meant.
-fn record<E: Event>(
-    decided: Events<E>,
-    command: &CommandRecord,
-    mut sequence: Sequence,
-    settings: &Settings,
-    events: &mut Vec<EventRecord>,
-) -> Result<Events<E>, String> {
-    let (count, max) = (decided.len(), settings.events_per_command_max);
-    if count > max {
-        return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
-    }
-    let mut all_bytes = 0;
-    decided.try_map(|event| {
-        let name = event.name();
-        let payload = codec::encode(&event).map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
-        let (bytes, max) = (payload.len(), settings.event_bytes_max);
-        if bytes > max {
-            return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
-        }
-        all_bytes += bytes;
-        let max = settings.events_bytes_per_command_max;
-        if all_bytes > max {
-            return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
-        }
-        let event = codec::read_back(&event, &payload).map_err(|reason| format!("event `{name}` {reason}"))?;
-        sequence = sequence.next();
-        events.push(EventRecord {
-            key: command.key.clone(),
-            sequence,
-            command_position: command.position,
-            command_id: command.id,
-            time: command.time,
-            name: Cow::Borrowed(name),
-            trace: command.trace.clone(),
-            payload,
-        });
-        Ok(event)
-    })
-}
-
 fn rejected<A: Aggregate>(error: ErrorOf<A>, settings: &Settings) -> CommandFailure {
     let max = settings.event_bytes_max;
-    let reason = match codec::encode(&Refusal::Rejected(error)) {
+    let reason = match json::encode(&Refusal::Rejected(error)) {
         Ok(bytes) if bytes.len() > max => {
             format!("an error of {} bytes, over the limit of {max} (`event_bytes_max`)", bytes.len())
         }
-        Ok(bytes) => match codec::decode::<Refusal<ErrorOf<A>>>(&bytes) {
+        Ok(bytes) => match json::decode::<Refusal<ErrorOf<A>>>(&bytes) {
             Ok(_) => return CommandFailure::Refused(Answer::Refused(bytes)),
             Err(reason) => format!("an error that can't be read back: {reason}"),
         },

@@ -8,7 +8,7 @@ use futures_core::Stream;
 
 use super::Sequences;
 use crate::{
-    codec,
+    codec::{Codecs, Role},
     engine::{EventRecord, Logged},
     error::{BackendError, ReadError},
     model::{Event, EventMeta, Key, Position, Recorded},
@@ -24,14 +24,15 @@ use crate::{
 #[derive(Debug)]
 pub struct EventStream<E> {
     feed: Feed,
+    codecs: Codecs,
     sequences: Sequences,
     ended: bool,
     events: PhantomData<fn() -> E>,
 }
 
 impl<E: Event> EventStream<E> {
-    pub(crate) fn new(feed: Feed, sequences: Sequences) -> Self {
-        EventStream { feed, sequences, ended: false, events: PhantomData }
+    pub(crate) fn new(feed: Feed, codecs: Codecs, sequences: Sequences) -> Self {
+        EventStream { feed, codecs, sequences, ended: false, events: PhantomData }
     }
 
     /// Waits for the next event; none at the end.
@@ -60,7 +61,7 @@ impl<E: Event> EventStream<E> {
                 found: *sequence,
             }
         })?;
-        decode(logged)
+        decode(&self.codecs, logged)
     }
 
     /// All events up to the end. Does not end on a stream that follows the log.
@@ -87,7 +88,7 @@ impl<E: Event> Stream for EventStream<E> {
     }
 }
 
-fn decode<E: Event>(Logged { offset, record }: Logged) -> Result<Recorded<E>, ReadError> {
+fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Result<Recorded<E>, ReadError> {
     let partition = record.command_position.partition;
     let undecodable = |reason: String| ReadError::Undecodable {
         what: format!(
@@ -109,5 +110,5 @@ fn decode<E: Event>(Logged { offset, record }: Logged) -> Result<Recorded<E>, Re
         time: record.time,
         trace: record.trace.clone(),
     };
-    Ok(Recorded { event: codec::decode(&record.payload).map_err(undecodable)?, meta })
+    Ok(Recorded { event: codecs.decode(Role::Event, &record.payload).map_err(undecodable)?, meta })
 }

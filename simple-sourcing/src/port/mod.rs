@@ -7,11 +7,11 @@ mod stop;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use crate::one_line::OneLine;
 use crate::{
+    codec::Payload,
     engine::{Definition, Outcome, StoredState},
     error::BackendError,
     model::{CommandId, Cursor, Sequence, Trace},
@@ -89,7 +89,7 @@ pub struct Submission {
     /// What ties it to other work.
     pub trace: Option<Arc<Trace>>,
     /// The encoded command.
-    pub payload: Bytes,
+    pub payload: Payload,
     /// Where the backend says what becomes of it.
     pub reply: Reply,
 }

@@ -76,7 +76,7 @@ use self::step::Step;
 
 use crate::{
     Accepted, Aggregate, AppliedTo, Command, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf,
-    NotAccepted, Sequence, Timestamp, Trace, codec,
+    NotAccepted, Sequence, Timestamp, Trace, codec::json,
 };
 
 /// An aggregate with these events behind it.
@@ -336,8 +336,8 @@ const DECIDED_OTHERWISE: &str = "the command was decided otherwise on the state 
 /// The value as it is read back from its bytes.
 #[track_caller]
 fn read_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(what: &str, value: &T) -> T {
-    let bytes = codec::encode(value).map_err(|reason| format!("can't be encoded: {reason}"));
-    match bytes.and_then(|bytes| codec::read_back(value, &bytes)) {
+    let bytes = json::encode(value).map_err(|reason| format!("can't be encoded: {reason}"));
+    match bytes.and_then(|bytes| json::read_back(value, &bytes)) {
         Ok(read) => read,
         Err(reason) => panic!("{what} {reason}"),
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Decided, Given, decide, differ, fail, key_from, step::Step};
 use crate::{
     Aggregate, AppHandle, AppliedTo, Client, Command, CommandError, CommandId, Context, ErrorOf, Event, EventOf, Key,
-    KeyOf, NotAccepted, Recorded, Sequence, Timestamp, Trace, Versioned, codec,
+    KeyOf, NotAccepted, Recorded, Sequence, Timestamp, Trace, Versioned, codec::json,
 };
 
 impl<A: Aggregate> Given<A>
@@ -207,7 +207,7 @@ fn error_of<E>(refused: NotAccepted<E>) -> CommandError<E> {
 
 /// A value as serde writes it, where states need no equality.
 fn json(value: &impl Serialize) -> Value {
-    let value = codec::encode(value).and_then(|bytes| codec::decode(&bytes));
+    let value = json::encode(value).and_then(|bytes| json::decode(&bytes));
     value.unwrap_or_else(|error| panic!("the state can't be encoded: {error}"))
 }
 

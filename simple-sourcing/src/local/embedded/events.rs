@@ -197,6 +197,7 @@ mod tests {
     use fjall::{Database, KeyspaceCreateOptions};
 
     use super::*;
+    use crate::codec::Payload;
     use crate::model::{CommandId, Position, Timestamp};
 
     const PARTITIONS: u32 = 2;
@@ -218,7 +219,7 @@ mod tests {
                     time: Timestamp::from_millis(1),
                     name: "Deposited".into(),
                     trace: None,
-                    payload: vec![b'x'; bytes].into(),
+                    payload: Payload::json(vec![b'x'; bytes]),
                 }
             });
             let events: Vec<_> = events.collect();

@@ -17,6 +17,7 @@ use super::{
     running::Running,
 };
 use crate::{
+    codec::Payload,
     disk::{
         ids::number,
         mark::{self, Mark},
@@ -203,7 +204,11 @@ impl Store for EmbeddedStorage {
             warn!(%key, partition = at.partition, %error, "a stored state can't be read; it is recreated from its events");
             // It can't be decoded, so its aggregate is recreated, whatever its sequence was.
             let command_position = Position { partition: at.partition, offset: 0 };
-            return Ok(Some(StoredState { sequence: Sequence::ZERO, command_position, state: Some(Bytes::new()) }));
+            return Ok(Some(StoredState {
+                sequence: Sequence::ZERO,
+                command_position,
+                state: Some(Payload::json(Bytes::new())),
+            }));
         }
         stored
     }

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Given, difference_of, given_nothing, made_up_key};
 use crate::{
     Accepted, Aggregate, AppliedTo, Command, Event, EventOf, Events, HandledBy, KeyOf, Misapplied, NotAccepted,
-    Timestamp, codec,
+    Timestamp, codec::json,
 };
 
 /// The longest life of an aggregate, in commands.
@@ -227,8 +227,8 @@ impl<A: Comparable> Life<A> {
 /// The value as it is read back, which is the value.
 fn read_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(what: &str, value: &T) -> Result<T, String> {
     let law = format!("each {what} is read back as it was written");
-    let bytes = codec::encode(value).map_err(|reason| format!("{law}, but {value:?} can't be written: {reason}"))?;
-    let read = codec::decode(&bytes)
+    let bytes = json::encode(value).map_err(|reason| format!("{law}, but {value:?} can't be written: {reason}"))?;
+    let read = json::decode(&bytes)
         .map_err(|reason| format!("{law}, but {} can't be read: {reason}", String::from_utf8_lossy(&bytes)))?;
     agree(&law, value, &read)?;
     Ok(read)
