@@ -155,6 +155,16 @@ impl Kafka {
         }
         rights
     }
+
+    /// That one of these rights is missing, and how they are granted.
+    pub(crate) fn lacking(&self, rights: &[&Right]) -> String {
+        let (user, servers) = (self.user().unwrap_or("..."), &self.bootstrap_servers);
+        let command = format!("kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:{user}");
+        let names: Vec<String> = rights.iter().map(|right| right.in_words()).collect();
+        let commands: Vec<String> = rights.iter().map(|right| format!("`{command} {right}`")).collect();
+        let (names, commands) = (names.join(" or "), commands.join(" and "));
+        format!("{} lacks {names}; grant it with {commands}", self.principal())
+    }
 }
 
 impl Right {

@@ -1,13 +1,11 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use rdkafka::ClientConfig;
 use simple_sourcing::{
     BackendError,
     backend::{Backend, BoxFuture, Definition, Port},
 };
 
 use crate::{
-    error,
     naming::{DefaultNaming, Naming, Topic},
     port::KafkaPort,
     restoring::Restoring,
@@ -351,68 +349,6 @@ impl Kafka {
             None => Ok(()),
         }
     }
-
-    /// The settings of a client: the defaults given here, then what the user set, which wins.
-    pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers);
-        config.set("client.id", CLIENT_ID);
-        // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
-        config.set("allow.auto.create.topics", "false");
-        for (name, value) in defaults {
-            config.set(*name, *value);
-        }
-        for (name, value) in &self.properties {
-            config.set(name, value);
-        }
-        config
-    }
-
-    /// The settings of a reader of committed records that starts where it is told. It never joins the group, whose name
-    /// it bears so that no further name needs to be granted; nothing is committed.
-    pub(crate) fn reader(&self) -> ClientConfig {
-        self.client(&[
-            ("group.id", &self.group),
-            ("isolation.level", "read_committed"),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("auto.offset.reset", "error"),
-            ("enable.partition.eof", "true"),
-            ("fetch.wait.max.ms", "100"),
-            ("fetch.queue.backoff.ms", "10"),
-        ])
-    }
-
-    /// The settings of a reader that soon comes to an end, and waits there for as long as a fetch does.
-    pub(crate) fn brief_reader(&self) -> ClientConfig {
-        let mut config = self.reader();
-        config.set("fetch.wait.max.ms", "10");
-        config
-    }
-
-    /// The settings of a reader of whole partitions, one after the other. Some of them run beside each other.
-    pub(crate) fn restore_reader(&self) -> ClientConfig {
-        let mut config = self.brief_reader();
-        // With more it is no faster, and of the memory that it took at most, malloc gives back little.
-        config.set("queued.min.messages", "10000");
-        config.set("queued.max.messages.kbytes", "2048");
-        config
-    }
-
-    /// The settings of a reader of a single record here and there: it fetches no more than that.
-    pub(crate) fn single_reader(&self) -> ClientConfig {
-        let mut config = self.brief_reader();
-        config.set("fetch.message.max.bytes", "1024");
-        config.set("queued.min.messages", "1");
-        config
-    }
-
-    /// The settings of a reader that only asks for the true ends of logs, open transactions included.
-    pub(crate) fn end_reader(&self) -> ClientConfig {
-        let mut config = self.reader();
-        config.set("isolation.level", "read_uncommitted");
-        config
-    }
 }
 
 impl Backend for Kafka {
@@ -426,7 +362,7 @@ impl Backend for Kafka {
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the values of the properties: there may be passwords among them.
-        let properties: Vec<_> = self.properties.iter().map(|(name, _)| error::name_of(name)).collect();
+        let properties: Vec<_> = self.properties.iter().map(|(name, _)| name_of(name)).collect();
         f.debug_struct("Kafka")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("prefix", &self.prefix)
@@ -439,6 +375,11 @@ impl fmt::Debug for Kafka {
             .field("properties", &properties)
             .finish_non_exhaustive()
     }
+}
+
+/// The name of a property; of one that was written with its value, what stands in front of that.
+pub(crate) fn name_of(property: &str) -> &str {
+    property.split_once('=').map_or(property, |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -44,12 +44,14 @@
 
 pub mod access;
 mod answers;
+mod cause;
 mod client;
 mod closed;
 mod config;
-mod error;
+mod driver;
 mod failpoint;
-mod logging;
+
+mod log;
 mod naming;
 mod port;
 mod progress;
@@ -58,6 +60,7 @@ mod record;
 mod restoring;
 mod store;
 mod topics;
+mod wire;
 mod worker;
 
 pub use config::Kafka;

@@ -4,14 +4,12 @@
 //! |---|---|
 //! | `properties.rs` | with which properties topics are made |
 //! | `requirements.rs` | what a topic must be, compared with what it is |
-//! | `cluster.rs` | the questions to the brokers |
-//! | `watch.rs` | the look at all of it, every few seconds |
+//! //! | `watch.rs` | the look at all of it, every few seconds |
 //! | `owner.rs`, `claims.rs`, `predecessor.rs` | which app serves an aggregate type, and how another takes over |
 //! | `group.rs` | who is in the group of the service, and commits its offsets |
 //! | `ends.rs`, `stalls.rs` | what it remembers: how far topics went, and what is held back by open transactions |
 
 mod claims;
-mod cluster;
 mod ends;
 mod group;
 mod owner;
@@ -26,18 +24,19 @@ use simple_sourcing::{
     backend::{AggregateDefinition, Definition},
 };
 
-use self::{
-    cluster::{Cluster, NewTopic},
-    requirements::{Found, Requirements},
-};
+use tracing::warn;
+
+use self::requirements::Requirements;
 use crate::{
     access::Role,
     config::{Kafka, PARTITIONS_DEFAULT, RECORD_BYTES_MAX},
+    driver::{Admin, NewTopic},
     naming::Topic,
 };
 
 pub(crate) use ends::Ends;
 pub(crate) use owner::Owners;
+pub(crate) use requirements::Found;
 pub use stalls::OpenTransaction;
 pub(crate) use stalls::Stalls;
 pub(crate) use watch::Watch;
@@ -100,18 +99,18 @@ impl Topics {
 /// All are asked for at once, and all that are missing are made at once: what takes its time is the brokers' telling each
 /// other, not the making.
 pub(crate) fn ensure(kafka: &Kafka, definition: &Definition) -> Result<Vec<Topics>, BackendError> {
-    let cluster = Cluster::connect(kafka)?;
+    let admin = Admin::connect(kafka)?;
     let mut plans: Vec<Plan<'_>> = definition.aggregates.iter().map(|aggregate| Plan::new(kafka, aggregate)).collect();
     let names = |plans: &[Plan<'_>]| plans.iter().flat_map(|plan| plan.names.clone()).collect::<Vec<String>>();
-    let found = cluster.partitions_of_all(&names(&plans))?;
+    let found = admin.partitions_of_all(&names(&plans))?;
     let (mut found, mut missing) = (found.into_iter(), Vec::new());
     for plan in &mut plans {
         let found: Vec<_> = found.by_ref().take(plan.topics.len()).collect();
-        missing.extend(plan.compare(&cluster, &found)?);
+        missing.extend(plan.compare(&admin, &found)?);
     }
-    cluster.create(&missing)?;
-    let mut whole = cluster.await_found(&names(&plans))?.into_iter();
-    plans.into_iter().map(|plan| plan.check(&cluster, whole.by_ref())).collect()
+    admin.create(&missing)?;
+    let mut whole = admin.await_found(&names(&plans))?.into_iter();
+    plans.into_iter().map(|plan| plan.check(&admin, whole.by_ref())).collect()
 }
 
 /// What is to be there for one aggregate type.
@@ -133,7 +132,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Those that are missing, of how many partitions each of them has. What can be done without is left out then.
-    fn compare(&mut self, cluster: &Cluster, found: &[Option<u32>]) -> Result<Vec<NewTopic>, BackendError> {
+    fn compare(&mut self, admin: &Admin, found: &[Option<u32>]) -> Result<Vec<NewTopic>, BackendError> {
         let Requirements { kafka, aggregate, .. } = self.requirements;
         let of_aggregates = self.topics.iter().zip(found).filter(|(topic, _)| **topic != Topic::Owner);
         let there = of_aggregates.filter_map(|(_, found)| *found).next();
@@ -143,7 +142,7 @@ impl<'a> Plan<'a> {
             match *found {
                 Some(partitions) => self.requirements.check_partitions(topic, partitions)?,
                 None => {
-                    cluster.check_visible(name, &kafka.rights_on(aggregate.name, &kafka.group, self.role))?;
+                    admin.check_visible(name, &kafka.rights_on(aggregate.name, &kafka.group, self.role))?;
                     if self.role.does_without(topic) {
                         continue;
                     }
@@ -161,7 +160,7 @@ impl<'a> Plan<'a> {
     }
 
     /// All of them are there by now.
-    fn check(self, cluster: &Cluster, found: impl Iterator<Item = Found>) -> Result<Topics, BackendError> {
+    fn check(self, admin: &Admin, found: impl Iterator<Item = Found>) -> Result<Topics, BackendError> {
         let Requirements { kafka, aggregate, partitions } = self.requirements;
         let (mut batch_bytes_max, mut dead_letter_bytes_max) = (usize::MAX, 0);
         for ((topic, name), found) in self.topics.into_iter().zip(&self.names).zip(found) {
@@ -171,7 +170,7 @@ impl<'a> Plan<'a> {
                 _ => batch_bytes_max = batch_bytes_max.min(found.bytes_max()),
             }
             if topic == Topic::Event {
-                cluster.warn_of_risks(name, &found)?;
+                warn_of_risks(admin, name, &found)?;
             }
         }
         let name = |topic| kafka.topic(aggregate.name, topic);
@@ -192,8 +191,23 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// How many bytes a producer of records to these topics puts into one batch, as its property. A topic's limit holds for a
-/// whole batch, and not only for a record.
-pub(crate) fn batch_size(topics: &[Topics]) -> String {
-    topics.iter().fold(BATCH_BYTES_MAX, |bytes, topics| bytes.min(topics.batch_bytes_max)).to_string()
+/// Warns where the loss of one broker can lose acknowledged data.
+fn warn_of_risks(admin: &Admin, event_topic: &str, found: &Found) -> Result<(), BackendError> {
+    let replicas = admin.replicas(event_topic)?;
+    let in_sync = found.value("min.insync.replicas");
+    if replicas < 2 || in_sync == "1" {
+        warn!(
+            topic = event_topic,
+            replicas,
+            min_insync_replicas = in_sync,
+            "the loss of one broker can lose acknowledged commands; 3 replicas and min.insync.replicas=2 are safe"
+        );
+    }
+    Ok(())
+}
+
+/// How many bytes a producer of records to these topics puts into one batch. A topic's limit holds for a whole batch, and not
+/// only for a record.
+pub(crate) fn batch_bytes(topics: &[Topics]) -> usize {
+    topics.iter().fold(BATCH_BYTES_MAX, |bytes, topics| bytes.min(topics.batch_bytes_max))
 }

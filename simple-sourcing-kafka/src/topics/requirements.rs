@@ -1,11 +1,10 @@
 //! What a topic must be, so that nothing is lost, compared with what it is: before the start, and while the app runs.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::admin::ConfigResource;
 use simple_sourcing::{BackendError, Settings, backend::AggregateDefinition};
 
-use crate::{config::Kafka, naming::Topic, record::record_bytes_max};
+use crate::{config::Kafka, naming::Topic, wire::record_bytes_max};
 
 /// Where the broker does not say, the default of Kafka.
 const BYTES_MAX_DEFAULT: usize = 1024 * 1024;
@@ -18,16 +17,18 @@ pub(super) struct Requirements<'a> {
 }
 
 /// What there is of a topic.
-pub(super) struct Found {
+#[derive(Debug)]
+pub(crate) struct Found {
     /// How many; none if the topic is not there.
     partitions: Option<u32>,
-    config: Option<ConfigResource>,
+    /// The values of its properties; none if the brokers do not tell.
+    config: Option<BTreeMap<String, String>>,
 }
 
 impl Found {
-    pub(super) fn new(partitions: Option<u32>, config: Option<ConfigResource>) -> Self {
+    pub(crate) fn new(partitions: Option<u32>, config: Option<BTreeMap<String, String>>) -> Self {
         // A broker that has not heard of the topic yet describes it with nothing, or not at all.
-        Found { partitions, config: config.filter(|config| !config.entries.is_empty()) }
+        Found { partitions, config: config.filter(|config| !config.is_empty()) }
     }
 
     pub(super) fn is_there(&self) -> bool {
@@ -35,14 +36,13 @@ impl Found {
     }
 
     /// Whether the brokers have told all of it.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.partitions.is_some() && self.config.is_some()
     }
 
     /// The value of a property; empty where it has none.
     pub(super) fn value(&self, property: &str) -> &str {
-        let entry = self.config.as_ref().and_then(|config| config.get(property));
-        entry.and_then(|entry| entry.value.as_deref()).unwrap_or_default()
+        self.config.as_ref().and_then(|config| config.get(property)).map_or("", String::as_str)
     }
 
     /// That of a property which is a number, for which -1 stands for no limit.

@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, mem, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use rdkafka::Message;
 use simple_sourcing::{
     BackendError, Position, Sequence, Timestamp,
     backend::AggregateDefinition,
@@ -13,15 +12,16 @@ use simple_sourcing::{
 use tracing::{error, info, warn};
 
 use super::{
-    log::Reader,
     reading::{Reading, Until},
     shard::{ShardStore, Writes, outcome_evidence, state_evidence},
 };
 use crate::{
+    log::Reader,
     progress::Committed,
-    record::{self, Response},
+    record::Record,
     store::Mark,
     topics::Topics,
+    wire::{self, Response},
 };
 
 /// After how many records the local store is written, and the progress is reported.
@@ -162,9 +162,9 @@ impl<R: Reader> CatchUp<'_, R> {
         let mut reading = Reading::begin(self.reader, &topics.response, &from, self.until, self.wanted).await?;
         let end = reading.end();
         while let Some(message) = reading.next().await? {
-            let position = record::position(&message);
+            let position = message.position();
             let offset = message.offset();
-            let outcome = match record::read_response(&message) {
+            let outcome = match wire::read_response(&message) {
                 Ok(Response::Outcome { id, outcome, first, .. }) => Some((id, outcome, first)),
                 Ok(Response::State { .. }) => None,
                 Err(reason) => {
@@ -185,9 +185,7 @@ impl<R: Reader> CatchUp<'_, R> {
                 head.responses = Mark { next: offset + 1, evidence };
             }
             if let Some((id, outcome, true)) = outcome {
-                let millis = message.timestamp().to_millis().unwrap_or_default();
-                let time = Timestamp::from_millis(u64::try_from(millis).unwrap_or_default());
-                store.remember(&mut progress.writes, id, outcome, time, &self.aggregate.settings)?;
+                store.remember(&mut progress.writes, id, outcome, message.time(), &self.aggregate.settings)?;
             }
             self.step(&mut progress, store, end - offset - 1).await?;
         }
@@ -277,11 +275,11 @@ fn not_the_same(topic: &str, offset: i64) -> Failure {
 }
 
 /// Reads a state, or what stands in its place until somebody needs it; none where nobody can tell whose it is.
-fn read_state(message: &impl Message) -> (Option<Arc<str>>, StoredState) {
-    match record::read_state(message) {
+fn read_state(message: &impl Record) -> (Option<Arc<str>>, StoredState) {
+    match wire::read_state(message) {
         Ok((key, state)) => (Some(key), state),
         Err(reason) => {
-            let position = record::position(message);
+            let position = message.position();
             error!(topic = message.topic(), %position, key = ?message.key().map(String::from_utf8_lossy), reason, "a record is no state; with the next command to its key that is made again from the events");
             let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).map(Arc::from);
             // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.

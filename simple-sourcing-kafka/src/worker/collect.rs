@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::Message;
 use simple_sourcing::{
     Position, Refusal, Timestamp,
     backend::partition_of,
@@ -11,11 +10,12 @@ use simple_sourcing::{
 };
 use tracing::error;
 
-use super::{
+use super::run::{Owned, Worker};
+use crate::{
     log::{Failure, Log},
-    run::{Owned, Worker},
+    record::Record,
+    wire::{self, Malformed, Request, Sender as Asker},
 };
-use crate::record::{self, Malformed, Request, Sender as Asker};
 
 /// The most commands in one transaction. It is committed earlier when no more commands wait.
 pub(super) const BATCH_COMMANDS_MAX: usize = 5_000;
@@ -80,7 +80,7 @@ impl<L: Log> Worker<L> {
     }
 
     /// Takes one record of a command topic into the batch. With a cause it is a command that must not run.
-    pub(super) fn take<M: Message>(
+    pub(super) fn take<M: Record>(
         &mut self,
         shard: Shard,
         message: M,
@@ -97,7 +97,7 @@ impl<L: Log> Worker<L> {
         let Shard { aggregate, partition } = shard;
         batch.commands += 1;
         batch.next.insert(shard, message.offset() + 1);
-        let (request, bytes) = record::read_request(&message, self.topics[aggregate].partitions);
+        let (request, bytes) = wire::read_request(&message, self.topics[aggregate].partitions);
         batch.bytes += bytes;
         match request.and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command { command, answer_to }) => {
@@ -109,9 +109,9 @@ impl<L: Log> Worker<L> {
                 decided.map_err(Failure::Passing)?;
                 batch.messages.push((message, answer_to));
             }
-            Ok(Request::State(asker)) => batch.questions.push((shard, asker, record::time(&message))),
+            Ok(Request::State(asker)) => batch.questions.push((shard, asker, message.time())),
             Err(Malformed { reason, sender }) => {
-                let (position, reason) = (record::position(&message), brief(reason));
+                let (position, reason) = (message.position(), brief(reason));
                 error!(
                     topic = message.topic(),
                     partition,
@@ -122,7 +122,7 @@ impl<L: Log> Worker<L> {
                 // An answer must fit its topic: who sends a longer key than a client of ours gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
                 let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
-                let time = record::time(&message);
+                let time = message.time();
                 batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, time, reason.clone())));
                 batch.malformed.push((aggregate, message, reason));
             }

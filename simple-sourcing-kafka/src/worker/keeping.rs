@@ -1,9 +1,14 @@
 use std::sync::Arc;
 
-use rdkafka::consumer::Consumer;
 use simple_sourcing::{BackendError, backend::Definition};
 
-use crate::{config::Kafka, reader::end_reader, restoring::Restoring, store::LocalStore, topics::Topics};
+use crate::{
+    config::Kafka,
+    driver::{Consumer, Purpose},
+    restoring::Restoring,
+    store::LocalStore,
+    topics::{Owners, Topics},
+};
 
 /// Where what is restored is kept, and who is told.
 #[derive(Clone, Default)]
@@ -13,16 +18,28 @@ pub(super) struct Keeping {
     /// Which cluster and topics the store must be of, by aggregate type.
     pub(super) origins: Arc<[String]>,
     pub(super) restoring: Restoring,
+    /// Knows which app serves an aggregate type; none in a simulation, where there is one app.
+    pub(super) owners: Option<Arc<Owners>>,
     /// Whether the partitions that other processes serve are kept, too.
     pub(super) standby: bool,
 }
 
 impl Keeping {
+    /// An error if another app has become the owner of an aggregate type. Blocks.
+    pub(super) fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+        self.owners.as_ref().map_or(Ok(()), |owners| owners.check(aggregate))
+    }
+
     /// Opens the local store, if there is to be one.
-    pub(super) fn open(kafka: &Kafka, definition: &Definition, topics: &[Topics]) -> Result<Self, BackendError> {
-        let restoring = kafka.restoring.clone();
-        let Some(directory) = &kafka.store else { return Ok(Keeping { restoring, ..Keeping::default() }) };
-        let cluster = end_reader(kafka)?.client().fetch_cluster_id(kafka.connect_timeout);
+    pub(super) fn open(
+        kafka: &Kafka,
+        definition: &Definition,
+        topics: &[Topics],
+        owners: &Arc<Owners>,
+    ) -> Result<Self, BackendError> {
+        let (restoring, owners) = (kafka.restoring.clone(), Some(owners.clone()));
+        let Some(directory) = &kafka.store else { return Ok(Keeping { restoring, owners, ..Keeping::default() }) };
+        let cluster = Consumer::open(kafka, Purpose::Ends)?.cluster_id();
         let cluster = cluster.ok_or_else(|| {
             BackendError::unavailable(format!(
                 "the brokers do not say within {:?} which cluster they are",
@@ -36,6 +53,6 @@ impl Keeping {
             )
         });
         let store = LocalStore::open(directory, kafka.store_cache_bytes)?;
-        Ok(Keeping { store: Some(store), origins: origins.collect(), restoring, standby: kafka.standby })
+        Ok(Keeping { store: Some(store), origins: origins.collect(), restoring, owners, standby: kafka.standby })
     }
 }

@@ -12,12 +12,11 @@ use tracing::error;
 
 use super::{
     catch_up::Failure,
-    log::Reader,
     reading::{Reading, Until},
     shard::{ShardStore, Writes},
     whole::overtaken,
 };
-use crate::{record, topics::Topics};
+use crate::{log::Reader, topics::Topics, wire};
 
 /// How far in front of the end is looked for it first, and how many times further each time that there was none: the ends of
 /// transactions take offsets too, and so does what was aborted.
@@ -47,7 +46,7 @@ impl LastEvent {
             let mut events = Reading::begin(reader, topic, &begin, Until::Written, wanted).await?;
             let mut last = None;
             while let Some(message) = events.next().await? {
-                last = record::read_event(&message).ok().map(|event| event.record).or(last);
+                last = wire::read_event(&message).ok().map(|event| event.record).or(last);
             }
             if last.is_some() || from == bounds.start {
                 let last = last.map(|event| (event.key, event.sequence, event.command_position));

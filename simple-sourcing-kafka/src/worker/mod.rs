@@ -1,14 +1,12 @@
 //! The workers of a process. Each is a thread with a consumer, two transactional producers, and what is committed of its
 //! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch, `resume.rs` where the commands
-//! of a partition go on, and `suspects.rs` what becomes of those that end the process. What they need of Kafka is in `log.rs`,
-//! and the calls for it in `kafka/`.
+//! of a partition go on, and `suspects.rs` what becomes of those that end the process. What they need of Kafka is in
+//! [`log`](crate::log), and the calls for it in [`driver`](crate::driver).
 
 mod catch_up;
 mod collect;
-mod kafka;
 mod keeping;
 mod last_event;
-mod log;
 mod producers;
 mod reading;
 mod refused;
@@ -42,12 +40,12 @@ use simple_sourcing::{
 use tracing::{error, warn};
 
 use self::{
-    kafka::KafkaLog,
     keeping::Keeping,
     run::{Ended, Joined, Joining, Worker},
 };
 use crate::{
     config::Kafka,
+    driver::WorkerLog,
     topics::{Ends, Owners, Topics},
 };
 
@@ -83,11 +81,11 @@ impl Workers {
         }
         // Unlike a name that is given, this one is never used again.
         let instance = kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        let keeping = Keeping::open(kafka, definition, topics)?;
+        let keeping = Keeping::open(kafka, definition, topics, owners)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
             let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
-            let known = (ends.clone(), owners.clone());
+            let ends = ends.clone();
             let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             // One of them keeps the copies for all.
@@ -95,11 +93,11 @@ impl Workers {
             let (ending, keeping) = (ending.clone(), Keeping { standby, ..keeping.clone() });
             let thread = thread.spawn(move || {
                 let start = async |joining| {
-                    let log = KafkaLog::open(
+                    let log = WorkerLog::open(
                         kafka.clone(),
                         &definition,
                         topics.clone(),
-                        known.clone(),
+                        ends.clone(),
                         name.clone(),
                         ending.clone(),
                     )?;
@@ -182,8 +180,8 @@ impl Workers {
 /// Runs a worker until it is told to stop, and another in its place each time that the group has shut one out. If that is
 /// shut out too before it was given partitions, then it has failed: another process has its name.
 async fn work(
-    mut worker: Worker<KafkaLog>,
-    start: impl AsyncFn(Joining) -> Result<Worker<KafkaLog>, BackendError>,
+    mut worker: Worker<WorkerLog>,
+    start: impl AsyncFn(Joining) -> Result<Worker<WorkerLog>, BackendError>,
     stopped: &AtomicBool,
 ) -> Result<(), BackendError> {
     while let Ended::ShutOut(joining) = worker.run().await? {

@@ -7,7 +7,7 @@
 
 use simple_sourcing::BackendError;
 
-use super::log::{Log, Producer};
+use crate::log::{Log, Producer};
 
 pub(super) const PRODUCERS: usize = 2;
 

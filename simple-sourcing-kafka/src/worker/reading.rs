@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::Message;
 use simple_sourcing::{BackendError, Timestamp};
 use tracing::info;
 
-use super::log::{Next, Reader, Records};
-use crate::reader::OPEN_TRANSACTIONS_POLL;
+use crate::{
+    log::{Next, OPEN_TRANSACTIONS_POLL, Reader, Records},
+    record::Record,
+};
 
 /// How often the progress of a long reading is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -115,7 +116,7 @@ impl<'a, R: Reader> Reading<'a, R> {
             self.unlooked += 1;
             match records.next().await? {
                 Next::Record(record) => {
-                    let partition = record.partition() as u32;
+                    let partition = record.partition();
                     let Some(&end) = self.left.get(&partition) else { continue };
                     // Others may write behind it for ever, so that no end would be met.
                     if record.offset() + 1 >= end {

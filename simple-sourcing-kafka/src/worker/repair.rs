@@ -12,7 +12,6 @@ use std::{
     },
 };
 
-use rdkafka::Message;
 use simple_sourcing::{
     BackendError,
     engine::{Rebuild, Shard, StoredState},
@@ -20,11 +19,13 @@ use simple_sourcing::{
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{error, info};
 
-use super::{
+use super::reading::{Reading, Until};
+use crate::{
     log::{Log, Reader},
-    reading::{Reading, Until},
+    record::Record,
+    topics::Topics,
+    wire,
 };
-use crate::{record, topics::Topics};
 
 /// Asks for states to be made again, and gives back those that were.
 #[derive(Debug)]
@@ -183,27 +184,25 @@ impl Job {
         let running = || !self.stopped.load(Ordering::Acquire);
         let mut events = Reading::begin(reader, event, &from_the_beginning, Until::Written, &running).await?;
         while let Some(message) = events.next().await? {
-            let Some(Request { rebuild, .. }) = key_of(&message).and_then(|key| wanted.get_mut(key)) else { continue };
-            match record::read_event(&message) {
+            let Some(Request { rebuild, .. }) = message.key_text().and_then(|key| wanted.get_mut(key)) else {
+                continue;
+            };
+            match wire::read_event(&message) {
                 Ok(event) => rebuild.event(&event),
                 Err(reason) => {
-                    rebuild.unreadable(format!("the record at {} is no event: {reason}", record::position(&message)));
+                    rebuild.unreadable(format!("the record at {} is no event: {reason}", message.position()));
                 }
             }
         }
         let mut latest = HashMap::new();
         let mut states = Reading::begin(reader, state, &from_the_beginning, Until::Written, &running).await?;
         while let Some(message) = states.next().await? {
-            let Some((key, _)) = key_of(&message).and_then(|key| wanted.get_key_value(key)) else { continue };
-            match record::read_state(&message) {
+            let Some((key, _)) = message.key_text().and_then(|key| wanted.get_key_value(key)) else { continue };
+            match wire::read_state(&message) {
                 Ok((_, state)) => drop(latest.insert(key.clone(), state)),
                 Err(_) => drop(latest.remove(key)),
             }
         }
         Ok(latest)
     }
-}
-
-fn key_of(message: &impl Message) -> Option<&str> {
-    message.key().and_then(|key| std::str::from_utf8(key).ok())
 }

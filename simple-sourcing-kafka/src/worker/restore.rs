@@ -20,14 +20,20 @@ use super::{
     catch_up::{CatchUp, Commands, Failure, Found},
     keeping::Keeping,
     last_event::LastEvent,
-    log::{Log, Reader},
     reading::Until,
     resume::{Begun, Resume},
     shard::{Doubt, ShardStore},
     suspects::{Suspects, end_of_waiting},
     whole::{Beginning, overtaken},
 };
-use crate::{error, progress::Attempt, restoring::RestoringNow, store::Opened, topics::Topics};
+use crate::{
+    cause,
+    log::{Log, Reader},
+    progress::Attempt,
+    restoring::RestoringNow,
+    store::Opened,
+    topics::Topics,
+};
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -170,7 +176,7 @@ impl Job {
                 Err(Failure::Lasting(error)) => return Some(Err(error)),
                 Err(Failure::Unwanted) => return None,
                 Err(Failure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
-                Err(Failure::Passing(error)) if error::is_denied(&error) => return Some(Err(error)),
+                Err(Failure::Passing(error)) if cause::is_denied(&error) => return Some(Err(error)),
                 Err(Failure::Passing(error)) => {
                     warn!(aggregate, partition, %error, "restoring failed, trying again");
                     reader.pause(RETRY).await;
@@ -191,7 +197,7 @@ impl Job {
         // What they have written is then below the ends that are read next.
         let commands = restore.commands().await?;
         // Behind the group's word that the partition is this process's: who has taken over has seen that, or is seen now.
-        reader.check_owner(shard.aggregate).await.map_err(|error| match error {
+        self.keeping.check_owner(shard.aggregate).map_err(|error| match error {
             error if error.is_retryable() => Failure::Passing(error),
             error => Failure::Lasting(error),
         })?;

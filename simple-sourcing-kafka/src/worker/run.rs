@@ -20,7 +20,6 @@ use tracing::{info, warn};
 use super::{
     collect::Batch,
     keeping::Keeping,
-    log::{Change, Failure, Log},
     producers::Producers,
     refused::Refusals,
     repair::Repairs,
@@ -29,7 +28,10 @@ use super::{
     store::WorkerStore,
     suspects::Suspects,
 };
-use crate::topics::Topics;
+use crate::{
+    log::{Change, Failure, Log},
+    topics::Topics,
+};
 
 /// How long to wait after a failed transaction, doubled with each that follows, up to the second figure.
 const BACKOFF: Duration = Duration::from_millis(20);

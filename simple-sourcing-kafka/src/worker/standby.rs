@@ -33,11 +33,11 @@ use tracing::{debug, info, warn};
 use super::{
     catch_up::{CatchUp, Failure},
     keeping::Keeping,
-    log::{Log, Reader},
     reading::Until,
     shard::ShardStore,
 };
 use crate::{
+    log::{Log, Reader},
     store::{LocalStore, Opened},
     topics::Topics,
 };

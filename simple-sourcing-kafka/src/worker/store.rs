@@ -7,11 +7,11 @@ use simple_sourcing::{
 };
 
 use super::{
-    log::{Noted, Producer},
     repair::Repairs,
     shard::{ShardStore, Writes, outcome_evidence, state_evidence},
 };
 use crate::{
+    log::{Noted, Producer},
     progress::{Attempt, Progress},
     store::Mark,
 };

@@ -19,21 +19,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rdkafka::{
-    Message,
-    message::{Headers, OwnedHeaders, OwnedMessage},
-};
 use simple_sourcing::{BackendError, engine::Shard};
 use tracing::{info, warn};
 
 use super::{
     collect::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_EVENT_BYTES_ENOUGH, Batch},
-    log::{Failure, Log, Reader},
     reading::{Reading, Until},
     resume::Begun,
     run::Worker,
 };
-use crate::progress::{Attempt, Progress};
+use crate::{
+    log::{Failure, Log, Reader},
+    progress::{Attempt, Progress},
+    record::{OwnedRecord, Record},
+};
 
 /// In how many steps suspects are run at most. With more of them, a step has several, and one that ends the process leaves
 /// fewer suspects.
@@ -47,7 +46,7 @@ pub(super) fn end_of_waiting(next: i64, end: i64) -> i64 {
 
 /// Commands that a process has begun which is gone.
 pub(super) struct Suspects {
-    commands: VecDeque<OwnedMessage>,
+    commands: VecDeque<OwnedRecord>,
     /// How many processes have ended with the first of them, or with all of them at once.
     deaths: u32,
     /// Whether they ended with the first alone.
@@ -72,8 +71,8 @@ impl Suspects {
             && let Some(message) = reading.next().await?
             && message.offset() < begun.end
         {
-            bytes += message.payload().map_or(0, <[u8]>::len);
-            commands.push_back(owned(&message));
+            bytes += message.value().map_or(0, <[u8]>::len);
+            commands.push_back(OwnedRecord::of(&message));
         }
         if commands.is_empty() {
             return Ok(None);
@@ -82,7 +81,7 @@ impl Suspects {
         // With several at once, only one of them was why.
         let deaths = if alone { begun.deaths } else { begun.deaths.min(1) };
         let at_once = if commands.len() <= STEPS_MAX { 1 } else { commands.len().div_ceil(STEPS_MAX) };
-        let (first, last) = (next, commands.back().map_or(next, Message::offset));
+        let (first, last) = (next, commands.back().map_or(next, Record::offset));
         warn!(
             topic,
             partition,
@@ -113,7 +112,7 @@ impl Suspects {
     }
 
     /// Those that come next, not more than a batch may have now.
-    fn step(&self, commands_max: usize) -> Vec<OwnedMessage> {
+    fn step(&self, commands_max: usize) -> Vec<OwnedRecord> {
         self.commands.iter().take(self.at_once.min(commands_max)).cloned().collect()
     }
 
@@ -123,13 +122,6 @@ impl Suspects {
             self.commands.pop_front();
         }
     }
-}
-
-fn owned(message: &impl Message) -> OwnedMessage {
-    let headers = message.headers().map(|headers| headers.iter().fold(OwnedHeaders::new(), OwnedHeaders::insert));
-    let (payload, key) = (message.payload().map(<[u8]>::to_vec), message.key().map(<[u8]>::to_vec));
-    let (topic, time) = (message.topic().to_owned(), message.timestamp());
-    OwnedMessage::new(payload, key, topic, time, message.partition(), message.offset(), headers)
 }
 
 impl<L: Log> Worker<L> {

@@ -8,10 +8,9 @@ use simple_sourcing::{BackendError, Sequence, backend::partition_of, engine::Sha
 
 use super::{
     catch_up::{Commands, Failure, Found},
-    log::Reader,
     shard::ShardStore,
 };
-use crate::{naming::Topic, record, topics::Topics};
+use crate::{log::Reader, naming::Topic, topics::Topics, wire};
 
 /// What a partition of the event topic tells of the others: its first event.
 pub(super) struct Beginning {
@@ -34,7 +33,7 @@ impl Beginning {
         // An open transaction of somebody else hides what stands behind it.
         let certain = first.is_some() || reader.committed_end(topic, partition).await? >= bounds.end;
         // One that can't be read tells nothing; readers say so.
-        let event = first.map(|message| record::read_event(&message).map(|event| event.record));
+        let event = first.map(|message| wire::read_event(&message).map(|event| event.record));
         let certain = certain && event.as_ref().is_none_or(Result::is_ok);
         let first = event.and_then(Result::ok);
         let first = first.map(|event| FirstEvent { key: event.key, sequence: event.sequence });

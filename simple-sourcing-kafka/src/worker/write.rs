@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
     BackendError, Position, Timestamp,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
@@ -11,20 +10,21 @@ use tracing::{debug, info, warn};
 
 use super::{
     collect::Batch,
-    log::{Failure, Log, Noted, Producer, Record},
     producers::Producers,
     run::{Owned, Worker},
 };
 use crate::{
     failpoint::failpoint,
+    log::{Failure, Log, NewRecord, Noted, Producer},
     progress::Progress,
-    record::{self, DeadLetter},
+    record::{Headers, Record},
     topics::Topics,
+    wire::{self, DeadLetter},
 };
 
 impl<L: Log> Worker<L> {
     /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
-    pub(super) async fn write<M: Message>(&mut self, batch: Batch<M>) -> Result<(), Failure> {
+    pub(super) async fn write<M: Record>(&mut self, batch: Batch<M>) -> Result<(), Failure> {
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
         match self.transact(&batch, &changes).await {
             Err(Failure::Outdated(error)) => {
@@ -44,7 +44,7 @@ impl<L: Log> Worker<L> {
     }
 
     /// Has a batch run again without the command of which a record comes that the log refuses, or with fewer, to find it.
-    async fn leave_out<M: Message>(&mut self, batch: &Batch<M>, error: &BackendError) -> Result<(), Failure> {
+    async fn leave_out<M: Record>(&mut self, batch: &Batch<M>, error: &BackendError) -> Result<(), Failure> {
         warn!(%error, commands = batch.commands, "the log refuses a record; looking for the command that it comes of");
         let is_command = !batch.messages.is_empty();
         self.refusals.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
@@ -61,7 +61,7 @@ impl<L: Log> Worker<L> {
         self.log.seek(&next).map_err(Failure::Passing)
     }
 
-    async fn transact<M: Message>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), Failure> {
+    async fn transact<M: Record>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), Failure> {
         self.producers.begin()?;
         self.write_records(batch, changes)?;
         failpoint!("after-produce");
@@ -104,32 +104,31 @@ impl<L: Log> Worker<L> {
         Ok(self.producers.current().check_nothing_under_way()?)
     }
 
-    fn write_records<M: Message>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), BackendError> {
+    fn write_records<M: Record>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), BackendError> {
         self.write_changes(changes)?;
         let refusals = batch.refusals.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
         let outcomes = changes.outcomes.iter().zip(batch.messages.iter().map(|(_, answer_to)| *answer_to));
         for (outcome, answer_to) in refusals.chain(outcomes) {
-            let (headers, value) = record::outcome(outcome);
+            let (headers, value) = wire::outcome(outcome);
             let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, first, .. } = outcome;
             let Topics { response, answer, .. } = &self.topics[aggregate];
             if let Some(address) = answer_to {
-                self.producers.current().write(keyed(answer, address, key, &value, headers.clone(), time))?;
+                self.producers.current().write(keyed(answer, address, key, &value, &headers, time))?;
             }
             // What has to be remembered stands among the responses in any case, and where the last of it stands is noted.
             if first || answer_to.is_none() {
                 let noted = first.then_some((Shard { aggregate, partition }, Noted::Outcome));
-                self.producers
-                    .current()
-                    .write(Record { noted, ..keyed(response, partition, key, &value, headers, time) })?;
+                let record = NewRecord { noted, ..keyed(response, partition, key, &value, &headers, time) };
+                self.producers.current().write(record)?;
             }
         }
         for &(shard, ref asker, time) in &batch.questions {
             let state = self.state_after(shard, &asker.key, changes)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
-            let (headers, value) = record::state_answer(aggregate, asker.id, state.as_ref());
+            let (headers, value) = wire::state_answer(aggregate, asker.id, state.as_ref());
             let Topics { response, answer, .. } = &self.topics[shard.aggregate];
             let (topic, partition) = asker.answer_to.map_or((response, shard.partition), |address| (answer, address));
-            self.producers.current().write(keyed(topic, partition, &asker.key, value, headers, time))?;
+            self.producers.current().write(keyed(topic, partition, &asker.key, value, &headers, time))?;
         }
         for (aggregate, message, cause) in &batch.malformed {
             self.put_aside(*aggregate, message, cause)?;
@@ -141,31 +140,31 @@ impl<L: Log> Worker<L> {
     }
 
     /// Writes a dead letter.
-    fn put_aside(&mut self, aggregate: usize, message: &impl Message, cause: &str) -> Result<(), BackendError> {
+    fn put_aside(&mut self, aggregate: usize, message: &impl Record, cause: &str) -> Result<(), BackendError> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
-        let partition = message.partition() as u32;
-        let time = record::time(message);
-        self.producers.current().write(Record { topic, partition, key, value, headers, time, noted: None })
+        let partition = message.partition();
+        let time = message.time();
+        self.producers.current().write(NewRecord { topic, partition, key, value, headers: &headers, time, noted: None })
     }
 
     fn write_changes(&mut self, changes: &Changes) -> Result<(), BackendError> {
         for (index, changes) in changes.aggregates.iter().enumerate() {
             let (topics, aggregate) = (&self.topics[index], self.definition.aggregates[index].name);
             for event in &changes.events {
-                let headers = record::event_headers(&self.definition.name, aggregate, event);
+                let headers = wire::event_headers(&self.definition.name, aggregate, event);
                 let partition = event.command_position.partition;
                 let (key, value, time) = (&event.key, &event.payload, event.time);
-                let record = keyed(&topics.event, partition, key, value, headers, time);
+                let record = keyed(&topics.event, partition, key, value, &headers, time);
                 let noted = Some((Shard { aggregate: index, partition }, Noted::Event));
-                self.producers.current().write(Record { noted, ..record })?;
+                self.producers.current().write(NewRecord { noted, ..record })?;
             }
             for state in &changes.states {
-                let (headers, value) = record::state(state);
+                let (headers, value) = wire::state(state);
                 let StateRecord { key, command_position: Position { partition, .. }, time, .. } = state;
-                let record = keyed(&topics.state, *partition, key, value, headers, *time);
+                let record = keyed(&topics.state, *partition, key, value, &headers, *time);
                 let noted = Some((Shard { aggregate: index, partition: *partition }, Noted::State));
-                self.producers.current().write(Record { noted, ..record })?;
+                self.producers.current().write(NewRecord { noted, ..record })?;
             }
         }
         Ok(())
@@ -189,8 +188,8 @@ fn keyed<'a>(
     partition: u32,
     key: &'a str,
     value: &'a [u8],
-    headers: OwnedHeaders,
+    headers: &'a Headers,
     time: Timestamp,
-) -> Record<'a> {
-    Record { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time, noted: None }
+) -> NewRecord<'a> {
+    NewRecord { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time, noted: None }
 }

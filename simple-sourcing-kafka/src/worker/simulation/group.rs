@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use simple_sourcing::engine::Shard;
 
 use super::{topics::Refused, world::World};
-use crate::worker::log::Change;
+use crate::log::Change;
 
 /// After this time without a sign of life a member is thrown out. Shorter than on Kafka, so that it happens more often.
 const SESSION_TIMEOUT: u64 = 1_000;

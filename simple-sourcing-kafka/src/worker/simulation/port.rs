@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{error::KafkaError, message::OwnedMessage, types::RDKafkaErrorCode};
 use simple_sourcing::{BackendError, codec, engine::Shard};
 
 use super::{
@@ -22,8 +21,10 @@ use super::{
     world::{Shared, World, pass, request},
 };
 use crate::{
+    cause::{Cause, Caused},
+    log::{Change, Failure, Log, NewRecord, Producer},
     progress::Progress,
-    worker::log::{Change, Failure, Log, Producer, Record},
+    record::OwnedRecord,
 };
 
 /// How often a request is made again to which the broker said so.
@@ -47,7 +48,7 @@ impl SimLog {
 }
 
 impl Log for SimLog {
-    type Record<'a> = OwnedMessage;
+    type Record<'a> = OwnedRecord;
     type Membership = Membership;
     type Producer = SimProducer;
     type Reader = SimReader;
@@ -65,7 +66,7 @@ impl Log for SimLog {
         self.with(|world| group::leave(world, self.process));
     }
 
-    async fn next(&self, wait: Duration) -> Result<Option<(Shard, OwnedMessage)>, Failure> {
+    async fn next(&self, wait: Duration) -> Result<Option<(Shard, OwnedRecord)>, Failure> {
         pass(&self.world).await;
         let polled = self.with(|world| {
             if world.processes[self.process].consumer.call_back() {
@@ -183,7 +184,7 @@ impl Log for SimLog {
 
 impl World {
     /// The next command of some partition that a worker reads.
-    fn next_command(&mut self, process: usize) -> Option<(Shard, OwnedMessage)> {
+    fn next_command(&mut self, process: usize) -> Option<(Shard, OwnedRecord)> {
         let mut reading: Vec<(Shard, i64)> =
             self.processes[process].consumer.reading.iter().map(|(&shard, &next)| (shard, next)).collect();
         self.rng.shuffle(&mut reading);
@@ -268,7 +269,7 @@ impl SimProducer {
             return Ok(());
         }
         self.world.borrow_mut().count("record refused");
-        let error = KafkaError::MessageProduction(RDKafkaErrorCode::InvalidRecord);
+        let error = Caused::new(Cause::RecordRefused, BackendError::failed("invalid record"));
         Err(BackendError::failed("a record is refused").because(error))
     }
 
@@ -308,10 +309,10 @@ impl Producer for SimProducer {
         Ok(())
     }
 
-    fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
-        let Record { topic, partition, key, value, headers, time, noted: _ } = record;
+    fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError> {
+        let NewRecord { topic, partition, key, value, headers, time, noted: _ } = record;
         let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
-        let written = Written { key, value, headers, time: time.as_millis() };
+        let written = Written { key, value, headers: headers.clone(), time: time.as_millis() };
         self.unsent.entry((topic.to_owned(), partition)).or_default().push(Rc::new(written));
         Ok(())
     }

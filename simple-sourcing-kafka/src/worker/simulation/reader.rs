@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Range, time::Duration};
 
-use rdkafka::message::OwnedMessage;
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use super::{
@@ -13,8 +12,9 @@ use super::{
     world::{Shared, World, pass, request},
 };
 use crate::{
+    log::{Next, Reader, Records},
     progress::Committed,
-    worker::log::{Next, Reader, Records},
+    record::OwnedRecord,
 };
 
 pub(super) struct SimReader {
@@ -86,7 +86,7 @@ impl Reader for SimReader {
         self.ask(format!("asks for the committed end of {topic} {partition}"), end).await.map_err(failed)
     }
 
-    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedRecord>, BackendError> {
         let name = topic.to_owned();
         let first = move |world: &mut World| {
             let found = world.partition(&name, partition).committed_from(0);
@@ -136,9 +136,9 @@ pub(super) struct SimRecords {
 }
 
 impl Records for SimRecords {
-    type Record<'a> = OwnedMessage;
+    type Record<'a> = OwnedRecord;
 
-    async fn next(&self) -> Result<Next<OwnedMessage>, BackendError> {
+    async fn next(&self) -> Result<Next<OwnedRecord>, BackendError> {
         // Records come many at a time.
         if self.world.borrow_mut().rng.u32(0..4) == 0 {
             pass(&self.world).await;

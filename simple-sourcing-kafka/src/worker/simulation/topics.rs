@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use rdkafka::{
-    Message, Timestamp,
-    message::{OwnedHeaders, OwnedMessage},
-};
+use simple_sourcing::Timestamp;
+
+use crate::record::{Headers, OwnedRecord};
 
 /// Why the broker refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +32,22 @@ pub(super) enum Status {
 pub(super) struct Written {
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
-    pub(super) headers: OwnedHeaders,
+    pub(super) headers: Headers,
     pub(super) time: u64,
 }
 
 impl Written {
-    fn message(&self, topic: &str, partition: u32, offset: usize) -> OwnedMessage {
-        let time = Timestamp::CreateTime(self.time as i64);
-        let headers = Some(self.headers.clone());
-        let (key, value) = (self.key.clone(), self.value.clone());
-        OwnedMessage::new(value, key, topic.to_owned(), time, partition as i32, offset as i64, headers)
+    fn message(&self, topic: &str, partition: u32, offset: usize) -> OwnedRecord {
+        let Written { key, value, headers, time } = self;
+        OwnedRecord {
+            topic: topic.to_owned(),
+            partition,
+            offset: offset as i64,
+            key: key.clone(),
+            value: value.clone(),
+            time: Timestamp::from_millis(*time),
+            headers: headers.clone(),
+        }
     }
 }
 
@@ -50,7 +55,7 @@ pub(super) enum Entry {
     /// Of a transaction. Takes an offset, and is never delivered.
     Marker,
     Record {
-        message: OwnedMessage,
+        message: OwnedRecord,
         /// Whose, where a transaction wrote it.
         producer: Option<u64>,
         status: Status,
@@ -84,7 +89,7 @@ impl Partition {
     }
 
     /// The first committed record from here, and its offset.
-    pub(super) fn committed_from(&self, offset: usize) -> Option<(usize, &OwnedMessage)> {
+    pub(super) fn committed_from(&self, offset: usize) -> Option<(usize, &OwnedRecord)> {
         (offset..self.stable_end()).find_map(|offset| match &self.entries[offset] {
             Entry::Record { message, status: Status::Committed, .. } => Some((offset, message)),
             _ => None,
@@ -105,9 +110,8 @@ impl Partition {
                 Entry::Record { message, status: Status::Committed, .. } => Some((offset, message)),
                 _ => None,
             })?;
-        let key = message.key()?.to_vec();
-        let headers = message.headers().cloned().unwrap_or_else(OwnedHeaders::new);
-        let time = message.timestamp().to_millis().unwrap_or_default() as u64;
+        let key = message.key.clone()?;
+        let (headers, time) = (message.headers.clone(), message.time.as_millis());
         let damaged = Written { key: Some(key.clone()), value: Some(b"?".to_vec()), headers, time };
         *message = damaged.message(topic, partition, offset);
         String::from_utf8(key).ok()

@@ -1,7 +1,7 @@
 //! The look at the topics of a running app, every few seconds.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         mpsc::{self, RecvTimeoutError, Sender},
@@ -10,21 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
-};
 use simple_sourcing::{BackendError, backend::Definition};
 use tracing::{debug, error};
 
-use super::{Cluster, Ends, Owners, Requirements, Stalls, Topics, group::Group};
+use super::{Ends, Owners, Requirements, Stalls, Topics, group::Group};
 use crate::{
     config::Kafka,
-    error,
-    logging::Reports,
+    driver::{ANSWER_WITHIN, Admin, Consumer, Edge, Purpose},
     naming::Topic,
-    reader::{ANSWER_WITHIN, create, end_reader, find_leaders},
 };
 
 /// How often is looked. `Kafka` and the errors speak of it.
@@ -42,7 +35,7 @@ pub(crate) struct Watch {
 
 /// What is looked at.
 struct Look {
-    cluster: Cluster,
+    admin: Admin,
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
@@ -53,9 +46,9 @@ struct Look {
     /// Of the topics that clients do without those that were there once: they have to stay.
     come: BTreeSet<String>,
     /// Asks for true ends.
-    uncommitted: BaseConsumer<Reports>,
+    uncommitted: Consumer,
     /// Asks how far can be read.
-    committed: BaseConsumer<Reports>,
+    committed: Consumer,
 }
 
 impl Watch {
@@ -68,7 +61,7 @@ impl Watch {
         changed: impl FnOnce(BackendError) + Send + 'static,
     ) -> Result<Self, BackendError> {
         let mut look = Look {
-            cluster: Cluster::connect(kafka)?,
+            admin: Admin::connect(kafka)?,
             definition: definition.clone(),
             topics: topics.clone(),
             ends: ends.clone(),
@@ -76,8 +69,8 @@ impl Watch {
             stalls: Stalls::new(&kafka.bootstrap_servers),
             group: Group::of(kafka, definition, topics),
             come: BTreeSet::new(),
-            uncommitted: end_reader(kafka)?,
-            committed: create(kafka, &kafka.reader())?,
+            uncommitted: Consumer::open(kafka, Purpose::Ends)?,
+            committed: Consumer::open(kafka, Purpose::Follow)?,
         };
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new().name("topics".into()).spawn(move || {
@@ -128,11 +121,11 @@ impl Look {
         if let Some(error) = self.ends.made_anew() {
             return Ok(Some(error.clone()));
         }
-        let kafka = self.cluster.kafka();
+        let kafka = self.admin.kafka();
         for (aggregate, topics) in self.definition.aggregates.iter().zip(self.topics.iter()) {
             let requirements = Requirements { kafka, aggregate, partitions: topics.partitions };
             let names: Vec<&str> = topics.role.topics().map(|topic| topics.name(topic)).collect();
-            let found = self.cluster.found(&names)?;
+            let found = self.admin.found(&names)?;
             for (topic, found) in topics.role.topics().zip(&found) {
                 if topics.role.does_without(topic) {
                     if found.is_there() {
@@ -164,10 +157,10 @@ impl Look {
 
     /// Has each client learn whom to ask by now: the broker that it asked may be gone.
     fn find_brokers(&self) {
-        let found = self.cluster.find_controller(ANSWER_WITHIN);
+        let found = self.admin.find_controller(ANSWER_WITHIN);
         // Where nobody answers one of them, nobody answers the others.
-        let found = found.and_then(|()| find_leaders(&self.committed, None, ANSWER_WITHIN));
-        let found = found.and_then(|()| find_leaders(&self.uncommitted, None, ANSWER_WITHIN));
+        let found = found.and_then(|()| self.committed.find_leaders(None, ANSWER_WITHIN));
+        let found = found.and_then(|()| self.uncommitted.find_leaders(None, ANSWER_WITHIN));
         if let Err(error) = found {
             debug!(%error, "no broker answers");
         }
@@ -176,13 +169,11 @@ impl Look {
     /// What is kept for ever begins at 0, also where it is compacted.
     fn look_at_beginnings(&self) -> Result<Option<BackendError>, BackendError> {
         let kept = |topic: Topic| matches!(topic, Topic::Event | Topic::State);
-        let beginnings = self.offsets_of_all(&self.uncommitted, kept, Offset::Beginning)?;
-        for beginning in beginnings.elements() {
-            let Offset::Offset(first) = beginning.offset() else { continue };
+        for (name, partition, first) in self.offsets_of_all(&self.uncommitted, kept, Edge::Beginning)? {
             let mut all = self.topics.iter().flat_map(|topics| [(topics, Topic::Event), (topics, Topic::State)]);
-            let found = all.find(|(topics, topic)| first > 0 && topics.name(*topic) == beginning.topic());
+            let found = all.find(|(topics, topic)| first > 0 && topics.name(*topic) == name);
             if let Some((topics, topic)) = found {
-                return Ok(Some(topics.cut(topic, beginning.partition() as u32, first)));
+                return Ok(Some(topics.cut(topic, partition, first)));
             }
         }
         Ok(None)
@@ -191,45 +182,39 @@ impl Look {
     fn look_at_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
         // First how far can be read: what is committed meanwhile then seems open for once, and not what is open committed.
         let looked_at = |topic| topic != Topic::DeadLetter;
-        let committed = self.offsets_of_all(&self.committed, looked_at, Offset::End)?;
-        let ends = self.offsets_of_all(&self.uncommitted, looked_at, Offset::End)?;
+        let committed = self.offsets_of_all(&self.committed, looked_at, Edge::End)?.into_iter();
+        let committed: HashMap<_, _> = committed.map(|(topic, partition, end)| ((topic, partition), end)).collect();
+        let ends = self.offsets_of_all(&self.uncommitted, looked_at, Edge::End)?;
         let now = Instant::now();
-        for end in ends.elements() {
-            let (topic, partition, Offset::Offset(end)) = (end.topic(), end.partition(), end.offset()) else {
-                continue;
-            };
-            if let Err(error) = self.ends.see(topic, partition as u32, end) {
+        for (topic, partition, end) in ends {
+            if let Err(error) = self.ends.see(&topic, partition, end) {
                 return Ok(Some(error));
             }
-            let committed = committed.find_partition(topic, partition).map(|committed| committed.offset());
-            if let Some(Offset::Offset(committed)) = committed {
-                self.stalls.see(topic, partition as u32, committed, end, now);
+            let place = (topic, partition);
+            if let Some(&committed) = committed.get(&place) {
+                self.stalls.see(&place.0, partition, committed, end, now);
             }
         }
         let lasting = self.stalls.lasting(now);
-        self.cluster.kafka().restoring.held_back_by(lasting);
+        self.admin.kafka().restoring.held_back_by(lasting);
         Ok(None)
     }
 
-    /// The beginnings or ends of all partitions of some topics, as a consumer may see them: one request to each broker.
+    /// The beginnings or ends of all partitions of some topics, as a consumer may see them.
     fn offsets_of_all(
         &self,
-        consumer: &BaseConsumer<Reports>,
+        consumer: &Consumer,
         wanted: impl Fn(Topic) -> bool,
-        which: Offset,
-    ) -> Result<TopicPartitionList, BackendError> {
-        let failed = |error: KafkaError| error::describe("the ends of the topics can't be read", error);
-        let mut all = TopicPartitionList::new();
+        edge: Edge,
+    ) -> Result<Vec<(String, u32, i64)>, BackendError> {
+        let mut all = Vec::new();
         for topics in self.topics.iter() {
             let is_there = |topic: Topic| !topics.role.does_without(topic) || self.come.contains(topics.name(topic));
             for topic in topics.role.topics().filter(|&topic| wanted(topic) && is_there(topic)) {
-                for partition in 0..topic.partitions(topics.partitions) as i32 {
-                    all.add_partition_offset(topics.name(topic), partition, which).map_err(failed)?;
-                }
+                let partitions = 0..topic.partitions(topics.partitions);
+                all.extend(partitions.map(|partition| (topics.name(topic), partition)));
             }
         }
-        let ends = consumer.offsets_for_times(all, self.cluster.kafka().connect_timeout);
-        // A topic that is gone is found out otherwise.
-        ends.map_err(|error| BackendError::unavailable("the ends of the topics can't be read").because(error))
+        consumer.edges(all, edge)
     }
 }

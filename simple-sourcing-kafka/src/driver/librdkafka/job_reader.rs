@@ -10,66 +10,69 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    message::{BorrowedMessage, OwnedMessage},
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
 use simple_sourcing::{BackendError, Timestamp};
 
-use super::rebalance::Rebalances;
+use super::{
+    consumer::{Consumer, TopicReader},
+    errors::describe_lacking,
+    rebalances::Rebalances,
+    settings::Purpose,
+};
 use crate::{
     access::{Operation, Right},
     config::{Kafka, TRANSACTION_TIMEOUT},
-    logging::Reports,
+    log::{Next, Reader, Records},
     progress::Committed,
-    reader::{self, End, ends_of},
-    topics::{Ends, Owners, Topics},
-    worker::log::{Next, Reader, Records},
+    record::OwnedRecord,
+    topics::{Ends, Topics},
 };
 
 /// How long it is asked for committed offsets at a time: while nobody answers, somebody may want this process to end.
 const COMMITTED_POLL: Duration = Duration::from_secs(5);
 
-pub(in crate::worker) struct KafkaReader {
+pub(crate) struct JobReader {
     kafka: Kafka,
     topics: Arc<[Topics]>,
     /// What is asked for is compared with what was seen before.
     seen: Arc<Ends>,
-    owners: Arc<Owners>,
     /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
     made: Instant,
     /// Asks for true ends. Made with the first question.
-    ends: OnceCell<Arc<BaseConsumer<Reports>>>,
+    ends: OnceCell<Arc<Consumer>>,
     /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
-    records: OnceCell<Arc<BaseConsumer<Reports>>>,
+    records: OnceCell<Arc<Consumer>>,
     /// Reads single records, and asks for the ends of what is committed. Made with the first.
-    single: OnceCell<Arc<BaseConsumer<Reports>>>,
+    single: OnceCell<Arc<Consumer>>,
 }
 
-impl KafkaReader {
+impl JobReader {
     pub(super) fn new(
         kafka: &Kafka,
         topics: Arc<[Topics]>,
-        (seen, owners): (Arc<Ends>, Arc<Owners>),
+        seen: Arc<Ends>,
         worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Self {
         let (ends, records, single) = Default::default();
-        KafkaReader { kafka: kafka.clone(), topics, seen, owners, worker, made: Instant::now(), ends, records, single }
+        JobReader { kafka: kafka.clone(), topics, seen, worker, made: Instant::now(), ends, records, single }
     }
 
-    fn ends(&self) -> Result<&BaseConsumer<Reports>, BackendError> {
-        made(&self.kafka, &self.ends, &self.kafka.end_reader()).map(Arc::as_ref)
+    fn ends(&self) -> Result<&Consumer, BackendError> {
+        made(&self.kafka, &self.ends, Purpose::Ends).map(Arc::as_ref)
     }
 
-    fn single(&self) -> Result<&Arc<BaseConsumer<Reports>>, BackendError> {
-        made(&self.kafka, &self.single, &self.kafka.single_reader())
+    fn single(&self) -> Result<&Arc<Consumer>, BackendError> {
+        made(&self.kafka, &self.single, Purpose::Single)
     }
 }
 
-impl Reader for KafkaReader {
-    type Records<'a> = KafkaRecords<'a>;
+impl Reader for JobReader {
+    type Records<'a> = TopicRecords<'a>;
 
     async fn committed(
         &self,
@@ -80,7 +83,7 @@ impl Reader for KafkaReader {
         let topic = &self.topics[aggregate].command;
         let needs = [Right::on_group(Operation::Read, &self.kafka.group), Right::on_topic(Operation::Read, topic)];
         let what = format!("the committed offsets of topic `{topic}` can't be read");
-        let failed = |error| self.kafka.describe(what.clone(), &needs, error);
+        let failed = |error| describe_lacking(&self.kafka, what.clone(), &needs, error);
         let mut list = TopicPartitionList::new();
         for &partition in partitions {
             list.add_partition(topic, partition as i32);
@@ -111,12 +114,8 @@ impl Reader for KafkaReader {
         Ok(next)
     }
 
-    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
-        self.owners.check(aggregate)
-    }
-
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
-        let (first, end) = ends_of(self.ends()?, &self.kafka, topic, partition)?;
+        let (first, end) = self.ends()?.bounds(topic, partition)?;
         self.seen.see(topic, partition, end)?;
         Ok(first..end)
     }
@@ -124,25 +123,23 @@ impl Reader for KafkaReader {
     async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
         // Not a consumer that reads: a broker answers the questions of a connection in turn, and a fetch that finds nothing
         // keeps the next waiting.
-        let (_, end) = ends_of(self.single()?, &self.kafka, topic, partition)?;
+        let (_, end) = self.single()?.bounds(topic, partition)?;
         Ok(end)
     }
 
-    fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<KafkaRecords<'a>, BackendError> {
-        let consumer = made(&self.kafka, &self.records, &self.kafka.restore_reader())?;
-        let from =
-            from.iter().map(|(&partition, &offset)| (partition, offset.map_or(Offset::Beginning, Offset::Offset)));
-        reader::Reader::on(consumer.clone(), &self.kafka, topic, from).map(KafkaRecords)
+    fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<TopicRecords<'a>, BackendError> {
+        let consumer = made(&self.kafka, &self.records, Purpose::Restore)?;
+        let from = from.iter().map(|(&partition, &offset)| (partition, offset));
+        TopicReader::open(consumer.clone(), topic, from).map(TopicRecords)
     }
 
-    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedRecord>, BackendError> {
         let consumer = self.single()?.clone();
-        let from = [(partition, Offset::Beginning)];
-        let records = KafkaRecords(reader::Reader::on(consumer, &self.kafka, topic, from)?);
+        let records = TopicRecords(TopicReader::open(consumer, topic, [(partition, None)])?);
         let deadline = Instant::now() + self.kafka.connect_timeout;
         while Instant::now() < deadline {
             match records.next().await? {
-                Next::Record(message) => return Ok(Some(message.detach())),
+                Next::Record(record) => return Ok(Some(OwnedRecord::of(&record))),
                 Next::End(_) => return Ok(None),
                 Next::Nothing => {}
             }
@@ -167,38 +164,33 @@ impl Reader for KafkaReader {
 /// A consumer that is made when it is first needed.
 fn made<'a>(
     kafka: &Kafka,
-    consumer: &'a OnceCell<Arc<BaseConsumer<Reports>>>,
-    config: &ClientConfig,
-) -> Result<&'a Arc<BaseConsumer<Reports>>, BackendError> {
+    consumer: &'a OnceCell<Arc<Consumer>>,
+    purpose: Purpose,
+) -> Result<&'a Arc<Consumer>, BackendError> {
     if let Some(consumer) = consumer.get() {
         return Ok(consumer);
     }
-    let made = Arc::new(reader::create(kafka, config)?);
+    let made = Arc::new(Consumer::open(kafka, purpose)?);
     Ok(consumer.get_or_init(|| made))
 }
 
 /// Fetches until it is dropped.
-pub(in crate::worker) struct KafkaRecords<'a>(reader::Reader<'a>);
+pub(crate) struct TopicRecords<'a>(TopicReader<'a>);
 
-impl Drop for KafkaRecords<'_> {
+impl Drop for TopicRecords<'_> {
     fn drop(&mut self) {
         // It fails where the client has, which whoever reads next is told.
-        let _ = self.0.consumer.unassign();
+        let _ = self.0.unassign();
     }
 }
 
-impl Records for KafkaRecords<'_> {
+impl Records for TopicRecords<'_> {
     type Record<'a>
         = BorrowedMessage<'a>
     where
         Self: 'a;
 
     async fn next(&self) -> Result<Next<BorrowedMessage<'_>>, BackendError> {
-        match self.0.poll() {
-            Ok(Some(message)) => Ok(Next::Record(message)),
-            Ok(None) => Ok(Next::Nothing),
-            Err(End::Of(partition)) => Ok(Next::End(partition)),
-            Err(End::Failed(error)) => Err(error),
-        }
+        self.0.poll()
     }
 }

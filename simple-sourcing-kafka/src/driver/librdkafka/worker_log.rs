@@ -1,11 +1,4 @@
-//! The log of a worker on Kafka: all that the worker asks of the client library.
-
-mod offsets;
-mod producer;
-mod reader;
-mod rebalance;
-#[cfg(test)]
-mod tests;
+//! The log of a worker: its membership in the group, and the commands of its partitions.
 
 use std::{
     any::Any,
@@ -30,14 +23,19 @@ use simple_sourcing::{
 };
 use tracing::{debug, info};
 
-use self::{producer::KafkaProducer, reader::KafkaReader, rebalance::Rebalances};
-use super::log::{Change, Failure, Log};
+use super::{
+    errors::{self, because, client_error, describe, describe_lacking},
+    job_reader::JobReader,
+    producer::TransactionalProducer,
+    rebalances::Rebalances,
+    reports::Reports,
+    settings,
+};
 use crate::{
     access::{Operation, Right},
     config::Kafka,
-    error,
-    logging::Reports,
-    topics::{Ends, Owners, Topics},
+    log::{Change, Failure, Log},
+    topics::{Ends, Topics},
 };
 
 /// How long the client library may take until it reads from other offsets. It asks nobody.
@@ -46,23 +44,22 @@ const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer is waited for that does not matter.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(1);
 
-pub(super) struct KafkaLog {
+pub(crate) struct WorkerLog {
     kafka: Kafka,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
-    owners: Arc<Owners>,
     /// That of the worker.
     name: String,
     consumer: Arc<BaseConsumer<Rebalances>>,
     ending: Ending,
 }
 
-impl KafkaLog {
-    pub(super) fn open(
+impl WorkerLog {
+    pub(crate) fn open(
         kafka: Kafka,
         definition: &Definition,
         topics: Arc<[Topics]>,
-        (ends, owners): (Arc<Ends>, Arc<Owners>),
+        ends: Arc<Ends>,
         name: String,
         ending: Ending,
     ) -> Result<Self, BackendError> {
@@ -70,7 +67,7 @@ impl KafkaLog {
         let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
         let consumer =
             Arc::new(consumer(&kafka, &name, Rebalances::new(commands, Reports::of_worker(&kafka, &ending)))?);
-        Ok(KafkaLog { kafka, topics, ends, owners, name, consumer, ending })
+        Ok(WorkerLog { kafka, topics, ends, name, consumer, ending })
     }
 
     /// Has the library read on. It reads nothing from when the group says something until that is answered, and then
@@ -96,23 +93,23 @@ impl KafkaLog {
             Some(RDKafkaErrorCode::FencedInstanceId) if self.consumer.context().has_forgotten_its_id() => {
                 Err(Failure::ShutOut)
             }
-            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(
+            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(because(
                 BackendError::failed(
                     "another process runs under the same instance name; give each its own `.instance(...)`",
-                )
-                .because(error),
-            )),
+                ),
+                error,
+            ))),
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-                Err(Failure::Lasting(error::describe("the consumer has failed", error)))
+                Err(Failure::Lasting(describe("the consumer has failed", error)))
             }
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                Err(Failure::Passing(error::describe("the commands to go on with are not there", error)))
+                Err(Failure::Passing(describe("the commands to go on with are not there", error)))
             }
-            Some(code) if error::is_denial(code) => {
+            Some(code) if errors::is_denial(code) => {
                 let topics = self.consumer.context().topics();
                 let mut needs: Vec<Right> = topics.iter().map(|it| Right::on_topic(Operation::Read, it)).collect();
                 needs.push(Right::on_group(Operation::Read, &self.kafka.group));
-                Err(Failure::Lasting(self.kafka.describe("commands can't be read", &needs, error)))
+                Err(Failure::Lasting(describe_lacking(&self.kafka, "commands can't be read", &needs, error)))
             }
             _ => {
                 // The client library connects again by itself.
@@ -123,11 +120,11 @@ impl KafkaLog {
     }
 }
 
-impl Log for KafkaLog {
+impl Log for WorkerLog {
     type Record<'a> = BorrowedMessage<'a>;
     type Membership = ConsumerGroupMetadata;
-    type Producer = KafkaProducer;
-    type Reader = KafkaReader;
+    type Producer = TransactionalProducer;
+    type Reader = JobReader;
 
     fn process(&self) -> Arc<str> {
         self.kafka.process.clone()
@@ -135,7 +132,7 @@ impl Log for KafkaLog {
 
     fn join(&self) -> Result<(), BackendError> {
         let names = self.consumer.context().topics();
-        self.consumer.subscribe(&names).map_err(|error| error::describe(format!("subscribing to {names:?}"), error))?;
+        self.consumer.subscribe(&names).map_err(|error| describe(format!("subscribing to {names:?}"), error))?;
         info!(group = %self.kafka.group, worker = %self.name, topics = ?names, "joining the group");
         Ok(())
     }
@@ -177,11 +174,11 @@ impl Log for KafkaLog {
     fn accept(&self) -> Result<(), BackendError> {
         let accepted = self.consumer.incremental_assign(&TopicPartitionList::new());
         self.wake();
-        accepted.map_err(|error| error::describe("the group's partitions can't be taken over", error))
+        accepted.map_err(|error| describe("the group's partitions can't be taken over", error))
     }
 
     fn add(&self, at: Shard, next: i64) -> Result<(), BackendError> {
-        let failed = |error| error::describe("a restored partition can't be served", error);
+        let failed = |error| describe("a restored partition can't be served", error);
         let (topic, partition) = (&self.topics[at.aggregate].command, at.partition as i32);
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(next)).map_err(failed)?;
@@ -191,7 +188,7 @@ impl Log for KafkaLog {
     }
 
     fn seek(&self, to: &BTreeMap<Shard, i64>) -> Result<(), BackendError> {
-        let failed = |error| error::describe("commands can't be read again", error);
+        let failed = |error| describe("commands can't be read again", error);
         let mut list = TopicPartitionList::new();
         for (shard, &next) in to {
             let (topic, partition) = (&self.topics[shard.aggregate].command, shard.partition as i32);
@@ -208,7 +205,7 @@ impl Log for KafkaLog {
         }
         let removed = self.consumer.incremental_unassign(&list);
         self.wake();
-        removed.map_err(|error| error::describe("the partitions can't be given up", error))
+        removed.map_err(|error| describe("the partitions can't be given up", error))
     }
 
     fn membership(&self) -> Result<ConsumerGroupMetadata, BackendError> {
@@ -219,21 +216,16 @@ impl Log for KafkaLog {
         self.consumer.assignment_lost()
     }
 
-    async fn producer(&self, number: usize) -> Result<KafkaProducer, BackendError> {
+    async fn producer(&self, number: usize) -> Result<TransactionalProducer, BackendError> {
         let id = format!("{}-{}-{number}", self.kafka.group, self.name);
-        KafkaProducer::open(&self.kafka, self.topics.clone(), self.ends.clone(), &id, &self.ending)
+        TransactionalProducer::open(&self.kafka, self.topics.clone(), self.ends.clone(), &id, &self.ending)
     }
 
     fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
-        J: AsyncFnOnce(KafkaReader) + Send + 'static,
+        J: AsyncFnOnce(JobReader) + Send + 'static,
     {
-        let reader = KafkaReader::new(
-            &self.kafka,
-            self.topics.clone(),
-            (self.ends.clone(), self.owners.clone()),
-            self.consumer.clone(),
-        );
+        let reader = JobReader::new(&self.kafka, self.topics.clone(), self.ends.clone(), self.consumer.clone());
         let thread = thread::Builder::new().name(name.into()).spawn(move || pollster::block_on(job(reader)));
         let failed = |error| BackendError::failed(format!("the {name} thread can't be started")).because(error);
         Ok(Box::new(Thread(Some(thread.map_err(failed)?))))
@@ -258,22 +250,25 @@ impl Drop for Thread {
 
 /// The consumer of a worker.
 fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseConsumer<Rebalances>, BackendError> {
-    let mut config = kafka.client(&[
-        ("group.id", &kafka.group),
-        ("partition.assignment.strategy", "cooperative-sticky"),
-        ("isolation.level", "read_committed"),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("session.timeout.ms", "10000"),
-        ("heartbeat.interval.ms", "500"),
-        ("fetch.wait.max.ms", "100"),
-        ("fetch.queue.backoff.ms", "10"),
-        // What is read ahead of the worker. Of a record the library counts the value only, so what bounds the memory that
-        // headers take is the number: it reads on below so many, 1 MB from each partition at a time.
-        ("queued.min.messages", "50"),
-        ("queued.max.messages.kbytes", "65536"),
-    ]);
+    let mut config = settings::client(
+        kafka,
+        &[
+            ("group.id", &kafka.group),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("isolation.level", "read_committed"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "500"),
+            ("fetch.wait.max.ms", "100"),
+            ("fetch.queue.backoff.ms", "10"),
+            // What is read ahead of the worker. Of a record the library counts the value only, so what bounds the memory that
+            // headers take is the number: it reads on below so many, 1 MB from each partition at a time.
+            ("queued.min.messages", "50"),
+            ("queued.max.messages.kbytes", "65536"),
+        ],
+    );
     if kafka.instance.is_some() {
         config.set("group.instance.id", name);
     }
@@ -281,5 +276,5 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
     if (config.log_level as i32) < RDKafkaLogLevel::Warning as i32 {
         config.set_log_level(RDKafkaLogLevel::Warning);
     }
-    config.create_with_context(rebalances).map_err(|error| kafka.client_error("worker's consumer", &error))
+    config.create_with_context(rebalances).map_err(|error| client_error(kafka, "worker's consumer", &error))
 }

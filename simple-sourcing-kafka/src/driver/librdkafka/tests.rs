@@ -9,27 +9,25 @@ use std::{
 };
 
 use rdkafka::{
-    message::OwnedHeaders,
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use simple_sourcing::{
-    App, Timestamp,
+    App,
     backend::{Definition, Ending},
     engine::Shard,
+    prelude::*,
 };
 
-use super::KafkaLog;
+use super::WorkerLog;
 use crate::{
     access::Role,
     config::Kafka,
+    log::{Change, Failure, Log, NewRecord, Producer},
     progress::Progress,
-    topics::{Ends, Owners, Topics},
-    worker::{
-        log::{Change, Failure, Log, Producer, Record},
-        simulation::domain::Tally,
-    },
+    record::Headers,
+    topics::{Ends, Topics},
 };
 
 const PARTITIONS: u32 = 4;
@@ -43,10 +41,41 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 /// How long offsets may take: a transaction has ended by then.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(60);
 
+#[event(key = String)]
+enum TallyEvent {
+    #[create]
+    Begun,
+}
+
+#[command(event = TallyEvent, error = Never)]
+enum TallyCommand {
+    #[create]
+    Begin,
+}
+
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("never")]
+struct Never;
+
+#[aggregate(command = TallyCommand)]
+struct Tally;
+
+impl TallyHandler for Tally {
+    fn begin() -> Decision<Self> {
+        emit(TallyEvent::Begun)
+    }
+}
+
+impl TallyApplier for Tally {
+    fn begun() -> Self {
+        Tally
+    }
+}
+
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
 /// Leaves where a test fails, too: who does not would wait for ever.
-struct Member(KafkaLog);
+struct Member(WorkerLog);
 
 impl Drop for Member {
     fn drop(&mut self) {
@@ -139,7 +168,7 @@ fn a_transaction_of_a_former_generation_is_aborted_and_the_producer_goes_on() {
     let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
     let mut transact = || -> Result<(), Failure> {
         producer.begin()?;
-        producer.write(anything())?;
+        producer.write(anything(&Headers::default()))?;
         pollster::block_on(producer.write_offsets(&next, member.0.membership()?))?;
         pollster::block_on(producer.flush())?;
         Ok(pollster::block_on(producer.commit())?)
@@ -156,7 +185,7 @@ fn each_loss_of_a_connection_is_noticed() {
     let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
     for _ in 0..3 {
         producer.begin().expect("the last transaction has ended");
-        producer.write(anything()).expect("there is room for it");
+        producer.write(anything(&Headers::default())).expect("there is room for it");
         pollster::block_on(producer.flush()).expect("it arrives");
         // With this error the mock closes the connection.
         cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT]);
@@ -165,9 +194,9 @@ fn each_loss_of_a_connection_is_noticed() {
     }
 }
 
-fn anything() -> Record<'static> {
-    let (key, value, headers) = (None, Some(&b"anything"[..]), OwnedHeaders::new());
-    Record { topic: "command", partition: 0, key, value, headers, time: Timestamp::now(), noted: None }
+fn anything(headers: &Headers) -> NewRecord<'_> {
+    let (key, value) = (None, Some(&b"anything"[..]));
+    NewRecord { topic: "command", partition: 0, key, value, headers, time: Timestamp::now(), noted: None }
 }
 
 fn cluster() -> Cluster {
@@ -191,7 +220,7 @@ fn joined(cluster: &Cluster, instance: Option<&str>) -> Member {
     Member(member)
 }
 
-fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
+fn open(kafka: Kafka, definition: &Definition) -> WorkerLog {
     let topics: Arc<[Topics]> = Arc::new([Topics {
         role: Role::Service,
         command: "command".to_owned(),
@@ -207,9 +236,7 @@ fn open(kafka: Kafka, definition: &Definition) -> KafkaLog {
         give_up: String::new(),
     }]);
     let ends = Arc::new(Ends::new(topics.clone()));
-    let owners = Arc::new(Owners::new(&kafka, definition, topics.clone()));
-    KafkaLog::open(kafka, definition, topics, (ends, owners), "a".to_owned(), Ending::new())
-        .expect("there is a consumer")
+    WorkerLog::open(kafka, definition, topics, ends, "a".to_owned(), Ending::new()).expect("there is a consumer")
 }
 
 /// One that reads all partitions.

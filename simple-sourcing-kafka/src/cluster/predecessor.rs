@@ -8,23 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer},
-    error::KafkaError,
-    groups::GroupInfo,
-};
 use simple_sourcing::BackendError;
 use tracing::{debug, info};
 
 use super::Topics;
 use crate::{
     access::{Operation, Right},
+    cause,
     config::{CLIENT_ID, Kafka, TRANSACTION_TIMEOUT},
-    error,
-    logging::Reports,
-    reader::{End, Reader, create, ends_of},
-    record,
+    driver::{ClientError, CommittedOffset, Consumer, GroupInfo, Purpose, TopicReader},
+    log::Next,
+    wire,
 };
 
 /// How long processes of a former owner may be members before a hand-over is refused: one with an instance name that has ended
@@ -74,16 +68,16 @@ struct LastEvent {
 }
 
 fn last_events(kafka: &Kafka, topics: &Topics) -> Result<BTreeMap<u32, LastEvent>, BackendError> {
-    let consumer = Arc::new(create(kafka, &kafka.brief_reader())?);
+    let consumer = Arc::new(Consumer::open(kafka, Purpose::Brief)?);
     let mut last = BTreeMap::new();
     for partition in 0..topics.partitions {
-        let (first, end) = ends_of(&consumer, kafka, &topics.event, partition)?;
+        let (first, end) = consumer.bounds(&topics.event, partition)?;
         let mut from = end;
         let mut tail = TAIL;
         while from > first && !last.contains_key(&partition) {
             from = first.max(end - tail);
             tail *= 8;
-            let reader = Reader::on(consumer.clone(), kafka, &topics.event, [(partition, Offset::Offset(from))])?;
+            let reader = TopicReader::open(consumer.clone(), &topics.event, [(partition, Some(from))])?;
             last.extend(last_event(&reader, kafka)?.map(|event| (partition, event)));
         }
     }
@@ -91,20 +85,19 @@ fn last_events(kafka: &Kafka, topics: &Topics) -> Result<BTreeMap<u32, LastEvent
 }
 
 /// The last event of what is read.
-fn last_event(reader: &Reader<'_>, kafka: &Kafka) -> Result<Option<LastEvent>, BackendError> {
+fn last_event(reader: &TopicReader<'_>, kafka: &Kafka) -> Result<Option<LastEvent>, BackendError> {
     let (mut last, deadline) = (None, Instant::now() + kafka.connect_timeout);
     loop {
-        match reader.poll() {
-            Ok(Some(message)) => {
-                if let (Some(app), Ok(event)) = (record::source(&message), record::read_event(&message)) {
+        match reader.poll()? {
+            Next::Record(record) => {
+                if let (Some(app), Ok(event)) = (wire::source(&record), wire::read_event(&record)) {
                     let command = event.record.command_position.offset as i64;
                     last = Some(LastEvent { app: app.to_owned(), command });
                 }
             }
-            Ok(None) if Instant::now() < deadline => {}
+            Next::Nothing if Instant::now() < deadline => {}
             // What is still open is nobody's yet.
-            Ok(None) | Err(End::Of(_)) => return Ok(last),
-            Err(End::Failed(error)) => return Err(error),
+            Next::Nothing | Next::End(_) => return Ok(last),
         }
     }
 }
@@ -137,7 +130,7 @@ impl<'a> Groups<'a> {
         let deadline = Instant::now() + within;
         loop {
             match self.check_ended(app, command_topic) {
-                Err(error) if Instant::now() > deadline || error::is_denied(&error) => return Err(error),
+                Err(error) if Instant::now() > deadline || cause::is_denied(&error) => return Err(error),
                 Err(_) => thread::sleep(LEAVE_POLL),
                 Ok(()) => return Ok(()),
             }
@@ -152,21 +145,13 @@ impl<'a> Groups<'a> {
             return Ok(());
         }
         let ours = self.committed(group, topics)?;
-        let theirs = self.committed(&theirs, topics)?;
-        let mut taken = TopicPartitionList::new();
-        for element in theirs.elements() {
-            let has_own = ours.find_partition(&topics.command, element.partition());
-            if is_offset(element.offset()) && !has_own.is_some_and(|own| is_offset(own.offset())) {
-                let mut offset = taken.add_partition(&topics.command, element.partition());
-                offset.set_offset(element.offset()).map_err(|error| self.failed(group, topics, error))?;
-                offset.set_metadata(element.metadata());
-            }
-        }
-        if taken.count() > 0 {
-            let consumer = self.consumer_in(group)?;
-            let committed = asked_again(self.kafka.connect_timeout, || consumer.commit(&taken, CommitMode::Sync));
+        let mut taken = self.committed(&theirs, topics)?;
+        taken.retain(|theirs| ours.iter().all(|own| own.partition != theirs.partition));
+        if !taken.is_empty() {
+            let consumer = Consumer::named_after(self.kafka, group)?;
+            let committed = asked_again(self.kafka.connect_timeout, || consumer.commit(&taken));
             committed.map_err(|error| self.failed(group, topics, error))?;
-            info!(from, app, partitions = taken.count(), topic = topics.command, "took over the offsets");
+            info!(from, app, partitions = taken.len(), topic = topics.command, "took over the offsets");
         }
         Ok(())
     }
@@ -176,83 +161,67 @@ impl<'a> Groups<'a> {
     fn others_that_read(&self, command_topic: &str) -> Result<Option<String>, BackendError> {
         let reads = |group: &GroupInfo| self.workers(group, command_topic) > 0;
         let groups = self.list(None)?;
-        let other = groups.groups().iter().find(|group| group.name() != self.kafka.group && reads(group));
-        Ok(other.map(|group| group.name().to_owned()))
+        let other = groups.into_iter().find(|group| group.name != self.kafka.group && reads(group));
+        Ok(other.map(|group| group.name))
     }
 
     /// The committed offsets of a group for the commands, by partition.
     fn offsets(&self, group: &str, topics: &Topics) -> Result<BTreeMap<u32, i64>, BackendError> {
         let committed = self.committed(group, topics)?;
-        let next = committed.elements().into_iter().filter_map(|element| match element.offset() {
-            Offset::Offset(next) => Some((element.partition() as u32, next)),
-            _ => None,
-        });
-        Ok(next.collect())
+        Ok(committed.into_iter().map(|offset| (offset.partition, offset.next)).collect())
     }
 
-    fn committed(&self, group: &str, topics: &Topics) -> Result<TopicPartitionList, BackendError> {
-        let consumer = self.consumer_in(group)?;
-        let ask = || {
-            let mut list = TopicPartitionList::new();
-            list.add_partition_range(&topics.command, 0, topics.partitions as i32 - 1);
-            consumer.committed_offsets(list, self.kafka.connect_timeout)
-        };
+    fn committed(&self, group: &str, topics: &Topics) -> Result<Vec<CommittedOffset>, BackendError> {
+        let consumer = Consumer::named_after(self.kafka, group)?;
+        let commands = [(topics.command.clone(), topics.partitions)];
         // Some may be held by a transaction that has not ended.
-        asked_again(TRANSACTION_TIMEOUT * 3, ask).map_err(|error| self.failed(group, topics, error))
+        let committed =
+            asked_again(TRANSACTION_TIMEOUT * 3, || consumer.committed(&commands, self.kafka.connect_timeout));
+        let committed = committed.map_err(|error| self.failed(group, topics, error))?;
+        Ok(committed.into_iter().filter_map(|(.., offset)| offset).collect())
     }
 
     /// How many workers of a group read these commands.
     fn members(&self, group: &str, command_topic: &str) -> Result<usize, BackendError> {
         let groups = self.list(Some(group))?;
-        let group = groups.groups().iter().find(|found| found.name() == group);
+        let group = groups.iter().find(|found| found.name == group);
         Ok(group.map_or(0, |group| self.workers(group, command_topic)))
     }
 
     fn workers(&self, group: &GroupInfo, command_topic: &str) -> usize {
         let is_worker = |id: &str| id == CLIENT_ID || self.kafka.value("client.id") == Some(id);
-        let members = group.members().iter();
-        let workers = members.filter(|member| is_worker(member.client_id()));
-        workers.filter(|member| member.metadata().is_some_and(|it| subscribes_to(it, command_topic))).count()
+        let workers = group.members.iter().filter(|member| is_worker(&member.client_id));
+        workers.filter(|member| member.metadata.as_ref().is_some_and(|it| subscribes_to(it, command_topic))).count()
     }
 
-    fn list(&self, group: Option<&str>) -> Result<rdkafka::groups::GroupList, BackendError> {
-        let consumer = create(self.kafka, &self.kafka.brief_reader())?;
-        let list = || consumer.fetch_group_list(group, self.kafka.connect_timeout);
+    fn list(&self, group: Option<&str>) -> Result<Vec<GroupInfo>, BackendError> {
+        let consumer = Consumer::open(self.kafka, Purpose::Brief)?;
+        let list = || consumer.groups(group, self.kafka.connect_timeout);
         asked_again(self.kafka.connect_timeout, list).map_err(|error| {
             let needs: Vec<Right> =
                 group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
-            self.kafka.describe("the members of consumer groups can't be looked at", &needs, error)
+            error.describe(self.kafka, "the members of consumer groups can't be looked at", &needs)
         })
     }
 
-    fn consumer_in(&self, group: &str) -> Result<BaseConsumer<Reports>, BackendError> {
-        let mut config = self.kafka.brief_reader();
-        config.set("group.id", group);
-        create(self.kafka, &config)
-    }
-
-    fn failed(&self, group: &str, topics: &Topics, error: KafkaError) -> BackendError {
+    fn failed(&self, group: &str, topics: &Topics, error: ClientError) -> BackendError {
         let needs = [Right::on_group(Operation::Read, group), Right::on_topic(Operation::Read, &topics.command)];
-        self.kafka.describe(format!("the committed offsets of group `{group}` can't be taken over"), &needs, error)
+        error.describe(self.kafka, format!("the committed offsets of group `{group}` can't be taken over"), &needs)
     }
 }
 
 /// Asks again what may be answered later: a coordinator of groups may have just begun to know of them.
-fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     let deadline = Instant::now() + within;
     loop {
         match ask() {
-            Err(error) if Instant::now() < deadline && error::describe("", error.clone()).is_retryable() => {
+            Err(error) if Instant::now() < deadline && error.is_retryable() => {
                 debug!(%error, "asking again");
                 thread::sleep(LEAVE_POLL);
             }
             answer => return answer,
         }
     }
-}
-
-fn is_offset(offset: Offset) -> bool {
-    matches!(offset, Offset::Offset(_))
 }
 
 /// Whether what a member has told its group of itself names a topic: the version, then the topics, each behind its length.

@@ -6,12 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use rdkafka::{
-    ClientContext, Message,
-    error::KafkaError,
-    message::{DeliveryResult, OwnedHeaders},
-    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
-};
 use simple_sourcing::{
     BackendError, CommandId,
     backend::{Submission, partition_of},
@@ -21,13 +15,12 @@ use simple_sourcing::{
 use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
-    access::{Operation, Right},
     answers::{Answers, Waiter, Waiting},
-    config::{Kafka, RECORD_BYTES_MAX},
-    error,
-    logging::Reports,
-    record,
+    config::Kafka,
+    driver::{CommandSender, NotAcknowledged},
+    record::Headers,
     topics::{self, Topics},
+    wire,
 };
 
 /// Sends the commands of one process, and follows their answers from the first command on.
@@ -52,7 +45,7 @@ enum State {
 }
 
 struct Running {
-    producer: ThreadedProducer<Confirmations>,
+    sender: CommandSender<Sent>,
     _answers: Answers,
 }
 
@@ -61,44 +54,14 @@ struct Outgoing {
     aggregate: usize,
     key: Arc<str>,
     payload: Bytes,
-    headers: OwnedHeaders,
+    headers: Headers,
     sent: Box<Sent>,
-}
-
-/// What the producer says of each record.
-struct Confirmations {
-    kafka: Kafka,
-    reports: Reports,
-    waiting: Arc<Waiting>,
 }
 
 /// Which command a record was.
 struct Sent {
     id: CommandId,
     fingerprint: Fingerprint,
-}
-
-impl ClientContext for Confirmations {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.reports.report(&error, reason);
-    }
-}
-
-impl ProducerContext for Confirmations {
-    type DeliveryOpaque = Box<Sent>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
-        let Sent { id, fingerprint } = *sent;
-        match result {
-            Ok(_) => self.waiting.queued(id, fingerprint),
-            Err((error, message)) => {
-                let certainly = error::is_certainly_not_written(error);
-                let needs = [Right::on_topic(Operation::Write, message.topic())];
-                let error = self.kafka.describe("the broker did not take the command", &needs, error.clone());
-                self.waiting.not_sent(id, fingerprint, &error, certainly);
-            }
-        }
-    }
 }
 
 impl CommandClient {
@@ -117,7 +80,7 @@ impl CommandClient {
     pub(crate) fn submit(self: &Arc<Self>, submission: Submission) {
         let Submission { aggregate, id, .. } = submission;
         let fingerprint = Fingerprint::of(&submission.key, &submission.payload);
-        let headers = record::command_headers(&self.app, self.names[aggregate], &submission);
+        let headers = wire::command_headers(&self.app, self.names[aggregate], &submission);
         let Submission { key, payload, reply, .. } = submission;
         // Whoever answers must find the waiter, so it is there first.
         let headers = self.wait(aggregate, id, Waiter::Command { fingerprint, reply }, headers);
@@ -134,7 +97,7 @@ impl CommandClient {
     ) -> Result<Option<StoredState>, BackendError> {
         let id = CommandId::new();
         let (sender, answer) = oneshot::channel();
-        let headers = record::state_query_headers(&self.app, self.names[aggregate], &key, id);
+        let headers = wire::state_query_headers(&self.app, self.names[aggregate], &key, id);
         let headers = self.wait(aggregate, id, Waiter::State(sender), headers);
         let sent = Box::new(Sent { id, fingerprint: Fingerprint::xxh3(0) });
         self.send(Outgoing { aggregate, key: key.clone(), payload: Bytes::from_static(b"null"), headers, sent });
@@ -149,9 +112,9 @@ impl CommandClient {
     }
 
     /// Has somebody wait for the answer to a record with these headers. Those with which it is to be sent are returned.
-    fn wait(&self, aggregate: usize, id: CommandId, waiter: Waiter, headers: OwnedHeaders) -> OwnedHeaders {
+    fn wait(&self, aggregate: usize, id: CommandId, waiter: Waiter, headers: Headers) -> Headers {
         match self.waiting.add(id, waiter) {
-            Some(address) => record::answered_to(headers, address.partition(self.topics[aggregate].partitions)),
+            Some(address) => wire::answered_to(headers, address.partition(self.topics[aggregate].partitions)),
             None => headers,
         }
     }
@@ -199,40 +162,21 @@ impl CommandClient {
 
     fn connect(&self) -> Result<Running, BackendError> {
         let answers = Answers::start(&self.kafka, &self.topics, self.waiting.clone())?;
-        let producer = self
-            .kafka
-            .client(&[
-                ("enable.idempotence", "true"),
-                ("linger.ms", "0"),
-                ("compression.type", "lz4"),
-                ("batch.size", &topics::batch_size(&self.topics)),
-                // As many as there are callers: each waits for the answer to its command, so that they bound the queue.
-                ("queue.buffering.max.messages", "10000000"),
-                ("queue.buffering.max.kbytes", "2147483647"),
-                ("message.timeout.ms", "60000"),
-                ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
-            ])
-            .create_with_context(Confirmations {
-                kafka: self.kafka.clone(),
-                reports: Reports::new(&self.kafka),
-                waiting: self.waiting.clone(),
-            })
-            .map_err(|error| self.kafka.client_error("command producer", &error))?;
-        Ok(Running { producer, _answers: answers })
+        let waiting = self.waiting.clone();
+        let confirm = move |Sent { id, fingerprint }: Sent, result: Result<(), NotAcknowledged>| match result {
+            Ok(()) => waiting.queued(id, fingerprint),
+            Err(NotAcknowledged { error, certainly }) => waiting.not_sent(id, fingerprint, &error, certainly),
+        };
+        let sender = CommandSender::open(&self.kafka, topics::batch_bytes(&self.topics), Box::new(confirm))?;
+        Ok(Running { sender, _answers: answers })
     }
 
     fn produce(&self, running: &Running, outgoing: Outgoing) {
         let Outgoing { aggregate, key, payload, headers, sent } = outgoing;
         let Topics { command: topic, partitions, .. } = &self.topics[aggregate];
-        let record = BaseRecord::with_opaque_to(topic, sent)
-            .partition(partition_of(&key, *partitions) as i32)
-            .key(&*key)
-            .payload(&*payload)
-            .headers(headers);
-        if let Err((error, record)) = running.producer.send(record) {
-            let needs = [Right::on_topic(Operation::Write, topic)];
-            let error = self.kafka.describe(format!("a command can't be sent to topic `{topic}`"), &needs, error);
-            self.not_sent(&record.delivery_opaque, &error);
+        let partition = partition_of(&key, *partitions);
+        if let Err((error, sent)) = running.sender.send((topic, partition), &key, &payload, &headers, sent) {
+            self.not_sent(&sent, &error);
         }
     }
 
@@ -247,9 +191,9 @@ impl CommandClient {
             self.waiting.drain(Duration::ZERO);
             return Ok(());
         };
-        let flushed = running.producer.flush(timeout);
+        let flushed = running.sender.flush(timeout);
         self.waiting.drain(timeout);
-        flushed.map_err(|error| error::describe("commands that were sent last may not have arrived", error))
+        flushed
     }
 
     /// Sends nothing any more. What becomes of what was sent is unknown.

@@ -9,7 +9,7 @@ use simple_sourcing::{BackendError, CommandId, backend::Reply, codec::Fingerprin
 use tokio::sync::oneshot;
 use tracing::error;
 
-use crate::record::Response;
+use crate::wire::Response;
 
 /// Those who wait for answers.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! What a worker needs of a log with transactions. `kafka/` has it on Kafka.
+//! What a worker needs of a log with transactions. `driver/` has it on Kafka, and `worker/simulation/` for tests.
 //!
 //! What may wait is `async`, so that a simulation can have others go on meanwhile, or have the process die there. On Kafka
 //! it blocks: a worker has a thread for itself, and so has each job beside it.
@@ -11,21 +11,21 @@ use std::{
     time::Duration,
 };
 
-use rdkafka::{
-    Message,
-    message::{OwnedHeaders, OwnedMessage},
-};
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use crate::{
-    error,
+    cause,
     progress::{Committed, Progress},
+    record::{Headers, OwnedRecord, Record},
 };
 
+/// How often a reader looks whether transactions are over that it waits for.
+pub(crate) const OPEN_TRANSACTIONS_POLL: Duration = Duration::from_millis(10);
+
 /// The log as a member of the group of workers sees it.
-pub(super) trait Log: Sized + 'static {
+pub(crate) trait Log: Sized + 'static {
     /// A record of a command topic, borrowed from the log.
-    type Record<'a>: Message
+    type Record<'a>: Record
     where
         Self: 'a;
     type Membership;
@@ -81,7 +81,7 @@ pub(super) trait Log: Sized + 'static {
 }
 
 /// Why a batch was given up.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The group has another generation by now, so it has refused the offsets of a transaction. Nothing of that is left,
     /// and what this member holds is as it was before.
     Outdated(BackendError),
@@ -97,7 +97,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn into_error(self) -> BackendError {
+    pub(crate) fn into_error(self) -> BackendError {
         match self {
             Failure::Outdated(error) | Failure::Refused(error) | Failure::Passing(error) | Failure::Lasting(error) => {
                 error
@@ -111,8 +111,8 @@ impl From<BackendError> for Failure {
     /// With a right that is missing, starting over is of no use, nor with the same record.
     fn from(error: BackendError) -> Self {
         match error {
-            error if error::is_denied(&error) => Failure::Lasting(error),
-            error if error::is_refused(&error) => Failure::Refused(error),
+            error if cause::is_denied(&error) => Failure::Lasting(error),
+            error if cause::is_record_refused(&error) => Failure::Refused(error),
             error => Failure::Passing(error),
         }
     }
@@ -120,7 +120,7 @@ impl From<BackendError> for Failure {
 
 /// A change of partitions.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(crate) enum Change {
     Assigned(Vec<Shard>),
     /// With `lost`, another worker may serve the partitions already.
     Revoked {
@@ -131,14 +131,14 @@ pub(super) enum Change {
 
 /// Writes transactions, one after the other. After any error but [`Failure::Outdated`] it and the others of its worker must
 /// be dropped: what became of the transaction is unknown until [`Log::producer`] has returned the next of its number.
-pub(super) trait Producer {
+pub(crate) trait Producer {
     type Membership;
 
     /// Begins a transaction. Costs no round trip.
     fn begin(&mut self) -> Result<(), BackendError>;
 
     /// Adds a record, which is sent when that suits.
-    fn write(&mut self, record: Record<'_>) -> Result<(), BackendError>;
+    fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError>;
 
     /// Adds the offsets of the next commands. With [`Failure::Outdated`] the transaction has been aborted, and the next can
     /// begin.
@@ -153,7 +153,7 @@ pub(super) trait Producer {
 
     async fn commit(&mut self) -> Result<(), BackendError>;
 
-    /// The offset of the last record of such a kind that was [noted](Record::noted) in the partition; none where that is
+    /// The offset of the last record of such a kind that was [noted](NewRecord::noted) in the partition; none where that is
     /// not known. When all has been flushed.
     fn delivered(&self, at: Shard, noted: Noted) -> Option<i64> {
         let _ = (at, noted);
@@ -165,21 +165,21 @@ pub(super) trait Producer {
 }
 
 /// A record to write.
-pub(super) struct Record<'a> {
-    pub(super) topic: &'a str,
-    pub(super) partition: u32,
-    pub(super) key: Option<&'a [u8]>,
-    pub(super) value: Option<&'a [u8]>,
-    pub(super) headers: OwnedHeaders,
+pub(crate) struct NewRecord<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: u32,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: &'a Headers,
     /// That of the command from which it comes, and never of this machine: its clock may be wrong.
-    pub(super) time: Timestamp,
+    pub(crate) time: Timestamp,
     /// Whether somebody will want to know where it stands.
-    pub(super) noted: Option<(Shard, Noted)>,
+    pub(crate) noted: Option<(Shard, Noted)>,
 }
 
 /// Of which records is noted where they stand.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Noted {
+pub(crate) enum Noted {
     State,
     /// The first outcome of a command.
     Outcome,
@@ -187,7 +187,7 @@ pub(super) enum Noted {
 }
 
 /// Reads what is committed, for a job beside the worker.
-pub(super) trait Reader {
+pub(crate) trait Reader {
     type Records<'a>: Records
     where
         Self: 'a;
@@ -201,12 +201,6 @@ pub(super) trait Reader {
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError>;
 
-    /// An error if another app has become the owner of an aggregate type.
-    async fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
-        let _ = aggregate;
-        Ok(())
-    }
-
     /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
 
@@ -215,7 +209,7 @@ pub(super) trait Reader {
 
     /// The first record that is committed in a partition; none where there is none in front of the first transaction that
     /// is open.
-    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError>;
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedRecord>, BackendError>;
 
     /// Reads partitions of a topic, each from an offset or from its beginning.
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>)
@@ -231,8 +225,8 @@ pub(super) trait Reader {
 }
 
 /// The committed records of some partitions of one topic.
-pub(super) trait Records {
-    type Record<'a>: Message
+pub(crate) trait Records {
+    type Record<'a>: Record
     where
         Self: 'a;
 
@@ -240,7 +234,7 @@ pub(super) trait Records {
 }
 
 /// What comes next.
-pub(super) enum Next<R> {
+pub(crate) enum Next<R> {
     Record(R),
     /// All that was committed in a partition has been read.
     End(u32),

@@ -1,3 +1,5 @@
+//! What the clients report beside the calls made to them: their log, and the errors that no call returns.
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -23,7 +25,7 @@ const LOGGED_AGAIN: Duration = Duration::from_secs(10);
 
 /// What a client reports beside the calls made to it. It is the context of those that need no other.
 #[derive(Debug, Clone)]
-pub(crate) struct Reports {
+pub(super) struct Reports {
     /// As whom the client comes.
     principal: Arc<str>,
     refusal: Arc<Mutex<Option<Refusal>>>,
@@ -51,19 +53,19 @@ struct Refusal {
 }
 
 impl Reports {
-    pub(crate) fn new(kafka: &Kafka) -> Self {
+    pub(super) fn new(kafka: &Kafka) -> Self {
         Reports { principal: kafka.principal().into(), refusal: Arc::default(), logged: Arc::default(), ending: None }
     }
 
     /// Those of the clients of a worker, which end the service once they have been refused for long. The worker itself may
     /// be held for longer, by a call of the client library.
-    pub(crate) fn of_worker(kafka: &Kafka, ending: &Ending) -> Self {
+    pub(super) fn of_worker(kafka: &Kafka, ending: &Ending) -> Self {
         Reports { ending: Some(ending.clone()), ..Reports::new(kafka) }
     }
 
     /// Logs an error that the client library met beside the calls made to it. It tries again by itself, so that only what
     /// somebody has to mend is more than a warning: what comes of the others is reported by the call that fails.
-    pub(crate) fn report(&self, error: &KafkaError, reason: &str) {
+    pub(super) fn report(&self, error: &KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
             // The end of a partition is no error. It comes without a code of its own on some paths.
             Some(RDKafkaErrorCode::PartitionEOF) => {}
@@ -112,17 +114,17 @@ impl Reports {
     }
 
     /// Why the client could not connect, when that was last so.
-    pub(crate) fn refusal(&self) -> Option<String> {
+    pub(super) fn refusal(&self) -> Option<String> {
         self.lock().as_ref().map(|refusal| refusal.reason.clone())
     }
 
     /// Why the client as who it is was not let in, when that was the last reason.
-    pub(crate) fn refusal_of_principal(&self) -> Option<String> {
+    pub(super) fn refusal_of_principal(&self) -> Option<String> {
         self.lock().as_ref().filter(|refusal| refusal.of_principal).map(|refusal| refusal.reason.clone())
     }
 
     /// Why the client as who it is has not been let in, when that has been so for long.
-    pub(crate) fn refused_too_long(&self) -> Option<String> {
+    pub(super) fn refused_too_long(&self) -> Option<String> {
         let refusal = self.lock();
         let is_long = |refusal: &&Refusal| refusal.of_principal && refusal.last - refusal.since >= REFUSED_MAX;
         refusal.as_ref().filter(is_long).map(|refusal| refusal.reason.clone())
@@ -142,7 +144,7 @@ impl ClientContext for Reports {
 impl ConsumerContext for Reports {}
 
 /// Passes on a line of the client library's log.
-pub(crate) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Debug => debug!(facility, line = message, "librdkafka"),
         RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => info!(facility, line = message, "librdkafka"),

@@ -1,7 +1,8 @@
-//! The questions to the brokers about topics.
+//! Questions to the brokers about topics, and new topics.
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -13,21 +14,24 @@ use rdkafka::{
     types::{RDKafkaErrorCode, RDKafkaRespErr},
 };
 use simple_sourcing::{BackendError, backend::check_new_partitions};
-use tracing::{info, warn};
+use tracing::info;
 
-use super::requirements::Found;
+use super::{
+    errors::{ClientError, client_error, describe, describe_lacking, unreachable},
+    reports::Reports,
+    settings,
+};
 use crate::{
     access::{Operation, Right},
     config::Kafka,
-    error,
-    logging::Reports,
+    topics::Found,
 };
 
 /// How long to wait for more of what a client reports, which is there already.
 const REPORTS_WAIT: Duration = Duration::from_millis(10);
 
-/// A cluster under examination. Each call blocks.
-pub(super) struct Cluster {
+/// Asks about topics and makes them. Each call blocks.
+pub(crate) struct Admin {
     kafka: Kafka,
     admin: AdminClient<Reports>,
     /// Asks for metadata. Unlike an admin client it makes no topic by asking for it, and reports why it can't connect.
@@ -36,40 +40,40 @@ pub(super) struct Cluster {
 }
 
 /// A topic to be made.
-pub(super) struct NewTopic {
-    pub(super) name: String,
-    pub(super) properties: Vec<(String, String)>,
-    pub(super) partitions: u32,
+pub(crate) struct NewTopic {
+    pub(crate) name: String,
+    pub(crate) properties: Vec<(String, String)>,
+    pub(crate) partitions: u32,
 }
 
-impl Cluster {
-    pub(super) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
-        let made = |error| kafka.client_error("admin client", &error);
-        let admin = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
-        let witness = kafka.client(&[]).create_with_context(Reports::new(kafka)).map_err(made)?;
+impl Admin {
+    pub(crate) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
+        let made = |error| client_error(kafka, "admin client", &error);
+        let admin = settings::client(kafka, &[]).create_with_context(Reports::new(kafka)).map_err(made)?;
+        let witness = settings::client(kafka, &[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let timeout = Some(kafka.connect_timeout);
         let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
-        Ok(Cluster { kafka: kafka.clone(), admin, witness, options })
+        Ok(Admin { kafka: kafka.clone(), admin, witness, options })
     }
 
-    pub(super) fn kafka(&self) -> &Kafka {
+    pub(crate) fn kafka(&self) -> &Kafka {
         &self.kafka
     }
 
     /// Has the admin client learn which broker takes its requests by now. It does not look for another by itself.
-    pub(super) fn find_controller(&self, within: Duration) -> Result<(), KafkaError> {
-        self.admin.inner().fetch_metadata(None, within).map(drop)
+    pub(crate) fn find_controller(&self, within: Duration) -> Result<(), ClientError> {
+        self.admin.inner().fetch_metadata(None, within).map(drop).map_err(ClientError)
     }
 
     /// How many partitions each of these topics has; none of one that is not there. One question about all topics that
     /// the cluster has.
-    pub(super) fn partitions_of_all(&self, names: &[String]) -> Result<Vec<Option<u32>>, BackendError> {
+    pub(crate) fn partitions_of_all(&self, names: &[String]) -> Result<Vec<Option<u32>>, BackendError> {
         let metadata = self.metadata(None)?;
         names.iter().map(|name| partitions(&metadata, name)).collect()
     }
 
     /// What there is of these topics.
-    pub(super) fn found(&self, names: &[&str]) -> Result<Vec<Found>, BackendError> {
+    pub(crate) fn found(&self, names: &[&str]) -> Result<Vec<Found>, BackendError> {
         let of = |name: &str| partitions(&self.metadata(Some(name))?, name);
         let partitions: Result<Vec<_>, BackendError> = names.iter().map(|name| of(name)).collect();
         self.described(names, partitions?)
@@ -82,23 +86,23 @@ impl Cluster {
         }
         let resources: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let described = pollster::block_on(self.admin.describe_configs(&resources, &self.options));
-        let described = described.map_err(|error| error::describe("the topics can't be described", error))?;
+        let described = described.map_err(|error| describe("the topics can't be described", error))?;
         let found = |((&name, described), partitions): ((&&str, Result<ConfigResource, RDKafkaErrorCode>), _)| {
             let config = match described {
                 Ok(config) => Some(config),
                 Err(RDKafkaErrorCode::UnknownTopicOrPartition) => None,
                 Err(code) => {
                     let what = format!("the configuration of topic `{name}` can't be read");
-                    return Err(error::describe(what, KafkaError::AdminOp(code)));
+                    return Err(describe(what, KafkaError::AdminOp(code)));
                 }
             };
-            Ok(Found::new(partitions, config))
+            Ok(Found::new(partitions, config.map(properties)))
         };
         names.iter().zip(described).zip(partitions).map(found).collect()
     }
 
     /// What there is of topics that the brokers may not all have heard of yet. All are there.
-    pub(super) fn await_found(&self, names: &[String]) -> Result<Vec<Found>, BackendError> {
+    pub(crate) fn await_found(&self, names: &[String]) -> Result<Vec<Found>, BackendError> {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         let lacking = Cell::new(None);
         let found = self.await_made(|| match self.found(&all) {
@@ -127,19 +131,19 @@ impl Cluster {
             let servers = &self.kafka.bootstrap_servers;
             match self.witness.context().refusal() {
                 Some(refusal) => BackendError::failed(format!("no connection to Kafka at `{servers}`: {refusal}")),
-                None => error::unreachable(servers, within, error),
+                None => unreachable(servers, within, error),
             }
         })
     }
 
     /// Refuses a topic that is not there as far as this process may know.
-    pub(super) fn check_visible(&self, name: &str, rights: &[Right]) -> Result<(), BackendError> {
+    pub(crate) fn check_visible(&self, name: &str, rights: &[Right]) -> Result<(), BackendError> {
         let metadata = self.witness.fetch_metadata(Some(name), self.kafka.connect_timeout);
         let failed = |what, error| {
             // Each right to use a topic is one to see it; that to its configuration is none.
             let using = rights.iter().filter(|right| right.operation != Operation::DescribeConfigs);
             let needs: Vec<Right> = using.filter(|right| right.is_on_topic(name)).cloned().collect();
-            self.kafka.describe(format!("topic `{name}` {what}"), &needs, error)
+            describe_lacking(&self.kafka, format!("topic `{name}` {what}"), &needs, error)
         };
         let metadata = metadata.map_err(|error| failed("can't be looked for", error))?;
         match metadata.topics().first().and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
@@ -151,7 +155,7 @@ impl Cluster {
     }
 
     /// Makes topics, all with one request, and waits until they can be used.
-    pub(super) fn create(&self, missing: &[NewTopic]) -> Result<(), BackendError> {
+    pub(crate) fn create(&self, missing: &[NewTopic]) -> Result<(), BackendError> {
         if missing.is_empty() {
             return Ok(());
         }
@@ -166,7 +170,7 @@ impl Cluster {
         let new: Vec<_> = new.collect();
         let failed = |names: &[&str], error| {
             let needs: Vec<Right> = names.iter().map(|name| Right::on_topic(Operation::Create, name)).collect();
-            self.kafka.describe(format!("topic `{}` can't be made", names.join("`, `")), &needs, error)
+            describe_lacking(&self.kafka, format!("topic `{}` can't be made", names.join("`, `")), &needs, error)
         };
         let names: Vec<&str> = missing.iter().map(|topic| topic.name.as_str()).collect();
         let results = pollster::block_on(self.admin.create_topics(&new, &self.options));
@@ -207,22 +211,17 @@ impl Cluster {
         }
     }
 
-    /// Warns where the loss of one broker can lose acknowledged data.
-    pub(super) fn warn_of_risks(&self, event_topic: &str, found: &Found) -> Result<(), BackendError> {
-        let metadata = self.metadata(Some(event_topic))?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == event_topic);
-        let replicas = topic.and_then(|topic| topic.partitions().first()).map_or(0, |first| first.replicas().len());
-        let in_sync = found.value("min.insync.replicas");
-        if replicas < 2 || in_sync == "1" {
-            warn!(
-                topic = event_topic,
-                replicas,
-                min_insync_replicas = in_sync,
-                "the loss of one broker can lose acknowledged commands; 3 replicas and min.insync.replicas=2 are safe"
-            );
-        }
-        Ok(())
+    /// On how many brokers the first partition of a topic is.
+    pub(crate) fn replicas(&self, name: &str) -> Result<usize, BackendError> {
+        let metadata = self.metadata(Some(name))?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        Ok(topic.and_then(|topic| topic.partitions().first()).map_or(0, |first| first.replicas().len()))
     }
+}
+
+/// The values of a topic's properties.
+fn properties(config: ConfigResource) -> BTreeMap<String, String> {
+    config.entries.into_iter().map(|entry| (entry.name, entry.value.unwrap_or_default())).collect()
 }
 
 /// How many partitions a topic has; none if it is not there.
@@ -233,7 +232,7 @@ fn partitions(metadata: &Metadata, name: &str) -> Result<Option<u32>, BackendErr
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
         Some(error) => {
             let error = KafkaError::MetadataFetch(error.into());
-            Err(error::describe(format!("topic `{name}` can't be looked at"), error))
+            Err(describe(format!("topic `{name}` can't be looked at"), error))
         }
     }
 }

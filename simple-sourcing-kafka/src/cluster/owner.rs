@@ -6,21 +6,10 @@
 //! or joins after the new claim was written, and reads that before it serves.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{self, Sender},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
-use rdkafka::{
-    ClientContext, Message, Offset,
-    consumer::BaseConsumer,
-    error::KafkaError,
-    message::DeliveryResult,
-    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
-    types::RDKafkaErrorCode,
-};
 use simple_sourcing::{BackendError, backend::Definition, codec};
 use tracing::info;
 
@@ -30,10 +19,10 @@ use super::{
     predecessor::{self, ENDED_WITHIN, Groups, LEAVE_WITHIN},
 };
 use crate::{
-    access::{Operation, Right},
     config::Kafka,
-    logging::Reports,
-    reader::{End, Reader, create, ends_of},
+    driver::{Consumer, Purpose, TopicReader, write_one},
+    log::Next,
+    record::Record,
 };
 
 /// The partition of an owner topic.
@@ -47,7 +36,7 @@ pub(crate) struct Owners {
     served: Vec<Option<Served>>,
     topics: Arc<[Topics]>,
     /// Asks for the ends of claims, for whoever looks. Made with the first question.
-    consumer: Mutex<Option<Arc<BaseConsumer<Reports>>>>,
+    consumer: Mutex<Option<Arc<Consumer>>>,
 }
 
 struct Served {
@@ -155,24 +144,24 @@ impl Owners {
         ))
     }
 
-    fn consumer(&self) -> Result<Arc<BaseConsumer<Reports>>, BackendError> {
+    fn consumer(&self) -> Result<Arc<Consumer>, BackendError> {
         let mut consumer = self.consumer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(consumer) = &*consumer {
             return Ok(consumer.clone());
         }
-        let made = Arc::new(create(&self.kafka, &self.kafka.brief_reader())?);
+        let made = Arc::new(Consumer::open(&self.kafka, Purpose::Brief)?);
         Ok(consumer.insert(made).clone())
     }
 
     fn end(&self, topics: &Topics) -> Result<i64, BackendError> {
-        Ok(ends_of(&*self.consumer()?, &self.kafka, &topics.owner, PARTITION)?.1)
+        Ok(self.consumer()?.bounds(&topics.owner, PARTITION)?.1)
     }
 
     /// The claim that holds, and the end of all that were read.
     fn read(&self, topics: &Topics) -> Result<(Option<Claim>, i64), BackendError> {
-        let consumer = Arc::new(create(&self.kafka, &self.kafka.brief_reader())?);
+        let consumer = Arc::new(Consumer::open(&self.kafka, Purpose::Brief)?);
         let name = &topics.owner;
-        let (first, end) = ends_of(&consumer, &self.kafka, name, PARTITION)?;
+        let (first, end) = consumer.bounds(name, PARTITION)?;
         if first > 0 {
             return Err(BackendError::failed(format!(
                 "topic `{name}` begins at offset {first}: claims were deleted, so that nobody can tell who the owner is. Delete \
@@ -180,24 +169,23 @@ impl Owners {
             )));
         }
         let (mut claims, mut next, deadline) = (Vec::new(), 0, Instant::now() + self.kafka.connect_timeout);
-        let reader = Reader::on(consumer, &self.kafka, name, [(PARTITION, Offset::Beginning)])?;
+        let reader = TopicReader::open(consumer, name, [(PARTITION, None)])?;
         while next < end {
             if Instant::now() > deadline {
                 let within = self.kafka.connect_timeout;
                 return Err(BackendError::unavailable(format!("topic `{name}` can't be read within {within:?}")));
             }
-            match reader.poll() {
-                Ok(Some(message)) => {
-                    let offset = message.offset();
-                    let claim = codec::decode(message.payload().unwrap_or_default());
+            match reader.poll()? {
+                Next::Record(record) => {
+                    let offset = record.offset();
+                    let claim = codec::decode(record.value().unwrap_or_default());
                     claims.push(claim.map_err(|reason| {
                         BackendError::failed(format!("the record at {offset} of topic `{name}` is no claim: {reason}"))
                     })?);
                     next = offset + 1;
                 }
-                Ok(None) => {}
-                Err(End::Of(_)) => break,
-                Err(End::Failed(error)) => return Err(error),
+                Next::Nothing => {}
+                Next::End(_) => break,
             }
         }
         Ok((owner(claims), end))
@@ -209,47 +197,6 @@ impl Owners {
         let value = codec::encode(claim).map_err(|reason| {
             BackendError::failed(format!("a claim of app `{}` can't be written: {reason}", self.app))
         })?;
-        let (sender, delivered) = mpsc::channel();
-        let context = Delivered { reports: Reports::new(&self.kafka), sender };
-        let timeout = self.kafka.connect_timeout;
-        let producer: ThreadedProducer<Delivered> = self
-            .kafka
-            .client(&[("enable.idempotence", "true"), ("message.timeout.ms", &timeout.as_millis().to_string())])
-            .create_with_context(context)
-            .map_err(|error| self.kafka.client_error("producer of claims", &error))?;
-        let failed = |error| {
-            let needs = [Right::on_topic(Operation::Write, name)];
-            self.kafka.describe(format!("a claim can't be written to topic `{name}`"), &needs, error)
-        };
-        let record = BaseRecord::to(name).partition(PARTITION as i32).key(&*claim.app).payload(&*value);
-        producer.send(record).map_err(|(error, _)| failed(error))?;
-        producer.flush(timeout).map_err(failed)?;
-        let timed_out = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-        delivered.recv_timeout(timeout).unwrap_or(Err(timed_out)).map_err(failed)
-    }
-}
-
-/// Says where a record stands.
-struct Delivered {
-    reports: Reports,
-    sender: Sender<Result<i64, KafkaError>>,
-}
-
-impl ClientContext for Delivered {
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.reports.report(&error, reason);
-    }
-}
-
-impl ProducerContext for Delivered {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let result = match result {
-            Ok(message) => Ok(message.offset()),
-            Err((error, _)) => Err(error.clone()),
-        };
-        // Who waits for it may have given up.
-        let _ = self.sender.send(result);
+        write_one(&self.kafka, "producer of claims", "a claim", (name, PARTITION), &claim.app, &value)
     }
 }

@@ -7,21 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
-    groups::GroupMemberInfo,
-};
 use simple_sourcing::backend::Definition;
 use tracing::{error, info, warn};
 
 use super::Topics;
 use crate::{
     config::{CLIENT_ID, Kafka},
-    logging::Reports,
+    driver::{ANSWER_WITHIN, ClientError, Consumer, MemberInfo},
     progress::{By, Committed},
-    reader::ANSWER_WITHIN,
 };
 
 /// How often it is said of the same member.
@@ -36,7 +29,7 @@ pub(super) struct Group {
     commands: Vec<(String, u32)>,
     /// The members that are none of this app, by id.
     strangers: BTreeMap<String, Stranger>,
-    offsets: BTreeMap<(String, i32), Seen>,
+    offsets: BTreeMap<(String, u32), Seen>,
 }
 
 struct Stranger {
@@ -64,30 +57,22 @@ impl Group {
     }
 
     /// Looks, with a consumer that bears the name of the group and is not in it.
-    pub(super) fn look(&mut self, consumer: &BaseConsumer<Reports>) -> Result<(), KafkaError> {
-        let groups = consumer.client().fetch_group_list(Some(&self.name), ANSWER_WITHIN)?;
-        let members = groups.groups().iter().filter(|group| group.name() == self.name);
-        self.look_at(&members.flat_map(|group| group.members()).collect::<Vec<_>>());
-        let mut all = TopicPartitionList::new();
-        for (topic, partitions) in &self.commands {
-            all.add_partition_range(topic, 0, *partitions as i32 - 1);
-        }
-        let committed = consumer.committed_offsets(all, ANSWER_WITHIN)?;
-        for element in committed.elements().iter().filter(|element| element.error().is_ok()) {
-            let committed = match element.offset() {
-                Offset::Offset(next) => Some(Committed::read(next, element.metadata())),
-                _ => None,
-            };
-            self.look_at_offset(element.topic(), element.partition(), committed);
+    pub(super) fn look(&mut self, consumer: &Consumer) -> Result<(), ClientError> {
+        let groups = consumer.groups(Some(&self.name), ANSWER_WITHIN)?;
+        let members = groups.iter().filter(|group| group.name == self.name);
+        self.look_at(&members.flat_map(|group| &group.members).collect::<Vec<_>>());
+        for (topic, partition, committed) in consumer.committed(&self.commands, ANSWER_WITHIN)? {
+            let committed = committed.map(|committed| Committed::read(committed.next, &committed.metadata));
+            self.look_at_offset(&topic, partition, committed);
         }
         Ok(())
     }
 
-    fn look_at(&mut self, members: &[&GroupMemberInfo]) {
+    fn look_at(&mut self, members: &[&MemberInfo]) {
         let strange =
-            members.iter().filter(|member| ![self.client_id.as_str(), CLIENT_ID].contains(&member.client_id()));
+            members.iter().filter(|member| ![self.client_id.as_str(), CLIENT_ID].contains(&member.client_id.as_str()));
         let strange: BTreeMap<&str, String> = strange
-            .map(|member| (member.id(), format!("{:?} at {:?}", member.client_id(), member.client_host())))
+            .map(|member| (member.id.as_str(), format!("{:?} at {:?}", member.client_id, member.host)))
             .collect();
         let group = &self.name;
         self.strangers.retain(|member, Stranger { whose, .. }| {
@@ -115,7 +100,7 @@ impl Group {
         }
     }
 
-    fn look_at_offset(&mut self, topic: &str, partition: i32, committed: Option<Committed>) {
+    fn look_at_offset(&mut self, topic: &str, partition: u32, committed: Option<Committed>) {
         let now = match &committed {
             None => Seen::None,
             Some(Committed { by: By::Worker { .. }, .. }) => Seen::Ours,

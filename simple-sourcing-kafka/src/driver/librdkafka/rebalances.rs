@@ -19,10 +19,8 @@ use rdkafka::{
 use simple_sourcing::engine::Shard;
 use tracing::warn;
 
-use crate::{
-    logging::{self, Reports},
-    worker::log::Change,
-};
+use super::reports::{self, Reports};
+use crate::log::Change;
 
 /// The context of a worker's consumer. The library calls it within `poll`; applied there, a change of partitions would
 /// come in the middle of a batch. So it is kept, and the worker applies it when no transaction is open.
@@ -105,7 +103,7 @@ impl ClientContext for Rebalances {
         if facility == SESSION_OVER {
             self.forgotten.store(true, Ordering::Release);
         }
-        logging::forward(level, facility, message);
+        reports::forward(level, facility, message);
     }
 }
 

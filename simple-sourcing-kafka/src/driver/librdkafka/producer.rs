@@ -17,15 +17,19 @@ use rdkafka::{
 };
 use simple_sourcing::{BackendError, backend::Ending, engine::Shard};
 
-use super::offsets::Offsets;
+use super::{
+    errors::{self, because, client_error, describe_lacking},
+    offsets::Offsets,
+    record::native,
+    reports::{self, Reports},
+    settings,
+};
 use crate::{
     access::{Operation, Right},
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
-    error,
-    logging::{self, Reports},
+    log::{Failure, NewRecord, Noted, Producer as Transactions},
     progress,
     topics::{self, Ends, Topics},
-    worker::log::{Failure, Noted, Producer as Transactions, Record},
 };
 
 /// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
@@ -49,7 +53,7 @@ const NOT_ADDED_DENIED: &str = "Topic authorization failed";
 /// A producer that is not used again after an error: time-outs and retries too leave the transaction in doubt. The client
 /// library speaks a version of the protocol in which a commit that was held back can end the *next* transaction of the
 /// same producer, so none may follow one that was in doubt.
-pub(in crate::worker) struct KafkaProducer {
+pub(crate) struct TransactionalProducer {
     kafka: Kafka,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
@@ -100,7 +104,7 @@ impl ClientContext for Deliveries {
         if facility == NOT_ADDED && message.ends_with(NOT_ADDED_DENIED) {
             self.progress().denied = message.split('"').nth(1).map(str::to_owned);
         }
-        logging::forward(level, facility, message);
+        reports::forward(level, facility, message);
     }
 }
 
@@ -130,10 +134,10 @@ impl ProducerContext for Deliveries {
             }
             Ok(_) => {}
             Err((error, message)) => {
-                if error::code(error).is_some_and(error::is_denial) {
+                if errors::code(error).is_some_and(errors::is_denial) {
                     progress.denied = Some(message.topic().to_owned());
                 }
-                if error::code(error).is_some_and(error::is_refusal) {
+                if errors::code(error).is_some_and(errors::is_refusal) {
                     let place = (message.topic().to_owned(), message.partition() as u32, error.clone());
                     progress.refused.get_or_insert(place);
                 }
@@ -146,7 +150,7 @@ impl ProducerContext for Deliveries {
     }
 }
 
-impl KafkaProducer {
+impl TransactionalProducer {
     /// Ends whatever an earlier producer of this id left open, shuts it out, and is ready.
     pub(super) fn open(
         kafka: &Kafka,
@@ -155,20 +159,23 @@ impl KafkaProducer {
         transactional_id: &str,
         ending: &Ending,
     ) -> Result<Self, BackendError> {
-        let mut config = kafka.client(&[
-            ("transactional.id", transactional_id),
-            ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
-            // The batch is the transaction: nothing is gained by waiting for more.
-            ("linger.ms", "0"),
-            ("compression.type", "lz4"),
-            ("batch.num.messages", "10000"),
-            ("batch.size", &topics::batch_size(&topics)),
-            ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
-            ("queue.buffering.max.messages", "500000"),
-            // The next transaction begins while the broker still closes the last; this is how long it asks again.
-            ("retry.backoff.ms", "5"),
-            ("retry.backoff.max.ms", "200"),
-        ]);
+        let mut config = settings::client(
+            kafka,
+            &[
+                ("transactional.id", transactional_id),
+                ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
+                // The batch is the transaction: nothing is gained by waiting for more.
+                ("linger.ms", "0"),
+                ("compression.type", "lz4"),
+                ("batch.num.messages", "10000"),
+                ("batch.size", &topics::batch_bytes(&topics).to_string()),
+                ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
+                ("queue.buffering.max.messages", "500000"),
+                // The next transaction begins while the broker still closes the last; this is how long it asks again.
+                ("retry.backoff.ms", "5"),
+                ("retry.backoff.max.ms", "200"),
+            ],
+        );
         // Of a lost connection only the log tells, and of one like the last, for half a minute, only its debug lines.
         let debug = config.get("debug").map_or_else(|| "broker".to_owned(), |more| format!("{more},broker"));
         config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
@@ -178,12 +185,12 @@ impl KafkaProducer {
             moved: Condvar::new(),
         };
         let producer: ThreadedProducer<Deliveries> =
-            config.create_with_context(deliveries).map_err(|error| kafka.client_error("worker's producer", &error))?;
+            config.create_with_context(deliveries).map_err(|error| client_error(kafka, "worker's producer", &error))?;
         producer.init_transactions(STEP_TIMEOUT).map_err(|error| {
             let what = format!("transactions of `{transactional_id}` can't be begun");
             match producer.context().reports.refusal_of_principal() {
                 Some(refusal) => BackendError::failed(format!("{what}: {refusal}")),
-                None => kafka.describe(what, &[Right::on_transactions(&kafka.group)], error),
+                None => describe_lacking(kafka, what, &[Right::on_transactions(&kafka.group)], error),
             }
         })?;
         let slots = topics.iter().scan(1, |next, topics| {
@@ -192,7 +199,15 @@ impl KafkaProducer {
             Some(first)
         });
         let offsets = Offsets::of(producer.clone(), STEP_TIMEOUT)?;
-        Ok(KafkaProducer { kafka: kafka.clone(), slots: slots.collect(), topics, ends, producer, offsets, sent: 0 })
+        Ok(TransactionalProducer {
+            kafka: kafka.clone(),
+            slots: slots.collect(),
+            topics,
+            ends,
+            producer,
+            offsets,
+            sent: 0,
+        })
     }
 
     fn slot(&self, at: Shard, noted: Noted) -> usize {
@@ -206,13 +221,13 @@ impl KafkaProducer {
         if let Some((topic, partition, error)) = self.producer.context().progress().refused.clone() {
             return refused(&topic, partition, error);
         }
-        let is_denial = |error: &KafkaError| error::code(error).is_some_and(error::is_denial);
+        let is_denial = |error: &KafkaError| errors::code(error).is_some_and(errors::is_denial);
         // Whatever is tried in a transaction that has failed may fail in another way, as records do that are not sent any
         // more. Of what it has failed says who would begin another.
         let cause = || self.producer.begin_transaction().err().filter(is_denial);
         let error = if is_denial(&error) { error } else { cause().unwrap_or(error) };
         if !is_denial(&error) {
-            return BackendError::unavailable(FAILED).because(error);
+            return because(BackendError::unavailable(FAILED), error);
         }
         // The log comes through the same queue as deliveries.
         self.producer.poll(Duration::ZERO);
@@ -227,7 +242,7 @@ impl KafkaProducer {
         if let Some(denied) = denied {
             needs.retain(|right| right.is_on_topic(&denied));
         }
-        self.kafka.describe(FAILED, &needs, error)
+        describe_lacking(&self.kafka, FAILED, &needs, error)
     }
 
     /// Ends a transaction of which nothing is in doubt.
@@ -266,10 +281,10 @@ impl KafkaProducer {
 
 /// A topic does not take a record.
 fn refused(topic: &str, partition: u32, error: KafkaError) -> BackendError {
-    BackendError::failed(format!("topic `{topic}`, partition {partition}, does not take a record")).because(error)
+    because(BackendError::failed(format!("topic `{topic}`, partition {partition}, does not take a record")), error)
 }
 
-impl Transactions for KafkaProducer {
+impl Transactions for TransactionalProducer {
     type Membership = ConsumerGroupMetadata;
 
     fn begin(&mut self) -> Result<(), BackendError> {
@@ -278,11 +293,11 @@ impl Transactions for KafkaProducer {
         self.producer.begin_transaction().map_err(|error| self.failed(error))
     }
 
-    fn write(&mut self, record: Record<'_>) -> Result<(), BackendError> {
-        let Record { topic, partition, key, value, headers, time, noted } = record;
+    fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError> {
+        let NewRecord { topic, partition, key, value, headers, time, noted } = record;
         let slot = noted.map_or(0, |(at, noted)| self.slot(at, noted));
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, slot);
-        record = record.partition(partition as i32).headers(headers);
+        record = record.partition(partition as i32).headers(native(headers));
         (record.key, record.payload) = (key, value);
         record.timestamp = Some(time.as_millis() as i64);
         loop {
@@ -293,7 +308,7 @@ impl Transactions for KafkaProducer {
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
                 // Before anything was sent: it is over the limit of the client library.
-                Err((error, _)) if error::code(&error).is_some_and(error::is_refusal) => {
+                Err((error, _)) if errors::code(&error).is_some_and(errors::is_refusal) => {
                     return Err(refused(topic, partition, error));
                 }
                 Err((error, _)) => return Err(self.failed(error)),
@@ -319,7 +334,7 @@ impl Transactions for KafkaProducer {
         }
         match self.offsets.write(offsets, group) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {
-                let refused = BackendError::unavailable("the group has refused the offsets").because(error);
+                let refused = because(BackendError::unavailable("the group has refused the offsets"), error);
                 self.abort().map(|()| Err(Failure::Outdated(refused)))?
             }
             written => Ok(written.map_err(|error| self.failed(error))?),
@@ -351,7 +366,7 @@ impl Transactions for KafkaProducer {
         match self.producer.context().progress().disconnected {
             true => {
                 let lost = KafkaError::Flush(RDKafkaErrorCode::BrokerTransportFailure);
-                Err(BackendError::unavailable(FAILED).because(lost))
+                Err(because(BackendError::unavailable(FAILED), lost))
             }
             false => Ok(()),
         }

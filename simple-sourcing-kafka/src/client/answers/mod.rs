@@ -21,12 +21,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::error::KafkaError;
 use simple_sourcing::BackendError;
 use tracing::{debug, info, warn};
 
 use self::{share::Share, sources::Sources, waiting::Address};
-use crate::{config::Kafka, error, record, topics::Topics};
+use crate::{config::Kafka, log::Next, record::Record, topics::Topics, wire};
 
 pub(crate) use waiting::{Waiter, Waiting};
 
@@ -96,31 +95,30 @@ impl Follower {
     }
 
     fn read_one(&mut self) {
-        let polled = self.sources.poll();
-        if let Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) = polled {
-            self.waiting.allow();
-        }
-        match polled {
-            Some(Ok(message)) => {
-                let is_own = record::answered_id(&message).is_some_and(|id| self.waiting.is_waited_for(id));
+        let next = match self.sources.poll() {
+            Ok(next) => next,
+            Err(error) if error.is_denied() => return self.waiting.deny(self.sources.describe(error)),
+            // The client library connects again by itself; those who wait time out meanwhile.
+            Err(error) => return debug!(%error, "reading responses"),
+        };
+        match next {
+            Next::Record(record) => {
+                self.waiting.allow();
+                let is_own = wire::answered_id(&record).is_some_and(|id| self.waiting.is_waited_for(id));
                 self.share.count(is_own);
                 // The answers to other processes are most of what there is: they are not read further than their id.
                 if is_own {
-                    match self.sources.read(&message) {
+                    match self.sources.read(&record) {
                         Ok(response) => self.waiting.answer(response),
                         Err(reason) => {
-                            let position = record::position(&message);
-                            warn!(topic = rdkafka::Message::topic(&message), %position, reason, "skipped a record that is no response");
+                            let position = record.position();
+                            warn!(topic = record.topic(), %position, reason, "skipped a record that is no response");
                         }
                     }
                 }
             }
-            None | Some(Err(KafkaError::PartitionEOF(_))) => {}
-            Some(Err(error)) if error::code(&error).is_some_and(error::is_denial) => {
-                self.waiting.deny(self.sources.describe(error));
-            }
-            // The client library connects again by itself; those who wait time out meanwhile.
-            Some(Err(error)) => debug!(%error, "reading responses"),
+            Next::End(_) => self.waiting.allow(),
+            Next::Nothing => {}
         }
     }
 

@@ -1,0 +1,134 @@
+//! Commands, events, states and responses as Kafka records: CloudEvents in binary mode, so what is not the payload is in
+//! headers. Numbers are decimal.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `write.rs` | the headers and values of what is written |
+//! | `read.rs` | what was read, and why a record is not what its topic holds |
+//! | `dead_letter.rs` | poison, as it is kept |
+
+mod dead_letter;
+mod read;
+mod write;
+
+use std::sync::Arc;
+
+use simple_sourcing::{
+    CommandId, Settings,
+    codec::Fingerprint,
+    engine::{CommandRecord, Outcome, REASON_BYTES_MAX, StoredState},
+};
+
+use crate::record::Header;
+
+pub(crate) use dead_letter::DeadLetter;
+pub(crate) use read::{answered_id, read_answer, read_event, read_request, read_response, read_state, source};
+pub(crate) use write::{
+    answered_to, command_headers, event_headers, outcome, state, state_answer, state_query_headers,
+};
+
+/// What a record has beside its value, its keys and its trace, and the batch around it, of which this is less than the half:
+/// names of headers 150 bytes, an id, a time and four numbers 150, their lengths 10 each. Names of apps, aggregates and
+/// variants come from the user's code, the first with a limit of its own (`APP_BYTES_MAX`). Of a dead letter it is the
+/// cause, of at most 2 KiB, and the place.
+pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
+
+/// The longest record that comes of a command within the limits, so that a topic which takes it takes all of them:
+///
+/// | record | key | headers with parts of the command | value |
+/// |---|---|---|---|
+/// | event | key | the key in `ce_id` and `ce_subject`; the trace | `event_bytes_max` |
+/// | state | key | - | `state_bytes_max` |
+/// | response, answer | key | - | an error of `event_bytes_max`, or a reason of [`REASON_BYTES_MAX`], of which JSON makes six times as many bytes at most |
+/// | answer to a question | key | - | `state_bytes_max` |
+/// | dead letter | is left out, with value and headers, where the record would be too long ([`DeadLetter::of`]) | | |
+///
+/// And a command of a client has its key twice, its trace, and `command_bytes_max`. All else has a fixed length, or is the
+/// service's own ([`RECORD_OVERHEAD`]).
+pub(crate) fn record_bytes_max(settings: &Settings) -> usize {
+    let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, trace_bytes_max, .. } =
+        *settings;
+    let value = command_bytes_max.max(event_bytes_max).max(state_bytes_max).max(6 * REASON_BYTES_MAX);
+    value + 3 * key_bytes_max + trace_bytes_max + RECORD_OVERHEAD
+}
+
+/// How many bytes a header takes, with more than its lengths take at most.
+fn bytes_of(header: &Header<'_>) -> usize {
+    header.key.len() + header.value.map_or(0, <[u8]>::len) + 16
+}
+
+const SPEC_VERSION: &str = "ce_specversion";
+const ID: &str = "ce_id";
+const SOURCE: &str = "ce_source";
+const TYPE: &str = "ce_type";
+const SUBJECT: &str = "ce_subject";
+const TIME: &str = "ce_time";
+const CONTENT: &str = "content-type";
+const SEQUENCE: &str = "ce_sequence";
+const COMMAND_ID: &str = "ce_commandid";
+const COMMAND_OFFSET: &str = "ce_commandoffset";
+const COMMAND_HASH: &str = "ce_commandhash";
+const EXPECTED_SEQUENCE: &str = "ce_expectedsequence";
+/// On commands and questions: the partition of the answer topic to which the answer is to come.
+const ANSWER_TO: &str = "ce_answerto";
+const CORRELATION_ID: &str = "ce_correlationid";
+const CAUSATION_ID: &str = "ce_causationid";
+const TRACEPARENT: &str = "traceparent";
+/// On responses that are not the first outcome of their command, and so not to be remembered.
+const REPEATED: &str = "ce_repeated";
+
+/// On responses to commands that had nothing to do. Earlier versions take them for accepted ones, at the same sequence.
+const UNCHANGED: &str = "ce_unchanged";
+
+/// On states of aggregates that are deleted.
+const DELETED: &str = "ce_deleted";
+
+/// What follows the aggregate's name in the type of a record that asks for a state. Not the name of any variant.
+const STATE_QUERY: &str = "$state";
+
+/// A record that can't be taken for what its topic holds.
+#[derive(Debug)]
+pub(crate) struct Malformed {
+    pub(crate) reason: String,
+    /// Whom to answer, where that can be read.
+    pub(crate) sender: Option<Sender>,
+}
+
+/// Who waits for the answer to a record.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    pub(crate) key: Arc<str>,
+    pub(crate) id: CommandId,
+    pub(crate) fingerprint: Fingerprint,
+    /// The partition of the answer topic in which it is looked for; where there is none, among the responses.
+    pub(crate) answer_to: Option<u32>,
+}
+
+/// What stands in a command topic.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Command {
+        command: CommandRecord,
+        /// As that of a [`Sender`].
+        answer_to: Option<u32>,
+    },
+    /// Somebody asks for the state of an aggregate.
+    State(Sender),
+}
+
+/// What stands in a response or answer topic.
+#[derive(Debug)]
+pub(crate) enum Response {
+    Outcome {
+        id: CommandId,
+        /// The fingerprint of the command that is answered.
+        fingerprint: Fingerprint,
+        outcome: Outcome,
+        /// Whether it is the first outcome of the command.
+        first: bool,
+    },
+    State {
+        id: CommandId,
+        state: Option<StoredState>,
+    },
+}

@@ -1,0 +1,223 @@
+use std::{borrow::Cow, sync::Arc};
+
+use bytes::Bytes;
+use simple_sourcing::{
+    CommandId, Position, Sequence, Trace,
+    backend::{Logged, partition_of},
+    codec::Fingerprint,
+    engine::{Answer, CommandRecord, EventRecord, Outcome, StoredState},
+};
+
+use super::{
+    ANSWER_TO, CAUSATION_ID, COMMAND_HASH, COMMAND_ID, COMMAND_OFFSET, CORRELATION_ID, DELETED, EXPECTED_SEQUENCE, ID,
+    Malformed, REPEATED, Request, Response, SEQUENCE, SOURCE, STATE_QUERY, Sender, TRACEPARENT, TYPE, UNCHANGED,
+    bytes_of,
+};
+use crate::record::Record;
+
+/// The headers of a record that was read, in the order of [`READ`]. They are looked through once: each look at one is a
+/// call to the client library.
+struct In<'a> {
+    values: [Option<&'a [u8]>; READ.len()],
+    /// How many bytes all headers take, those that mean nothing included.
+    bytes: usize,
+}
+
+/// The headers that mean something here.
+const READ: [&str; 14] = [
+    ID,
+    TYPE,
+    SEQUENCE,
+    COMMAND_ID,
+    COMMAND_OFFSET,
+    COMMAND_HASH,
+    EXPECTED_SEQUENCE,
+    ANSWER_TO,
+    CORRELATION_ID,
+    CAUSATION_ID,
+    TRACEPARENT,
+    REPEATED,
+    UNCHANGED,
+    DELETED,
+];
+
+impl<'a> In<'a> {
+    fn new(record: &'a impl Record) -> Self {
+        let mut read = In { values: [None; READ.len()], bytes: 0 };
+        for header in record.headers() {
+            read.bytes += bytes_of(&header);
+            if let Some(place) = Self::place(header.key) {
+                // Of several the first.
+                read.values[place] = read.values[place].or(header.value);
+            }
+        }
+        read
+    }
+
+    fn place(key: &str) -> Option<usize> {
+        READ.iter().position(|read| *read == key)
+    }
+
+    fn text(&self, key: &str) -> Option<&'a str> {
+        std::str::from_utf8(self.values[Self::place(key)?]?).ok()
+    }
+
+    fn required(&self, key: &str) -> Result<&'a str, String> {
+        self.text(key).ok_or_else(|| format!("its header `{key}` is missing or not text"))
+    }
+
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, key: &str) -> Result<T, String> {
+        let text = self.required(key)?;
+        text.parse().map_err(|error| format!("its header `{key}` is `{text}`: {error}"))
+    }
+
+    fn sequence(&self, key: &str) -> Result<Sequence, String> {
+        self.parsed(key).map(Sequence::new)
+    }
+
+    fn answer_to(&self, partitions: u32) -> Result<Option<u32>, String> {
+        let partition: Option<u32> = self.text(ANSWER_TO).map(|_| self.parsed(ANSWER_TO)).transpose()?;
+        match partition {
+            Some(partition) if partition >= partitions => Err(format!(
+                "its header `{ANSWER_TO}` is `{partition}`, and the answer topic has {partitions} partitions"
+            )),
+            partition => Ok(partition),
+        }
+    }
+
+    fn trace(&self) -> Option<Arc<Trace>> {
+        let owned = |key| self.text(key).map(str::to_owned);
+        let trace = Trace {
+            correlation_id: owned(CORRELATION_ID),
+            causation_id: owned(CAUSATION_ID),
+            traceparent: owned(TRACEPARENT),
+        };
+        (trace != Trace::default()).then(|| Arc::new(trace))
+    }
+}
+
+fn key(record: &impl Record) -> Result<Arc<str>, String> {
+    let key = record.key().ok_or("it has no key")?;
+    std::str::from_utf8(key).map(Arc::from).map_err(|error| format!("its key is not text: {error}"))
+}
+
+/// Reads a record of a command topic, of which there is an answer topic with so many partitions. With it comes how many
+/// bytes the record has.
+pub(crate) fn read_request(record: &impl Record, partitions: u32) -> (Result<Request, Malformed>, usize) {
+    let headers = In::new(record);
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let bytes = length(record.key()) + length(record.value()) + headers.bytes;
+    (request(record, &headers, partitions), bytes)
+}
+
+fn request(record: &impl Record, headers: &In<'_>, partitions: u32) -> Result<Request, Malformed> {
+    let unanswerable = |reason| Malformed { reason, sender: None };
+    let key = key(record).map_err(unanswerable)?;
+    let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
+    let payload = record.value().unwrap_or_default();
+    let fingerprint = Fingerprint::of(&key, payload);
+    let mut sender = Sender { key: key.clone(), id, fingerprint, answer_to: None };
+    let answer_to = match headers.answer_to(partitions) {
+        Ok(answer_to) => answer_to,
+        Err(reason) => return Err(Malformed { reason, sender: Some(sender) }),
+    };
+    sender.answer_to = answer_to;
+    if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
+        return Ok(Request::State(sender));
+    }
+    let malformed = |reason| Malformed { reason, sender: Some(sender) };
+    if record.value().is_none() {
+        return Err(malformed("it has no value".into()));
+    }
+    let expected = headers.text(EXPECTED_SEQUENCE).map(|_| headers.sequence(EXPECTED_SEQUENCE)).transpose();
+    let expected = expected.map_err(malformed)?;
+    let command = CommandRecord {
+        position: record.position(),
+        time: record.time(),
+        key,
+        id,
+        expected,
+        trace: headers.trace(),
+        payload: Bytes::copy_from_slice(payload),
+    };
+    Ok(Request::Command { command, answer_to })
+}
+
+/// Reads a record of an event topic.
+pub(crate) fn read_event(record: &impl Record) -> Result<Logged, String> {
+    let headers = In::new(record);
+    let Position { partition, offset } = record.position();
+    let kind = headers.required(TYPE)?;
+    let (_, name) = kind.rsplit_once('.').ok_or_else(|| format!("its header `{TYPE}` is `{kind}`"))?;
+    let record = EventRecord {
+        key: key(record)?,
+        sequence: headers.sequence(SEQUENCE)?,
+        command_position: Position { partition, offset: headers.parsed(COMMAND_OFFSET)? },
+        command_id: headers.parsed(COMMAND_ID)?,
+        time: record.time(),
+        name: Cow::Owned(name.to_owned()),
+        trace: headers.trace(),
+        payload: Bytes::copy_from_slice(record.value().ok_or("it has no value")?),
+    };
+    Ok(Logged { offset, record })
+}
+
+/// Which app has written an event.
+pub(crate) fn source(record: &impl Record) -> Option<&str> {
+    let header = record.headers().find(|header| header.key == SOURCE)?;
+    std::str::from_utf8(header.value?).ok()
+}
+
+/// Reads a record of an aggregate topic.
+pub(crate) fn read_state(record: &impl Record) -> Result<(Arc<str>, StoredState), String> {
+    let headers = In::new(record);
+    Ok((key(record)?, stored_state(record, &headers, record.position().partition)?))
+}
+
+fn stored_state(record: &impl Record, headers: &In<'_>, partition: u32) -> Result<StoredState, String> {
+    let value = record.value().ok_or("it has no value")?;
+    Ok(StoredState {
+        sequence: headers.sequence(SEQUENCE)?,
+        command_position: Position { partition, offset: headers.parsed(COMMAND_OFFSET)? },
+        state: headers.text(DELETED).is_none().then(|| Bytes::copy_from_slice(value)),
+    })
+}
+
+/// The id of the command that a record of a response or answer topic answers.
+pub(crate) fn answered_id(record: &impl Record) -> Option<CommandId> {
+    let header = record.headers().find(|header| header.key == COMMAND_ID)?;
+    std::str::from_utf8(header.value?).ok()?.parse().ok()
+}
+
+/// Reads a record of a response topic.
+pub(crate) fn read_response(record: &impl Record) -> Result<Response, String> {
+    response(record, record.position().partition)
+}
+
+/// Reads a record of an answer topic, to commands in so many partitions.
+pub(crate) fn read_answer(record: &impl Record, partitions: u32) -> Result<Response, String> {
+    response(record, partition_of(&key(record)?, partitions))
+}
+
+/// The answer to a command in this partition.
+fn response(record: &impl Record, partition: u32) -> Result<Response, String> {
+    let headers = In::new(record);
+    let id: CommandId = headers.parsed(COMMAND_ID)?;
+    if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
+        let state = headers.text(SEQUENCE).map(|_| stored_state(record, &headers, partition)).transpose()?;
+        return Ok(Response::State { id, state });
+    }
+    let fingerprint: Fingerprint = headers.parsed(COMMAND_HASH)?;
+    let answer = match headers.text(SEQUENCE) {
+        Some(_) if headers.text(UNCHANGED).is_some() => Answer::Unchanged(headers.sequence(SEQUENCE)?),
+        Some(_) => Answer::Accepted(headers.sequence(SEQUENCE)?),
+        None => {
+            let value = record.value().ok_or("it has no value")?;
+            let refusal = value.strip_prefix(br#"{"Err":"#).and_then(|rest| rest.strip_suffix(b"}"));
+            Answer::Refused(Bytes::copy_from_slice(refusal.ok_or("its value is no refusal")?))
+        }
+    };
+    let position = Position { partition, offset: headers.parsed(COMMAND_OFFSET)? };
+    let first = headers.text(REPEATED).is_none();
+    Ok(Response::Outcome { id, fingerprint, outcome: Outcome { fingerprint, position, answer }, first })
+}

@@ -1,0 +1,134 @@
+use std::{borrow::Cow, fmt::Display};
+
+use simple_sourcing::{
+    CommandId, Timestamp, Trace,
+    backend::Submission,
+    codec::CONTENT_TYPE,
+    engine::{Answer, EventRecord, OutcomeRecord, StateRecord, StoredState},
+};
+
+use super::{
+    ANSWER_TO, CAUSATION_ID, COMMAND_HASH, COMMAND_ID, COMMAND_OFFSET, CONTENT, CORRELATION_ID, DELETED,
+    EXPECTED_SEQUENCE, ID, REPEATED, SEQUENCE, SOURCE, SPEC_VERSION, STATE_QUERY, SUBJECT, TIME, TRACEPARENT, TYPE,
+    UNCHANGED,
+};
+use crate::record::Headers;
+
+/// What is the same in many records.
+trait CloudEvent {
+    fn cloud_event(
+        self,
+        id: impl Display,
+        source: impl Display,
+        kind: impl Display,
+        subject: impl Display,
+        time: Timestamp,
+    ) -> Self;
+
+    fn trace(self, trace: Option<&Trace>) -> Self;
+}
+
+impl CloudEvent for Headers {
+    fn cloud_event(
+        self,
+        id: impl Display,
+        source: impl Display,
+        kind: impl Display,
+        subject: impl Display,
+        time: Timestamp,
+    ) -> Self {
+        self.with(SPEC_VERSION, "1.0")
+            .with(ID, id)
+            .with(SOURCE, source)
+            .with(TYPE, kind)
+            .with(SUBJECT, subject)
+            .with(TIME, humantime::format_rfc3339_millis(time.into()))
+            .with(CONTENT, CONTENT_TYPE)
+    }
+
+    fn trace(self, trace: Option<&Trace>) -> Self {
+        let Some(trace) = trace else { return self };
+        self.with_some(CORRELATION_ID, trace.correlation_id.as_ref())
+            .with_some(CAUSATION_ID, trace.causation_id.as_ref())
+            .with_some(TRACEPARENT, trace.traceparent.as_ref())
+    }
+}
+
+/// The headers of a command.
+pub(crate) fn command_headers(app: &str, aggregate: &str, submission: &Submission) -> Headers {
+    let kind = format_args!("{aggregate}.{}", submission.name);
+    Headers::with_capacity(11)
+        .cloud_event(submission.id, app, kind, &submission.key, Timestamp::now())
+        .with_some(EXPECTED_SEQUENCE, submission.expected)
+        .trace(submission.trace.as_deref())
+}
+
+/// The headers of a record that asks for a state.
+pub(crate) fn state_query_headers(app: &str, aggregate: &str, key: &str, id: CommandId) -> Headers {
+    let kind = format_args!("{aggregate}.{STATE_QUERY}");
+    Headers::with_capacity(7).cloud_event(id, app, kind, key, Timestamp::now())
+}
+
+/// Those of a command or question whose answer is to come to this partition of the answer topic.
+pub(crate) fn answered_to(headers: Headers, partition: u32) -> Headers {
+    headers.with(ANSWER_TO, partition)
+}
+
+/// The headers of an event.
+pub(crate) fn event_headers(app: &str, aggregate: &str, event: &EventRecord) -> Headers {
+    let EventRecord { key, sequence, .. } = event;
+    let (id, kind) = (format_args!("{key}/{sequence}"), format_args!("{aggregate}.{}", event.name));
+    Headers::with_capacity(13)
+        .cloud_event(id, app, kind, key, event.time)
+        .with(SEQUENCE, sequence)
+        .with(COMMAND_ID, event.command_id)
+        .with(COMMAND_OFFSET, event.command_position.offset)
+        .trace(event.trace.as_deref())
+}
+
+/// The value of a deleted aggregate: a tombstone would be compacted away, and its sequence with it.
+const NOTHING: &[u8] = b"null";
+
+/// The headers and value of a state.
+pub(crate) fn state(state: &StateRecord) -> (Headers, &[u8]) {
+    let headers = Headers::with_capacity(4)
+        .with(CONTENT, CONTENT_TYPE)
+        .with(SEQUENCE, state.sequence)
+        .with(COMMAND_OFFSET, state.command_position.offset)
+        .with_some(DELETED, state.state.is_none().then_some("true"));
+    (headers, state.state.as_deref().unwrap_or(NOTHING))
+}
+
+/// The headers and value of the answer to a command.
+pub(crate) fn outcome(record: &OutcomeRecord) -> (Headers, Cow<'_, [u8]>) {
+    let answer = &record.outcome.answer;
+    let (sequence, value) = match answer {
+        Answer::Accepted(sequence) | Answer::Unchanged(sequence) => {
+            (Some(sequence), Cow::Owned(format!(r#"{{"Ok":{{"sequence":{sequence}}}}}"#).into_bytes()))
+        }
+        Answer::Refused(refusal) => (None, Cow::Owned([br#"{"Err":"#, &**refusal, b"}"].concat())),
+    };
+    let headers = Headers::with_capacity(7)
+        .with(CONTENT, CONTENT_TYPE)
+        .with(COMMAND_ID, record.id)
+        .with(COMMAND_OFFSET, record.outcome.position.offset)
+        .with(COMMAND_HASH, record.fingerprint)
+        .with_some(SEQUENCE, sequence)
+        .with_some(UNCHANGED, matches!(answer, Answer::Unchanged(_)).then_some("true"))
+        .with_some(REPEATED, (!record.first).then_some("true"));
+    (headers, value)
+}
+
+/// The headers and value of the answer to somebody who asks for a state.
+pub(crate) fn state_answer<'a>(aggregate: &str, id: CommandId, state: Option<&'a StoredState>) -> (Headers, &'a [u8]) {
+    let deleted = state.is_some_and(|state| state.state.is_none());
+    let headers = Headers::with_capacity(7)
+        .with(CONTENT, CONTENT_TYPE)
+        .with(TYPE, format_args!("{aggregate}.{STATE_QUERY}"))
+        .with(COMMAND_ID, id)
+        .with(REPEATED, "true")
+        .with_some(SEQUENCE, state.map(|state| state.sequence))
+        .with_some(COMMAND_OFFSET, state.map(|state| state.command_position.offset))
+        .with_some(DELETED, deleted.then_some("true"));
+    (headers, state.and_then(|state| state.state.as_deref()).unwrap_or(NOTHING))
+}
