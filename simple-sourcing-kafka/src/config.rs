@@ -1,14 +1,10 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use simple_sourcing::{
-    BackendError,
-    backend::{Backend, BoxFuture, Definition, Port},
-};
+use simple_sourcing::BackendError;
 
 use crate::{
     naming::{DefaultNaming, Naming, Topic},
-    port::KafkaPort,
-    restoring::Restoring,
+    status::Restoring,
 };
 
 /// Apache Kafka as the event store, the command queue and the lock.
@@ -348,14 +344,6 @@ impl Kafka {
             ))),
             None => Ok(()),
         }
-    }
-}
-
-impl Backend for Kafka {
-    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
-        let group = self.group_of(&definition.name);
-        let process = uuid::Uuid::now_v7().to_string().into();
-        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
     }
 }
 

@@ -10,17 +10,19 @@ use std::{
 
 use simple_sourcing::{
     BackendError, CommandId, Cursor,
-    backend::{BoxFuture, Definition, Ending, Feed, Port, Read, Submission},
+    backend::{Backend, BoxFuture, Definition, Ending, Feed, Port, Read, Submission},
     engine::{Outcome, StoredState},
 };
 use tracing::info;
 
 use crate::{
     client::CommandClient,
-    closed::Closed,
+    cluster::{self, Owners, Watch},
     config::Kafka,
+    driver::WorkerLog,
     reader::Readers,
-    topics::{self, Ends, Owners, Topics, Watch},
+    shutdown::Shutdown,
+    topics::{Ends, Topics},
     worker::Workers,
 };
 
@@ -33,10 +35,18 @@ pub(crate) struct KafkaPort {
     topics: Arc<[Topics]>,
     client: Arc<CommandClient>,
     readers: Arc<Readers>,
-    closed: Arc<Closed>,
+    shutdown: Arc<Shutdown>,
     ending: Ending,
     workers: Mutex<Option<Workers>>,
     watch: Mutex<Option<Watch>>,
+}
+
+impl Backend for Kafka {
+    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
+        let group = self.group_of(&definition.name);
+        let process = uuid::Uuid::now_v7().to_string().into();
+        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
+    }
 }
 
 impl KafkaPort {
@@ -45,8 +55,8 @@ impl KafkaPort {
         kafka.check(&definition.name)?;
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
-            let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition)?.into();
-            let (ending, closed, stopped) = (Ending::new(), Arc::<Closed>::default(), Arc::<AtomicBool>::default());
+            let topics: Arc<[Topics]> = cluster::ensure(&kafka, &definition)?.into();
+            let (ending, shutdown, stopped) = (Ending::new(), Arc::<Shutdown>::default(), Arc::<AtomicBool>::default());
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
             let owners = Arc::new(Owners::new(&kafka, &definition, topics.clone()));
@@ -54,24 +64,31 @@ impl KafkaPort {
             let ends = Arc::new(Ends::new(topics.clone()));
             // Before the workers: a restore may have to wait for somebody else's transaction.
             let watch = Watch::start(&kafka, &definition, &topics, (&ends, &owners), {
-                let (ending, closed, stopped, client) =
-                    (ending.clone(), closed.clone(), stopped.clone(), client.clone());
+                let (ending, shutdown, stopped, client) =
+                    (ending.clone(), shutdown.clone(), stopped.clone(), client.clone());
                 move |error| {
                     stopped.store(true, Ordering::Release);
-                    closed.fail(error.clone());
+                    shutdown.fail(error.clone());
                     client.fail(error.clone());
                     ending.end(Err(error));
                 }
             })?;
-            let workers = Workers::start(&kafka, &definition, &topics, (&ends, &owners), &ending, &stopped);
-            let workers = workers.map_err(|error| closed.failure().unwrap_or(error))?;
+            let log = {
+                let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
+                let ending = ending.clone();
+                move |name| {
+                    WorkerLog::open(kafka.clone(), &definition, topics.clone(), ends.clone(), name, ending.clone())
+                }
+            };
+            let workers = Workers::start(&kafka, &definition, &topics, &owners, log, &ending, &stopped);
+            let workers = workers.map_err(|error| shutdown.cause().unwrap_or(error))?;
             Ok(KafkaPort {
-                readers: Readers::new(kafka.clone(), closed.clone()),
+                readers: Readers::new(kafka.clone(), shutdown.clone()),
                 kafka,
                 definition,
                 topics,
                 client,
-                closed,
+                shutdown,
                 ending,
                 workers: Mutex::new(Some(workers)),
                 watch: Mutex::new(Some(watch)),
@@ -84,7 +101,7 @@ impl KafkaPort {
     }
 
     fn check_open(&self) -> Result<(), BackendError> {
-        self.closed.check()
+        self.shutdown.check()
     }
 
     fn take_watch(&self) -> Option<Watch> {
@@ -150,7 +167,7 @@ impl Port for KafkaPort {
     }
 
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.closed.close();
+        self.shutdown.begin();
         let (workers, watch, client) = (self.take_workers(), self.take_watch(), self.client.clone());
         Box::pin(async move {
             let stop = move || {
@@ -170,7 +187,7 @@ impl Port for KafkaPort {
 
 impl Drop for KafkaPort {
     fn drop(&mut self) {
-        self.closed.close();
+        self.shutdown.begin();
         if let Some(workers) = self.take_workers() {
             workers.tell_to_stop();
         }

@@ -12,12 +12,12 @@ use simple_sourcing::{
 };
 
 use crate::{
-    closed::Closed,
     config::Kafka,
     driver::{Consumer, Purpose, TopicReader},
     log::{Next, OPEN_TRANSACTIONS_POLL},
     naming::Topic,
     record::Record,
+    shutdown::Shutdown,
     topics::Topics,
     wire::{self, Response},
 };
@@ -34,7 +34,7 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Reads the topics of an app.
 pub(crate) struct Readers {
     kafka: Kafka,
-    closed: Arc<Closed>,
+    shutdown: Arc<Shutdown>,
     /// For reads that come to an end: kept for the next ones, because to connect takes longer than to read.
     idle: Mutex<Vec<Consumers>>,
 }
@@ -49,8 +49,8 @@ struct Consumers {
 }
 
 impl Readers {
-    pub(crate) fn new(kafka: Kafka, closed: Arc<Closed>) -> Arc<Self> {
-        Arc::new(Readers { kafka, closed, idle: Mutex::default() })
+    pub(crate) fn new(kafka: Kafka, shutdown: Arc<Shutdown>) -> Arc<Self> {
+        Arc::new(Readers { kafka, shutdown, idle: Mutex::default() })
     }
 
     /// Reads the event log in a thread.
@@ -143,7 +143,7 @@ impl Readers {
             let mut last = None;
             if from < end {
                 reader.assign([(partition, Some(from))])?;
-                while !self.closed.is() {
+                while !self.shutdown.has_begun() {
                     match reader.poll()? {
                         Next::Record(record) if record.offset() >= end => break,
                         Next::Record(record) => last = Some(record.offset()),
@@ -151,7 +151,7 @@ impl Readers {
                         Next::End(_) => break,
                     }
                 }
-                self.closed.check()?;
+                self.shutdown.check()?;
             }
             if last.is_some() || from <= first {
                 return Ok(last.map_or(0, |last| last as u64 + 1));
@@ -183,7 +183,7 @@ impl Readers {
             });
             let from: Result<Vec<_>, BackendError> = from.collect();
             reader.assign(from?)?;
-            while Instant::now() < deadline && !self.closed.is() {
+            while Instant::now() < deadline && !self.shutdown.has_begun() {
                 match reader.poll()? {
                     Next::Record(record) if wire::answered_id(&record) == Some(id) => {
                         if let Ok(Response::Outcome { outcome, first: true, .. }) = wire::read_response(&record) {
@@ -225,9 +225,9 @@ impl Readers {
     }
 
     fn is_wanted(&self, sender: &FeedSender) -> Result<bool, BackendError> {
-        match self.closed.failure() {
+        match self.shutdown.cause() {
             Some(error) => Err(error),
-            None => Ok(!self.closed.is() && !sender.is_closed()),
+            None => Ok(!self.shutdown.has_begun() && !sender.is_closed()),
         }
     }
 }

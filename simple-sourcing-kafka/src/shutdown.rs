@@ -5,35 +5,35 @@ use std::sync::{
 
 use simple_sourcing::BackendError;
 
-/// Whether an app is closed, and why unless somebody asked for it.
+/// Whether an app is shutting down, and why unless somebody asked for it.
 #[derive(Debug, Default)]
-pub(crate) struct Closed {
-    is: AtomicBool,
-    why: OnceLock<BackendError>,
+pub(crate) struct Shutdown {
+    begun: AtomicBool,
+    cause: OnceLock<BackendError>,
 }
 
-impl Closed {
-    pub(crate) fn close(&self) {
-        self.is.store(true, Ordering::Release);
+impl Shutdown {
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
     }
 
-    /// Closes it because of an error.
+    /// Begins it because of an error. Only the first error counts.
     pub(crate) fn fail(&self, error: BackendError) {
-        // Only the first counts.
-        let _ = self.why.set(error);
-        self.close();
+        let _ = self.cause.set(error);
+        self.begin();
     }
 
-    pub(crate) fn is(&self) -> bool {
-        self.is.load(Ordering::Acquire)
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
     }
 
-    /// The error because of which it is closed.
-    pub(crate) fn failure(&self) -> Option<BackendError> {
-        self.why.get().cloned()
+    /// The error that has caused it.
+    pub(crate) fn cause(&self) -> Option<BackendError> {
+        self.cause.get().cloned()
     }
 
+    /// An error if it has begun.
     pub(crate) fn check(&self) -> Result<(), BackendError> {
-        if self.is() { Err(self.failure().unwrap_or(BackendError::Closed)) } else { Ok(()) }
+        if self.has_begun() { Err(self.cause().unwrap_or(BackendError::Closed)) } else { Ok(()) }
     }
 }

@@ -1,5 +1,7 @@
 //! Sending commands: the producer, and who waits for what becomes of them.
 
+mod answers;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -14,8 +16,8 @@ use simple_sourcing::{
 };
 use tokio::{runtime::Handle, sync::oneshot};
 
+use self::answers::{Answers, Waiter, Waiting};
 use crate::{
-    answers::{Answers, Waiter, Waiting},
     config::Kafka,
     driver::{CommandSender, NotAcknowledged},
     record::Headers,

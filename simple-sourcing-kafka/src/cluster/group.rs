@@ -10,11 +10,11 @@ use std::{
 use simple_sourcing::backend::Definition;
 use tracing::{error, info, warn};
 
-use super::Topics;
 use crate::{
     config::{CLIENT_ID, Kafka},
     driver::{ANSWER_WITHIN, ClientError, Consumer, MemberInfo},
     progress::{By, Committed},
+    topics::Topics,
 };
 
 /// How often it is said of the same member.

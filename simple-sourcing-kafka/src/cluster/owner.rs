@@ -14,7 +14,6 @@ use simple_sourcing::{BackendError, backend::Definition, codec};
 use tracing::info;
 
 use super::{
-    Topics,
     claims::{Claim, owner},
     predecessor::{self, ENDED_WITHIN, Groups, LEAVE_WITHIN},
 };
@@ -23,6 +22,7 @@ use crate::{
     driver::{Consumer, Purpose, TopicReader, write_one},
     log::Next,
     record::Record,
+    topics::Topics,
 };
 
 /// The partition of an owner topic.

@@ -11,13 +11,13 @@ use std::{
 use simple_sourcing::BackendError;
 use tracing::{debug, info};
 
-use super::Topics;
 use crate::{
     access::{Operation, Right},
     cause,
     config::{CLIENT_ID, Kafka, TRANSACTION_TIMEOUT},
     driver::{ClientError, CommittedOffset, Consumer, GroupInfo, Purpose, TopicReader},
     log::Next,
+    topics::Topics,
     wire,
 };
 

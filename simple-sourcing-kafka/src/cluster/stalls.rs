@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     time::{Duration, Instant},
 };
 
 use tracing::{error, info};
 
-use crate::config::TRANSACTION_TIMEOUT;
+use crate::{config::TRANSACTION_TIMEOUT, status::OpenTransaction};
 
 /// A transaction that is open for longer is not one of ours: the broker aborts those before.
 const OPEN_TOO_LONG: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
@@ -16,39 +15,9 @@ const OPEN_TOO_LONG: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
 /// How often it is said of the same one.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
-/// A transaction that somebody has begun and does not end: records behind it are there, and nobody is shown them.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct OpenTransaction {
-    /// Where it has written to.
-    pub topic: String,
-    /// The partition.
-    pub partition: u32,
-    /// Its first record, at which readers wait.
-    pub offset: i64,
-    /// How long readers have waited there, as far as this process knows.
-    pub open_for: Duration,
-    bootstrap_servers: String,
-}
-
-impl fmt::Display for OpenTransaction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OpenTransaction { topic, partition, offset, open_for, bootstrap_servers: servers } = self;
-        write!(
-            f,
-            "a transaction of somebody else is open in topic `{topic}`, partition {partition}, from offset {offset}, for {} \
-             s by now, and holds back what stands behind it. Whose it is says `kafka-transactions.sh --bootstrap-server \
-             {servers} describe-producers --topic {topic} --partition {partition}`: the producer with \
-             CurrentTransactionStartOffset {offset}. Have it end its transaction, or end it with `kafka-transactions.sh \
-             --bootstrap-server {servers} abort --topic {topic} --partition {partition} --start-offset {offset}`",
-            open_for.as_secs()
-        )
-    }
-}
-
 /// The partitions that are held back.
 #[derive(Default)]
-pub(crate) struct Stalls {
+pub(super) struct Stalls {
     bootstrap_servers: String,
     by_partition: BTreeMap<(String, u32), Stall>,
 }
@@ -90,8 +59,13 @@ impl Stalls {
             if open_for < OPEN_TOO_LONG {
                 continue;
             }
-            let (topic, bootstrap_servers) = (topic.clone(), self.bootstrap_servers.clone());
-            let open = OpenTransaction { topic, partition: *partition, offset: stall.at, open_for, bootstrap_servers };
+            let open = OpenTransaction {
+                topic: topic.clone(),
+                partition: *partition,
+                offset: stall.at,
+                open_for,
+                bootstrap_servers: self.bootstrap_servers.clone(),
+            };
             if stall.said.is_none_or(|said| now.duration_since(said) >= SAID_AGAIN) {
                 error!("{open}");
                 stall.said = Some(now);

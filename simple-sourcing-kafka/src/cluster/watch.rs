@@ -13,11 +13,12 @@ use std::{
 use simple_sourcing::{BackendError, backend::Definition};
 use tracing::{debug, error};
 
-use super::{Ends, Owners, Requirements, Stalls, Topics, group::Group};
+use super::{group::Group, owner::Owners, stalls::Stalls};
 use crate::{
     config::Kafka,
     driver::{ANSWER_WITHIN, Admin, Consumer, Edge, Purpose},
     naming::Topic,
+    topics::{Ends, Requirements, Topics},
 };
 
 /// How often is looked. `Kafka` and the errors speak of it.

@@ -6,7 +6,7 @@ use std::{
 
 use simple_sourcing::engine::Shard;
 
-use crate::topics::{OpenTransaction, Topics};
+use super::OpenTransaction;
 
 /// Which partitions a service is still restoring, and how far each has come: for a readiness probe.
 ///
@@ -146,9 +146,8 @@ impl Restoring {
         self.lock().standbys.clear();
     }
 
-    /// A partition is being restored for as long as the value that is returned is there.
-    pub(crate) fn begin(&self, at: Shard, aggregate: &'static str, topics: &Topics) -> RestoringNow {
-        let topics = [topics.state.clone(), topics.response.clone()];
+    /// A partition is being restored, from these topics, for as long as the value that is returned is there.
+    pub(crate) fn begin(&self, at: Shard, aggregate: &'static str, topics: [String; 2]) -> RestoringNow {
         let progress = Progress { aggregate, topics, begun: Instant::now(), left: 0, read: 0 };
         self.lock().restoring.insert(at, progress);
         RestoringNow { all: self.clone(), at }
@@ -188,28 +187,14 @@ impl Drop for RestoringNow {
 mod tests {
     use super::*;
 
-    fn topics() -> Topics {
-        let name = |topic: &str| format!("account-{topic}");
-        Topics {
-            role: crate::access::Role::Service,
-            command: name("command_request"),
-            event: name("event"),
-            state: name("aggregate"),
-            response: name("command_response"),
-            answer: name("answer"),
-            dead_letter: name("dead_letter"),
-            owner: name("owner"),
-            batch_bytes_max: 1,
-            dead_letter_bytes_max: 1,
-            partitions: 8,
-            give_up: String::new(),
-        }
+    fn topics() -> [String; 2] {
+        ["account-aggregate", "account-command_response"].map(str::to_owned)
     }
 
     #[test]
     fn a_partition_is_there_from_its_beginning_to_its_end() {
         let (restoring, at) = (Restoring::new(), Shard { aggregate: 1, partition: 7 });
-        let now = restoring.clone().begin(at, "account", &topics());
+        let now = restoring.clone().begin(at, "account", topics());
         now.report(300, 100);
         let partitions = restoring.partitions();
         let [one] = &partitions[..] else { panic!("{partitions:?}") };

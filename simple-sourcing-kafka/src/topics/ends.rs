@@ -44,7 +44,7 @@ impl Ends {
     }
 
     /// What was found in that way.
-    pub(super) fn made_anew(&self) -> Option<&BackendError> {
+    pub(crate) fn made_anew(&self) -> Option<&BackendError> {
         self.made_anew.get()
     }
 

@@ -73,7 +73,7 @@ impl Kafka {
 }
 
 /// The properties with which a topic is made: ours, unless the user sets them, and the user's.
-pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
+pub(crate) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
     let mut ours = match topic {
         Topic::Command => vec![
             ("cleanup.policy", "delete".to_owned()),

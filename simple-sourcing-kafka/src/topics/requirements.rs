@@ -10,10 +10,10 @@ use crate::{config::Kafka, naming::Topic, wire::record_bytes_max};
 const BYTES_MAX_DEFAULT: usize = 1024 * 1024;
 
 /// What the topics of an aggregate type must be.
-pub(super) struct Requirements<'a> {
-    pub(super) kafka: &'a Kafka,
-    pub(super) aggregate: &'a AggregateDefinition,
-    pub(super) partitions: u32,
+pub(crate) struct Requirements<'a> {
+    pub(crate) kafka: &'a Kafka,
+    pub(crate) aggregate: &'a AggregateDefinition,
+    pub(crate) partitions: u32,
 }
 
 /// What there is of a topic.
@@ -31,7 +31,7 @@ impl Found {
         Found { partitions, config: config.filter(|config| !config.is_empty()) }
     }
 
-    pub(super) fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         self.partitions.is_some()
     }
 
@@ -41,7 +41,7 @@ impl Found {
     }
 
     /// The value of a property; empty where it has none.
-    pub(super) fn value(&self, property: &str) -> &str {
+    pub(crate) fn value(&self, property: &str) -> &str {
         self.config.as_ref().and_then(|config| config.get(property)).map_or("", String::as_str)
     }
 
@@ -51,7 +51,7 @@ impl Found {
     }
 
     /// The longest record that the topic takes.
-    pub(super) fn bytes_max(&self) -> usize {
+    pub(crate) fn bytes_max(&self) -> usize {
         self.value("max.message.bytes").parse().unwrap_or(BYTES_MAX_DEFAULT)
     }
 }
@@ -59,7 +59,7 @@ impl Found {
 impl Requirements<'_> {
     /// Refuses a topic that is gone, or that others would divide differently, or whose policy would lose what must be
     /// kept.
-    pub(super) fn check(&self, topic: Topic, found: &Found) -> Result<(), BackendError> {
+    pub(crate) fn check(&self, topic: Topic, found: &Found) -> Result<(), BackendError> {
         match found.partitions {
             None => return Err(self.gone(topic)),
             Some(partitions) => self.check_partitions(topic, partitions)?,
@@ -68,7 +68,7 @@ impl Requirements<'_> {
         if found.config.is_none() { Ok(()) } else { self.check_policy(topic, found) }
     }
 
-    pub(super) fn check_partitions(&self, topic: Topic, found: u32) -> Result<(), BackendError> {
+    pub(crate) fn check_partitions(&self, topic: Topic, found: u32) -> Result<(), BackendError> {
         let Requirements { kafka, aggregate, partitions } = self;
         if found == topic.partitions(*partitions) {
             return Ok(());
@@ -176,7 +176,7 @@ pub(super) fn lost(topic: Topic, give_up: &str) -> String {
 }
 
 /// What there is to do if what the topics had can be done without.
-pub(super) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
+pub(crate) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
     let all = Topic::ALL.map(|topic| kafka.topic(aggregate, topic));
     format!(
         "begin anew without anything that `{aggregate}` has, after `kafka-topics.sh --bootstrap-server {} --delete --topic \

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use simple_sourcing::{BackendError, backend::Definition};
 
 use crate::{
+    cluster::{self, Owners},
     config::Kafka,
-    driver::{Consumer, Purpose},
-    restoring::Restoring,
+    status::Restoring,
     store::LocalStore,
-    topics::{Owners, Topics},
+    topics::Topics,
 };
 
 /// Where what is restored is kept, and who is told.
@@ -39,13 +39,7 @@ impl Keeping {
     ) -> Result<Self, BackendError> {
         let (restoring, owners) = (kafka.restoring.clone(), Some(owners.clone()));
         let Some(directory) = &kafka.store else { return Ok(Keeping { restoring, owners, ..Keeping::default() }) };
-        let cluster = Consumer::open(kafka, Purpose::Ends)?.cluster_id();
-        let cluster = cluster.ok_or_else(|| {
-            BackendError::unavailable(format!(
-                "the brokers do not say within {:?} which cluster they are",
-                kafka.connect_timeout
-            ))
-        })?;
+        let cluster = cluster::id(kafka)?;
         let origins = topics.iter().map(|Topics { state, response, partitions, .. }| {
             format!(
                 "topics `{state}` and `{response}` of {partitions} partitions on cluster {cluster}, app `{}`",

@@ -43,11 +43,7 @@ use self::{
     keeping::Keeping,
     run::{Ended, Joined, Joining, Worker},
 };
-use crate::{
-    config::Kafka,
-    driver::WorkerLog,
-    topics::{Ends, Owners, Topics},
-};
+use crate::{cluster::Owners, config::Kafka, log::Log, topics::Topics};
 
 /// How long a start waits to be admitted to the group.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -66,12 +62,13 @@ pub(crate) struct Workers {
 
 impl Workers {
     /// Starts the workers, none where nothing is served, and waits until they serve the partitions that they are given
-    /// first. They end when they are told to by `stopped`.
-    pub(crate) fn start(
+    /// first. Each opens a log under its name. They end when they are told to by `stopped`.
+    pub(crate) fn start<L: Log>(
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        (ends, owners): (&Arc<Ends>, &Arc<Owners>),
+        owners: &Arc<Owners>,
+        open: impl Fn(String) -> Result<L, BackendError> + Clone + Send + 'static,
         ending: &Ending,
         stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
@@ -84,25 +81,16 @@ impl Workers {
         let keeping = Keeping::open(kafka, definition, topics, owners)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
-            let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
-            let ends = ends.clone();
-            let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
-            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let (open, name) = (open.clone(), format!("{instance}-{number}"));
+            let (definition, topics, deaths_max) = (definition.clone(), topics.clone(), kafka.deaths_max);
+            let (stopped, ending, joined) = (workers.stopped.clone(), ending.clone(), sender.clone());
             // One of them keeps the copies for all.
             let standby = keeping.standby && number == 0;
-            let (ending, keeping) = (ending.clone(), Keeping { standby, ..keeping.clone() });
+            let keeping = Keeping { standby, ..keeping.clone() };
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn(move || {
                 let start = async |joining| {
-                    let log = WorkerLog::open(
-                        kafka.clone(),
-                        &definition,
-                        topics.clone(),
-                        ends.clone(),
-                        name.clone(),
-                        ending.clone(),
-                    )?;
-                    let (stopped, keeping) = (stopped.clone(), keeping.clone());
-                    let deaths_max = kafka.deaths_max;
+                    let (log, stopped, keeping) = (open(name.clone())?, stopped.clone(), keeping.clone());
                     Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping, deaths_max).await
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
@@ -111,9 +99,8 @@ impl Workers {
                     ending.end(Err(error.clone()));
                 })
             });
-            workers.threads.push(
-                thread.map_err(|error| BackendError::failed("the worker thread can't be started").because(error))?,
-            );
+            let failed = |error| BackendError::failed("the worker thread can't be started").because(error);
+            workers.threads.push(thread.map_err(failed)?);
         }
         drop(sender);
         workers.await_first_partitions(&joined)?;
@@ -179,9 +166,9 @@ impl Workers {
 
 /// Runs a worker until it is told to stop, and another in its place each time that the group has shut one out. If that is
 /// shut out too before it was given partitions, then it has failed: another process has its name.
-async fn work(
-    mut worker: Worker<WorkerLog>,
-    start: impl AsyncFn(Joining) -> Result<Worker<WorkerLog>, BackendError>,
+async fn work<L: Log>(
+    mut worker: Worker<L>,
+    start: impl AsyncFn(Joining) -> Result<Worker<L>, BackendError>,
     stopped: &AtomicBool,
 ) -> Result<(), BackendError> {
     while let Ended::ShutOut(joining) = worker.run().await? {

@@ -30,7 +30,7 @@ use crate::{
     cause,
     log::{Log, Reader},
     progress::Attempt,
-    restoring::RestoringNow,
+    status::RestoringNow,
     store::Opened,
     topics::Topics,
 };
@@ -168,8 +168,10 @@ impl Job {
         request: (Shard, u64),
     ) -> Option<Result<Ready, BackendError>> {
         let (aggregate, partition) = (self.definition.aggregates[request.0.aggregate].name, request.0.partition);
+        let Topics { state, response, .. } = &self.topics[request.0.aggregate];
+        let topics = [state.clone(), response.clone()];
         // Before it is opened: a standby lets go of it then.
-        let now = self.keeping.restoring.begin(request.0, aggregate, &self.topics[request.0.aggregate]);
+        let now = self.keeping.restoring.begin(request.0, aggregate, topics);
         while self.wanted.is(&request) {
             match self.restore(reader, request, &now).await {
                 Ok(ready) => return Some(Ok(ready)),

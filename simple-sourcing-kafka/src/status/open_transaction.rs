@@ -1,0 +1,31 @@
+use std::{fmt, time::Duration};
+
+/// A transaction that somebody has begun and does not end: records behind it are there, and nobody is shown them.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct OpenTransaction {
+    /// Where it has written to.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// Its first record, at which readers wait.
+    pub offset: i64,
+    /// How long readers have waited there, as far as this process knows.
+    pub open_for: Duration,
+    pub(crate) bootstrap_servers: String,
+}
+
+impl fmt::Display for OpenTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let OpenTransaction { topic, partition, offset, open_for, bootstrap_servers: servers } = self;
+        write!(
+            f,
+            "a transaction of somebody else is open in topic `{topic}`, partition {partition}, from offset {offset}, for {} \
+             s by now, and holds back what stands behind it. Whose it is says `kafka-transactions.sh --bootstrap-server \
+             {servers} describe-producers --topic {topic} --partition {partition}`: the producer with \
+             CurrentTransactionStartOffset {offset}. Have it end its transaction, or end it with `kafka-transactions.sh \
+             --bootstrap-server {servers} abort --topic {topic} --partition {partition} --start-offset {offset}`",
+            open_for.as_secs()
+        )
+    }
+}
