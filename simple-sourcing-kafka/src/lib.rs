@@ -53,8 +53,7 @@
 //! | `cluster/` | topics are created, checked and watched; which app owns an aggregate type; who is in the group |
 //! | `client/` | sending commands, and handing answers to those who wait |
 //! | `reader` | reading events, and looking for the outcome of a command |
-//! | `store/` | the local store: what is committed of partitions, on disk |
-//! | `worker/` | the exactly-once loop, and restoring; for tests a simulated log |
+//! | `worker/` | the exactly-once loop; below it restoring, the local store, and for tests a simulated log |
 //! | `port` | a running app: everything above, started and stopped |
 
 pub mod access;
@@ -72,7 +71,7 @@ mod reader;
 mod record;
 mod shutdown;
 mod status;
-mod store;
+
 mod topics;
 mod wire;
 mod worker;

@@ -87,22 +87,23 @@ pub(crate) enum Failure {
     Outdated(BackendError),
     /// A record of the transaction is refused for what it is, so it would be refused each time. What became of the
     /// transaction is no question, since nobody has committed it, but its producer is of no use any more.
-    Refused(BackendError),
+    RecordRefused(BackendError),
     /// Starting over may help.
     Passing(BackendError),
     /// The worker must end.
     Lasting(BackendError),
     /// The group has shut this member out, and may take it as a new one.
-    ShutOut,
+    Fenced,
 }
 
 impl Failure {
     pub(crate) fn into_error(self) -> BackendError {
         match self {
-            Failure::Outdated(error) | Failure::Refused(error) | Failure::Passing(error) | Failure::Lasting(error) => {
-                error
-            }
-            Failure::ShutOut => BackendError::unavailable("the group has shut out this worker"),
+            Failure::Outdated(error)
+            | Failure::RecordRefused(error)
+            | Failure::Passing(error)
+            | Failure::Lasting(error) => error,
+            Failure::Fenced => BackendError::unavailable("the group has shut out this worker"),
         }
     }
 }
@@ -112,7 +113,7 @@ impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         match error {
             error if cause::is_denied(&error) => Failure::Lasting(error),
-            error if cause::is_record_refused(&error) => Failure::Refused(error),
+            error if cause::is_record_refused(&error) => Failure::RecordRefused(error),
             error => Failure::Passing(error),
         }
     }

@@ -1,30 +1,26 @@
-//! The reading side of a batch: commands are taken from the log and decided, and what is no command is put aside.
+//! Takes commands from the log into a batch and has the engine decide each. What is no command becomes a dead letter.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use simple_sourcing::{
     Position, Refusal, Timestamp,
-    backend::partition_of,
+    backend::{Definition, partition_of},
     codec::Fingerprint,
-    engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
+    engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Processor, Shard, brief},
 };
 use tracing::error;
 
-use super::run::{Owned, Worker};
+use super::{
+    bisection::Bisection,
+    limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_EVENT_BYTES_ENOUGH},
+    worker_store::WorkerStore,
+};
 use crate::{
     log::{Failure, Log},
     record::Record,
+    topics::Topics,
     wire::{self, Malformed, Request, Sender as Asker},
 };
-
-/// The most commands in one transaction. It is committed earlier when no more commands wait.
-pub(super) const BATCH_COMMANDS_MAX: usize = 5_000;
-
-/// The most bytes of commands in one transaction, with their keys and headers.
-pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// A transaction with so many bytes of events takes no further commands. It has to be written before its time is over.
-pub(super) const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
 
 /// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
 const IDLE_POLL: Duration = Duration::from_millis(100);
@@ -44,7 +40,7 @@ pub(super) struct Batch<R> {
     pub(super) refusals: Vec<(OutcomeRecord, Option<u32>)>,
     /// What was given to the engine, in that order, and where its answer is to come to: which of it is poison shows at the
     /// end of the batch.
-    pub(super) messages: Vec<(R, Option<u32>)>,
+    pub(super) commands_given: Vec<(R, Option<u32>)>,
     /// What is no command of an aggregate type, and why.
     pub(super) malformed: Vec<(usize, R, String)>,
 }
@@ -57,63 +53,82 @@ impl<R> Batch<R> {
             next: BTreeMap::new(),
             questions: Vec::new(),
             refusals: Vec::new(),
-            messages: Vec::new(),
+            commands_given: Vec::new(),
             malformed: Vec::new(),
         }
     }
 }
 
-impl<L: Log> Worker<L> {
-    /// Decides the commands that wait, up to the limits of a batch.
-    pub(super) async fn collect<'a>(&mut self, log: &'a L, batch: &mut Batch<L::Record<'a>>) -> Result<(), Failure> {
-        let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
-        let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
-        while batch.commands < self.refusals.commands_max(BATCH_COMMANDS_MAX)
+/// Fills a batch. It borrows what deciding a command needs of the worker.
+pub(super) struct Collector<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) topics: &'a [Topics],
+    pub(super) store: &'a WorkerStore,
+    pub(super) processor: &'a mut Processor,
+    pub(super) bisection: &'a Bisection,
+}
+
+impl Collector<'_> {
+    /// Takes the commands that wait, up to the limits of a batch. An idle worker waits for the first for a moment, and for
+    /// less while partitions are being restored.
+    pub(super) async fn collect<'l, L: Log>(
+        &mut self,
+        log: &'l L,
+        is_restoring: bool,
+        batch: &mut Batch<L::Record<'l>>,
+    ) -> Result<(), Failure> {
+        let mut wait = if is_restoring { RESTORING_POLL } else { IDLE_POLL };
+        while batch.commands < self.bisection.commands_max(BATCH_COMMANDS_MAX)
             && batch.bytes < BATCH_BYTES_MAX
-            && self.processor.event_bytes() < BATCH_EVENT_BYTES_ENOUGH
+            && !self.is_full()
         {
-            let Some((shard, message)) = log.next(wait).await? else { break };
-            self.take(shard, message, None, batch)?;
+            let Some((shard, record)) = log.next(wait).await? else { break };
+            self.take(shard, record, None, batch)?;
             wait = Duration::ZERO;
         }
         Ok(())
     }
 
+    /// Whether there are so many events that the batch takes no further commands.
+    pub(super) fn is_full(&self) -> bool {
+        self.processor.event_bytes() >= BATCH_EVENT_BYTES_ENOUGH
+    }
+
     /// Takes one record of a command topic into the batch. With a cause it is a command that must not run.
-    pub(super) fn take<M: Record>(
+    pub(super) fn take<R: Record>(
         &mut self,
         shard: Shard,
-        message: M,
+        record: R,
         cause: Option<String>,
-        batch: &mut Batch<M>,
+        batch: &mut Batch<R>,
     ) -> Result<(), Failure> {
         let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
-            // Fetched before the partition was taken away.
+            // Fetched before the partition was revoked.
             return Ok(());
         };
-        if message.offset() < next {
+        if record.offset() < next {
             return Ok(());
         }
         let Shard { aggregate, partition } = shard;
         batch.commands += 1;
-        batch.next.insert(shard, message.offset() + 1);
-        let (request, bytes) = wire::read_request(&message, self.topics[aggregate].partitions);
+        batch.next.insert(shard, record.offset() + 1);
+        let (request, bytes) = wire::read_request(&record, self.topics[aggregate].partitions);
         batch.bytes += bytes;
         match request.and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command { command, answer_to }) => {
-                let cause = cause.or_else(|| Some(self.refusals.cause(shard, command.position)?.to_owned()));
+                let cause = cause.or_else(|| Some(self.bisection.cause(shard, command.position)?.to_owned()));
                 let decided = match cause {
-                    Some(cause) => self.processor.condemn(&self.store, aggregate, command, cause),
-                    None => self.processor.process(&self.store, aggregate, command),
+                    Some(cause) => self.processor.condemn(self.store, aggregate, command, cause),
+                    None => self.processor.process(self.store, aggregate, command),
                 };
                 decided.map_err(Failure::Passing)?;
-                batch.messages.push((message, answer_to));
+                batch.commands_given.push((record, answer_to));
             }
-            Ok(Request::State(asker)) => batch.questions.push((shard, asker, message.time())),
+            Ok(Request::State(asker)) => batch.questions.push((shard, asker, record.time())),
             Err(Malformed { reason, sender }) => {
-                let (position, reason) = (message.position(), brief(reason));
+                let (position, reason) = (record.position(), brief(reason));
                 error!(
-                    topic = message.topic(),
+                    topic = record.topic(),
                     partition,
                     offset = position.offset,
                     reason,
@@ -122,9 +137,9 @@ impl<L: Log> Worker<L> {
                 // An answer must fit its topic: who sends a longer key than a client of ours gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
                 let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
-                let time = message.time();
+                let time = record.time();
                 batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, time, reason.clone())));
-                batch.malformed.push((aggregate, message, reason));
+                batch.malformed.push((aggregate, record, reason));
             }
         }
         Ok(())

@@ -1,26 +1,30 @@
-//! The workers of a process. Each is a thread with a consumer, two transactional producers, and what is committed of its
-//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch, `resume.rs` where the commands
-//! of a partition go on, and `suspects.rs` what becomes of those that end the process. What they need of Kafka is in
-//! [`log`](crate::log), and the calls for it in [`driver`](crate::driver).
+//! The workers of a process. Each is a thread with a member of the group, two transactional producers, and what is committed of
+//! its partitions.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `run.rs` | the loop, with the path of a batch from top to bottom |
+//! | `collect.rs`, `limits.rs` | taking commands into a batch, and how many |
+//! | `write.rs`, `producers.rs` | writing a batch in one transaction |
+//! | `worker_store.rs` | what the engine decides by: what is committed of all partitions |
+//! | `partitions.rs`, `joining.rs` | which partitions are assigned, and how far each is |
+//! | `bisection.rs` | finding the command whose record the log refuses |
+//! | `restore/` | what has to be known of a partition before it is served |
+//! | `store/` | what is committed of one partition, in memory or on disk |
+//! | `simulation/` | for tests: the loop on a simulated log, on which whatever can go wrong does |
 
-mod catch_up;
+mod bisection;
 mod collect;
-mod keeping;
-mod last_event;
+mod joining;
+mod limits;
+mod partitions;
 mod producers;
-mod reading;
-mod refused;
-mod repair;
 mod restore;
-mod resume;
 mod run;
-mod shard;
 #[cfg(test)]
 mod simulation;
-mod standby;
 mod store;
-mod suspects;
-mod whole;
+mod worker_store;
 mod write;
 
 use std::{
@@ -40,8 +44,9 @@ use simple_sourcing::{
 use tracing::{error, warn};
 
 use self::{
-    keeping::Keeping,
-    run::{Ended, Joined, Joining, Worker},
+    joining::{Joined, Joining},
+    restore::Storage,
+    run::{Ended, Worker},
 };
 use crate::{cluster::Owners, config::Kafka, log::Log, topics::Topics};
 
@@ -78,20 +83,20 @@ impl Workers {
         }
         // Unlike a name that is given, this one is never used again.
         let instance = kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        let keeping = Keeping::open(kafka, definition, topics, owners)?;
+        let storage = Storage::open(kafka, definition, topics, owners)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
             let (open, name) = (open.clone(), format!("{instance}-{number}"));
             let (definition, topics, deaths_max) = (definition.clone(), topics.clone(), kafka.deaths_max);
             let (stopped, ending, joined) = (workers.stopped.clone(), ending.clone(), sender.clone());
             // One of them keeps the copies for all.
-            let standby = keeping.standby && number == 0;
-            let keeping = Keeping { standby, ..keeping.clone() };
+            let standby = storage.standby && number == 0;
+            let storage = Storage { standby, ..storage.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn(move || {
                 let start = async |joining| {
-                    let (log, stopped, keeping) = (open(name.clone())?, stopped.clone(), keeping.clone());
-                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping, deaths_max).await
+                    let (log, stopped, storage) = (open(name.clone())?, stopped.clone(), storage.clone());
+                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, storage, deaths_max).await
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {
@@ -171,7 +176,7 @@ async fn work<L: Log>(
     start: impl AsyncFn(Joining) -> Result<Worker<L>, BackendError>,
     stopped: &AtomicBool,
 ) -> Result<(), BackendError> {
-    while let Ended::ShutOut(joining) = worker.run().await? {
+    while let Ended::Fenced(joining) = worker.run().await? {
         warn!("shut out by the group after the session was over, joining again");
         worker = loop {
             match start(joining.again()).await {

@@ -9,7 +9,7 @@ use simple_sourcing::BackendError;
 
 use crate::log::{Log, Producer};
 
-pub(super) const PRODUCERS: usize = 2;
+const PRODUCERS: usize = 2;
 
 pub(super) struct Producers<P> {
     all: [P; PRODUCERS],

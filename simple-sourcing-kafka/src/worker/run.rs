@@ -1,11 +1,11 @@
-//! The loop of a worker: partitions come and go between batches; each batch is one transaction.
+//! The loop of a worker: partitions come and go between batches, and each batch is one transaction. `Worker::batch` and
+//! `Worker::commit` are the path of a batch, from the commands that wait to what is known after the commit.
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::Sender,
     },
     time::Duration,
 };
@@ -15,21 +15,23 @@ use simple_sourcing::{
     backend::Definition,
     engine::{Processor, Shard},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    collect::Batch,
-    keeping::Keeping,
-    producers::Producers,
-    refused::Refusals,
-    repair::Repairs,
-    restore::{Ready, Restored, Restorer},
-    standby::Standby,
-    store::WorkerStore,
-    suspects::Suspects,
+    bisection::Bisection,
+    collect::{Batch, Collector},
+    joining::Joining,
+    limits::BATCH_COMMANDS_MAX,
+    partitions::Partitions,
+    restore::{Ready, Refolds, Restorer, Standby, Storage, Suspects},
+    worker_store::WorkerStore,
+    write::Transactions,
 };
 use crate::{
+    failpoint::failpoint,
     log::{Change, Failure, Log},
+    progress::{Attempt, Progress},
+    record::Record,
     topics::Topics,
 };
 
@@ -37,58 +39,31 @@ use crate::{
 const BACKOFF: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
-/// How far a worker has come at its start.
-pub(super) enum Joined {
-    /// It is in the group.
-    Admitted,
-    /// It serves the partitions that it was given first.
-    Serving,
-}
-
 pub(super) struct Worker<L: Log> {
-    pub(super) log: Arc<L>,
-    pub(super) definition: Arc<Definition>,
-    pub(super) topics: Arc<[Topics]>,
+    log: Arc<L>,
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
     stopped: Arc<AtomicBool>,
-    pub(super) producers: Producers<L::Producer>,
-    restorer: Restorer,
-    _standby: Option<Standby>,
-    /// The partitions that the group gave to this worker.
-    pub(super) owned: BTreeMap<Shard, Owned>,
-    requests: u64,
-    /// Those that are restored and not read yet, with the commands with which a process has ended.
-    pub(super) held: BTreeMap<Shard, Option<Suspects>>,
+    joining: Joining,
+    partitions: Partitions,
+    /// What is committed of them.
+    store: WorkerStore,
+    processor: Processor,
+    transactions: Transactions<L>,
+    bisection: Bisection,
     /// How many processes may end with a command.
-    pub(super) deaths_max: u32,
-    pub(super) store: WorkerStore,
-    pub(super) processor: Processor,
-    pub(super) joining: Joining,
-    pub(super) refusals: Refusals,
+    deaths_max: u32,
+    /// How many transactions in a row have failed.
     failures: u32,
-}
-
-/// What becomes of a partition.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Owned {
-    /// Under the number of the request.
-    Restoring(u64),
-    /// Restored, and not read yet.
-    Held,
-    Serving,
-}
-
-/// Tells the start how far the worker has come.
-pub(super) struct Joining {
-    sender: Option<Sender<Joined>>,
-    pub(super) admitted: bool,
+    _standby: Option<Standby>,
 }
 
 /// How a worker ends that has not failed.
 pub(super) enum Ended {
     /// It was told to stop.
     Stopped,
-    /// The group has shut it out. Another may take its place, and its name.
-    ShutOut(Joining),
+    /// The group has fenced it. Another may take its place, and its name.
+    Fenced(Joining),
 }
 
 impl<L: Log> Worker<L> {
@@ -99,31 +74,29 @@ impl<L: Log> Worker<L> {
         topics: Arc<[Topics]>,
         stopped: Arc<AtomicBool>,
         joining: Joining,
-        keeping: Keeping,
+        storage: Storage,
         deaths_max: u32,
     ) -> Result<Self, BackendError> {
-        let producers = Producers::open(&log).await?;
-        let restorer = Restorer::start(&log, &definition, &topics, &keeping)?;
-        let standby = Standby::start(&log, &definition, &topics, &keeping)?;
-        let store = WorkerStore::new(Repairs::start(&log, &topics)?);
+        let log = Arc::new(log);
+        let transactions = Transactions::open(log.clone(), definition.clone(), topics.clone()).await?;
+        let restorer = Restorer::start(&*log, &definition, &topics, &storage)?;
+        let standby = Standby::start(&*log, &definition, &topics, &storage)?;
+        let store = WorkerStore::new(Refolds::start(&*log, &topics)?);
         log.join()?;
         Ok(Worker {
-            log: Arc::new(log),
+            log,
             processor: Processor::new(definition.clone()),
             definition,
             topics,
             stopped,
-            producers,
-            restorer,
-            _standby: standby,
-            owned: BTreeMap::new(),
-            requests: 0,
-            held: BTreeMap::new(),
-            deaths_max,
-            store,
             joining,
-            refusals: Refusals::default(),
+            partitions: Partitions::new(restorer),
+            store,
+            transactions,
+            bisection: Bisection::default(),
+            deaths_max,
             failures: 0,
+            _standby: standby,
         })
     }
 
@@ -131,16 +104,16 @@ impl<L: Log> Worker<L> {
     pub(super) async fn run(mut self) -> Result<Ended, BackendError> {
         let result = self.serve().await;
         if result.is_ok() {
-            let owned: Vec<Shard> = self.owned.keys().copied().collect();
-            if let Err(failure) = self.put_down(&owned).await {
+            let assigned = self.partitions.all();
+            if let Err(failure) = self.clear_attempts(&assigned).await {
                 let error = failure.into_error();
-                warn!(%error, "whoever takes over these partitions runs their next commands one by one");
+                warn!(%error, "the next worker of these partitions runs their next commands one by one");
             }
         }
         self.log.leave();
         match result {
             Ok(()) => Ok(Ended::Stopped),
-            Err(Failure::ShutOut) => Ok(Ended::ShutOut(self.joining)),
+            Err(Failure::Fenced) => Ok(Ended::Fenced(self.joining)),
             Err(failure) => Err(failure.into_error()),
         }
     }
@@ -152,15 +125,15 @@ impl<L: Log> Worker<L> {
             for change in self.log.changes() {
                 self.rebalance(change).await.map_err(Failure::Lasting)?;
             }
-            while let Some(restored) = self.restorer.next() {
-                self.begin_serving(restored).map_err(Failure::Lasting)?;
+            while let Some((shard, ready)) = self.partitions.next_restored().map_err(Failure::Lasting)? {
+                self.begin_serving(shard, ready).map_err(Failure::Lasting)?;
             }
-            if let Err(error) = self.store.take_repaired() {
+            if let Err(error) = self.store.take_refolded() {
                 self.start_over(&error).await.map_err(Failure::Lasting)?;
                 continue;
             }
-            self.joining.report(&self.owned);
-            match self.go_on(&log).await {
+            self.joining.report(|| self.partitions.all_serving());
+            match self.batch(&log).await {
                 Ok(()) => {}
                 Err(Failure::Passing(error)) => self.start_over(&error).await.map_err(Failure::Lasting)?,
                 Err(failure) => return Err(failure),
@@ -169,39 +142,116 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Goes on with partitions that are held, and takes a batch from those that are read.
-    async fn go_on(&mut self, log: &L) -> Result<(), Failure> {
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// The path of a batch.
+    async fn batch(&mut self, log: &L) -> Result<(), Failure> {
+        // 0. Partitions that were restored begin: what waits for them is noted, and suspects run alone.
         self.go_on_with_held().await?;
+        // 1. Take the commands that wait, up to the limits of a batch, and decide each.
         let mut batch = Batch::new();
-        self.collect(log, &mut batch).await?;
+        let is_restoring = !self.partitions.all_serving() || !self.joining.is_admitted();
+        self.collector().collect(log, is_restoring, &mut batch).await?;
         if batch.commands > 0 {
-            self.write(batch).await?;
+            self.commit(batch).await?;
             self.failures = 0;
         }
         Ok(())
     }
 
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+    async fn commit<R: Record>(&mut self, batch: Batch<R>) -> Result<(), Failure> {
+        // 2. Gather what the decisions change.
+        let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
+        // 3. Write it and the offsets of the next commands, in one transaction.
+        match self.transactions.write(&batch, &changes, &self.store).await {
+            Err(Failure::Outdated(error)) => {
+                info!(%error, commands = batch.commands, "the group has rebalanced: reading this batch again");
+                return self.rewind(&batch);
+            }
+            Err(Failure::RecordRefused(error)) => return self.isolate(&batch, &error).await,
+            written => written?,
+        }
+        debug!(commands = batch.commands, "committed");
+        failpoint!("after-commit");
+        // 4. Only now does what this worker knows change.
+        let producer = self.transactions.last_producer();
+        let applied = self.store.apply(&mut changes, &batch.next, &self.definition, producer);
+        applied.map_err(Failure::Passing)?;
+        self.processor.committed(changes);
+        self.bisection.done(&batch.next);
+        Ok(())
     }
 
-    /// Applies what the group said.
+    fn collector(&mut self) -> Collector<'_> {
+        Collector {
+            definition: &self.definition,
+            topics: &self.topics,
+            store: &self.store,
+            processor: &mut self.processor,
+            bisection: &self.bisection,
+        }
+    }
+
+    /// Runs a batch again without the command whose record the log refuses, or with fewer commands, to find it.
+    async fn isolate<R>(&mut self, batch: &Batch<R>, error: &BackendError) -> Result<(), Failure> {
+        warn!(%error, commands = batch.commands, "the log refuses a record; looking for the command that it comes from");
+        let is_command = !batch.commands_given.is_empty();
+        self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
+        // New producers end the transaction. If there are none, all partitions are restored, and what was found is kept.
+        self.transactions.reopen().await.map_err(Failure::Passing)?;
+        self.rewind(batch)
+    }
+
+    /// Has the commands of a batch read again of which nothing was written.
+    fn rewind<R>(&mut self, batch: &Batch<R>) -> Result<(), Failure> {
+        self.processor.aborted();
+        let read = batch.next.keys().filter(|&&shard| self.partitions.is_serving(shard));
+        let next = read.filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
+        self.log.seek(&next).map_err(Failure::Passing)
+    }
+
+    /// After a failed transaction, whose outcome is not known: new producers end it one way or the other, and all
+    /// partitions are restored from what is then committed.
+    async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
+        self.processor.aborted();
+        let shards = self.partitions.all();
+        self.release(shards.clone())?;
+        self.processor.forget_all();
+        let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
+        self.failures += 1;
+        warn!(%error, failures = self.failures, partitions = shards.len(), "starting over from what is committed");
+        while !self.is_stopped() {
+            self.log.pause(backoff.min(BACKOFF_MAX)).await;
+            match self.transactions.reopen().await {
+                Ok(()) => break,
+                Err(error) if error.is_retryable() => warn!(%error, "no new producers yet, trying again"),
+                Err(error) => return Err(error),
+            }
+            backoff *= 2;
+        }
+        self.partitions.restore(shards);
+        Ok(())
+    }
+
+    /// Applies a change of the assignment.
     async fn rebalance(&mut self, change: Change) -> Result<(), BackendError> {
         match change {
             Change::Assigned(shards) => {
-                info!(partitions = shards.len(), "given by the group");
-                // Accepted at once, so that the group goes on; each is added when it is restored.
+                info!(partitions = shards.len(), "assigned by the group");
+                // Accepted at once, so that the group goes on; each is read when it is restored.
                 self.log.accept()?;
-                self.restore(shards);
+                self.partitions.restore(shards);
                 self.joining.admit();
                 Ok(())
             }
             Change::Revoked { shards, lost } => {
-                info!(partitions = shards.len(), lost, "taken away by the group");
-                shards.iter().for_each(|&shard| self.refusals.forget(shard));
-                let put_down = if lost { Ok(()) } else { self.put_down(&shards).await };
-                self.give_up(shards)?;
-                match put_down {
+                info!(partitions = shards.len(), lost, "revoked by the group");
+                shards.iter().for_each(|&shard| self.bisection.forget(shard));
+                let cleared = if lost { Ok(()) } else { self.clear_attempts(&shards).await };
+                self.release(shards)?;
+                match cleared {
                     Err(Failure::Passing(error)) => self.start_over(&error).await,
                     other => other.map_err(Failure::into_error),
                 }
@@ -209,113 +259,113 @@ impl<L: Log> Worker<L> {
         }
     }
 
-    /// Forgets partitions.
-    fn give_up(&mut self, mut shards: Vec<Shard>) -> Result<(), BackendError> {
-        shards.retain(|&shard| self.drop_shard(shard) == Some(Owned::Serving));
-        self.log.remove(&shards)
-    }
-
-    /// Has partitions restored, which are served when that is done.
-    fn restore(&mut self, shards: Vec<Shard>) {
-        self.requests += 1;
-        let requests: Vec<_> = shards.into_iter().map(|shard| (shard, self.requests)).collect();
-        self.owned.extend(requests.iter().map(|&(shard, request)| (shard, Owned::Restoring(request))));
-        if !requests.is_empty() {
-            self.restorer.request(requests);
-        }
-    }
-
-    /// Forgets a partition. What it was is returned.
-    fn drop_shard(&mut self, shard: Shard) -> Option<Owned> {
-        let owned = self.owned.remove(&shard)?;
-        self.held.remove(&shard);
-        if let Owned::Restoring(request) = owned {
-            self.restorer.cancel(shard, request);
-        }
-        self.store.remove(shard);
-        self.processor.forget(shard);
-        Some(owned)
-    }
-
-    /// Serves a partition that has been restored, unless it was taken away meanwhile.
-    fn begin_serving(&mut self, Restored { shard, request, partition }: Restored) -> Result<(), BackendError> {
-        if self.owned.get(&shard) != Some(&Owned::Restoring(request)) {
-            return Ok(());
-        }
-        let Ready { store, suspects, put_right } = partition?;
-        let (next, is_held) = (store.next, put_right || store.attempt.is_some());
+    /// Serves a partition that has been restored.
+    fn begin_serving(&mut self, shard: Shard, ready: Ready) -> Result<(), BackendError> {
+        let Ready { store, suspects, corrected } = ready;
+        let (next, is_held) = (store.next, corrected || store.attempt.is_some());
         self.store.insert(shard, store);
         if is_held {
-            self.held.insert(shard, suspects);
-            self.owned.insert(shard, Owned::Held);
+            self.partitions.hold(shard, suspects);
             return Ok(());
         }
         self.read_from(shard, next)
     }
 
-    /// Reads a partition that was restored.
-    pub(super) fn read_from(&mut self, shard: Shard, next: i64) -> Result<(), BackendError> {
+    /// Reads the commands of a partition.
+    fn read_from(&mut self, shard: Shard, next: i64) -> Result<(), BackendError> {
         self.log.add(shard, next)?;
-        self.owned.insert(shard, Owned::Serving);
+        self.partitions.serve(shard);
         Ok(())
     }
 
-    /// After a failed transaction, whose outcome is not known: new producers end it one way or the other, and all
-    /// partitions are restored from what is then committed.
-    async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
-        self.processor.aborted();
-        let shards: Vec<Shard> = self.owned.keys().copied().collect();
-        self.give_up(shards.clone())?;
-        self.processor.forget_all();
-        let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
-        self.failures += 1;
-        warn!(%error, failures = self.failures, partitions = shards.len(), "starting over from what is committed");
-        while !self.is_stopped() {
-            self.log.pause(backoff.min(BACKOFF_MAX)).await;
-            match Producers::open(&*self.log).await {
-                Ok(producers) => {
-                    self.producers = producers;
-                    break;
-                }
-                Err(error) if error.is_retryable() => warn!(%error, "new producers can't be made yet, trying again"),
-                Err(error) => return Err(error),
+    /// Forgets partitions, and reads them no more.
+    fn release(&mut self, mut shards: Vec<Shard>) -> Result<(), BackendError> {
+        shards.retain(|&shard| {
+            let Some(was_read) = self.partitions.remove(shard) else { return false };
+            self.store.remove(shard);
+            self.processor.forget(shard);
+            was_read
+        });
+        self.log.remove(&shards)
+    }
+
+    /// Goes on with partitions that were restored and are not read yet: notes the commands that wait for them as begun, or
+    /// takes the next step with suspects, one partition after the other.
+    async fn go_on_with_held(&mut self) -> Result<(), Failure> {
+        let waiting = self.partitions.held_without_suspects();
+        if !waiting.is_empty() {
+            return self.begin_waiting(waiting).await;
+        }
+        if let Some((shard, suspects)) = self.partitions.take_suspects()
+            && let Some(left) = self.run_suspects(shard, suspects).await?
+        {
+            self.partitions.hold(shard, Some(left));
+        }
+        Ok(())
+    }
+
+    /// Notes that the commands which wait are begun, and has them read.
+    async fn begin_waiting(&mut self, shards: Vec<Shard>) -> Result<(), Failure> {
+        let progress = shards.iter().filter_map(|&shard| {
+            let next = self.store.next(shard)?;
+            let attempt = self.store.attempt(shard).map(|attempt| Attempt { begun: true, ..*attempt });
+            Some((shard, Progress { next, attempt }))
+        });
+        let progress: BTreeMap<Shard, Progress> = progress.collect();
+        if !self.transactions.commit_progress(&progress).await? {
+            return Ok(());
+        }
+        for (shard, Progress { next, .. }) in progress {
+            self.store.has_begun(shard);
+            self.read_from(shard, next).map_err(Failure::Lasting)?;
+        }
+        Ok(())
+    }
+
+    /// Runs some suspects. Those that are left are returned.
+    async fn run_suspects(&mut self, shard: Shard, mut suspects: Suspects) -> Result<Option<Suspects>, Failure> {
+        let Some(next) = self.store.next(shard) else { return Ok(None) };
+        let step = suspects.step(self.bisection.commands_max(BATCH_COMMANDS_MAX));
+        let cause = suspects.cause(self.deaths_max);
+        if let (Some(last), None) = (step.last(), &cause) {
+            let progress = BTreeMap::from([(shard, Progress { next, attempt: Some(suspects.begun_to(last)) })]);
+            if !self.transactions.commit_progress(&progress).await? {
+                return Ok(Some(suspects));
             }
-            backoff *= 2;
+            self.store.has_begun(shard);
         }
-        self.restore(shards);
+        let mut batch = Batch::new();
+        for command in step {
+            let mut collector = self.collector();
+            if collector.is_full() {
+                break;
+            }
+            collector.take(shard, command, cause.clone(), &mut batch)?;
+        }
+        self.commit(batch).await?;
+        // Where the group has refused it, it is still the same.
+        let next = self.store.next(shard).unwrap_or(next);
+        suspects.done(next);
+        if !suspects.is_empty() {
+            return Ok(Some(suspects));
+        }
+        info!(partition = shard.partition, next, "the suspected commands are done");
+        self.read_from(shard, next).map_err(Failure::Lasting)?;
+        Ok(None)
+    }
+
+    /// Commits for partitions that are given back in order that the commands begun there have not ended this process. Where
+    /// that fails, the next worker runs some commands one by one.
+    async fn clear_attempts(&mut self, shards: &[Shard]) -> Result<(), Failure> {
+        let left = |&shard: &Shard| {
+            let attempt = Attempt { begun: false, ..*self.store.attempt(shard)? };
+            let next = self.store.next(shard)?;
+            Some((shard, Progress { next, attempt: Some(attempt).filter(|attempt| attempt.deaths > 0) }))
+        };
+        let progress: BTreeMap<Shard, Progress> = shards.iter().filter_map(left).collect();
+        if !progress.is_empty() {
+            self.transactions.commit_progress(&progress).await?;
+        }
         Ok(())
-    }
-}
-
-impl Joining {
-    pub(super) fn new(sender: Sender<Joined>) -> Self {
-        Joining { sender: Some(sender), admitted: false }
-    }
-
-    /// That of a worker in the place of this one.
-    pub(super) fn again(&self) -> Self {
-        Joining { sender: self.sender.clone(), admitted: false }
-    }
-
-    fn admit(&mut self) {
-        if !self.admitted {
-            self.admitted = true;
-            self.send(Joined::Admitted);
-        }
-    }
-
-    /// Says, once, that all partitions are served.
-    fn report(&mut self, owned: &BTreeMap<Shard, Owned>) {
-        if self.admitted && self.sender.is_some() && owned.values().all(|owned| *owned == Owned::Serving) {
-            self.send(Joined::Serving);
-            self.sender = None;
-        }
-    }
-
-    fn send(&self, joined: Joined) {
-        if let Some(sender) = &self.sender {
-            // The start may have given up.
-            let _ = sender.send(joined);
-        }
     }
 }

@@ -1,18 +1,15 @@
-//! The writing side of a batch: everything that it changes, in one transaction.
+//! Writes a batch in one transaction: events, states, answers and dead letters, and the offsets of the next commands.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use simple_sourcing::{
     BackendError, Position, Timestamp,
+    backend::Definition,
     engine::{Changes, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
-use tracing::{debug, info, warn};
+use tracing::info;
 
-use super::{
-    collect::Batch,
-    producers::Producers,
-    run::{Owned, Worker},
-};
+use super::{collect::Batch, producers::Producers, worker_store::WorkerStore};
 use crate::{
     failpoint::failpoint,
     log::{Failure, Log, NewRecord, Noted, Producer},
@@ -22,50 +19,45 @@ use crate::{
     wire::{self, DeadLetter},
 };
 
-impl<L: Log> Worker<L> {
-    /// Writes what the batch has changed, in one transaction, and takes it over when that is committed.
-    pub(super) async fn write<M: Record>(&mut self, batch: Batch<M>) -> Result<(), Failure> {
-        let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
-        match self.transact(&batch, &changes).await {
-            Err(Failure::Outdated(error)) => {
-                info!(%error, commands = batch.commands, "reading again what another generation of the group began");
-                return self.take_back(&batch);
-            }
-            Err(Failure::Refused(error)) => return self.leave_out(&batch, &error).await,
-            written => written?,
-        }
-        debug!(commands = batch.commands, "committed");
-        failpoint!("after-commit");
-        let taken = self.store.committed(&mut changes, &batch.next, &self.definition, self.producers.current());
-        taken.map_err(Failure::Passing)?;
-        self.processor.committed(changes);
-        self.refusals.done(&batch.next);
+/// The transactions of a worker.
+pub(super) struct Transactions<L: Log> {
+    log: Arc<L>,
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
+    producers: Producers<L::Producer>,
+}
+
+impl<L: Log> Transactions<L> {
+    pub(super) async fn open(
+        log: Arc<L>,
+        definition: Arc<Definition>,
+        topics: Arc<[Topics]>,
+    ) -> Result<Self, BackendError> {
+        Ok(Transactions { producers: Producers::open(&*log).await?, log, definition, topics })
+    }
+
+    /// New producers in the place of those that are there. They end whatever transaction was open, one way or the other.
+    pub(super) async fn reopen(&mut self) -> Result<(), BackendError> {
+        self.producers = Producers::open(&*self.log).await?;
         Ok(())
     }
 
-    /// Has a batch run again without the command of which a record comes that the log refuses, or with fewer, to find it.
-    async fn leave_out<M: Record>(&mut self, batch: &Batch<M>, error: &BackendError) -> Result<(), Failure> {
-        warn!(%error, commands = batch.commands, "the log refuses a record; looking for the command that it comes of");
-        let is_command = !batch.messages.is_empty();
-        self.refusals.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
-        // These end the transaction. Where they can't be had, all is restored, and what was found is known still.
-        self.producers = Producers::open(&*self.log).await.map_err(Failure::Passing)?;
-        self.take_back(batch)
+    /// The producer of the last transaction: it says where its records stand.
+    pub(super) fn last_producer(&mut self) -> &L::Producer {
+        self.producers.current()
     }
 
-    /// Has the commands of a batch read again of which nothing was written.
-    fn take_back<M>(&mut self, batch: &Batch<M>) -> Result<(), Failure> {
-        self.processor.aborted();
-        let read = batch.next.keys().filter(|&shard| self.owned.get(shard) == Some(&Owned::Serving));
-        let next = read.filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
-        self.log.seek(&next).map_err(Failure::Passing)
-    }
-
-    async fn transact<M: Record>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), Failure> {
+    /// Writes what a batch has changed, and commits it.
+    pub(super) async fn write<R: Record>(
+        &mut self,
+        batch: &Batch<R>,
+        changes: &Changes,
+        store: &WorkerStore,
+    ) -> Result<(), Failure> {
         self.producers.begin()?;
-        self.write_records(batch, changes)?;
+        self.write_records(batch, changes, store)?;
         failpoint!("after-produce");
-        let progress = batch.next.iter().map(|(&shard, &next)| (shard, self.store.progress(shard, next)));
+        let progress = batch.next.iter().map(|(&shard, &next)| (shard, store.progress(shard, next)));
         self.write_progress(&progress.collect()).await?;
         failpoint!("after-offsets");
         self.commit().await
@@ -104,10 +96,29 @@ impl<L: Log> Worker<L> {
         Ok(self.producers.current().check_nothing_under_way()?)
     }
 
-    fn write_records<M: Record>(&mut self, batch: &Batch<M>, changes: &Changes) -> Result<(), BackendError> {
-        self.write_changes(changes)?;
+    fn write_records<R: Record>(
+        &mut self,
+        batch: &Batch<R>,
+        changes: &Changes,
+        store: &WorkerStore,
+    ) -> Result<(), BackendError> {
+        self.write_events_and_states(changes)?;
+        self.write_answers(batch, changes)?;
+        self.write_states_asked_for(batch, changes, store)?;
+        for (aggregate, record, cause) in &batch.malformed {
+            self.write_dead_letter(*aggregate, record, cause)?;
+        }
+        for Poison { outcome, cause } in &changes.poison {
+            let aggregate = changes.outcomes[*outcome].aggregate;
+            self.write_dead_letter(aggregate, &batch.commands_given[*outcome].0, cause)?;
+        }
+        Ok(())
+    }
+
+    /// The answers to commands, each where it is looked for.
+    fn write_answers<R: Record>(&mut self, batch: &Batch<R>, changes: &Changes) -> Result<(), BackendError> {
         let refusals = batch.refusals.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
-        let outcomes = changes.outcomes.iter().zip(batch.messages.iter().map(|(_, answer_to)| *answer_to));
+        let outcomes = changes.outcomes.iter().zip(batch.commands_given.iter().map(|(_, answer_to)| *answer_to));
         for (outcome, answer_to) in refusals.chain(outcomes) {
             let (headers, value) = wire::outcome(outcome);
             let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, first, .. } = outcome;
@@ -122,33 +133,36 @@ impl<L: Log> Worker<L> {
                 self.producers.current().write(record)?;
             }
         }
+        Ok(())
+    }
+
+    /// The answers to those who ask for a state.
+    fn write_states_asked_for<R>(
+        &mut self,
+        batch: &Batch<R>,
+        changes: &Changes,
+        store: &WorkerStore,
+    ) -> Result<(), BackendError> {
         for &(shard, ref asker, time) in &batch.questions {
-            let state = self.state_after(shard, &asker.key, changes)?;
+            let state = state_after(shard, &asker.key, changes, store)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
             let (headers, value) = wire::state_answer(aggregate, asker.id, state.as_ref());
             let Topics { response, answer, .. } = &self.topics[shard.aggregate];
             let (topic, partition) = asker.answer_to.map_or((response, shard.partition), |address| (answer, address));
             self.producers.current().write(keyed(topic, partition, &asker.key, value, &headers, time))?;
         }
-        for (aggregate, message, cause) in &batch.malformed {
-            self.put_aside(*aggregate, message, cause)?;
-        }
-        for Poison { outcome, cause } in &changes.poison {
-            self.put_aside(changes.outcomes[*outcome].aggregate, &batch.messages[*outcome].0, cause)?;
-        }
         Ok(())
     }
 
-    /// Writes a dead letter.
-    fn put_aside(&mut self, aggregate: usize, message: &impl Record, cause: &str) -> Result<(), BackendError> {
+    fn write_dead_letter(&mut self, aggregate: usize, record: &impl Record, cause: &str) -> Result<(), BackendError> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
-        let DeadLetter { key, value, headers } = DeadLetter::of(message, cause, *dead_letter_bytes_max);
-        let partition = message.partition();
-        let time = message.time();
+        let DeadLetter { key, value, headers } = DeadLetter::of(record, cause, *dead_letter_bytes_max);
+        let partition = record.partition();
+        let time = record.time();
         self.producers.current().write(NewRecord { topic, partition, key, value, headers: &headers, time, noted: None })
     }
 
-    fn write_changes(&mut self, changes: &Changes) -> Result<(), BackendError> {
+    fn write_events_and_states(&mut self, changes: &Changes) -> Result<(), BackendError> {
         for (index, changes) in changes.aggregates.iter().enumerate() {
             let (topics, aggregate) = (&self.topics[index], self.definition.aggregates[index].name);
             for event in &changes.events {
@@ -169,17 +183,22 @@ impl<L: Log> Worker<L> {
         }
         Ok(())
     }
+}
 
-    /// The state of an aggregate when this batch is committed.
-    fn state_after(&self, shard: Shard, key: &str, changes: &Changes) -> Result<Option<StoredState>, BackendError> {
-        let changed = changes.aggregates[shard.aggregate].states.iter().find(|state| &*state.key == key);
-        match changed {
-            Some(StateRecord { sequence, command_position, state, .. }) => {
-                let (sequence, command_position, state) = (*sequence, *command_position, state.clone());
-                Ok(Some(StoredState { sequence, command_position, state }))
-            }
-            None => self.store.state(shard, key),
+/// The state of an aggregate when this batch is committed.
+fn state_after(
+    shard: Shard,
+    key: &str,
+    changes: &Changes,
+    store: &WorkerStore,
+) -> Result<Option<StoredState>, BackendError> {
+    let changed = changes.aggregates[shard.aggregate].states.iter().find(|state| &*state.key == key);
+    match changed {
+        Some(StateRecord { sequence, command_position, state, .. }) => {
+            let (sequence, command_position, state) = (*sequence, *command_position, state.clone());
+            Ok(Some(StoredState { sequence, command_position, state }))
         }
+        None => store.state(shard, key),
     }
 }
 

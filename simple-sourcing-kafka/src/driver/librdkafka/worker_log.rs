@@ -91,7 +91,7 @@ impl WorkerLog {
     fn check(&self, error: KafkaError) -> Result<(), Failure> {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::FencedInstanceId) if self.consumer.context().has_forgotten_its_id() => {
-                Err(Failure::ShutOut)
+                Err(Failure::Fenced)
             }
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(because(
                 BackendError::failed(

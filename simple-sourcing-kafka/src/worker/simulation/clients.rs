@@ -16,7 +16,7 @@ use simple_sourcing::{
 
 use super::{
     domain::{TallyCommand, TallyError},
-    topics::Written,
+    partitions::Written,
     world::World,
 };
 use crate::{

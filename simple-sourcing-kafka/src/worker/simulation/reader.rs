@@ -6,9 +6,9 @@ use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use super::{
     group::Offset,
-    port::{TRIES, failed},
+    log::{TRIES, failed},
+    partitions::BrokerError,
     schedule::sleep,
-    topics::Refused,
     world::{Shared, World, pass, request},
 };
 use crate::{
@@ -29,8 +29,8 @@ impl SimReader {
     async fn ask<T: 'static>(
         &self,
         what: String,
-        answer: impl Fn(&mut World) -> Result<T, Refused> + 'static,
-    ) -> Result<T, Refused> {
+        answer: impl Fn(&mut World) -> Result<T, BrokerError> + 'static,
+    ) -> Result<T, BrokerError> {
         let slow = {
             let mut world = self.world.borrow_mut();
             let slow = world.rolls(50);
@@ -62,15 +62,15 @@ impl Reader for SimReader {
                     let read = |(next, metadata): Offset| Committed::read(next, &metadata);
                     return Ok(offsets.into_iter().map(|(at, offset)| (at, offset.map(read))).collect());
                 }
-                Err(Refused::Unstable) if !wanted() => return Err(BackendError::Closed),
-                Err(Refused::Unstable) => {
+                Err(BrokerError::Unstable) if !wanted() => return Err(BackendError::Closed),
+                Err(BrokerError::Unstable) => {
                     self.world.borrow_mut().count("waited for offsets of a transaction");
                     sleep(&self.world, 20).await;
                 }
                 Err(refused) => return Err(failed(refused)),
             }
         }
-        Err(failed(Refused::Unstable))
+        Err(failed(BrokerError::Unstable))
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
@@ -147,7 +147,7 @@ impl Records for SimRecords {
             let (mut world, mut next) = (self.world.borrow_mut(), self.next.borrow_mut());
             if world.rolls(1_000) {
                 world.count("reading failed");
-                return Err(failed(Refused::NoAnswer));
+                return Err(failed(BrokerError::NoAnswer));
             }
             let mut partitions: Vec<u32> = next.keys().copied().collect();
             world.rng.shuffle(&mut partitions);

@@ -19,19 +19,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use simple_sourcing::{BackendError, engine::Shard};
-use tracing::{info, warn};
+use simple_sourcing::BackendError;
+use tracing::warn;
 
 use super::{
-    collect::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_EVENT_BYTES_ENOUGH, Batch},
     reading::{Reading, Until},
     resume::Begun,
-    run::Worker,
 };
 use crate::{
-    log::{Failure, Log, Reader},
-    progress::{Attempt, Progress},
+    log::Reader,
+    progress::Attempt,
     record::{OwnedRecord, Record},
+    worker::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX},
 };
 
 /// In how many steps suspects are run at most. With more of them, a step has several, and one that ends the process leaves
@@ -45,7 +44,7 @@ pub(super) fn end_of_waiting(next: i64, end: i64) -> i64 {
 }
 
 /// Commands that a process has begun which is gone.
-pub(super) struct Suspects {
+pub(in crate::worker) struct Suspects {
     commands: VecDeque<OwnedRecord>,
     /// How many processes have ended with the first of them, or with all of them at once.
     deaths: u32,
@@ -101,7 +100,7 @@ impl Suspects {
     }
 
     /// Why the first of them must not run, if it must not.
-    fn cause(&self, deaths_max: u32) -> Option<String> {
+    pub(in crate::worker) fn cause(&self, deaths_max: u32) -> Option<String> {
         let Suspects { deaths, alone, .. } = *self;
         (alone && deaths >= deaths_max).then(|| {
             format!(
@@ -112,107 +111,23 @@ impl Suspects {
     }
 
     /// Those that come next, not more than a batch may have now.
-    fn step(&self, commands_max: usize) -> Vec<OwnedRecord> {
+    pub(in crate::worker) fn step(&self, commands_max: usize) -> Vec<OwnedRecord> {
         self.commands.iter().take(self.at_once.min(commands_max)).cloned().collect()
     }
 
+    /// What is to be committed before those up to this one run.
+    pub(in crate::worker) fn begun_to(&self, last: &OwnedRecord) -> Attempt {
+        Attempt { end: last.offset + 1, deaths: self.deaths, begun: true }
+    }
+
+    pub(in crate::worker) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
     /// Forgets those in front of an offset.
-    fn done(&mut self, next: i64) {
+    pub(in crate::worker) fn done(&mut self, next: i64) {
         while self.commands.front().is_some_and(|command| command.offset() < next) {
             self.commands.pop_front();
         }
-    }
-}
-
-impl<L: Log> Worker<L> {
-    /// Goes on with partitions that were restored and are not read yet: begins the commands that wait for them, or takes the
-    /// next step with suspects.
-    pub(super) async fn go_on_with_held(&mut self) -> Result<(), Failure> {
-        if self.held.is_empty() {
-            return Ok(());
-        }
-        let unsuspected = self.held.iter().filter(|(_, suspects)| suspects.is_none());
-        let unsuspected: Vec<Shard> = unsuspected.map(|(&shard, _)| shard).collect();
-        if !unsuspected.is_empty() {
-            return self.begin_waiting(unsuspected).await;
-        }
-        // One partition after the other.
-        let Some((shard, Some(suspects))) = self.held.pop_first() else { return Ok(()) };
-        if let Some(left) = self.run_suspects(shard, suspects).await? {
-            self.held.insert(shard, Some(left));
-        }
-        Ok(())
-    }
-
-    /// Notes that the commands which wait are begun, and has them read.
-    async fn begin_waiting(&mut self, shards: Vec<Shard>) -> Result<(), Failure> {
-        let progress = shards.iter().filter_map(|&shard| {
-            let next = self.store.next(shard)?;
-            let attempt = self.store.attempt(shard).map(|attempt| Attempt { begun: true, ..*attempt });
-            Some((shard, Progress { next, attempt }))
-        });
-        let progress: BTreeMap<Shard, Progress> = progress.collect();
-        if !self.commit_progress(&progress).await? {
-            return Ok(());
-        }
-        for (shard, Progress { next, .. }) in progress {
-            self.held.remove(&shard);
-            self.has_begun(shard);
-            self.read_from(shard, next).map_err(Failure::Lasting)?;
-        }
-        Ok(())
-    }
-
-    /// Runs some suspects. Those that are left are returned.
-    async fn run_suspects(&mut self, shard: Shard, mut suspects: Suspects) -> Result<Option<Suspects>, Failure> {
-        let Some(next) = self.store.next(shard) else { return Ok(None) };
-        let (step, cause) =
-            (suspects.step(self.refusals.commands_max(BATCH_COMMANDS_MAX)), suspects.cause(self.deaths_max));
-        if let (Some(last), None) = (step.last(), &cause) {
-            let attempt = Some(Attempt { end: last.offset() + 1, deaths: suspects.deaths, begun: true });
-            let progress = BTreeMap::from([(shard, Progress { next, attempt })]);
-            if !self.commit_progress(&progress).await? {
-                return Ok(Some(suspects));
-            }
-            self.has_begun(shard);
-        }
-        let mut batch = Batch::new();
-        for message in step {
-            if self.processor.event_bytes() >= BATCH_EVENT_BYTES_ENOUGH {
-                break;
-            }
-            self.take(shard, message, cause.clone(), &mut batch)?;
-        }
-        self.write(batch).await?;
-        // Where the group has refused it, it is still the same.
-        let next = self.store.next(shard).unwrap_or(next);
-        suspects.done(next);
-        if !suspects.commands.is_empty() {
-            return Ok(Some(suspects));
-        }
-        info!(partition = shard.partition, next, "the commands with which a process has ended are done");
-        self.read_from(shard, next).map_err(Failure::Lasting)?;
-        Ok(None)
-    }
-
-    fn has_begun(&mut self, shard: Shard) {
-        if let Some(attempt) = self.store.attempt(shard) {
-            attempt.begun = true;
-        }
-    }
-
-    /// Notes of partitions that are given back in order that what was begun of them has not ended this process. Where that
-    /// fails, the next one runs some commands one by one.
-    pub(super) async fn put_down(&mut self, shards: &[Shard]) -> Result<(), Failure> {
-        let left = |&shard: &Shard| {
-            let attempt = Attempt { begun: false, ..*self.store.attempt(shard)? };
-            let next = self.store.next(shard)?;
-            Some((shard, Progress { next, attempt: Some(attempt).filter(|attempt| attempt.deaths > 0) }))
-        };
-        let progress: BTreeMap<Shard, Progress> = shards.iter().filter_map(left).collect();
-        if !progress.is_empty() {
-            self.commit_progress(&progress).await?;
-        }
-        Ok(())
     }
 }

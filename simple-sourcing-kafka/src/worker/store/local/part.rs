@@ -9,7 +9,7 @@ use simple_sourcing::{
 use tracing::{debug, warn};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Batch, LocalStore, sealed};
+use super::{LocalStore, StoreBatch, sealed};
 
 /// How often ids out of the window are looked for, by the log's time, and how many entries are removed each time at most.
 const FORGET_INTERVAL_MILLIS: u64 = 10_000;
@@ -22,7 +22,7 @@ const REMOVED_AT_ONCE: usize = 10_000;
 #[derive(Clone, Copy)]
 enum Kind {
     Origin,
-    Head,
+    Checkpoint,
     State,
     /// Of an id that came late.
     Outcome,
@@ -39,7 +39,7 @@ pub(crate) struct Part {
     /// What the keys of its records begin with.
     prefix: Vec<u8>,
     origin: String,
-    pub(crate) head: Head,
+    pub(crate) checkpoint: Checkpoint,
     /// No id is there that is greater, as a number.
     newest: u128,
     /// The outcomes that are to be written with the next head.
@@ -50,7 +50,7 @@ pub(crate) struct Part {
 
 /// Up to where the records of a partition are contained.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Head {
+pub(crate) struct Checkpoint {
     pub(crate) states: Mark,
     pub(crate) responses: Mark,
     /// Ids made before this are gone.
@@ -65,7 +65,7 @@ pub(crate) struct Mark {
     pub(crate) evidence: Option<u64>,
 }
 
-impl files::Record for Head {}
+impl files::Record for Checkpoint {}
 
 /// What tells a record from the one at the same offset of another topic of the same name.
 pub(crate) fn evidence(bytes: &[u8], number: u64) -> u64 {
@@ -85,11 +85,11 @@ impl Part {
             return Ok(None);
         }
         // From here on it gives the lease back when it is dropped.
-        let (head, newest, outcomes, forgot) = (Head::default(), 0, Vec::new(), Timestamp::default());
-        let mut part = Part { store, prefix, origin: origin.into(), head, newest, outcomes, forgot };
+        let (checkpoint, newest, outcomes, forgot) = (Checkpoint::default(), 0, Vec::new(), Timestamp::default());
+        let mut part = Part { store, prefix, origin: origin.into(), checkpoint, newest, outcomes, forgot };
         match part.get::<String>(Kind::Origin, &[])? {
             Some(found) if found == origin => {
-                part.head = part.get(Kind::Head, &[])?.unwrap_or_default();
+                part.checkpoint = part.get(Kind::Checkpoint, &[])?.unwrap_or_default();
                 part.newest = part.greatest_id()?;
             }
             Some(found) => part.discard(&format!("it is of {found}, and this is {origin}"))?,
@@ -118,7 +118,7 @@ impl Part {
             }
         }
         batch.commit()?;
-        (self.head, self.newest) = (Head::default(), 0);
+        (self.checkpoint, self.newest) = (Checkpoint::default(), 0);
         self.outcomes.clear();
         let mut batch = store.batch()?;
         self.put(&mut batch, Kind::Origin, &[], &self.origin)?;
@@ -126,7 +126,7 @@ impl Part {
     }
 
     /// A batch to be written to the store, in which other parts may write too.
-    pub(crate) fn batch(&self) -> Result<Batch, BackendError> {
+    pub(crate) fn batch(&self) -> Result<StoreBatch, BackendError> {
         self.store.batch()
     }
 
@@ -134,7 +134,7 @@ impl Part {
         self.get(Kind::State, key.as_bytes())
     }
 
-    pub(crate) fn put_state(&self, batch: &mut Batch, key: &str, state: &StoredState) -> Result<(), BackendError> {
+    pub(crate) fn put_state(&self, batch: &mut StoreBatch, key: &str, state: &StoredState) -> Result<(), BackendError> {
         self.put(batch, Kind::State, key.as_bytes(), state)
     }
 
@@ -153,13 +153,13 @@ impl Part {
         Ok(entry.map_err(|reason| self.store.fail(&reason))?.and_then(|entry| files::find(entry, id)))
     }
 
-    /// Remembers an outcome. It is written with the next [head](Part::put_head).
+    /// Remembers an outcome. It is written with the next [head](Part::put_checkpoint).
     pub(crate) fn put_outcome(&mut self, id: CommandId, outcome: Outcome) {
         self.outcomes.push((id, outcome));
     }
 
     /// Writes the positions, and the outcomes in front of them.
-    pub(crate) fn put_head(&mut self, batch: &mut Batch) -> Result<(), BackendError> {
+    pub(crate) fn put_checkpoint(&mut self, batch: &mut StoreBatch) -> Result<(), BackendError> {
         let mut outcomes = mem::take(&mut self.outcomes);
         let (late, shared) = files::late_and_shared(&mut outcomes, self.newest);
         for (id, outcome) in late {
@@ -173,22 +173,27 @@ impl Part {
         }
         outcomes.clear();
         self.outcomes = outcomes;
-        self.put(batch, Kind::Head, &[], &self.head)
+        self.put(batch, Kind::Checkpoint, &[], &self.checkpoint)
     }
 
     /// Removes ids that are out of the window, which ends at this time; some at a time.
-    pub(crate) fn forget(&mut self, batch: &mut Batch, now: Timestamp, end: Timestamp) -> Result<(), BackendError> {
+    pub(crate) fn forget(
+        &mut self,
+        batch: &mut StoreBatch,
+        now: Timestamp,
+        end: Timestamp,
+    ) -> Result<(), BackendError> {
         if now.since(self.forgot).as_millis() < u128::from(FORGET_INTERVAL_MILLIS) {
             return Ok(());
         }
         self.forgot = now;
-        if self.head.forgotten_before >= end {
+        if self.checkpoint.forgotten_before >= end {
             return Ok(());
         }
         let mut entries = 0;
         for kind in [Kind::Outcome, Kind::Outcomes] {
             let first_of = |time| self.key(kind, CommandId::first_of(time).as_uuid().as_bytes());
-            let (from, to) = (first_of(self.head.forgotten_before), first_of(end));
+            let (from, to) = (first_of(self.checkpoint.forgotten_before), first_of(end));
             for key in self.store.usable()?.keys(from, to).take(ENTRIES_FORGOTTEN_MAX - entries) {
                 batch.writes.remove(key.map_err(|reason| self.store.fail(&reason))?);
                 entries += 1;
@@ -196,7 +201,7 @@ impl Part {
         }
         // More are left where the limit was reached: the next round finds them behind what is removed now.
         if entries < ENTRIES_FORGOTTEN_MAX {
-            self.head.forgotten_before = end;
+            self.checkpoint.forgotten_before = end;
         }
         debug!(part = %self.prefix.escape_ascii(), entries, "forgot command ids out of the window");
         Ok(())
@@ -220,7 +225,13 @@ impl Part {
         found.map_err(|reason| self.store.fail(&reason))
     }
 
-    fn put<T: Serialize>(&self, batch: &mut Batch, kind: Kind, rest: &[u8], value: &T) -> Result<(), BackendError> {
+    fn put<T: Serialize>(
+        &self,
+        batch: &mut StoreBatch,
+        kind: Kind,
+        rest: &[u8],
+        value: &T,
+    ) -> Result<(), BackendError> {
         let key = self.key(kind, rest);
         let bytes = sealed::write(&key, value).map_err(|reason| self.store.fail(&reason))?;
         batch.writes.insert(key, bytes);
@@ -235,7 +246,7 @@ impl Part {
 #[cfg(test)]
 impl Part {
     /// A state that can be read, and is not the one that was meant.
-    pub(super) fn put_state_damaged(&self, batch: &mut Batch, key: &str, state: &StoredState) {
+    pub(super) fn put_state_damaged(&self, batch: &mut StoreBatch, key: &str, state: &StoredState) {
         let key = self.key(Kind::State, key.as_bytes());
         let mut bytes = sealed::write(&key, state).unwrap();
         *bytes.last_mut().unwrap() ^= 1;

@@ -12,7 +12,7 @@ use simple_sourcing::{BackendError, Position, engine::Shard};
 const PARTS: usize = 8;
 
 #[derive(Default)]
-pub(super) struct Refusals {
+pub(super) struct Bisection {
     /// The most commands in a batch, while one is looked for.
     commands_max: Option<usize>,
     /// The end of what is looked through, by partition.
@@ -21,7 +21,7 @@ pub(super) struct Refusals {
     found: BTreeMap<Shard, (i64, String)>,
 }
 
-impl Refusals {
+impl Bisection {
     /// The most commands in the next batch.
     pub(super) fn commands_max(&self, usual: usize) -> usize {
         self.commands_max.unwrap_or(usual)
@@ -98,29 +98,29 @@ mod tests {
     }
 
     /// Runs batches of commands of which this one is refused. The sizes of the batches are returned.
-    fn find(culprit: i64, end: i64) -> (Refusals, Vec<usize>) {
-        let (mut refusals, error) = (Refusals::default(), BackendError::failed("too long"));
+    fn find(culprit: i64, end: i64) -> (Bisection, Vec<usize>) {
+        let (mut bisection, error) = (Bisection::default(), BackendError::failed("too long"));
         let (mut next, mut batches) = (0, Vec::new());
         while next < end {
-            let commands = refusals.commands_max(USUAL).min((end - next) as usize);
+            let commands = bisection.commands_max(USUAL).min((end - next) as usize);
             batches.push(commands);
             let batch_end = next + commands as i64;
-            if (next..batch_end).contains(&culprit) && refusals.cause(SHARD, position(culprit as u64)).is_none() {
-                refusals.refused(commands, &ends(batch_end), true, &error).expect("it comes of a command");
+            if (next..batch_end).contains(&culprit) && bisection.cause(SHARD, position(culprit as u64)).is_none() {
+                bisection.refused(commands, &ends(batch_end), true, &error).expect("it comes of a command");
             } else {
                 next = batch_end;
-                refusals.done(&ends(next));
+                bisection.done(&ends(next));
             }
         }
-        (refusals, batches)
+        (bisection, batches)
     }
 
     #[test]
     fn the_command_is_found_by_parts_and_the_batches_grow_again() {
-        let (refusals, batches) = find(26, 100);
+        let (bisection, batches) = find(26, 100);
         assert_eq!(batches[..6], [100, 12, 12, 12, 1, 1], "it is in the third part, and closed in on");
-        assert_eq!(refusals.commands_max(USUAL), USUAL);
-        assert!(refusals.cause(SHARD, position(70)).is_none(), "it is done");
+        assert_eq!(bisection.commands_max(USUAL), USUAL);
+        assert!(bisection.cause(SHARD, position(70)).is_none(), "it is done");
         for culprit in 0..40 {
             find(culprit, 40);
         }
@@ -129,20 +129,20 @@ mod tests {
     #[test]
     fn what_comes_of_no_command_is_an_error() {
         let error = BackendError::failed("too long");
-        let mut refusals = Refusals::default();
-        assert_eq!(refusals.refused(1, &ends(8), false, &error), Err(error.clone()), "a record that is no command");
+        let mut bisection = Bisection::default();
+        assert_eq!(bisection.refused(1, &ends(8), false, &error), Err(error.clone()), "a record that is no command");
 
-        refusals.refused(1, &ends(8), true, &error).expect("it is left out");
-        let cause = refusals.cause(SHARD, position(7)).expect("it is found").to_owned();
+        bisection.refused(1, &ends(8), true, &error).expect("it is left out");
+        let cause = bisection.cause(SHARD, position(7)).expect("it is found").to_owned();
         assert!(cause.contains("too long"), "{cause}");
-        assert_eq!(refusals.refused(1, &ends(8), true, &error), Err(error), "its answer is refused, too");
+        assert_eq!(bisection.refused(1, &ends(8), true, &error), Err(error), "its answer is refused, too");
     }
 
     #[test]
     fn a_partition_that_is_taken_away_is_not_waited_for() {
-        let mut refusals = Refusals::default();
-        refusals.refused(1, &ends(8), true, &BackendError::failed("too long")).expect("it is left out");
-        refusals.forget(SHARD);
-        assert_eq!((refusals.commands_max(USUAL), refusals.cause(SHARD, position(7))), (USUAL, None));
+        let mut bisection = Bisection::default();
+        bisection.refused(1, &ends(8), true, &BackendError::failed("too long")).expect("it is left out");
+        bisection.forget(SHARD);
+        assert_eq!((bisection.commands_max(USUAL), bisection.cause(SHARD, position(7))), (USUAL, None));
     }
 }

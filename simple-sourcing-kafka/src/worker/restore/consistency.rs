@@ -7,10 +7,10 @@ use std::{ops::Range, sync::Arc};
 use simple_sourcing::{BackendError, Sequence, backend::partition_of, engine::Shard};
 
 use super::{
-    catch_up::{Commands, Failure, Found},
-    shard::ShardStore,
+    catch_up::{Commands, Found},
+    failure::{RestoreFailure, overtaken},
 };
-use crate::{log::Reader, naming::Topic, topics::Topics, wire};
+use crate::{log::Reader, naming::Topic, topics::Topics, wire, worker::store::PartitionStore};
 
 /// What a partition of the event topic tells of the others: its first event.
 pub(super) struct Beginning {
@@ -47,13 +47,13 @@ impl Beginning {
         reader: &impl Reader,
         topics: &Topics,
         at: Shard,
-        store: &ShardStore,
+        store: &PartitionStore,
         commands: &Commands,
         found: &Found,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RestoreFailure> {
         let partition = at.partition;
         let made_anew = |topic, why: String| {
-            Err(Failure::Lasting(topics.made_anew(topic, &format!("in partition {partition} {why}"))))
+            Err(RestoreFailure::Lasting(topics.made_anew(topic, &format!("in partition {partition} {why}"))))
         };
         let end = commands.end;
         let Found { responses_end, any_states, proven, .. } = *found;
@@ -75,17 +75,17 @@ impl Beginning {
             );
         }
         if self.bounds.start > 0 {
-            return Err(Failure::Lasting(topics.cut(Topic::Event, partition, self.bounds.start)));
+            return Err(RestoreFailure::Lasting(topics.cut(Topic::Event, partition, self.bounds.start)));
         }
         let states = reader.bounds(&topics.state, partition).await?;
         if states.start > 0 {
-            return Err(Failure::Lasting(topics.cut(Topic::State, partition, states.start)));
+            return Err(RestoreFailure::Lasting(topics.cut(Topic::State, partition, states.start)));
         }
         match &self.first {
             Some(FirstEvent { key, sequence }) => {
                 let right = partition_of(key, topics.partitions);
                 if right != partition {
-                    return Err(Failure::Lasting(BackendError::failed(format!(
+                    return Err(RestoreFailure::Lasting(BackendError::failed(format!(
                         "topic `{}` had another number of partitions than {} when it was written: key `{key}` is in \
                          partition {partition}, and would now be in {right}. Copy the records into topics with the former \
                          number under another prefix, or {}",
@@ -112,8 +112,4 @@ impl Beginning {
         }
         Ok(())
     }
-}
-
-pub(super) fn overtaken() -> Failure {
-    Failure::Passing(BackendError::unavailable("another process has served the partition meanwhile"))
 }

@@ -14,9 +14,9 @@ use simple_sourcing::{BackendError, codec, engine::Shard};
 use super::{
     domain::{REFUSED, TallyEvent},
     group::{self, Membership, Offset},
+    partitions::{BrokerError, Entry, Written},
     reader::SimReader,
     schedule::{Task, sleep},
-    topics::{Entry, Refused, Written},
     transactions::Place,
     world::{Shared, World, pass, request},
 };
@@ -161,11 +161,11 @@ impl Log for SimLog {
                         twice: Cell::new(false),
                     });
                 }
-                Err(Refused::Concurrent) => sleep(world, 5).await,
+                Err(BrokerError::Concurrent) => sleep(world, 5).await,
                 Err(refused) => return Err(failed(refused)),
             }
         }
-        Err(failed(Refused::Concurrent))
+        Err(failed(BrokerError::Concurrent))
     }
 
     fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
@@ -201,7 +201,7 @@ impl World {
     }
 }
 
-pub(super) fn failed(refused: Refused) -> BackendError {
+pub(super) fn failed(refused: BrokerError) -> BackendError {
     BackendError::unavailable(format!("{refused:?}"))
 }
 
@@ -226,16 +226,16 @@ impl SimProducer {
     async fn request(
         &self,
         what: String,
-        effect: impl Fn(&mut World) -> Result<(), Refused> + Clone + 'static,
-    ) -> Result<(), Refused> {
+        effect: impl Fn(&mut World) -> Result<(), BrokerError> + Clone + 'static,
+    ) -> Result<(), BrokerError> {
         for _ in 0..TRIES {
             let twice = || self.twice.set(true);
             match request(&self.world, self.process, what.clone(), effect.clone(), twice).await {
-                Err(Refused::Concurrent) => sleep(&self.world, 5).await,
+                Err(BrokerError::Concurrent) => sleep(&self.world, 5).await,
                 answer => return answer,
             }
         }
-        Err(Refused::Concurrent)
+        Err(BrokerError::Concurrent)
     }
 
     async fn end(&self, commit: bool) -> Result<(), BackendError> {
@@ -244,7 +244,7 @@ impl SimProducer {
             let ended = world.transactions.end(id, commit);
             match ended {
                 Ok(true) => world.count(if commit { "transaction committed" } else { "transaction aborted" }),
-                Err(Refused::Fenced) if commit => world.count("commit fenced"),
+                Err(BrokerError::Fenced) if commit => world.count("commit fenced"),
                 _ => {}
             }
             ended.map(drop)
@@ -332,18 +332,18 @@ impl Producer for SimProducer {
             world.transactions.verify(id, &Place::Offsets)?;
             let accepted = world.group.commit_in_transaction(id.0, &membership, &next);
             match accepted {
-                Err(Refused::UnknownMember) => world.count("offsets of a stranger refused"),
-                Err(Refused::IllegalGeneration) => world.count("offsets of a former generation refused"),
+                Err(BrokerError::UnknownMember) => world.count("offsets of a stranger refused"),
+                Err(BrokerError::IllegalGeneration) => world.count("offsets of a former generation refused"),
                 _ => {}
             }
             accepted
         };
         match self.request(what, commit).await {
-            Err(Refused::IllegalGeneration) => {
+            Err(BrokerError::IllegalGeneration) => {
                 self.unsent.clear();
                 self.end(false).await?;
                 self.check_nothing_under_way()?;
-                Err(Failure::Outdated(failed(Refused::IllegalGeneration)))
+                Err(Failure::Outdated(failed(BrokerError::IllegalGeneration)))
             }
             answer => Ok(answer.map_err(failed)?),
         }

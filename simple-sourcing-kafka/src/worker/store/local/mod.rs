@@ -27,7 +27,7 @@ use simple_sourcing::BackendError;
 use tracing::{error, info, warn};
 
 use self::database::Database;
-pub(crate) use self::part::{Head, Mark, Part, evidence};
+pub(crate) use self::part::{Checkpoint, Mark, Part, evidence};
 
 /// The local store of a process. Its workers share it.
 #[derive(Debug)]
@@ -44,15 +44,15 @@ pub(crate) struct LocalStore {
 }
 
 /// What is to be written at once, by any parts of a store.
-pub(crate) struct Batch {
+pub(crate) struct StoreBatch {
     store: Arc<LocalStore>,
-    writes: database::Writes,
+    writes: database::DatabaseBatch,
 }
 
-impl Batch {
+impl StoreBatch {
     /// Writes all of it or nothing.
     pub(crate) fn commit(self) -> Result<(), BackendError> {
-        let Batch { store, writes } = self;
+        let StoreBatch { store, writes } = self;
         store.usable()?.commit(writes).map_err(|reason| store.fail(&reason))
     }
 }
@@ -113,8 +113,8 @@ impl LocalStore {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn batch(self: &Arc<Self>) -> Result<Batch, BackendError> {
-        Ok(Batch { writes: self.usable()?.batch(), store: self.clone() })
+    fn batch(self: &Arc<Self>) -> Result<StoreBatch, BackendError> {
+        Ok(StoreBatch { writes: self.usable()?.batch(), store: self.clone() })
     }
 
     fn usable(&self) -> Result<&Database, BackendError> {

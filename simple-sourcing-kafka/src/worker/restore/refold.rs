@@ -29,9 +29,9 @@ use crate::{
 
 /// Asks for states to be made again, and gives back those that were.
 #[derive(Debug)]
-pub(super) struct Repairs {
+pub(in crate::worker) struct Refolds {
     requests: UnboundedSender<Request>,
-    repaired: UnboundedReceiver<Repaired>,
+    refolded: UnboundedReceiver<Refolded>,
     /// The number of the request for each aggregate. What answers another was asked for before the partition was lost and
     /// won again, and may be old.
     under_way: RefCell<HashMap<(Shard, Arc<str>), u64>>,
@@ -51,27 +51,27 @@ struct Request {
 type Wanted = BTreeMap<Arc<str>, Request>;
 
 #[derive(Debug)]
-struct Repaired {
+struct Refolded {
     number: u64,
     at: (Shard, Arc<str>),
     /// None if there is no state to be made; the log says why.
     state: Option<StoredState>,
 }
 
-impl Repairs {
+impl Refolds {
     /// Starts the job.
-    pub(super) fn start(log: &impl Log, topics: &Arc<[Topics]>) -> Result<Self, BackendError> {
+    pub(in crate::worker) fn start(log: &impl Log, topics: &Arc<[Topics]>) -> Result<Self, BackendError> {
         let (requests, receiver) = mpsc::unbounded_channel();
-        let (sender, repaired) = mpsc::unbounded_channel();
+        let (sender, refolded) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
-        let job = Job { topics: topics.clone(), stopped: stopped.clone() };
-        let job = log.beside("repair", async move |reader| job.run(&reader, receiver, &sender).await)?;
+        let job = RefoldJob { topics: topics.clone(), stopped: stopped.clone() };
+        let job = log.beside("refold", async move |reader| job.run(&reader, receiver, &sender).await)?;
         let (under_way, last) = (RefCell::default(), Cell::default());
-        Ok(Repairs { requests, repaired, under_way, last, stopped, _job: job })
+        Ok(Refolds { requests, refolded, under_way, last, stopped, _job: job })
     }
 
     /// Has a state made again, unless that is under way.
-    pub(super) fn request(&self, rebuild: Rebuild) {
+    pub(in crate::worker) fn request(&self, rebuild: Rebuild) {
         let at = (rebuild.shard(), rebuild.key().clone());
         let (mut under_way, number) = (self.under_way.borrow_mut(), self.last.get() + 1);
         if under_way.contains_key(&at) {
@@ -84,9 +84,9 @@ impl Repairs {
     }
 
     /// A state that has been made since the last call.
-    pub(super) fn next(&mut self) -> Option<((Shard, Arc<str>), StoredState)> {
+    pub(in crate::worker) fn next(&mut self) -> Option<((Shard, Arc<str>), StoredState)> {
         loop {
-            let Repaired { number, at, state } = self.repaired.try_recv().ok()?;
+            let Refolded { number, at, state } = self.refolded.try_recv().ok()?;
             let mut under_way = self.under_way.borrow_mut();
             if under_way.get(&at) == Some(&number) {
                 under_way.remove(&at);
@@ -98,28 +98,28 @@ impl Repairs {
     }
 
     /// The partition is not served any more.
-    pub(super) fn forget(&self, shard: Shard) {
+    pub(in crate::worker) fn forget(&self, shard: Shard) {
         self.under_way.borrow_mut().retain(|(of, _), _| *of != shard);
     }
 }
 
-impl Drop for Repairs {
+impl Drop for Refolds {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);
     }
 }
 
-struct Job {
+struct RefoldJob {
     topics: Arc<[Topics]>,
     stopped: Arc<AtomicBool>,
 }
 
-impl Job {
+impl RefoldJob {
     async fn run(
         &self,
         reader: &impl Reader,
         mut requests: UnboundedReceiver<Request>,
-        repaired: &UnboundedSender<Repaired>,
+        refolded: &UnboundedSender<Refolded>,
     ) {
         while let Some(first) = requests.recv().await {
             let mut shards: BTreeMap<Shard, Wanted> = BTreeMap::new();
@@ -130,18 +130,18 @@ impl Job {
                 next = requests.try_recv().ok();
             }
             for (shard, wanted) in shards {
-                self.repair(reader, shard, wanted, repaired).await;
+                self.refold(reader, shard, wanted, refolded).await;
             }
         }
     }
 
     /// Makes states of one partition, and says so of each, whatever came of it.
-    async fn repair(
+    async fn refold(
         &self,
         reader: &impl Reader,
         shard: Shard,
         mut wanted: Wanted,
-        repaired: &UnboundedSender<Repaired>,
+        refolded: &UnboundedSender<Refolded>,
     ) {
         let Topics { event: topic, state: states, .. } = &self.topics[shard.aggregate];
         let partition = shard.partition;
@@ -168,7 +168,7 @@ impl Job {
                 }
             };
             // The worker may have stopped.
-            let _ = repaired.send(Repaired { number, at: (shard, key), state });
+            let _ = refolded.send(Refolded { number, at: (shard, key), state });
         }
     }
 

@@ -6,39 +6,39 @@ use crate::{
     cluster::{self, Owners},
     config::Kafka,
     status::Restoring,
-    store::LocalStore,
     topics::Topics,
+    worker::store::local::LocalStore,
 };
 
 /// Where what is restored is kept, and who is told.
 #[derive(Clone, Default)]
-pub(super) struct Keeping {
+pub(in crate::worker) struct Storage {
     /// None where it is kept in memory.
-    pub(super) store: Option<Arc<LocalStore>>,
+    pub(in crate::worker) store: Option<Arc<LocalStore>>,
     /// Which cluster and topics the store must be of, by aggregate type.
-    pub(super) origins: Arc<[String]>,
-    pub(super) restoring: Restoring,
+    pub(in crate::worker) origins: Arc<[String]>,
+    pub(in crate::worker) restoring: Restoring,
     /// Knows which app serves an aggregate type; none in a simulation, where there is one app.
-    pub(super) owners: Option<Arc<Owners>>,
+    pub(in crate::worker) owners: Option<Arc<Owners>>,
     /// Whether the partitions that other processes serve are kept, too.
-    pub(super) standby: bool,
+    pub(in crate::worker) standby: bool,
 }
 
-impl Keeping {
+impl Storage {
     /// An error if another app has become the owner of an aggregate type. Blocks.
-    pub(super) fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+    pub(in crate::worker) fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
         self.owners.as_ref().map_or(Ok(()), |owners| owners.check(aggregate))
     }
 
     /// Opens the local store, if there is to be one.
-    pub(super) fn open(
+    pub(in crate::worker) fn open(
         kafka: &Kafka,
         definition: &Definition,
         topics: &[Topics],
         owners: &Arc<Owners>,
     ) -> Result<Self, BackendError> {
         let (restoring, owners) = (kafka.restoring.clone(), Some(owners.clone()));
-        let Some(directory) = &kafka.store else { return Ok(Keeping { restoring, owners, ..Keeping::default() }) };
+        let Some(directory) = &kafka.store else { return Ok(Storage { restoring, owners, ..Storage::default() }) };
         let cluster = cluster::id(kafka)?;
         let origins = topics.iter().map(|Topics { state, response, partitions, .. }| {
             format!(
@@ -47,6 +47,6 @@ impl Keeping {
             )
         });
         let store = LocalStore::open(directory, kafka.store_cache_bytes)?;
-        Ok(Keeping { store: Some(store), origins: origins.collect(), restoring, owners, standby: kafka.standby })
+        Ok(Storage { store: Some(store), origins: origins.collect(), restoring, owners, standby: kafka.standby })
     }
 }

@@ -8,7 +8,7 @@ use crate::record::{Headers, OwnedRecord};
 
 /// Why the broker refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum BrokerError {
     /// No answer came: whether the request took effect, or will, is unknown.
     NoAnswer,
     Fenced,
@@ -129,10 +129,10 @@ impl Partition {
         (topic, partition): (&str, u32),
         first: usize,
         records: &[Rc<Written>],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), BrokerError> {
         let writer = self.writers.entry(producer).or_insert(Writer { epoch, ..Writer::default() });
         if epoch < writer.epoch {
-            return Err(Refused::Fenced);
+            return Err(BrokerError::Fenced);
         }
         if epoch > writer.epoch {
             (writer.epoch, writer.next) = (epoch, 0);
@@ -141,7 +141,7 @@ impl Partition {
             return Ok(());
         }
         if first != writer.next {
-            return Err(Refused::OutOfOrder);
+            return Err(BrokerError::OutOfOrder);
         }
         writer.next += records.len();
         writer.open.get_or_insert(self.entries.len());

@@ -56,15 +56,15 @@ fn write(part: &mut Part, numbers: impl IntoIterator<Item = u64>) {
         part.put_state(&mut batch, &format!("key-{}", n % KEYS), &state(n)).unwrap();
         part.put_outcome(id(n), outcome(n));
         let mark = Mark { next: n as i64 + 1, evidence: Some(evidence(b"key", n)) };
-        part.head = Head { states: mark, responses: mark, ..part.head };
-        part.put_head(&mut batch).unwrap();
+        part.checkpoint = Checkpoint { states: mark, responses: mark, ..part.checkpoint };
+        part.put_checkpoint(&mut batch).unwrap();
         batch.commit().unwrap();
     }
 }
 
 /// The number up to which everything is there; none if anything is not as it was written.
 fn read(part: &Part, all: u64) -> Result<u64, BackendError> {
-    let next = part.head.states.next as u64;
+    let next = part.checkpoint.states.next as u64;
     for key in 0..KEYS {
         let last = (0..next).filter(|n| n % KEYS == key).max();
         let found = part.state(&format!("key-{key}"))?;
@@ -156,7 +156,7 @@ fn ids_out_of_the_window_are_forgotten_and_known_to_be() {
     let end = id(50).time();
     part.forget(&mut batch, Timestamp::from_millis(2_000_000), end).unwrap();
     batch.commit().unwrap();
-    assert_eq!(part.head.forgotten_before, end);
+    assert_eq!(part.checkpoint.forgotten_before, end);
     for n in 0..all {
         assert_eq!(part.outcome(id(n)).unwrap().is_some(), n >= 50, "{n}");
     }
@@ -172,7 +172,7 @@ fn ids_that_come_together_or_late_are_found_before_and_after_a_restart() {
     for numbers in &batches {
         numbers.iter().for_each(|&n| first.put_outcome(id(n), outcome(n)));
         let mut batch = first.batch().unwrap();
-        first.put_head(&mut batch).unwrap();
+        first.put_checkpoint(&mut batch).unwrap();
         batch.commit().unwrap();
     }
     let written = batches.concat();

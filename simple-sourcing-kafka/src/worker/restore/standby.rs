@@ -1,7 +1,7 @@
 //! Standby: copies of the partitions that other processes serve, in the local store of this one, so that to take one over
 //! is to read the end of its topics and not all of them.
 //!
-//! A standby is a restoring that never ends. In rounds it leases the [part](crate::store::Part) of each partition that
+//! A standby is a restoring that never ends. In rounds it leases the [part](crate::worker::store::local::Part) of each partition that
 //! nobody in this process has, reads on from the positions up to which the store has it, with the code that restores and
 //! all its checks, and lets go of it. Nothing is handed over: whoever restores the partition finds the copy in the store,
 //! like one that an earlier process has left, and reads on to the end. How far behind a copy is matters for the time that
@@ -30,16 +30,14 @@ use std::{
 use simple_sourcing::{BackendError, backend::Definition, engine::Shard};
 use tracing::{debug, info, warn};
 
-use super::{
-    catch_up::{CatchUp, Failure},
-    keeping::Keeping,
-    reading::Until,
-    shard::ShardStore,
-};
+use super::{catch_up::CatchUp, failure::RestoreFailure, reading::Until, storage::Storage};
 use crate::{
     log::{Log, Reader},
-    store::{LocalStore, Opened},
     topics::Topics,
+    worker::store::{
+        PartitionStore,
+        local::{LocalStore, Opened},
+    },
 };
 
 /// How long it rests between two rounds; after one that failed twice as long as before, up to the second figure.
@@ -50,7 +48,7 @@ const REST_MAX: Duration = Duration::from_secs(30);
 const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// Keeps copies of partitions for as long as it is there.
-pub(super) struct Standby {
+pub(in crate::worker) struct Standby {
     stopped: Arc<AtomicBool>,
     /// Behind the flag: it ends when that is set.
     _job: Box<dyn Any>,
@@ -58,16 +56,16 @@ pub(super) struct Standby {
 
 impl Standby {
     /// Starts the job, where there is to be one.
-    pub(super) fn start(
+    pub(in crate::worker) fn start(
         log: &impl Log,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        keeping: &Keeping,
+        storage: &Storage,
     ) -> Result<Option<Self>, BackendError> {
-        let Some(store) = keeping.store.clone().filter(|_| keeping.standby) else { return Ok(None) };
+        let Some(store) = storage.store.clone().filter(|_| storage.standby) else { return Ok(None) };
         let stopped: Arc<AtomicBool> = Arc::default();
-        let (definition, topics, keeping) = (definition.clone(), topics.clone(), keeping.clone());
-        let job = Job { definition, topics, keeping, store, stopped: stopped.clone() };
+        let (definition, topics, storage) = (definition.clone(), topics.clone(), storage.clone());
+        let job = StandbyJob { definition, topics, storage, store, stopped: stopped.clone() };
         let job = log.beside("standby", async move |reader| job.run(&reader).await)?;
         Ok(Some(Standby { stopped, _job: job }))
     }
@@ -79,10 +77,10 @@ impl Drop for Standby {
     }
 }
 
-struct Job {
+struct StandbyJob {
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
-    keeping: Keeping,
+    storage: Storage,
     store: Arc<LocalStore>,
     stopped: Arc<AtomicBool>,
 }
@@ -90,7 +88,7 @@ struct Job {
 /// What the topics of a partition, those of states and of responses, had when its copy was read on to their ends.
 type Copies = BTreeMap<Shard, [Range<i64>; 2]>;
 
-impl Job {
+impl StandbyJob {
     async fn run(&self, reader: &impl Reader) {
         let (mut copies, mut told, mut rest) = (Copies::new(), 0, REST);
         while self.rest(reader, rest).await {
@@ -109,7 +107,7 @@ impl Job {
                 Round::StoreFailed => break,
             }
         }
-        self.keeping.restoring.forget_standbys();
+        self.storage.restoring.forget_standbys();
     }
 
     /// Whether it may go on then.
@@ -130,21 +128,21 @@ impl Job {
                     return Round::Interrupted;
                 }
                 let shard = Shard { aggregate: index, partition };
-                let store = match self.store.part(aggregate.name, partition, &self.keeping.origins[index]) {
+                let store = match self.store.part(aggregate.name, partition, &self.storage.origins[index]) {
                     Opened::Part(part) => part.into(),
                     Opened::InUse => {
                         copies.remove(&shard);
-                        self.keeping.restoring.forget_standby(shard);
+                        self.storage.restoring.forget_standby(shard);
                         continue;
                     }
                     Opened::Failed => return Round::StoreFailed,
                 };
                 match self.follow(reader, shard, store, copies).await {
                     Ok(()) => {}
-                    Err(Failure::Unwanted) => return Round::Interrupted,
+                    Err(RestoreFailure::Unwanted) => return Round::Interrupted,
                     // It begins anew in the next round.
-                    Err(Failure::Useless(_)) => drop(copies.remove(&shard)),
-                    Err(Failure::Passing(error) | Failure::Lasting(error)) => {
+                    Err(RestoreFailure::Useless(_)) => drop(copies.remove(&shard)),
+                    Err(RestoreFailure::Passing(error) | RestoreFailure::Lasting(error)) => {
                         round = Round::Failed;
                         let aggregate = aggregate.name;
                         warn!(aggregate, partition, %error, "a standby copy can't be read on, trying again later");
@@ -160,12 +158,12 @@ impl Job {
         &self,
         reader: &impl Reader,
         shard: Shard,
-        mut store: ShardStore,
+        mut store: PartitionStore,
         copies: &mut Copies,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RestoreFailure> {
         let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
         let asked = Instant::now();
-        let report = |left| self.keeping.restoring.report_standby(shard, aggregate.name, left, asked);
+        let report = |left| self.storage.restoring.report_standby(shard, aggregate.name, left, asked);
         // A transaction moves these ends when it ends, too.
         let found = [
             reader.bounds(&topics.state, shard.partition).await?,
@@ -183,7 +181,7 @@ impl Job {
     }
 
     fn must_let_go(&self) -> bool {
-        self.is_stopped() || self.keeping.restoring.is_any()
+        self.is_stopped() || self.storage.restoring.is_any()
     }
 
     fn is_stopped(&self) -> bool {

@@ -34,7 +34,7 @@ pub(super) struct Database {
 }
 
 /// What is to be written at once.
-pub(super) struct Writes {
+pub(super) struct DatabaseBatch {
     batch: OwnedWriteBatch,
     records: Keyspace,
     bytes: u64,
@@ -81,11 +81,11 @@ impl Database {
             .transpose()
     }
 
-    pub(super) fn batch(&self) -> Writes {
-        Writes { batch: self.database.batch(), records: self.records.clone(), bytes: 0 }
+    pub(super) fn batch(&self) -> DatabaseBatch {
+        DatabaseBatch { batch: self.database.batch(), records: self.records.clone(), bytes: 0 }
     }
 
-    pub(super) fn commit(&self, writes: Writes) -> Result<(), String> {
+    pub(super) fn commit(&self, writes: DatabaseBatch) -> Result<(), String> {
         // fjall waits too, but for ever where the buffers can't be written.
         while self.records.sealed_memtable_count() >= WAITING_BUFFERS_MAX {
             self.database.persist(PersistMode::Buffer).map_err(|error| error.to_string())?;
@@ -110,7 +110,7 @@ impl Database {
     }
 }
 
-impl Writes {
+impl DatabaseBatch {
     pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.bytes += (key.len() + value.len()) as u64;
         self.batch.insert(&self.records, key, value);

@@ -2,6 +2,17 @@
 //! from the response topic, and where the commands go on. In a job beside the worker, so that the partitions that are
 //! served already do not wait.
 
+mod catch_up;
+mod consistency;
+mod failure;
+mod last_event;
+mod reading;
+mod refold;
+mod resume;
+mod standby;
+mod storage;
+mod suspects;
+
 use std::{
     any::Any,
     collections::HashSet,
@@ -16,24 +27,25 @@ use simple_sourcing::{BackendError, backend::Definition, engine::Shard};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tracing::{info, warn};
 
-use super::{
-    catch_up::{CatchUp, Commands, Failure, Found},
-    keeping::Keeping,
+use self::{
+    catch_up::{CatchUp, Commands, Found},
+    consistency::Beginning,
+    failure::{RestoreFailure, overtaken},
     last_event::LastEvent,
     reading::Until,
     resume::{Begun, Resume},
-    shard::{Doubt, ShardStore},
-    suspects::{Suspects, end_of_waiting},
-    whole::{Beginning, overtaken},
+    suspects::end_of_waiting,
 };
 use crate::{
     cause,
     log::{Log, Reader},
     progress::Attempt,
     status::RestoringNow,
-    store::Opened,
     topics::Topics,
+    worker::store::{Doubt, PartitionStore, local::Opened},
 };
+
+pub(super) use self::{refold::Refolds, standby::Standby, storage::Storage, suspects::Suspects};
 
 /// How long to wait before a failed restore is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -64,11 +76,11 @@ pub(super) struct Restored {
 
 /// What is needed to serve a partition.
 pub(super) struct Ready {
-    pub(super) store: ShardStore,
+    pub(super) store: PartitionStore,
     /// The commands with which a process has ended, to be run first.
     pub(super) suspects: Option<Suspects>,
     /// Whether the committed offset is not the one to go on from.
-    pub(super) put_right: bool,
+    pub(super) corrected: bool,
 }
 
 /// Which requests still matter.
@@ -94,7 +106,7 @@ impl Restorer {
         log: &impl Log,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        keeping: &Keeping,
+        storage: &Storage,
     ) -> Result<Self, BackendError> {
         let (sender, restored) = mpsc::unbounded_channel();
         let wanted = Arc::new(Wanted::default());
@@ -102,8 +114,8 @@ impl Restorer {
         for _ in 0..RESTORED_AT_ONCE {
             let (request, receiver) = mpsc::unbounded_channel();
             let (definition, topics, sender) = (definition.clone(), topics.clone(), sender.clone());
-            let (wanted, keeping, process) = (wanted.clone(), keeping.clone(), log.process());
-            let job = Job { definition, topics, wanted, keeping, process };
+            let (wanted, storage, process) = (wanted.clone(), storage.clone(), log.process());
+            let job = RestoreJob { definition, topics, wanted, storage, process };
             requests.push(request);
             jobs.push(log.beside("restore", async move |reader| job.run(&reader, receiver, &sender).await)?);
         }
@@ -137,16 +149,16 @@ impl Drop for Restorer {
     }
 }
 
-struct Job {
+struct RestoreJob {
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
     wanted: Arc<Wanted>,
-    keeping: Keeping,
+    storage: Storage,
     /// The name of this one.
     process: Arc<str>,
 }
 
-impl Job {
+impl RestoreJob {
     async fn run(
         &self,
         reader: &impl Reader,
@@ -171,15 +183,15 @@ impl Job {
         let Topics { state, response, .. } = &self.topics[request.0.aggregate];
         let topics = [state.clone(), response.clone()];
         // Before it is opened: a standby lets go of it then.
-        let now = self.keeping.restoring.begin(request.0, aggregate, topics);
+        let now = self.storage.restoring.begin(request.0, aggregate, topics);
         while self.wanted.is(&request) {
             match self.restore(reader, request, &now).await {
                 Ok(ready) => return Some(Ok(ready)),
-                Err(Failure::Lasting(error)) => return Some(Err(error)),
-                Err(Failure::Unwanted) => return None,
-                Err(Failure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
-                Err(Failure::Passing(error)) if cause::is_denied(&error) => return Some(Err(error)),
-                Err(Failure::Passing(error)) => {
+                Err(RestoreFailure::Lasting(error)) => return Some(Err(error)),
+                Err(RestoreFailure::Unwanted) => return None,
+                Err(RestoreFailure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
+                Err(RestoreFailure::Passing(error)) if cause::is_denied(&error) => return Some(Err(error)),
+                Err(RestoreFailure::Passing(error)) => {
                     warn!(aggregate, partition, %error, "restoring failed, trying again");
                     reader.pause(RETRY).await;
                 }
@@ -188,7 +200,12 @@ impl Job {
         None
     }
 
-    async fn restore(&self, reader: &impl Reader, request: (Shard, u64), now: &RestoringNow) -> Result<Ready, Failure> {
+    async fn restore(
+        &self,
+        reader: &impl Reader,
+        request: (Shard, u64),
+        now: &RestoringNow,
+    ) -> Result<Ready, RestoreFailure> {
         let (shard, started) = (request.0, reader.now());
         let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
         let (wanted, report) = (|| self.wanted.is(&request), |left, read| now.report(left, read));
@@ -199,9 +216,9 @@ impl Job {
         // What they have written is then below the ends that are read next.
         let commands = restore.commands().await?;
         // Behind the group's word that the partition is this process's: who has taken over has seen that, or is seen now.
-        self.keeping.check_owner(shard.aggregate).map_err(|error| match error {
-            error if error.is_retryable() => Failure::Passing(error),
-            error => Failure::Lasting(error),
+        self.storage.check_owner(shard.aggregate).map_err(|error| match error {
+            error if error.is_retryable() => RestoreFailure::Passing(error),
+            error => RestoreFailure::Lasting(error),
         })?;
         let beginning = Beginning::look(reader, &topics.event, shard.partition).await?;
         let last_event = LastEvent::look(reader, &topics.event, shard.partition, &wanted).await?;
@@ -224,10 +241,10 @@ impl Job {
     async fn resume(
         &self,
         restore: &CatchUp<'_, impl Reader>,
-        mut store: ShardStore,
+        mut store: PartitionStore,
         commands: &Commands,
         found: &Found,
-    ) -> Result<Ready, Failure> {
+    ) -> Result<Ready, RestoreFailure> {
         let CatchUp { reader, shard: Shard { partition, .. }, topics, aggregate, wanted, .. } = *restore;
         let resume = Resume::new(commands, found.proven, found.responses_end > 0);
         // What was written by another process that has served the partition meanwhile does not agree either.
@@ -250,22 +267,22 @@ impl Job {
         let (attempt, suspects) = suspects.unzip();
         let waiting = Attempt { end: end_of_waiting(next, commands.end), deaths: 0, begun: false };
         let attempt = attempt.or_else(|| Some(waiting).filter(|waiting| waiting.end > next));
-        let put_right = resume.is_in_doubt();
+        let corrected = resume.is_in_doubt();
         (store.next, store.attempt) = (next, attempt);
-        store.doubt = Some(doubt).filter(|doubt| put_right && next < doubt.end);
-        Ok(Ready { store, suspects, put_right })
+        store.doubt = Some(doubt).filter(|doubt| corrected && next < doubt.end);
+        Ok(Ready { store, suspects, corrected })
     }
 
     /// What there is of a partition before its topics are read.
-    async fn open(&self, reader: &impl Reader, request: (Shard, u64)) -> Result<ShardStore, Failure> {
-        let Keeping { store: Some(store), origins, .. } = &self.keeping else { return Ok(ShardStore::default()) };
+    async fn open(&self, reader: &impl Reader, request: (Shard, u64)) -> Result<PartitionStore, RestoreFailure> {
+        let Storage { store: Some(store), origins, .. } = &self.storage else { return Ok(PartitionStore::default()) };
         let Shard { aggregate, partition } = request.0;
         loop {
             match store.part(self.definition.aggregates[aggregate].name, partition, &origins[aggregate]) {
                 Opened::Part(part) => return Ok(part.into()),
-                Opened::Failed => return Ok(ShardStore::default()),
+                Opened::Failed => return Ok(PartitionStore::default()),
                 Opened::InUse if self.wanted.is(&request) => reader.pause(HANDOVER_WAIT).await,
-                Opened::InUse => return Err(Failure::Unwanted),
+                Opened::InUse => return Err(RestoreFailure::Unwanted),
             }
         }
     }

@@ -8,31 +8,29 @@ use simple_sourcing::{
     engine::{Outcome, SeenIds, StoredState},
 };
 
-use crate::{
-    progress::{Attempt, Progress},
-    store::{Batch, Head, Part, evidence},
-};
+use super::local::{Checkpoint, Part, StoreBatch, evidence};
+use crate::progress::{Attempt, Progress};
 
 /// What is committed of one partition.
 #[derive(Debug, Default)]
-pub(super) struct ShardStore {
+pub(in crate::worker) struct PartitionStore {
     /// The offset of the next command.
-    pub(super) next: i64,
+    pub(in crate::worker) next: i64,
     /// The commands that waited when the partition was restored, while there are any left: they are not done before it is
     /// known that they do not end the process.
-    pub(super) attempt: Option<Attempt>,
+    pub(in crate::worker) attempt: Option<Attempt>,
     /// The commands of which it is not known whether they were processed, while there are any left.
-    pub(super) doubt: Option<Doubt>,
+    pub(in crate::worker) doubt: Option<Doubt>,
     contents: Contents,
 }
 
 /// Commands that may have been processed, without anything that shows it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Doubt {
+pub(in crate::worker) struct Doubt {
     /// The offset behind the last of them.
-    pub(super) end: i64,
+    pub(in crate::worker) end: i64,
     /// What became of ids that were made before this time is forgotten.
-    pub(super) forgotten_before: Timestamp,
+    pub(in crate::worker) forgotten_before: Timestamp,
 }
 
 #[derive(Debug)]
@@ -74,51 +72,51 @@ impl Default for Contents {
     }
 }
 
-impl From<Part> for ShardStore {
+impl From<Part> for PartitionStore {
     fn from(part: Part) -> Self {
-        ShardStore { contents: Contents::Local(part), ..ShardStore::default() }
+        PartitionStore { contents: Contents::Local(part), ..PartitionStore::default() }
     }
 }
 
-impl ShardStore {
-    pub(super) fn state(&self, key: &str) -> Result<Option<StoredState>, BackendError> {
+impl PartitionStore {
+    pub(in crate::worker) fn state(&self, key: &str) -> Result<Option<StoredState>, BackendError> {
         match &self.contents {
             Contents::Memory(memory) => Ok(memory.states.get(key).map(StoredState::from)),
             Contents::Local(part) => part.state(key),
         }
     }
 
-    pub(super) fn outcome(&self, id: CommandId) -> Result<Option<Outcome>, BackendError> {
+    pub(in crate::worker) fn outcome(&self, id: CommandId) -> Result<Option<Outcome>, BackendError> {
         match &self.contents {
             Contents::Memory(memory) => Ok(memory.seen.get(id).cloned()),
             Contents::Local(part) => part.outcome(id),
         }
     }
 
-    pub(super) fn forgotten_before(&self) -> Timestamp {
+    pub(in crate::worker) fn forgotten_before(&self) -> Timestamp {
         let forgotten = match &self.contents {
             Contents::Memory(memory) => memory.seen.forgotten_before(),
-            Contents::Local(part) => part.head.forgotten_before,
+            Contents::Local(part) => part.checkpoint.forgotten_before,
         };
         self.doubt.map_or(forgotten, |doubt| doubt.forgotten_before.max(forgotten))
     }
 
     /// What is to be committed with the offset of the next command.
-    pub(super) fn progress(&self, next: i64) -> Progress {
+    pub(in crate::worker) fn progress(&self, next: i64) -> Progress {
         let left = self.attempt.filter(|attempt| next < attempt.end);
         Progress { next, attempt: left.map(|attempt| Attempt { begun: false, ..attempt }) }
     }
 
     /// An offset has been committed.
-    pub(super) fn go_on(&mut self, next: i64) {
+    pub(in crate::worker) fn go_on(&mut self, next: i64) {
         self.attempt = self.progress(next).attempt;
         self.doubt = self.doubt.filter(|doubt| next < doubt.end);
         self.next = next;
     }
 
-    pub(super) fn put_state(
+    pub(in crate::worker) fn put_state(
         &mut self,
-        writes: &mut Writes,
+        writes: &mut PendingWrites,
         key: Arc<str>,
         state: StoredState,
     ) -> Result<(), BackendError> {
@@ -130,9 +128,9 @@ impl ShardStore {
     }
 
     /// Remembers the first outcome of an id.
-    pub(super) fn remember(
+    pub(in crate::worker) fn remember(
         &mut self,
-        writes: &mut Writes,
+        writes: &mut PendingWrites,
         id: CommandId,
         outcome: Outcome,
         now: Timestamp,
@@ -152,23 +150,23 @@ impl ShardStore {
     }
 
     /// The positions in the topics that it stands for, where it is in the local store.
-    pub(super) fn head(&mut self) -> Option<&mut Head> {
+    pub(in crate::worker) fn checkpoint(&mut self) -> Option<&mut Checkpoint> {
         match &mut self.contents {
             Contents::Memory(_) => None,
-            Contents::Local(part) => Some(&mut part.head),
+            Contents::Local(part) => Some(&mut part.checkpoint),
         }
     }
 
-    /// Writes the positions, behind all that they stand for.
-    pub(super) fn put_head(&mut self, writes: &mut Writes) -> Result<(), BackendError> {
+    /// PendingWrites the positions, behind all that they stand for.
+    pub(in crate::worker) fn put_checkpoint(&mut self, writes: &mut PendingWrites) -> Result<(), BackendError> {
         match &mut self.contents {
             Contents::Memory(_) => Ok(()),
-            Contents::Local(part) => part.put_head(writes.to(part)?),
+            Contents::Local(part) => part.put_checkpoint(writes.to(part)?),
         }
     }
 
     /// Begins anew: what the local store has of it is no use.
-    pub(super) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
+    pub(in crate::worker) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
         match &mut self.contents {
             Contents::Memory(memory) => *memory = Memory::default(),
             Contents::Local(part) => part.discard(reason)?,
@@ -179,29 +177,29 @@ impl ShardStore {
 
 /// What is to be written to the local store at once.
 #[derive(Default)]
-pub(super) struct Writes(Option<Batch>);
+pub(in crate::worker) struct PendingWrites(Option<StoreBatch>);
 
-impl Writes {
-    fn to(&mut self, part: &Part) -> Result<&mut Batch, BackendError> {
+impl PendingWrites {
+    fn to(&mut self, part: &Part) -> Result<&mut StoreBatch, BackendError> {
         match &mut self.0 {
             Some(batch) => Ok(batch),
             none => Ok(none.insert(part.batch()?)),
         }
     }
 
-    /// Writes all of it or nothing.
-    pub(super) fn commit(self) -> Result<(), BackendError> {
-        self.0.map_or(Ok(()), Batch::commit)
+    /// PendingWrites all of it or nothing.
+    pub(in crate::worker) fn commit(self) -> Result<(), BackendError> {
+        self.0.map_or(Ok(()), StoreBatch::commit)
     }
 }
 
 /// By what a record of an aggregate topic is known again.
-pub(super) fn state_evidence(key: &str, sequence: Sequence) -> u64 {
+pub(in crate::worker) fn state_evidence(key: &str, sequence: Sequence) -> u64 {
     evidence(key.as_bytes(), sequence.get())
 }
 
 /// By what a record of a response topic is known again.
-pub(super) fn outcome_evidence(id: CommandId) -> u64 {
+pub(in crate::worker) fn outcome_evidence(id: CommandId) -> u64 {
     evidence(id.as_uuid().as_bytes(), 0)
 }
 
@@ -212,21 +210,22 @@ mod tests {
     #[test]
     fn what_is_in_doubt_is_forgotten_until_it_is_behind() {
         let forgotten_before = Timestamp::from_millis(1_000);
-        let mut shard = ShardStore { doubt: Some(Doubt { end: 42, forgotten_before }), ..ShardStore::default() };
-        shard.go_on(41);
-        assert_eq!(shard.forgotten_before(), forgotten_before);
-        shard.go_on(42);
-        assert_eq!(shard.forgotten_before(), Timestamp::default());
+        let mut partition =
+            PartitionStore { doubt: Some(Doubt { end: 42, forgotten_before }), ..PartitionStore::default() };
+        partition.go_on(41);
+        assert_eq!(partition.forgotten_before(), forgotten_before);
+        partition.go_on(42);
+        assert_eq!(partition.forgotten_before(), Timestamp::default());
     }
 
     #[test]
     fn what_waited_is_noted_until_it_is_done() {
         let attempt = Some(Attempt { end: 42, deaths: 1, begun: true });
-        let mut shard = ShardStore { attempt, ..ShardStore::default() };
+        let mut partition = PartitionStore { attempt, ..PartitionStore::default() };
         let left = Some(Attempt { end: 42, deaths: 1, begun: false });
-        assert_eq!(shard.progress(41), Progress { next: 41, attempt: left });
-        shard.go_on(41);
-        assert_eq!(shard.attempt, left);
-        assert_eq!(shard.progress(42), Progress { next: 42, attempt: None });
+        assert_eq!(partition.progress(41), Progress { next: 41, attempt: left });
+        partition.go_on(41);
+        assert_eq!(partition.attempt, left);
+        assert_eq!(partition.progress(42), Progress { next: 42, attempt: None });
     }
 }

@@ -11,12 +11,15 @@ use simple_sourcing::{
 use tracing::error;
 
 use super::{
-    catch_up::Failure,
+    failure::{RestoreFailure, overtaken},
     reading::{Reading, Until},
-    shard::{ShardStore, Writes},
-    whole::overtaken,
 };
-use crate::{log::Reader, topics::Topics, wire};
+use crate::{
+    log::Reader,
+    topics::Topics,
+    wire,
+    worker::store::{PartitionStore, PendingWrites},
+};
 
 /// How far in front of the end is looked for it first, and how many times further each time that there was none: the ends of
 /// transactions take offsets too, and so does what was aborted.
@@ -63,9 +66,9 @@ impl LastEvent {
         reader: &impl Reader,
         topics: &Topics,
         at: Shard,
-        store: &mut ShardStore,
+        store: &mut PartitionStore,
         wanted: &dyn Fn() -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RestoreFailure> {
         let (LastEvent { key, sequence, command }, partition) = (self, at.partition);
         let state = store.state(key)?;
         let found = state.as_ref().map(|state| (state.sequence, state.command_position.offset));
@@ -94,7 +97,7 @@ impl LastEvent {
             // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
             let unreadable =
                 StoredState { sequence: Sequence::ZERO, command_position: *command, state: Some(Bytes::new()) };
-            let mut writes = Writes::default();
+            let mut writes = PendingWrites::default();
             store.put_state(&mut writes, key.clone(), unreadable)?;
             writes.commit()?;
         }

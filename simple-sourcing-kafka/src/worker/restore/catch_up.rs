@@ -1,0 +1,314 @@
+//! Reading what the topics have of a partition behind the positions up to which the local store has it; all of it, where
+//! it is kept in memory.
+
+use std::{collections::BTreeMap, mem, ops::Range, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use simple_sourcing::{
+    BackendError, CommandId, Position, Sequence, Timestamp,
+    backend::AggregateDefinition,
+    engine::{Outcome, Shard, StoredState},
+};
+use tracing::{error, info, warn};
+
+use super::{
+    failure::RestoreFailure,
+    reading::{Reading, Until},
+};
+use crate::{
+    log::Reader,
+    progress::Committed,
+    record::Record,
+    topics::Topics,
+    wire::{self, Response},
+    worker::store::{PartitionStore, PendingWrites, local::Mark, outcome_evidence, state_evidence},
+};
+
+/// After how many records the local store is written, and the progress is reported.
+const RECORDS_AT_ONCE: u64 = 5_000;
+
+/// How often it is asked in a pause whether it is over.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How often the progress is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
+/// One partition to be read on.
+pub(super) struct CatchUp<'a, R> {
+    pub(super) reader: &'a R,
+    pub(super) shard: Shard,
+    pub(super) topics: &'a Topics,
+    pub(super) aggregate: &'a AggregateDefinition,
+    /// What is to be served is read to the end at once. Otherwise it takes half of the time at most.
+    pub(super) until: Until,
+    pub(super) wanted: &'a dyn Fn() -> bool,
+    /// Is told how many records are left, and how many have been read.
+    pub(super) report: &'a dyn Fn(u64, u64),
+}
+
+/// The commands of a partition.
+pub(super) struct Commands {
+    /// The offset of the first that is not done, as far as the group knows of any.
+    pub(super) committed: Option<Committed>,
+    /// The offset of the first that is there.
+    pub(super) first: i64,
+    pub(super) end: i64,
+}
+
+/// What was found behind the positions.
+#[derive(Default)]
+pub(super) struct Found {
+    /// How many records.
+    pub(super) records: u64,
+    pub(super) responses_end: i64,
+    /// Whether there is any state, behind the positions or in front of them.
+    pub(super) any_states: bool,
+    /// The offset behind the last command of which there is a state or a response, among those that were read.
+    pub(super) proven: Option<i64>,
+}
+
+impl Found {
+    /// Something has come of the command at this position.
+    pub(super) fn saw(&mut self, Position { offset, .. }: Position) {
+        self.proven = self.proven.max(Some(offset as i64 + 1));
+    }
+}
+
+/// What has been read so far, and not all of it written.
+struct Pass<'a> {
+    store: &'a mut PartitionStore,
+    writes: PendingWrites,
+    found: Found,
+    begun: Timestamp,
+    written: Timestamp,
+    logged: Timestamp,
+}
+
+impl<R: Reader> CatchUp<'_, R> {
+    /// What the group and the topic tell of the commands.
+    pub(super) async fn commands(&self) -> Result<Commands, BackendError> {
+        let (Shard { aggregate, partition }, topic) = (self.shard, &self.topics.command);
+        let committed = self.reader.committed(aggregate, &[partition], self.wanted).await?.remove(&partition).flatten();
+        let Range { start: first, end } = self.reader.bounds(topic, partition).await?;
+        Ok(Commands { committed, first, end })
+    }
+
+    /// Reads what the topics have, behind the positions up to which the store has it. What is of no use is thrown away.
+    pub(super) async fn read(&self, store: &mut PartitionStore) -> Result<Found, RestoreFailure> {
+        let read = self.read_on(store).await;
+        if let Err(RestoreFailure::Useless(reason)) = &read {
+            store.discard(reason)?;
+        }
+        read
+    }
+
+    async fn read_on(&self, store: &mut PartitionStore) -> Result<Found, RestoreFailure> {
+        let begun = self.reader.now();
+        let (states, responses) = store.checkpoint().map(|at| (at.states, at.responses)).unwrap_or_default();
+        let responses = self.stretch(&self.topics.response, responses).await?;
+        let states = self.stretch(&self.topics.state, states).await?;
+        let found = Found { any_states: states.mark.next > 0, responses_end: responses.end, ..Found::default() };
+        let writes = PendingWrites::default();
+        let mut pass = Pass { store, writes, found, begun, written: begun, logged: begun };
+        self.read_states(&states, responses.left(), &mut pass).await?;
+        self.read_responses(&responses, &mut pass).await?;
+        let Pass { store, mut writes, found, .. } = pass;
+        store.put_checkpoint(&mut writes)?;
+        writes.commit()?;
+        Ok(found)
+    }
+
+    /// What is to be read of a topic behind a position, if it still has what it must have there.
+    async fn stretch<'t>(&self, topic: &'t str, mark: Mark) -> Result<Stretch<'t>, RestoreFailure> {
+        let Range { start, end } = self.reader.bounds(topic, self.shard.partition).await?;
+        let next = mark.next;
+        if next > end {
+            return useless(format!("it is at {next}, and topic `{topic}` ends at {end}: recreated?"));
+        }
+        if next > 0 && next < start {
+            return useless(format!("it is at {next}, and topic `{topic}` begins at {start}"));
+        }
+        Ok(Stretch { topic, mark, start, end })
+    }
+
+    /// Reads the states; behind them, so many responses are left.
+    async fn read_states(
+        &self,
+        states: &Stretch<'_>,
+        responses: i64,
+        pass: &mut Pass<'_>,
+    ) -> Result<(), RestoreFailure> {
+        let (from, mut evidence_expected) = states.from();
+        let first = from.unwrap_or(0);
+        let from = BTreeMap::from([(self.shard.partition, from)]);
+        let mut reading = Reading::begin(self.reader, states.topic, &from, self.until, self.wanted).await?;
+        let left_after = |end: i64, offset: i64| responses + end - offset - 1;
+        let end = reading.end();
+        (self.report)(left_after(end, first - 1).try_into().unwrap_or_default(), 0);
+        while let Some(record) = reading.next().await? {
+            let offset = record.offset();
+            let (key, state) = read_state(&record);
+            let evidence = key.as_ref().map(|key| state_evidence(key, state.sequence));
+            // If the record in front of the position is gone, compaction has removed it.
+            if let Some(expected) = evidence_expected.take().filter(|_| offset < states.mark.next)
+                && evidence != Some(expected)
+            {
+                return states.is_another(offset);
+            }
+            if let Some(key) = key {
+                if state.sequence > Sequence::ZERO {
+                    pass.found.any_states = true;
+                    pass.found.saw(state.command_position);
+                }
+                pass.store.put_state(&mut pass.writes, key, state)?;
+            }
+            if let Some(checkpoint) = pass.store.checkpoint() {
+                checkpoint.states = Mark { next: offset + 1, evidence };
+            }
+            self.step(pass, left_after(end, offset)).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the outcomes of commands.
+    async fn read_responses(&self, responses: &Stretch<'_>, pass: &mut Pass<'_>) -> Result<(), RestoreFailure> {
+        let (from, mut evidence_expected) = responses.from();
+        let last = responses.mark.next - 1;
+        let from = BTreeMap::from([(self.shard.partition, from)]);
+        let mut reading = Reading::begin(self.reader, responses.topic, &from, self.until, self.wanted).await?;
+        let end = reading.end();
+        while let Some(record) = reading.next().await? {
+            let offset = record.offset();
+            let outcome = read_outcome(&record);
+            let evidence = outcome.as_ref().map(|(id, ..)| outcome_evidence(*id));
+            if let Some((_, outcome, _)) = &outcome {
+                pass.found.saw(outcome.position);
+            }
+            if let Some(expected) = evidence_expected.take()
+                && (offset, evidence) != (last, Some(expected))
+            {
+                return responses.is_another(last);
+            }
+            if let (Some(checkpoint), Some(_)) = (pass.store.checkpoint(), evidence) {
+                checkpoint.responses = Mark { next: offset + 1, evidence };
+            }
+            if let Some((id, outcome, true)) = outcome {
+                pass.store.remember(&mut pass.writes, id, outcome, record.time(), &self.aggregate.settings)?;
+            }
+            self.step(pass, end - offset - 1).await?;
+        }
+        // The marker of a commit may come behind the answer to it: until then, what this process has committed itself is
+        // not within what is read.
+        if evidence_expected.is_some() && (self.until == Until::Written || end >= responses.mark.next) {
+            return responses.is_another(last);
+        }
+        Ok(())
+    }
+
+    /// Another record has been read.
+    async fn step(&self, pass: &mut Pass<'_>, left: i64) -> Result<(), RestoreFailure> {
+        pass.found.records += 1;
+        let read = pass.found.records;
+        if !read.is_multiple_of(RECORDS_AT_ONCE) {
+            return Ok(());
+        }
+        pass.store.put_checkpoint(&mut pass.writes)?;
+        mem::take(&mut pass.writes).commit()?;
+        let (left, now) = (u64::try_from(left).unwrap_or_default(), self.reader.now());
+        (self.report)(left, read);
+        if now.since(pass.logged) > LOG_INTERVAL {
+            pass.logged = now;
+            let per_second = (read as f64 / now.since(pass.begun).as_secs_f64()).round();
+            let what = if self.until == Until::Written { "restoring" } else { "a standby copy is behind" };
+            info!(
+                aggregate = self.aggregate.name,
+                partition = self.shard.partition,
+                records_left = left,
+                records_per_second = per_second,
+                "{what}"
+            );
+        }
+        if self.until == Until::Committed {
+            let taken = now.since(pass.written);
+            while self.reader.now().since(now) < taken && (self.wanted)() {
+                self.reader.pause(PAUSE).await;
+            }
+            pass.written = self.reader.now();
+        }
+        Ok(())
+    }
+}
+
+/// What is to be read of a partition of a topic: behind a position, up to its end.
+struct Stretch<'a> {
+    topic: &'a str,
+    mark: Mark,
+    /// The first offset of the partition.
+    start: i64,
+    end: i64,
+}
+
+impl Stretch<'_> {
+    fn mark_or_start(&self) -> i64 {
+        self.mark.next.max(self.start)
+    }
+
+    /// How many offsets it has at most.
+    fn left(&self) -> i64 {
+        self.end - self.mark_or_start()
+    }
+
+    /// Where reading begins: with the record in front of the position, if it can still be there, and what is expected of
+    /// it.
+    fn from(&self) -> (Option<i64>, Option<u64>) {
+        let last = self.mark.next - 1;
+        match self.mark.evidence {
+            Some(evidence) if last >= self.start => (Some(last), Some(evidence)),
+            _ if self.mark.next > 0 => (Some(self.mark_or_start()), None),
+            _ => (None, None),
+        }
+    }
+
+    /// A record is not the one that was at its offset when the position was written.
+    fn is_another<T>(&self, offset: i64) -> Result<T, RestoreFailure> {
+        useless(format!("the record at {offset} of topic `{}` is not the one that was there: recreated?", self.topic))
+    }
+}
+
+fn useless<T>(reason: String) -> Result<T, RestoreFailure> {
+    Err(RestoreFailure::Useless(reason))
+}
+
+/// Reads a state, or what stands in its place until somebody needs it; none where nobody can tell whose it is.
+fn read_state(record: &impl Record) -> (Option<Arc<str>>, StoredState) {
+    match wire::read_state(record) {
+        Ok((key, state)) => (Some(key), state),
+        Err(reason) => {
+            let position = record.position();
+            error!(
+                topic = record.topic(),
+                %position,
+                key = ?record.key().map(String::from_utf8_lossy),
+                reason,
+                "a record is no state; with the next command to its key that is made again from the events"
+            );
+            let key = record.key_text().map(Arc::from);
+            // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
+            let state = Some(Bytes::new());
+            (key, StoredState { sequence: Sequence::ZERO, command_position: position, state })
+        }
+    }
+}
+
+/// Reads the outcome of a command, and whether it is the first; none of the answer to a question.
+fn read_outcome(record: &impl Record) -> Option<(CommandId, Outcome, bool)> {
+    match wire::read_response(record) {
+        Ok(Response::Outcome { id, outcome, first, .. }) => Some((id, outcome, first)),
+        Ok(Response::State { .. }) => None,
+        Err(reason) => {
+            let position = record.position();
+            warn!(topic = record.topic(), %position, reason, "skipped a record that is no response");
+            None
+        }
+    }
+}

@@ -1,0 +1,27 @@
+use simple_sourcing::BackendError;
+
+/// Why a partition is not restored, or a copy is not read to its end.
+pub(super) enum RestoreFailure {
+    /// Trying again may help.
+    Passing(BackendError),
+    /// What the local store has is of no use.
+    Useless(String),
+    /// Trying again is of no use.
+    Lasting(BackendError),
+    /// Nobody wants it any more.
+    Unwanted,
+}
+
+impl From<BackendError> for RestoreFailure {
+    fn from(error: BackendError) -> Self {
+        match error {
+            BackendError::Closed => RestoreFailure::Unwanted,
+            error => RestoreFailure::Passing(error),
+        }
+    }
+}
+
+/// Another process has served the partition while it was being restored here.
+pub(super) fn overtaken() -> RestoreFailure {
+    RestoreFailure::Passing(BackendError::unavailable("another process has served the partition meanwhile"))
+}
