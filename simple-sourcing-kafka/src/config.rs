@@ -321,26 +321,26 @@ impl Kafka {
     pub(crate) fn check(&self, app: &str) -> Result<(), BackendError> {
         if self.workers > WORKERS_MAX {
             return Err(BackendError::failed(format!(
-                "{} workers are too many: each is a thread with clients of its own, {WORKERS_MAX} is the most of a process, \
-                 and about the number of cores is of use",
+                "{} workers are too many: each is a thread with its own clients, and a process can have {WORKERS_MAX} \
+                 at most. About as many as there are cores is useful",
                 self.workers
             )));
         }
         if app.len() > APP_BYTES_MAX {
             let bytes = app.len();
             return Err(BackendError::failed(format!(
-                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it stands in every record; give \
-                 `App::new(...)` a shorter one"
+                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it is part of every record. \
+                 Give `App::new(...)` a shorter name"
             )));
         }
         if self.standby && self.store.is_none() {
             return Err(BackendError::failed(
-                "a standby keeps its copies in the local store, and there is none; give it a directory with `.store(...)`",
+                "a standby keeps its copies in the local store, but there is none; set a directory with `.store(...)`",
             ));
         }
         match self.properties.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
             Some((name, _)) => Err(BackendError::failed(format!(
-                "the property `{name}` can't be set: the guarantees rest on the value that simple-sourcing gives it"
+                "the property `{name}` can't be set: the guarantees depend on the value that simple-sourcing sets"
             ))),
             None => Ok(()),
         }

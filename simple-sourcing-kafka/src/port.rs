@@ -94,8 +94,9 @@ impl KafkaPort {
                 watch: Mutex::new(Some(watch)),
             })
         });
-        let port: KafkaPort =
-            started.await.map_err(|error| BackendError::failed("the start has panicked").because(error))??;
+        let port: KafkaPort = started
+            .await
+            .map_err(|error| BackendError::failed("the start panicked; see the log for details").because(error))??;
         info!(app = %port.definition.name, servers = %port.kafka.bootstrap_servers, "started");
         Ok(Arc::new(port))
     }
@@ -130,7 +131,9 @@ impl Port for KafkaPort {
             self.check_open()?;
             let find = move || readers.outcome(&topics[aggregate], id, clock_ahead_max, timeout);
             let found = tokio::task::spawn_blocking(find).await;
-            found.map_err(|error| BackendError::failed("the search for an outcome has panicked").because(error))?
+            found.map_err(|error| {
+                BackendError::failed("the search for an outcome panicked; see the log for details").because(error)
+            })?
         })
     }
 
@@ -151,7 +154,13 @@ impl Port for KafkaPort {
         Box::pin(async move {
             self.check_open()?;
             let end = tokio::task::spawn_blocking(move || readers.end(&topics[aggregate])).await;
-            end.map_err(|error| BackendError::failed("the search for the end of the log has panicked").because(error))?
+            end.map_err(|error| {
+                BackendError::failed(
+                    "the search for the end of the log panicked; see the log for \
+             details",
+                )
+                .because(error)
+            })?
         })
     }
 
@@ -178,7 +187,8 @@ impl Port for KafkaPort {
                 flushed.and(stopped)
             };
             let stopped = tokio::task::spawn_blocking(stop).await;
-            let stopped = stopped.map_err(|error| BackendError::failed("the shutdown has panicked").because(error));
+            let stopped = stopped
+                .map_err(|error| BackendError::failed("the shutdown panicked; see the log for details").because(error));
             self.ending.end(stopped.flatten());
             self.ending.wait().await
         })

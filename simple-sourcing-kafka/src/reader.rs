@@ -70,7 +70,7 @@ impl Readers {
         });
         match thread {
             Ok(_) => feed.of(format!("topic `{event}`")),
-            Err(error) => Feed::failed(BackendError::failed("the reader thread can't be started").because(error)),
+            Err(error) => Feed::failed(BackendError::failed("the reader thread can't be spawned").because(error)),
         }
     }
 
@@ -234,5 +234,5 @@ impl Readers {
 
 fn malformed(record: &impl Record, reason: &str) -> BackendError {
     let (position, topic) = (record.position(), record.topic());
-    BackendError::failed(format!("the record at {position} of topic `{topic}` is no event: {reason}"))
+    BackendError::failed(format!("the record at {position} of topic `{topic}` is not an event: {reason}"))
 }

@@ -107,7 +107,7 @@ impl CommandClient {
             Ok(Ok(state)) => state,
             Ok(Err(_)) => Err(BackendError::Closed),
             Err(_) => Err(BackendError::unavailable(format!(
-                "no service answered for the state of {} `{key}` within {timeout:?}; is one running?",
+                "no service answered for the state of {} `{key}` within {timeout:?}; check that one is running",
                 self.names[aggregate]
             ))),
         }

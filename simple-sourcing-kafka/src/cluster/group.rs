@@ -78,7 +78,7 @@ impl Group {
         self.strangers.retain(|member, Stranger { whose, .. }| {
             let stays = strange.contains_key(member.as_str());
             if !stays {
-                info!(group, member = ?member, whose, "the member that is none of this app has left the group");
+                info!(group, member = ?member, whose, "the member that does not belong to this app has left the group");
             }
             stays
         });
@@ -92,9 +92,9 @@ impl Group {
                 ?member,
                 whose,
                 ours = self.client_id,
-                "a member of the group is none of this app, as its client id says: it is given partitions, and their commands \
-                 wait until it has left. End it, or give it a group of its own; the service processes of an app have the same \
-                 `client.id`"
+                "a member of the group does not belong to this app, judging by its client id: the group assigns \
+                 partitions to it, and their commands wait until it leaves. Stop it, or give it a group of its own; \
+                 all service processes of an app must have the same `client.id`"
             );
             self.strangers.insert(member.to_owned(), Stranger { whose, said: Instant::now() });
         }
@@ -121,8 +121,8 @@ impl Group {
                 committed = next,
                 metadata,
                 members,
-                "somebody else has committed an offset, and there are members in the group that are none of this app. Whoever \
-                 serves the partition next goes on behind what was written"
+                "somebody else has committed an offset, and the group has members that do not belong to this app. \
+                 Nothing is lost: the next worker of the partition resumes behind what was written"
             ),
             Some(Committed { next, by: By::Other(metadata) }) => warn!(
                 group,
@@ -130,14 +130,15 @@ impl Group {
                 partition,
                 committed = next,
                 metadata,
-                "an offset was committed by somebody else, or by a service process of an earlier version. Whoever serves the \
-                 partition next goes on behind what was written"
+                "an offset was committed by somebody else, or by a service process of an earlier version. Nothing is \
+                 lost: the next worker of the partition resumes behind what was written"
             ),
             None if before.is_some() => warn!(
                 group,
                 topic,
                 partition,
-                "a committed offset was deleted. Whoever serves the partition next goes on behind what was written"
+                "a committed offset was deleted. Nothing is lost: the next worker of the partition resumes behind what \
+                 was written"
             ),
             _ => {}
         }

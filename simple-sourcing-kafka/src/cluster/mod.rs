@@ -36,7 +36,7 @@ pub(crate) use watch::Watch;
 pub(crate) fn id(kafka: &Kafka) -> Result<String, BackendError> {
     Consumer::open(kafka, Purpose::Ends)?.cluster_id().ok_or_else(|| {
         BackendError::unavailable(format!(
-            "the brokers do not say within {:?} which cluster they are",
+            "the brokers did not tell the id of their cluster within {:?}",
             kafka.connect_timeout
         ))
     })
@@ -148,7 +148,7 @@ fn warn_of_risks(admin: &Admin, event_topic: &str, found: &Found) -> Result<(), 
             topic = event_topic,
             replicas,
             min_insync_replicas = in_sync,
-            "the loss of one broker can lose acknowledged commands; 3 replicas and min.insync.replicas=2 are safe"
+            "the loss of one broker can lose acknowledged commands; use 3 replicas and min.insync.replicas=2"
         );
     }
     Ok(())

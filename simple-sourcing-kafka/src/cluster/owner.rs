@@ -81,11 +81,18 @@ impl Owners {
             }
             let claim = Claim::behind(found.as_ref(), &self.app, from);
             let written = self.write(topics, &claim)?;
-            info!(aggregate = served.aggregate, app = self.app, epoch = claim.epoch, from, "claimed");
+            info!(
+                aggregate = served.aggregate,
+                app = self.app,
+                epoch = claim.epoch,
+                from,
+                "claimed the aggregate type"
+            );
             (found, end) = self.read(topics)?;
             if end <= written {
                 return Err(BackendError::unavailable(format!(
-                    "topic `{}` ends at {end}, and a claim was written at {written}: it seems to have been recreated",
+                    "topic `{}` ends at {end}, though a claim was written at {written}; it seems to have been \
+                     recreated",
                     topics.owner
                 )));
             }
@@ -131,15 +138,17 @@ impl Owners {
     fn refusal(&self, served: &Served, owner: &str) -> BackendError {
         let (aggregate, app) = (served.aggregate, &self.app);
         BackendError::failed(format!(
-            "`{aggregate}` is served by app `{owner}`, and this app is `{app}`: both would process every command. Call this one \
-             `{owner}`, as all processes that serve `{aggregate}` must be; or give it topics of its own with `.prefix(...)`; or, \
-             to rename `{owner}`, end all of its processes and hand over with `.take_over_from(\"{owner}\")`"
+            "`{aggregate}` is served by app `{owner}`, and this app is `{app}`: both would process every command. Name \
+             this app `{owner}`, like all processes that serve `{aggregate}`; or give it its own topics with \
+             `.prefix(...)`; or, to rename `{owner}`, stop all of its processes and take over with \
+             `.take_over_from(\"{owner}\")`"
         ))
     }
 
     fn lost(&self, topics: &Topics) -> BackendError {
         BackendError::failed(format!(
-            "topic `{}` has no claim of app `{}` any more: its records were deleted while the app runs; a start claims again",
+            "topic `{}` no longer has a claim of app `{}`: its records were deleted while the app was running. Restart \
+             the app to claim again",
             topics.owner, self.app
         ))
     }
@@ -164,8 +173,8 @@ impl Owners {
         let (first, end) = consumer.bounds(name, PARTITION)?;
         if first > 0 {
             return Err(BackendError::failed(format!(
-                "topic `{name}` begins at offset {first}: claims were deleted, so that nobody can tell who the owner is. Delete \
-                 the topic while no service runs, and the next that starts makes it again"
+                "topic `{name}` begins at offset {first}: claims were deleted, so the owner is unknown. Stop all \
+                 services and delete the topic; the next service that starts creates it again"
             )));
         }
         let (mut claims, mut next, deadline) = (Vec::new(), 0, Instant::now() + self.kafka.connect_timeout);
@@ -180,7 +189,10 @@ impl Owners {
                     let offset = record.offset();
                     let claim = codec::decode(record.value().unwrap_or_default());
                     claims.push(claim.map_err(|reason| {
-                        BackendError::failed(format!("the record at {offset} of topic `{name}` is no claim: {reason}"))
+                        BackendError::failed(format!(
+                            "the record at {offset} of topic `{name}` is not a claim: \
+                         {reason}"
+                        ))
                     })?);
                     next = offset + 1;
                 }

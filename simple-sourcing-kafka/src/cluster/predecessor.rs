@@ -117,9 +117,9 @@ impl<'a> Groups<'a> {
         match self.members(&self.kafka.group_of(app), command_topic)? {
             0 => Ok(()),
             members => Err(BackendError::failed(format!(
-                "app `{app}` can't be taken over from: it still runs, with {members} workers in group `{}` that read topic \
-                 `{command_topic}`; end all of its processes first. One that died, or has an instance \
-                 name, is a member until its session is over, 10 seconds unless set",
+                "app `{app}` can't be taken over from: it still runs, with {members} workers in group `{}` that read \
+                 topic `{command_topic}`; stop all of its processes first. One that died, or has an instance name, \
+                 stays a member until its session expires, after 10 seconds unless configured otherwise",
                 self.kafka.group_of(app)
             ))),
         }
@@ -151,7 +151,7 @@ impl<'a> Groups<'a> {
             let consumer = Consumer::named_after(self.kafka, group)?;
             let committed = asked_again(self.kafka.connect_timeout, || consumer.commit(&taken));
             committed.map_err(|error| self.failed(group, topics, error))?;
-            info!(from, app, partitions = taken.len(), topic = topics.command, "took over the offsets");
+            info!(from, app, partitions = taken.len(), topic = topics.command, "took over the committed offsets");
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl<'a> Groups<'a> {
         asked_again(self.kafka.connect_timeout, list).map_err(|error| {
             let needs: Vec<Right> =
                 group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
-            error.describe(self.kafka, "the members of consumer groups can't be looked at", &needs)
+            error.describe(self.kafka, "the members of consumer groups can't be listed", &needs)
         })
     }
 
@@ -216,7 +216,7 @@ fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, ClientError>) ->
     loop {
         match ask() {
             Err(error) if Instant::now() < deadline && error.is_retryable() => {
-                debug!(%error, "asking again");
+                debug!(%error, "retrying");
                 thread::sleep(LEAVE_POLL);
             }
             answer => return answer,

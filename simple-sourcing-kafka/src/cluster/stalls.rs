@@ -42,7 +42,7 @@ impl Stalls {
         {
             if stall.said.is_some() {
                 let seconds = now.duration_since(stall.since).as_secs();
-                info!(topic, partition, offset = stall.at, seconds, "the open transaction has ended, readers go on");
+                info!(topic, partition, offset = stall.at, seconds, "the open transaction has ended, readers continue");
             }
             self.by_partition.remove(&place);
         }

@@ -82,23 +82,22 @@ impl Watch {
                     Ok(None) => suspected = false,
                     // What keeps it from looking keeps the others from working, and they know what to do.
                     Err(error) => {
-                        debug!(%error, "the topics can't be looked at");
+                        debug!(%error, "could not check the topics");
                         look.find_brokers();
                     }
                     Ok(Some(error)) if suspected => {
-                        error!(%error, "stopping: the topics are not what they must be");
+                        error!(%error, "stopping: a topic is not as it must be");
                         changed(error);
                         return;
                     }
                     Ok(Some(error)) => {
-                        debug!(%error, "looking again");
+                        debug!(%error, "checking again");
                         (suspected, wait) = (true, CONFIRMING);
                     }
                 }
             }
         });
-        let failed =
-            |error| BackendError::failed("the thread that looks at the topics can't be started").because(error);
+        let failed = |error| BackendError::failed("the thread that watches the topics can't be spawned").because(error);
         Ok(Watch { stop: Some(stop), thread: Some(thread.map_err(failed)?) })
     }
 }
@@ -151,7 +150,7 @@ impl Look {
         if let Some(group) = &mut self.group
             && let Err(error) = group.look(&self.uncommitted)
         {
-            debug!(%error, "the group can't be looked at");
+            debug!(%error, "could not check the group");
         }
         Ok(found)
     }

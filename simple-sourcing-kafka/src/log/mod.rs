@@ -103,7 +103,7 @@ impl Failure {
             | Failure::RecordRefused(error)
             | Failure::Passing(error)
             | Failure::Lasting(error) => error,
-            Failure::Fenced => BackendError::unavailable("the group has shut out this worker"),
+            Failure::Fenced => BackendError::unavailable("the group has fenced this worker"),
         }
     }
 }

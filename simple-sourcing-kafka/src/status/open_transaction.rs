@@ -20,11 +20,12 @@ impl fmt::Display for OpenTransaction {
         let OpenTransaction { topic, partition, offset, open_for, bootstrap_servers: servers } = self;
         write!(
             f,
-            "a transaction of somebody else is open in topic `{topic}`, partition {partition}, from offset {offset}, for {} \
-             s by now, and holds back what stands behind it. Whose it is says `kafka-transactions.sh --bootstrap-server \
-             {servers} describe-producers --topic {topic} --partition {partition}`: the producer with \
-             CurrentTransactionStartOffset {offset}. Have it end its transaction, or end it with `kafka-transactions.sh \
-             --bootstrap-server {servers} abort --topic {topic} --partition {partition} --start-offset {offset}`",
+            "a transaction of somebody else is open in topic `{topic}`, partition {partition}, since offset {offset}, \
+             for {} s by now, and readers can't get past it. To see whose it is, run `kafka-transactions.sh \
+             --bootstrap-server {servers} describe-producers --topic {topic} --partition {partition}` and look for \
+             CurrentTransactionStartOffset {offset}. Have that producer end its transaction, or abort it with \
+             `kafka-transactions.sh --bootstrap-server {servers} abort --topic {topic} --partition {partition} \
+             --start-offset {offset}`",
             open_for.as_secs()
         )
     }

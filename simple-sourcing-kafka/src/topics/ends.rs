@@ -31,7 +31,7 @@ impl Ends {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.entry((topic.to_owned(), partition)).or_insert(end);
         if end < *before {
-            return Err(self.other(topic, &format!("partition {partition} went up to {before}, and now to {end}")));
+            return Err(self.other(topic, &format!("partition {partition} ended at {before}, and now ends at {end}")));
         }
         *before = end;
         Ok(())
@@ -39,7 +39,7 @@ impl Ends {
 
     /// A record was written in front of another that this process has written: there is no doubt.
     pub(crate) fn found_made_anew(&self, topic: &str, partition: u32, earlier: i64, later: i64) -> BackendError {
-        let why = format!("in partition {partition} a record came to {later}, and the one before it to {earlier}");
+        let why = format!("in partition {partition} a record was written at {later}, behind one at {earlier}");
         self.made_anew.get_or_init(|| self.other(topic, &why)).clone()
     }
 
@@ -52,7 +52,7 @@ impl Ends {
         let mut all = self.topics.iter().flat_map(|topics| Topic::ALL.map(|topic| (topics, topic)));
         match all.find(|(topics, topic)| topics.name(*topic) == name) {
             Some((topics, topic)) => topics.made_anew(topic, why),
-            None => BackendError::failed(format!("topic `{name}` was deleted and made again: {why}")),
+            None => BackendError::failed(format!("topic `{name}` was deleted and recreated: {why}")),
         }
     }
 }

@@ -57,14 +57,14 @@ impl Topics {
 
     /// The error of a topic that is kept for ever and begins there.
     pub(crate) fn cut(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
-        let why = format!("in partition {partition} it begins at {first}, and the records in front of that are gone");
+        let why = format!("partition {partition} begins at {first}, and the records before that are gone");
         self.made_anew(topic, &why)
     }
 
     /// The error of a topic that is another than the one whose contents the others go by.
     pub(crate) fn made_anew(&self, topic: Topic, why: &str) -> BackendError {
         BackendError::failed(format!(
-            "topic `{}` was deleted and made again, or cut: {why}; {}",
+            "topic `{}` was deleted and recreated, or has lost records: {why}; {}",
             self.name(topic),
             requirements::lost(topic, &self.give_up)
         ))

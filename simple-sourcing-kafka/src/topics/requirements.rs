@@ -76,18 +76,22 @@ impl Requirements<'_> {
         let name = self.name(topic);
         if topic == Topic::Owner {
             return Err(BackendError::failed(format!(
-                "topic `{name}` has {found} partitions, not 1: what it says of the owner of `{}` has no order; delete it while \
-                 no service runs, and the next that starts makes it again",
+                "topic `{name}` has {found} partitions, not 1, so the claims to `{}` have no order. Stop all services \
+                 and delete the topic; the next service that starts creates it again",
                 aggregate.name
             )));
         }
-        let make =
-            kafka.partitions.map_or(String::new(), |_| format!("set `.partitions({found})` if that is wrong, or "));
+        let make = kafka.partitions.map_or(String::new(), |_| {
+            format!(
+                "set `.partitions({found})` if {partitions} is wrong, \
+             or "
+            )
+        });
         Err(BackendError::failed(format!(
-            "topic `{name}` has {found} partitions, not {partitions}; all topics of `{}` must have the same number for \
-             ever, because a key's partition follows from it: clients that go by another number would send commands to \
-             partitions in which the aggregate is not. A number can't be lowered again: {make}copy the records into topics \
-             of {partitions} partitions under another prefix, or {}",
+            "topic `{name}` has {found} partitions, not {partitions}; all topics of `{}` must keep the same number, \
+             because it decides the partition of each key: with another number, clients send commands to partitions in \
+             which the aggregate is not. The number of a topic can't be lowered: {make}copy the records into topics of \
+             {partitions} partitions under another prefix, or {}",
             aggregate.name,
             give_up(kafka, aggregate.name)
         )))
@@ -96,7 +100,7 @@ impl Requirements<'_> {
     fn gone(&self, topic: Topic) -> BackendError {
         let Requirements { kafka, aggregate, .. } = self;
         let lost = lost(topic, &give_up(kafka, aggregate.name));
-        BackendError::failed(format!("topic `{}` is gone: it was deleted while the app runs; {lost}", self.name(topic)))
+        BackendError::failed(format!("topic `{}` was deleted while the app was running; {lost}", self.name(topic)))
     }
 
     fn check_policy(&self, topic: Topic, found: &Found) -> Result<(), BackendError> {
@@ -104,7 +108,7 @@ impl Requirements<'_> {
         let refuse = |property: &str, fix: &str, why: &str| {
             let name = self.name(topic);
             Err(BackendError::failed(format!(
-                "topic `{name}` has {property}={}, {why}; mend it with `kafka-configs.sh --bootstrap-server {} --alter \
+                "topic `{name}` has {property}={}, {why}; fix it with `kafka-configs.sh --bootstrap-server {} --alter \
                  --entity-type topics --entity-name {name} --add-config {property}={fix}`",
                 found.value(property),
                 self.kafka.bootstrap_servers
@@ -112,7 +116,7 @@ impl Requirements<'_> {
         };
         let (max, needed) = (found.number("max.message.bytes"), record_bytes_max(settings));
         if max != -1 && (max as usize) < needed {
-            let why = "which is less than the limits of the aggregate allow; lower them (`Settings`)";
+            let why = "which is less than the limits of the aggregate allow; lower the limits (`Settings`)";
             return refuse("max.message.bytes", &needed.to_string(), why);
         }
         let policy = found.value("cleanup.policy");
@@ -127,7 +131,7 @@ impl Requirements<'_> {
             Topic::Event | Topic::DeadLetter | Topic::Owner => {
                 for property in ["retention.ms", "retention.bytes"] {
                     if found.number(property) != -1 {
-                        return refuse(property, "-1", "which would lose records that are kept for ever");
+                        return refuse(property, "-1", "which would lose records that must be kept for ever");
                     }
                 }
             }
@@ -143,7 +147,7 @@ impl Requirements<'_> {
             }
             Topic::Command => {
                 if found.value("message.timestamp.type") != "LogAppendTime" {
-                    let why = "so that the clocks of clients would be the log's time";
+                    let why = "so that the clocks of clients would set the time of commands";
                     return refuse("message.timestamp.type", "LogAppendTime", why);
                 }
             }
@@ -161,26 +165,29 @@ impl Requirements<'_> {
 /// What is lost with the records of a topic while the others stay, and what there is to do about it.
 pub(super) fn lost(topic: Topic, give_up: &str) -> String {
     let lost = match topic {
-        Topic::Command => "lost with it are commands that nobody has processed yet, and the places that receipts name",
-        Topic::Event => "lost with it are events from which states have come: who reads the log has half of it",
-        Topic::State => "lost with it are states: aggregates would seem not to exist, and their sequences begin again",
-        Topic::Response => "lost with it are the ids of commands: one that is sent again would take effect again",
-        Topic::Answer => return "lost with it are answers on their way; a start makes it again, empty".to_owned(),
-        Topic::DeadLetter => return "lost with it are dead letters; a start makes it again, empty".to_owned(),
+        Topic::Command => "this loses commands that were not processed yet, and the positions that receipts name",
+        Topic::Event => "this loses events: states have come from them, and readers of the log miss them",
+        Topic::State => "this loses states: aggregates seem not to exist, and their sequences start again",
+        Topic::Response => "this loses the ids of commands: a command that is sent again takes effect again",
+        Topic::Answer => {
+            return "this loses answers on their way; restart the app to create it again, empty".to_owned();
+        }
+        Topic::DeadLetter => return "this loses dead letters; restart the app to create it again, empty".to_owned(),
         Topic::Owner => {
-            return "lost with it is which app serves; the next that starts makes it again, and looks who has served"
+            return "this loses which app serves; the next service that starts creates it again, and finds out who has \
+             served"
                 .to_owned();
         }
     };
-    format!("{lost}. Put the records back at their offsets, from a backup or a mirror, or {give_up}")
+    format!("{lost}. Restore the records at their offsets, from a backup or a mirror, or {give_up}")
 }
 
 /// What there is to do if what the topics had can be done without.
 pub(crate) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
     let all = Topic::ALL.map(|topic| kafka.topic(aggregate, topic));
     format!(
-        "begin anew without anything that `{aggregate}` has, after `kafka-topics.sh --bootstrap-server {} --delete --topic \
-         '{}'`",
+        "start from nothing: delete everything of `{aggregate}` with `kafka-topics.sh --bootstrap-server {} --delete \
+         --topic '{}'`",
         kafka.bootstrap_servers,
         all.join("|")
     )

@@ -214,7 +214,7 @@ fn response(record: &impl Record, partition: u32) -> Result<Response, String> {
         None => {
             let value = record.value().ok_or("it has no value")?;
             let refusal = value.strip_prefix(br#"{"Err":"#).and_then(|rest| rest.strip_suffix(b"}"));
-            Answer::Refused(Bytes::copy_from_slice(refusal.ok_or("its value is no refusal")?))
+            Answer::Refused(Bytes::copy_from_slice(refusal.ok_or("its value is not a refusal")?))
         }
     };
     let position = Position { partition, offset: headers.parsed(COMMAND_OFFSET)? };

@@ -54,7 +54,7 @@ impl Bisection {
         if !is_command || self.found.get(&shard).is_some_and(|(found, _)| *found == offset) {
             return Err(error.clone());
         }
-        self.found.insert(shard, (offset, format!("the log refuses what would come of it: {error}")));
+        self.found.insert(shard, (offset, format!("the broker refuses a record that the command leads to: {error}")));
         Ok(())
     }
 

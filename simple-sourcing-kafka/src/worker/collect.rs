@@ -132,7 +132,7 @@ impl Collector<'_> {
                     partition,
                     offset = position.offset,
                     reason,
-                    "poison: a record is no command"
+                    "poison: a record is not a command; it goes to the dead letters"
                 );
                 // An answer must fit its topic: who sends a longer key than a client of ours gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;

@@ -100,11 +100,11 @@ impl Workers {
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {
-                    error!(worker = number, %error, "the worker has ended");
+                    error!(worker = number, %error, "the worker has failed");
                     ending.end(Err(error.clone()));
                 })
             });
-            let failed = |error| BackendError::failed("the worker thread can't be started").because(error);
+            let failed = |error| BackendError::failed("the worker thread can't be spawned").because(error);
             workers.threads.push(thread.map_err(failed)?);
         }
         drop(sender);
@@ -126,7 +126,8 @@ impl Workers {
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     self.tell_to_stop();
                     return Err(BackendError::unavailable(format!(
-                        "the group coordinator did not admit this process within {JOIN_TIMEOUT:?}"
+                        "the group coordinator did not admit this process within {JOIN_TIMEOUT:?}; check that the \
+                         brokers are healthy"
                     )));
                 }
                 // A worker has ended: it says why.
@@ -158,10 +159,10 @@ impl Workers {
         let ended = self.threads.into_iter().map(|thread| match thread.is_finished() {
             true => thread
                 .join()
-                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; the log has the details"))),
+                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; see the log for details"))),
             false => Err(BackendError::unavailable(format!(
-                "a worker has not ended within {timeout:?}, in which a handler or the brokers may hold it; what it has not \
-                 committed when the process ends has no effect"
+                "a worker has not stopped within {timeout:?}: a handler or a broker is holding it up. What it has not \
+                 committed when the process exits has no effect"
             ))),
         });
         // All are asked, whatever the first says.
@@ -177,12 +178,12 @@ async fn work<L: Log>(
     stopped: &AtomicBool,
 ) -> Result<(), BackendError> {
     while let Ended::Fenced(joining) = worker.run().await? {
-        warn!("shut out by the group after the session was over, joining again");
+        warn!("fenced by the group after the session expired, joining again");
         worker = loop {
             match start(joining.again()).await {
                 Ok(worker) => break worker,
                 Err(_) if stopped.load(Ordering::Acquire) => return Ok(()),
-                Err(error) if error.is_retryable() => warn!(%error, "joining again failed, trying once more"),
+                Err(error) if error.is_retryable() => warn!(%error, "could not join the group again, retrying"),
                 Err(error) => return Err(error),
             }
         };
@@ -207,6 +208,6 @@ mod tests {
         let stop = |threads| Workers { stopped: Arc::default(), threads }.stop_within(Duration::from_millis(50));
         assert!(stop(vec![orderly(), orderly()]).is_ok());
         let error = stop(vec![stuck(), orderly()]).unwrap_err();
-        assert!(error.to_string().contains("has not ended within 50ms"), "{error}");
+        assert!(error.to_string().contains("has not stopped within 50ms"), "{error}");
     }
 }

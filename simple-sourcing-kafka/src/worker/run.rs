@@ -107,7 +107,8 @@ impl<L: Log> Worker<L> {
             let assigned = self.partitions.all();
             if let Err(failure) = self.clear_attempts(&assigned).await {
                 let error = failure.into_error();
-                warn!(%error, "the next worker of these partitions runs their next commands one by one");
+                warn!(%error, "could not note that these partitions are handed over cleanly; the next worker runs \
+                 their next commands one by one");
             }
         }
         self.log.leave();
@@ -167,7 +168,8 @@ impl<L: Log> Worker<L> {
         // 3. Write it and the offsets of the next commands, in one transaction.
         match self.transactions.write(&batch, &changes, &self.store).await {
             Err(Failure::Outdated(error)) => {
-                info!(%error, commands = batch.commands, "the group has rebalanced: reading this batch again");
+                info!(%error, commands = batch.commands, "the group has rebalanced; nothing of this batch was written, \
+                 reading it again");
                 return self.rewind(&batch);
             }
             Err(Failure::RecordRefused(error)) => return self.isolate(&batch, &error).await,
@@ -196,7 +198,8 @@ impl<L: Log> Worker<L> {
 
     /// Runs a batch again without the command whose record the log refuses, or with fewer commands, to find it.
     async fn isolate<R>(&mut self, batch: &Batch<R>, error: &BackendError) -> Result<(), Failure> {
-        warn!(%error, commands = batch.commands, "the log refuses a record; looking for the command that it comes from");
+        warn!(%error, commands = batch.commands, "the broker refuses a record of this batch; running it again in \
+         smaller parts to find the command");
         let is_command = !batch.commands_given.is_empty();
         self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
         // New producers end the transaction. If there are none, all partitions are restored, and what was found is kept.
@@ -221,12 +224,13 @@ impl<L: Log> Worker<L> {
         self.processor.forget_all();
         let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
         self.failures += 1;
-        warn!(%error, failures = self.failures, partitions = shards.len(), "starting over from what is committed");
+        warn!(%error, failures = self.failures, partitions = shards.len(), "a transaction failed; aborting it and \
+         restoring all partitions from what is committed");
         while !self.is_stopped() {
             self.log.pause(backoff.min(BACKOFF_MAX)).await;
             match self.transactions.reopen().await {
                 Ok(()) => break,
-                Err(error) if error.is_retryable() => warn!(%error, "no new producers yet, trying again"),
+                Err(error) if error.is_retryable() => warn!(%error, "no new producers yet, retrying"),
                 Err(error) => return Err(error),
             }
             backoff *= 2;
@@ -349,7 +353,7 @@ impl<L: Log> Worker<L> {
         if !suspects.is_empty() {
             return Ok(Some(suspects));
         }
-        info!(partition = shard.partition, next, "the suspected commands are done");
+        info!(partition = shard.partition, next, "all suspected commands have run");
         self.read_from(shard, next).map_err(Failure::Lasting)?;
         Ok(None)
     }

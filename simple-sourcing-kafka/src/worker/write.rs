@@ -70,7 +70,7 @@ impl<L: Log> Transactions<L> {
         match self.write_progress(progress).await {
             Ok(()) => self.commit().await.map(|()| true),
             Err(Failure::Outdated(error)) => {
-                info!(%error, partitions = progress.len(), "what another generation of the group begins is not noted");
+                info!(%error, partitions = progress.len(), "the group has rebalanced; the offsets are not committed");
                 Ok(false)
             }
             Err(failure) => Err(failure),
@@ -82,7 +82,7 @@ impl<L: Log> Transactions<L> {
         // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
         let membership = self.log.membership()?;
         if self.log.is_lost() {
-            return Err(BackendError::unavailable("the group has given the partitions to others").into());
+            return Err(BackendError::unavailable("the group has assigned the partitions to other members").into());
         }
         // Before the records are flushed: its two round trips overlap theirs.
         self.producers.current().write_offsets(progress, membership).await?;

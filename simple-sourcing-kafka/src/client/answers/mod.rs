@@ -53,8 +53,8 @@ impl Answers {
             let stopped = stopped.clone();
             move || follower.follow(&stopped)
         });
-        let thread =
-            thread.map_err(|error| BackendError::failed("the response thread can't be started").because(error))?;
+        let thread = thread
+            .map_err(|error| BackendError::failed("the thread that reads answers can't be spawned").because(error))?;
         Ok(Answers { stopped, thread: Some(thread) })
     }
 }
@@ -112,7 +112,7 @@ impl Follower {
                         Ok(response) => self.waiting.answer(response),
                         Err(reason) => {
                             let position = record.position();
-                            warn!(topic = record.topic(), %position, reason, "skipped a record that is no response");
+                            warn!(topic = record.topic(), %position, reason, "skipped a record that is not a response");
                         }
                     }
                 }
@@ -135,11 +135,12 @@ impl Follower {
                 // Only now: what is answered to the address is read.
                 Ok(true) => {
                     self.waiting.take_address(address);
-                    info!(share = ?self.share, "most answers are for others: those to this process come to an address from now on");
+                    info!(share = ?self.share, "most responses are for other clients; using the answer topic from now \
+                     on");
                 }
                 Ok(false) => self.looked = Some(Instant::now()),
                 Err(error) => {
-                    debug!(%error, "no address can be taken");
+                    debug!(%error, "could not switch to the answer topic");
                     self.looked = Some(Instant::now());
                 }
             }

@@ -60,7 +60,9 @@ impl Sources {
     pub(super) fn add_address(&mut self, address: Address) -> Result<bool, BackendError> {
         for Topics { answer, .. } in &*self.topics {
             let found = self.consumer.has_topic(answer);
-            if !found.map_err(|error| error.describe(&self.kafka, "the answer topics can't be looked for", &[]))? {
+            if !found.map_err(|error| {
+                error.describe(&self.kafka, "could not find out whether the answer topics exist", &[])
+            })? {
                 return Ok(false);
             }
         }
@@ -78,7 +80,7 @@ impl Sources {
         if let Some(responses) = self.responses.take()
             && let Err(error) = self.consumer.remove(&responses)
         {
-            warn!(%error, "the response topics are read on, though nothing is waited for there");
+            warn!(%error, "could not stop reading the response topics");
         }
     }
 

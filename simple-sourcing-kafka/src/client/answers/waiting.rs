@@ -138,7 +138,7 @@ impl Waiting {
 
     /// Answers can't be read: what becomes of the commands that wait for one is unknown.
     pub(super) fn deny(&self, error: BackendError) {
-        error!(%error, "no command can be sent, because nobody would hear of its outcome");
+        error!(%error, "answers can't be read, so no commands are sent: their outcome would stay unknown");
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
         let waiters = mem::take(&mut self.lock().by_id);
         self.emptied.notify_all();

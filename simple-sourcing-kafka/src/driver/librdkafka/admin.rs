@@ -118,7 +118,7 @@ impl Admin {
             let name = all[lacking.get().unwrap_or_default()];
             let lacking = self.kafka.lacking(&[&Right::on_topic(Operation::DescribeConfigs, name)]);
             Err(BackendError::failed(format!(
-                "the configuration of topic `{name}` can't be read: the topic is there, so that it seems that {lacking}"
+                "the configuration of topic `{name}` can't be read, though the topic exists; it seems that {lacking}"
             )))
         })
     }
@@ -148,7 +148,7 @@ impl Admin {
         let metadata = metadata.map_err(|error| failed("can't be looked for", error))?;
         match metadata.topics().first().and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
             Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                Err(failed("is not to be seen", KafkaError::MetadataFetch(code)))
+                Err(failed("is not visible to this process", KafkaError::MetadataFetch(code)))
             }
             _ => Ok(()),
         }
@@ -170,13 +170,13 @@ impl Admin {
         let new: Vec<_> = new.collect();
         let failed = |names: &[&str], error| {
             let needs: Vec<Right> = names.iter().map(|name| Right::on_topic(Operation::Create, name)).collect();
-            describe_lacking(&self.kafka, format!("topic `{}` can't be made", names.join("`, `")), &needs, error)
+            describe_lacking(&self.kafka, format!("topic `{}` can't be created", names.join("`, `")), &needs, error)
         };
         let names: Vec<&str> = missing.iter().map(|topic| topic.name.as_str()).collect();
         let results = pollster::block_on(self.admin.create_topics(&new, &self.options));
         for result in results.map_err(|error| failed(&names, error))? {
             match result {
-                Ok(topic) => info!(topic, "made the topic"),
+                Ok(topic) => info!(topic, "created the topic"),
                 // Another process of the app has just made it.
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => return Err(failed(&[&topic], KafkaError::AdminOp(code))),
@@ -195,7 +195,10 @@ impl Admin {
         });
         led.ok_or_else(|| {
             let within = self.kafka.connect_timeout;
-            BackendError::unavailable(format!("topic `{name}` has no leader after {within:?}; are enough brokers up?"))
+            BackendError::unavailable(format!(
+                "topic `{name}` has no leader after {within:?}; check that enough \
+             brokers are up"
+            ))
         })
     }
 

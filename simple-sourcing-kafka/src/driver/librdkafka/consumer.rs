@@ -72,7 +72,7 @@ impl Consumer {
             match self.base.fetch_watermarks(topic, partition as i32, left.min(ANSWER_WITHIN)) {
                 Ok(bounds) => return Ok(bounds),
                 Err(error) if may_be_led_by_another(&error) && left > ANSWER_WITHIN => {
-                    tracing::debug!(topic, partition, %error, "asking who leads the partition");
+                    tracing::debug!(topic, partition, %error, "asking which broker leads the partition");
                     thread::sleep(ASKED_AGAIN);
                     // Where nobody answers this, nobody answers the question either, which is an error in the end.
                     let _ = self.find_leaders(Some(topic), ANSWER_WITHIN);

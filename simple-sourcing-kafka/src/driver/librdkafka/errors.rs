@@ -77,15 +77,15 @@ pub(super) fn because(what: BackendError, error: KafkaError) -> BackendError {
 pub(super) fn client_error(kafka: &Kafka, role: &str, error: &KafkaError) -> BackendError {
     let reason = match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
-            format!("librdkafka has no property `{}`; look for a slip of the pen", name_of(name))
+            format!("librdkafka has no property `{}`; check the spelling", name_of(name))
         }
         KafkaError::ClientConfig(_, _, name, _) => {
-            format!("property `{}` has a value that librdkafka does not take", name_of(name))
+            format!("property `{}` has a value that librdkafka does not accept", name_of(name))
         }
         KafkaError::ClientCreation(reason) => without_values(kafka, reason),
         other => without_values(kafka, &other.to_string()),
     };
-    BackendError::failed(format!("the Kafka {role} can't be made, check the properties: {reason}"))
+    BackendError::failed(format!("the Kafka {role} can't be created, check the properties: {reason}"))
 }
 
 /// A text of the client library with the names of properties in the place of their values.

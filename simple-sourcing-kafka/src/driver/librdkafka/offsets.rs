@@ -42,7 +42,7 @@ impl Offsets {
             }
         };
         let thread = thread::Builder::new().name("offsets".into()).spawn(write);
-        let thread = thread.map_err(|error| BackendError::failed("the offsets thread can't be started").because(error));
+        let thread = thread.map_err(|error| BackendError::failed("the offsets thread can't be spawned").because(error));
         Ok(Offsets { requests: Some(requests), written, thread: Some(thread?), timeout })
     }
 

@@ -187,7 +187,7 @@ impl TransactionalProducer {
         let producer: ThreadedProducer<Deliveries> =
             config.create_with_context(deliveries).map_err(|error| client_error(kafka, "worker's producer", &error))?;
         producer.init_transactions(STEP_TIMEOUT).map_err(|error| {
-            let what = format!("transactions of `{transactional_id}` can't be begun");
+            let what = format!("transactions of `{transactional_id}` can't be started");
             match producer.context().reports.refusal_of_principal() {
                 Some(refusal) => BackendError::failed(format!("{what}: {refusal}")),
                 None => describe_lacking(kafka, what, &[Right::on_transactions(&kafka.group)], error),
@@ -281,7 +281,7 @@ impl TransactionalProducer {
 
 /// A topic does not take a record.
 fn refused(topic: &str, partition: u32, error: KafkaError) -> BackendError {
-    because(BackendError::failed(format!("topic `{topic}`, partition {partition}, does not take a record")), error)
+    because(BackendError::failed(format!("topic `{topic}`, partition {partition}, does not accept a record")), error)
 }
 
 impl Transactions for TransactionalProducer {
@@ -334,7 +334,7 @@ impl Transactions for TransactionalProducer {
         }
         match self.offsets.write(offsets, group) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {
-                let refused = because(BackendError::unavailable("the group has refused the offsets"), error);
+                let refused = because(BackendError::unavailable("the group has rejected the offsets"), error);
                 self.abort().map(|()| Err(Failure::Outdated(refused)))?
             }
             written => Ok(written.map_err(|error| self.failed(error))?),

@@ -78,13 +78,16 @@ impl Reports {
             Some(RDKafkaErrorCode::SSL) => self.refused(
                 false,
                 format!(
-                    "there is no TLS connection; where it is for the certificate, that of the broker has expired, or is \
-                     not signed by an authority in `ssl.ca.location`, or is of another host, and `openssl s_client \
-                     -connect HOST:PORT` says which: {reason}"
+                    "the TLS connection failed. If it is the broker's certificate: it has expired, is not signed by an \
+                     authority in `ssl.ca.location`, or belongs to another host; `openssl s_client -connect HOST:PORT` \
+                     shows which: {reason}"
                 ),
             ),
-            code if self.is_to_be_logged(code) => warn!(%error, reason, "the Kafka client reports"),
-            _ => debug!(%error, reason, "the Kafka client reports again"),
+            code if self.is_to_be_logged(code) => {
+                warn!(%error, reason, "the Kafka client reports an error; it retries \
+             by itself")
+            }
+            _ => debug!(%error, reason, "the Kafka client reports the same error again"),
         }
     }
 

@@ -62,7 +62,7 @@ impl<T: Send + Sync + 'static> ProducerContext for Confirmations<T> {
             Ok(_) => Ok(()),
             Err((error, message)) => {
                 let needs = [Right::on_topic(Operation::Write, message.topic())];
-                let what = "the broker did not take the command";
+                let what = "the broker did not accept the command";
                 Err(NotAcknowledged {
                     certainly: is_certainly_not_written(error),
                     error: describe_lacking(&self.kafka, what, &needs, error.clone()),
@@ -123,7 +123,7 @@ impl<T: Send + Sync + 'static> CommandSender<T> {
     /// Waits until all that was sent is acknowledged.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), BackendError> {
         let flushed = self.producer.flush(timeout);
-        flushed.map_err(|error| describe("commands that were sent last may not have arrived", error))
+        flushed.map_err(|error| describe("the last commands that were sent may not have arrived", error))
     }
 }
 

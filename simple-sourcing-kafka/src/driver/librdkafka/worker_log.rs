@@ -95,7 +95,7 @@ impl WorkerLog {
             }
             Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(because(
                 BackendError::failed(
-                    "another process runs under the same instance name; give each its own `.instance(...)`",
+                    "another process runs under the same instance name; give each process its own `.instance(...)`",
                 ),
                 error,
             ))),
@@ -103,7 +103,7 @@ impl WorkerLog {
                 Err(Failure::Lasting(describe("the consumer has failed", error)))
             }
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                Err(Failure::Passing(describe("the commands to go on with are not there", error)))
+                Err(Failure::Passing(describe("the offset to resume at is no longer in the command topic", error)))
             }
             Some(code) if errors::is_denial(code) => {
                 let topics = self.consumer.context().topics();
@@ -174,7 +174,7 @@ impl Log for WorkerLog {
     fn accept(&self) -> Result<(), BackendError> {
         let accepted = self.consumer.incremental_assign(&TopicPartitionList::new());
         self.wake();
-        accepted.map_err(|error| describe("the group's partitions can't be taken over", error))
+        accepted.map_err(|error| describe("the assigned partitions can't be accepted", error))
     }
 
     fn add(&self, at: Shard, next: i64) -> Result<(), BackendError> {
@@ -205,11 +205,11 @@ impl Log for WorkerLog {
         }
         let removed = self.consumer.incremental_unassign(&list);
         self.wake();
-        removed.map_err(|error| describe("the partitions can't be given up", error))
+        removed.map_err(|error| describe("the revoked partitions can't be released", error))
     }
 
     fn membership(&self) -> Result<ConsumerGroupMetadata, BackendError> {
-        self.consumer.group_metadata().ok_or_else(|| BackendError::unavailable("the worker is in no group"))
+        self.consumer.group_metadata().ok_or_else(|| BackendError::unavailable("the worker is not in a group"))
     }
 
     fn is_lost(&self) -> bool {
@@ -227,7 +227,7 @@ impl Log for WorkerLog {
     {
         let reader = JobReader::new(&self.kafka, self.topics.clone(), self.ends.clone(), self.consumer.clone());
         let thread = thread::Builder::new().name(name.into()).spawn(move || pollster::block_on(job(reader)));
-        let failed = |error| BackendError::failed(format!("the {name} thread can't be started")).because(error);
+        let failed = |error| BackendError::failed(format!("the {name} thread can't be spawned")).because(error);
         Ok(Box::new(Thread(Some(thread.map_err(failed)?))))
     }
 

@@ -123,10 +123,13 @@ impl<R: Reader> CatchUp<'_, R> {
         let Range { start, end } = self.reader.bounds(topic, self.shard.partition).await?;
         let next = mark.next;
         if next > end {
-            return useless(format!("it is at {next}, and topic `{topic}` ends at {end}: recreated?"));
+            return useless(format!(
+                "it has read up to {next}, but topic `{topic}` ends at {end}; the topic may have \
+             been recreated"
+            ));
         }
         if next > 0 && next < start {
-            return useless(format!("it is at {next}, and topic `{topic}` begins at {start}"));
+            return useless(format!("it has read up to {next}, but topic `{topic}` begins at {start}"));
         }
         Ok(Stretch { topic, mark, start, end })
     }
@@ -271,7 +274,11 @@ impl Stretch<'_> {
 
     /// A record is not the one that was at its offset when the position was written.
     fn is_another<T>(&self, offset: i64) -> Result<T, RestoreFailure> {
-        useless(format!("the record at {offset} of topic `{}` is not the one that was there: recreated?", self.topic))
+        useless(format!(
+            "the record at {offset} of topic `{}` is not the one that was read before; the topic may have \
+         been recreated",
+            self.topic
+        ))
     }
 }
 
@@ -290,7 +297,7 @@ fn read_state(record: &impl Record) -> (Option<Arc<str>>, StoredState) {
                 %position,
                 key = ?record.key().map(String::from_utf8_lossy),
                 reason,
-                "a record is no state; with the next command to its key that is made again from the events"
+                "a record is not a state; the state is refolded from the events with the next command to its key"
             );
             let key = record.key_text().map(Arc::from);
             // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
@@ -307,7 +314,7 @@ fn read_outcome(record: &impl Record) -> Option<(CommandId, Outcome, bool)> {
         Ok(Response::State { .. }) => None,
         Err(reason) => {
             let position = record.position();
-            warn!(topic = record.topic(), %position, reason, "skipped a record that is no response");
+            warn!(topic = record.topic(), %position, reason, "skipped a record that is not a response");
             None
         }
     }

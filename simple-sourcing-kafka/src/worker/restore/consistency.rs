@@ -62,7 +62,7 @@ impl Beginning {
         if let Some(next) = committed.map(|committed| committed.next).filter(|&next| next > end) {
             return made_anew(
                 Topic::Command,
-                format!("the commands in front of {next} are done, and it ends at {end}"),
+                format!("commands up to {next} were processed, but the topic ends at {end}"),
             );
         }
         if let Some(last) = proven.map(|next| next - 1).filter(|&last| last >= end) {
@@ -71,7 +71,7 @@ impl Beginning {
             }
             return made_anew(
                 Topic::Command,
-                format!("something has come of the command at {last}, and it ends at {end}"),
+                format!("the command at {last} was processed, but the topic ends at {end}"),
             );
         }
         if self.bounds.start > 0 {
@@ -87,26 +87,32 @@ impl Beginning {
                 if right != partition {
                     return Err(RestoreFailure::Lasting(BackendError::failed(format!(
                         "topic `{}` had another number of partitions than {} when it was written: key `{key}` is in \
-                         partition {partition}, and would now be in {right}. Copy the records into topics with the former \
-                         number under another prefix, or {}",
+                         partition {partition}, but would now be in {right}. Copy the records into topics with the \
+                         former number under another prefix, or {}",
                         topics.event, topics.partitions, topics.give_up
                     ))));
                 }
                 if sequence.get() != 1 {
-                    return made_anew(Topic::Event, format!("the first event is event {sequence} of `{key}`"));
+                    return made_anew(
+                        Topic::Event,
+                        format!(
+                            "the first event is event {sequence} of `{key}`, not its \
+                     first"
+                        ),
+                    );
                 }
                 if store.state(key)?.is_none() {
-                    return made_anew(Topic::State, format!("there are events of `{key}`, and no state"));
+                    return made_anew(Topic::State, format!("there are events of `{key}`, but no state"));
                 }
                 if responses_end == 0 {
-                    return made_anew(Topic::Response, "there are events, and no answer was ever written".to_owned());
+                    return made_anew(Topic::Response, "there are events, but no response was ever written".to_owned());
                 }
             }
             None if any_states && self.certain => {
                 if reader.bounds(&topics.event, partition).await? != self.bounds {
                     return Err(overtaken());
                 }
-                return made_anew(Topic::Event, "there are states, and no event".to_owned());
+                return made_anew(Topic::Event, "there are states, but no events".to_owned());
             }
             None => {}
         }

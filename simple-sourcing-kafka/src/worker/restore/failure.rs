@@ -23,5 +23,5 @@ impl From<BackendError> for RestoreFailure {
 
 /// Another process has served the partition while it was being restored here.
 pub(super) fn overtaken() -> RestoreFailure {
-    RestoreFailure::Passing(BackendError::unavailable("another process has served the partition meanwhile"))
+    RestoreFailure::Passing(BackendError::unavailable("another process has served the partition in the meantime"))
 }

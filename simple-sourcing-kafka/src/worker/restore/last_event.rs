@@ -91,7 +91,7 @@ impl LastEvent {
             command = command.offset,
             "a state disagrees with the last event of its aggregate: somebody else has written one of them, or a topic has \
              lost records.{}",
-            if is_behind { " It is recreated from the events with the next command to its key" } else { "" }
+            if is_behind { " It is refolded from the events with the next command to its key" } else { "" }
         );
         if is_behind {
             // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.

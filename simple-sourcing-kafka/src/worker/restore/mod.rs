@@ -189,10 +189,16 @@ impl RestoreJob {
                 Ok(ready) => return Some(Ok(ready)),
                 Err(RestoreFailure::Lasting(error)) => return Some(Err(error)),
                 Err(RestoreFailure::Unwanted) => return None,
-                Err(RestoreFailure::Useless(reason)) => warn!(aggregate, partition, reason, "restoring begins anew"),
+                Err(RestoreFailure::Useless(reason)) => warn!(
+                    aggregate,
+                    partition,
+                    reason,
+                    "the local copy was \
+                 discarded; restoring the partition from the beginning of its topics"
+                ),
                 Err(RestoreFailure::Passing(error)) if cause::is_denied(&error) => return Some(Err(error)),
                 Err(RestoreFailure::Passing(error)) => {
-                    warn!(aggregate, partition, %error, "restoring failed, trying again");
+                    warn!(aggregate, partition, %error, "could not restore a partition, retrying");
                     reader.pause(RETRY).await;
                 }
             }

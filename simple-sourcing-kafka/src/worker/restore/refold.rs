@@ -153,7 +153,8 @@ impl RefoldJob {
             };
             let state = match made {
                 Ok(state) => {
-                    info!(topic, partition, key = &*key, sequence = %state.sequence, "a state was recreated, or found repaired");
+                    info!(topic, partition, key = &*key, sequence = %state.sequence, "refolded a state from its \
+                     events, or found it repaired");
                     Some(state)
                 }
                 Err(reason) => {
@@ -162,7 +163,8 @@ impl RefoldJob {
                         partition,
                         key = &*key,
                         reason,
-                        "quarantined: no state can be made of the events; write one to topic `{states}`"
+                        "quarantined: the state can't be refolded from the events. Deploy a version that can read \
+                         them, or write the state to topic `{states}`"
                     );
                     None
                 }
@@ -190,7 +192,7 @@ impl RefoldJob {
             match wire::read_event(&message) {
                 Ok(event) => rebuild.event(&event),
                 Err(reason) => {
-                    rebuild.unreadable(format!("the record at {} is no event: {reason}", message.position()));
+                    rebuild.unreadable(format!("the record at {} is not an event: {reason}", message.position()));
                 }
             }
         }

@@ -75,8 +75,8 @@ impl Resume {
                 topic,
                 partition,
                 next,
-                "the group has no committed offset, though commands were processed: it has expired, or somebody has deleted \
-                 it. Going on behind the last command of which anything was written"
+                "the group has no committed offset, though commands were processed: it has expired, or somebody has \
+                 deleted it. Resuming behind the last command of which anything was written"
             ),
             (Verdict::PutBack, Some(committed)) => error!(
                 topic,
@@ -84,8 +84,8 @@ impl Resume {
                 committed,
                 process = metadata,
                 next,
-                "the committed offset was put back: commands behind it were processed. Going on behind the last command of \
-                 which anything was written"
+                "the committed offset was moved back: commands behind it were processed. Resuming behind the last \
+                 command of which anything was written"
             ),
             (Verdict::Moved, Some(committed)) if committed < next => error!(
                 topic,
@@ -93,8 +93,8 @@ impl Resume {
                 committed,
                 metadata,
                 next,
-                "the committed offset was put back by somebody else: commands behind it were processed. Going on behind the \
-                 last command of which anything was written"
+                "the committed offset was moved back by somebody else: commands behind it were processed. Resuming \
+                 behind the last command of which anything was written"
             ),
             (Verdict::Moved, Some(committed)) => error!(
                 topic,
@@ -102,8 +102,8 @@ impl Resume {
                 committed,
                 metadata,
                 next,
-                "the committed offset was put forward by somebody else, or committed by an earlier version: commands in front \
-                 of it have left nothing, and are processed"
+                "the committed offset was moved forward by somebody else, or committed by an earlier version: commands \
+                 before it have written nothing, so they are processed"
             ),
         }
         let done = match self.verdict {
@@ -116,7 +116,7 @@ impl Resume {
                 topic,
                 partition,
                 lost,
-                "commands were deleted by the topic's retention before they were processed; nobody got an answer"
+                "the topic's retention has deleted commands before they were processed; their senders got no answer"
             );
         }
     }
@@ -141,7 +141,7 @@ impl Begun {
         // Where this process has begun them, a transaction has failed.
         let deaths = deaths + u32::from(*begun && by_another);
         if by_another && *begun {
-            info!(by, next, end, deaths, "a process has begun commands and did not come to their end");
+            info!(by, next, end, deaths, "a process died before it had finished these commands");
         }
         (*end > next && (by_another || deaths > 0)).then_some(Begun { end: *end, deaths })
     }

@@ -145,7 +145,7 @@ impl StandbyJob {
                     Err(RestoreFailure::Passing(error) | RestoreFailure::Lasting(error)) => {
                         round = Round::Failed;
                         let aggregate = aggregate.name;
-                        warn!(aggregate, partition, %error, "a standby copy can't be read on, trying again later");
+                        warn!(aggregate, partition, %error, "could not update a standby copy, retrying later");
                     }
                 }
             }
@@ -173,7 +173,7 @@ impl StandbyJob {
             let (until, wanted, report) = (Until::Committed, || !self.must_let_go(), |left, _| report(left));
             let behind = CatchUp { reader, shard, topics, aggregate, until, wanted: &wanted, report: &report };
             let records = behind.read(&mut store).await?.records;
-            debug!(aggregate = aggregate.name, partition = shard.partition, records, "a standby copy was read on");
+            debug!(aggregate = aggregate.name, partition = shard.partition, records, "updated a standby copy");
             copies.insert(shard, found);
         }
         report(0);

@@ -88,7 +88,7 @@ impl Suspects {
             last,
             deaths,
             at_once,
-            "a process has ended while it ran these commands; they are run {}",
+            "a process died while it ran these commands; running them {}",
             if at_once == 1 { "one by one" } else { "a few at a time" }
         );
         Ok(Some(Suspects { commands, deaths, alone, at_once }))
@@ -104,8 +104,8 @@ impl Suspects {
         let Suspects { deaths, alone, .. } = *self;
         (alone && deaths >= deaths_max).then(|| {
             format!(
-                "{deaths} processes in a row have ended while they ran it (`deaths_max` is {deaths_max}): its handler may \
-                 recurse without an end, abort, or take too much memory; the last words of these processes may tell"
+                "{deaths} processes in a row have died while they ran it (`deaths_max` is {deaths_max}): its handler \
+                 may recurse endlessly, abort, or use too much memory; see the last log lines of these processes"
             )
         })
     }

@@ -52,7 +52,9 @@ impl Database {
             let records = database.keyspace("records", options)?;
             fjall::Result::Ok(Database { database, records, gathered: AtomicU64::new(0) })
         }));
-        opened.map_err(|_| "opening it panics; the log has the message".to_owned())?.map_err(|error| error.to_string())
+        opened
+            .map_err(|_| "opening it panics; see the log for the message".to_owned())?
+            .map_err(|error| error.to_string())
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<fjall::UserValue>, String> {

@@ -77,7 +77,8 @@ impl LocalStore {
         let lock = lock(directory)?;
         let path = database_path(directory);
         let opened = Database::open(&path, cache_bytes).or_else(|reason| {
-            warn!(directory = %directory.display(), reason, "the local store is thrown away, and is made again from the topics");
+            warn!(directory = %directory.display(), reason, "the local store is unusable; discarding it and restoring \
+             from the topics");
             fs::remove_dir_all(&path).map_err(|error| format!("it can't be removed: {error}"))?;
             Database::open(&path, cache_bytes)
         });
@@ -131,7 +132,8 @@ impl LocalStore {
             if let Err(error) = fs::remove_dir_all(database_path(&self.directory))
                 && error.kind() != ErrorKind::NotFound
             {
-                warn!(directory = %self.directory.display(), %error, "the files of the local store can't be removed");
+                warn!(directory = %self.directory.display(), %error, "could not remove the files of the failed local \
+                 store; remove them by hand");
             }
         }
         self.error()
@@ -155,8 +157,8 @@ fn report(directory: &Path, reason: &str) {
     error!(
         directory = %directory.display(),
         reason,
-        "the local store can't be used: until the process starts again, everything is kept in memory, which has no bound \
-         there"
+        "the local store has failed: states and ids are kept in memory, without a bound, until the process restarts. \
+         Check the disk, then restart"
     );
 }
 

@@ -92,7 +92,7 @@ impl Part {
                 part.checkpoint = part.get(Kind::Checkpoint, &[])?.unwrap_or_default();
                 part.newest = part.greatest_id()?;
             }
-            Some(found) => part.discard(&format!("it is of {found}, and this is {origin}"))?,
+            Some(found) => part.discard(&format!("it belongs to {found}, not to {origin}"))?,
             // Nothing, or what is left of one that was being thrown away.
             None => part.clear()?,
         }
@@ -102,7 +102,8 @@ impl Part {
     /// Throws away all that it has.
     pub(crate) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
         let part = self.prefix.escape_ascii();
-        warn!(%part, reason, "what the local store has of a partition is thrown away, and is made again from the topics");
+        warn!(%part, reason, "the local copy of a partition is unusable; discarding it and restoring the partition \
+         from its topics");
         self.clear()
     }
 
@@ -203,7 +204,8 @@ impl Part {
         if entries < ENTRIES_FORGOTTEN_MAX {
             self.checkpoint.forgotten_before = end;
         }
-        debug!(part = %self.prefix.escape_ascii(), entries, "forgot command ids out of the window");
+        debug!(part = %self.prefix.escape_ascii(), entries, "removed command ids that have left the deduplication \
+         window");
         Ok(())
     }
 
