@@ -11,14 +11,14 @@ pub(crate) enum Cause {
     /// A right is missing.
     Denied,
     /// A record is refused for what it is.
-    RecordRefused,
+    RecordRejected,
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Cause::Denied => "a right is missing",
-            Cause::RecordRefused => "the broker refuses the record for what it is",
+            Cause::RecordRejected => "the broker refuses the record for what it is",
         })
     }
 }
@@ -56,8 +56,8 @@ pub(crate) fn is_denied(error: &BackendError) -> bool {
 }
 
 /// Whether an error is that a record is refused for what it is.
-pub(crate) fn is_record_refused(error: &BackendError) -> bool {
-    is_caused_by(error, Cause::RecordRefused)
+pub(crate) fn is_record_rejected(error: &BackendError) -> bool {
+    is_caused_by(error, Cause::RecordRejected)
 }
 
 fn is_caused_by(error: &BackendError, cause: Cause) -> bool {
@@ -72,7 +72,7 @@ mod tests {
     fn a_cause_is_found_and_the_error_says_what_it_said() {
         let denied = || Caused::new(Cause::Denied, BackendError::failed("not for you"));
         let error = BackendError::failed("topic `t` can't be read").because(denied());
-        assert!(is_denied(&error) && !is_record_refused(&error));
+        assert!(is_denied(&error) && !is_record_rejected(&error));
         assert_eq!(error.to_string(), "topic `t` can't be read: not for you");
         let outer = BackendError::unavailable("again").because(error);
         assert!(is_denied(&outer), "behind other errors");

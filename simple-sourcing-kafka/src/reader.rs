@@ -97,7 +97,7 @@ impl Readers {
             let (first, target) = ends.bounds(&topics.event, partition)?;
             // Transactions that are open are waited for: a receipt may be of one of them. It is read only then, because an
             // end that is met earlier lies in front of what they have written.
-            while reader.committed_end(partition)? < target {
+            while reader.last_stable_offset(partition)? < target {
                 if !self.is_wanted(sender)? {
                     return Ok(());
                 }
@@ -179,7 +179,7 @@ impl Readers {
             let from = since.into_iter().map(|(partition, offset)| match offset {
                 Some(offset) => Ok((partition, Some(offset))),
                 // Where no record is as young, those to come are.
-                None => Ok((partition, Some(reader.committed_end(partition)?))),
+                None => Ok((partition, Some(reader.last_stable_offset(partition)?))),
             });
             let from: Result<Vec<_>, BackendError> = from.collect();
             reader.assign(from?)?;

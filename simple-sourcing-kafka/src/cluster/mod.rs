@@ -134,7 +134,7 @@ impl<'a> Plan<'a> {
             batch_bytes_max,
             dead_letter_bytes_max,
             partitions,
-            give_up: topics::give_up(kafka, aggregate.name),
+            reset_advice: topics::reset_advice(kafka, aggregate.name),
         })
     }
 }

@@ -118,7 +118,7 @@ impl Drop for Watch {
 impl Look {
     /// What the topics are that they must not be. It is an error where that can't be told.
     fn look(&mut self) -> Result<Option<BackendError>, BackendError> {
-        if let Some(error) = self.ends.made_anew() {
+        if let Some(error) = self.ends.recreated() {
             return Ok(Some(error.clone()));
         }
         let kafka = self.admin.kafka();

@@ -73,7 +73,7 @@ pub(crate) trait Log: Sized + 'static {
     async fn producer(&self, number: usize) -> Result<Self::Producer, BackendError>;
 
     /// Has a job run beside the worker. What is returned waits for its end when it is dropped.
-    fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    fn spawn<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
         J: AsyncFnOnce(Self::Reader) + Send + 'static;
 
@@ -84,14 +84,14 @@ pub(crate) trait Log: Sized + 'static {
 pub(crate) enum Failure {
     /// The group has another generation by now, so it has refused the offsets of a transaction. Nothing of that is left,
     /// and what this member holds is as it was before.
-    Outdated(BackendError),
+    StaleGeneration(BackendError),
     /// A record of the transaction is refused for what it is, so it would be refused each time. What became of the
     /// transaction is no question, since nobody has committed it, but its producer is of no use any more.
-    RecordRefused(BackendError),
+    RecordRejected(BackendError),
     /// Starting over may help.
-    Passing(BackendError),
+    Retryable(BackendError),
     /// The worker must end.
-    Lasting(BackendError),
+    Fatal(BackendError),
     /// The group has shut this member out, and may take it as a new one.
     Fenced,
 }
@@ -99,10 +99,10 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn into_error(self) -> BackendError {
         match self {
-            Failure::Outdated(error)
-            | Failure::RecordRefused(error)
-            | Failure::Passing(error)
-            | Failure::Lasting(error) => error,
+            Failure::StaleGeneration(error)
+            | Failure::RecordRejected(error)
+            | Failure::Retryable(error)
+            | Failure::Fatal(error) => error,
             Failure::Fenced => BackendError::unavailable("the group has fenced this worker"),
         }
     }
@@ -112,9 +112,9 @@ impl From<BackendError> for Failure {
     /// With a right that is missing, starting over is of no use, nor with the same record.
     fn from(error: BackendError) -> Self {
         match error {
-            error if cause::is_denied(&error) => Failure::Lasting(error),
-            error if cause::is_record_refused(&error) => Failure::RecordRefused(error),
-            error => Failure::Passing(error),
+            error if cause::is_denied(&error) => Failure::Fatal(error),
+            error if cause::is_record_rejected(&error) => Failure::RecordRejected(error),
+            error => Failure::Retryable(error),
         }
     }
 }
@@ -130,7 +130,7 @@ pub(crate) enum Change {
     },
 }
 
-/// Writes transactions, one after the other. After any error but [`Failure::Outdated`] it and the others of its worker must
+/// Writes transactions, one after the other. After any error but [`Failure::StaleGeneration`] it and the others of its worker must
 /// be dropped: what became of the transaction is unknown until [`Log::producer`] has returned the next of its number.
 pub(crate) trait Producer {
     type Membership;
@@ -141,7 +141,7 @@ pub(crate) trait Producer {
     /// Adds a record, which is sent when that suits.
     fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError>;
 
-    /// Adds the offsets of the next commands. With [`Failure::Outdated`] the transaction has been aborted, and the next can
+    /// Adds the offsets of the next commands. With [`Failure::StaleGeneration`] the transaction has been aborted, and the next can
     /// begin.
     async fn write_offsets(
         &mut self,
@@ -154,15 +154,15 @@ pub(crate) trait Producer {
 
     async fn commit(&mut self) -> Result<(), BackendError>;
 
-    /// The offset of the last record of such a kind that was [noted](NewRecord::noted) in the partition; none where that is
+    /// The offset of the last record of such a kind that was [tracked](NewRecord::tracked) in the partition; none where that is
     /// not known. When all has been flushed.
-    fn delivered(&self, at: Shard, noted: Noted) -> Option<i64> {
-        let _ = (at, noted);
+    fn delivered(&self, at: Shard, tracked: Tracked) -> Option<i64> {
+        let _ = (at, tracked);
         None
     }
 
     /// An error if anything of the transaction was sent twice, so that it may arrive once more.
-    fn check_nothing_under_way(&self) -> Result<(), BackendError>;
+    fn check_nothing_in_flight(&self) -> Result<(), BackendError>;
 }
 
 /// A record to write.
@@ -175,12 +175,12 @@ pub(crate) struct NewRecord<'a> {
     /// That of the command from which it comes, and never of this machine: its clock may be wrong.
     pub(crate) time: Timestamp,
     /// Whether somebody will want to know where it stands.
-    pub(crate) noted: Option<(Shard, Noted)>,
+    pub(crate) tracked: Option<(Shard, Tracked)>,
 }
 
-/// Of which records is noted where they stand.
+/// Of which records is tracked where they stand.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Noted {
+pub(crate) enum Tracked {
     State,
     /// The first outcome of a command.
     Outcome,
@@ -206,7 +206,7 @@ pub(crate) trait Reader {
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
 
     /// The end of what is committed in a partition, in front of the first transaction that is open.
-    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError>;
+    async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError>;
 
     /// The first record that is committed in a partition; none where there is none in front of the first transaction that
     /// is open.

@@ -15,12 +15,12 @@ use crate::naming::Topic;
 pub(crate) struct Ends {
     topics: Arc<[Topics]>,
     seen: Mutex<HashMap<(String, u32), i64>>,
-    made_anew: OnceLock<BackendError>,
+    recreated: OnceLock<BackendError>,
 }
 
 impl Ends {
     pub(crate) fn new(topics: Arc<[Topics]>) -> Self {
-        Ends { topics, seen: Mutex::default(), made_anew: OnceLock::new() }
+        Ends { topics, seen: Mutex::default(), recreated: OnceLock::new() }
     }
 
     /// Takes note of the end of a partition.
@@ -38,20 +38,20 @@ impl Ends {
     }
 
     /// A record was written in front of another that this process has written: there is no doubt.
-    pub(crate) fn found_made_anew(&self, topic: &str, partition: u32, earlier: i64, later: i64) -> BackendError {
+    pub(crate) fn found_recreated(&self, topic: &str, partition: u32, earlier: i64, later: i64) -> BackendError {
         let why = format!("in partition {partition} a record was written at {later}, behind one at {earlier}");
-        self.made_anew.get_or_init(|| self.other(topic, &why)).clone()
+        self.recreated.get_or_init(|| self.other(topic, &why)).clone()
     }
 
     /// What was found in that way.
-    pub(crate) fn made_anew(&self) -> Option<&BackendError> {
-        self.made_anew.get()
+    pub(crate) fn recreated(&self) -> Option<&BackendError> {
+        self.recreated.get()
     }
 
     fn other(&self, name: &str, why: &str) -> BackendError {
         let mut all = self.topics.iter().flat_map(|topics| Topic::ALL.map(|topic| (topics, topic)));
         match all.find(|(topics, topic)| topics.name(*topic) == name) {
-            Some((topics, topic)) => topics.made_anew(topic, why),
+            Some((topics, topic)) => topics.recreated(topic, why),
             None => BackendError::failed(format!("topic `{name}` was deleted and recreated: {why}")),
         }
     }

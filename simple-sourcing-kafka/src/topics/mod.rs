@@ -16,7 +16,7 @@ use crate::{access::Role, naming::Topic};
 
 pub(crate) use ends::Ends;
 pub(crate) use properties::properties;
-pub(crate) use requirements::{Found, Requirements, give_up};
+pub(crate) use requirements::{Found, Requirements, reset_advice};
 
 /// The most bytes in one batch of records, where the topics allow it.
 const BATCH_BYTES_MAX: usize = 1_000_000;
@@ -39,7 +39,7 @@ pub(crate) struct Topics {
     pub(crate) dead_letter_bytes_max: usize,
     pub(crate) partitions: u32,
     /// How to begin anew, for errors.
-    pub(crate) give_up: String,
+    pub(crate) reset_advice: String,
 }
 
 impl Topics {
@@ -58,15 +58,15 @@ impl Topics {
     /// The error of a topic that is kept for ever and begins there.
     pub(crate) fn cut(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
         let why = format!("partition {partition} begins at {first}, and the records before that are gone");
-        self.made_anew(topic, &why)
+        self.recreated(topic, &why)
     }
 
     /// The error of a topic that is another than the one whose contents the others go by.
-    pub(crate) fn made_anew(&self, topic: Topic, why: &str) -> BackendError {
+    pub(crate) fn recreated(&self, topic: Topic, why: &str) -> BackendError {
         BackendError::failed(format!(
             "topic `{}` was deleted and recreated, or has lost records: {why}; {}",
             self.name(topic),
-            requirements::lost(topic, &self.give_up)
+            requirements::lost(topic, &self.reset_advice)
         ))
     }
 }

@@ -36,7 +36,7 @@ impl Found {
     }
 
     /// Whether the brokers have told all of it.
-    pub(crate) fn is_whole(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.partitions.is_some() && self.config.is_some()
     }
 
@@ -93,13 +93,13 @@ impl Requirements<'_> {
              which the aggregate is not. The number of a topic can't be lowered: {make}copy the records into topics of \
              {partitions} partitions under another prefix, or {}",
             aggregate.name,
-            give_up(kafka, aggregate.name)
+            reset_advice(kafka, aggregate.name)
         )))
     }
 
     fn gone(&self, topic: Topic) -> BackendError {
         let Requirements { kafka, aggregate, .. } = self;
-        let lost = lost(topic, &give_up(kafka, aggregate.name));
+        let lost = lost(topic, &reset_advice(kafka, aggregate.name));
         BackendError::failed(format!("topic `{}` was deleted while the app was running; {lost}", self.name(topic)))
     }
 
@@ -163,7 +163,7 @@ impl Requirements<'_> {
 }
 
 /// What is lost with the records of a topic while the others stay, and what there is to do about it.
-pub(super) fn lost(topic: Topic, give_up: &str) -> String {
+pub(super) fn lost(topic: Topic, reset_advice: &str) -> String {
     let lost = match topic {
         Topic::Command => "this loses commands that were not processed yet, and the positions that receipts name",
         Topic::Event => "this loses events: states have come from them, and readers of the log miss them",
@@ -179,11 +179,11 @@ pub(super) fn lost(topic: Topic, give_up: &str) -> String {
                 .to_owned();
         }
     };
-    format!("{lost}. Restore the records at their offsets, from a backup or a mirror, or {give_up}")
+    format!("{lost}. Restore the records at their offsets, from a backup or a mirror, or {reset_advice}")
 }
 
 /// What there is to do if what the topics had can be done without.
-pub(crate) fn give_up(kafka: &Kafka, aggregate: &str) -> String {
+pub(crate) fn reset_advice(kafka: &Kafka, aggregate: &str) -> String {
     let all = Topic::ALL.map(|topic| kafka.topic(aggregate, topic));
     format!(
         "start from nothing: delete everything of `{aggregate}` with `kafka-topics.sh --bootstrap-server {} --delete \

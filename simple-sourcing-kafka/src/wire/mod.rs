@@ -69,7 +69,7 @@ const COMMAND_ID: &str = "ce_commandid";
 const COMMAND_OFFSET: &str = "ce_commandoffset";
 const COMMAND_HASH: &str = "ce_commandhash";
 const EXPECTED_SEQUENCE: &str = "ce_expectedsequence";
-/// On commands and questions: the partition of the answer topic to which the answer is to come.
+/// On commands and state_queries: the partition of the answer topic to which the answer is to come.
 const ANSWER_TO: &str = "ce_answerto";
 const CORRELATION_ID: &str = "ce_correlationid";
 const CAUSATION_ID: &str = "ce_causationid";
@@ -91,12 +91,12 @@ const STATE_QUERY: &str = "$state";
 pub(crate) struct Malformed {
     pub(crate) reason: String,
     /// Whom to answer, where that can be read.
-    pub(crate) sender: Option<Sender>,
+    pub(crate) requester: Option<Requester>,
 }
 
 /// Who waits for the answer to a record.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender {
+pub(crate) struct Requester {
     pub(crate) key: Arc<str>,
     pub(crate) id: CommandId,
     pub(crate) fingerprint: Fingerprint,
@@ -109,11 +109,11 @@ pub(crate) struct Sender {
 pub(crate) enum Request {
     Command {
         command: CommandRecord,
-        /// As that of a [`Sender`].
+        /// As that of a [`Requester`].
         answer_to: Option<u32>,
     },
     /// Somebody asks for the state of an aggregate.
-    State(Sender),
+    StateQuery(Requester),
 }
 
 /// What stands in a response or answer topic.

@@ -10,14 +10,14 @@ use simple_sourcing::{
 
 use super::{
     ANSWER_TO, CAUSATION_ID, COMMAND_HASH, COMMAND_ID, COMMAND_OFFSET, CORRELATION_ID, DELETED, EXPECTED_SEQUENCE, ID,
-    Malformed, REPEATED, Request, Response, SEQUENCE, SOURCE, STATE_QUERY, Sender, TRACEPARENT, TYPE, UNCHANGED,
+    Malformed, REPEATED, Request, Requester, Response, SEQUENCE, SOURCE, STATE_QUERY, TRACEPARENT, TYPE, UNCHANGED,
     bytes_of,
 };
 use crate::record::Record;
 
 /// The headers of a record that was read, in the order of [`READ`]. They are looked through once: each look at one is a
 /// call to the client library.
-struct In<'a> {
+struct ReadHeaders<'a> {
     values: [Option<&'a [u8]>; READ.len()],
     /// How many bytes all headers take, those that mean nothing included.
     bytes: usize,
@@ -41,9 +41,9 @@ const READ: [&str; 14] = [
     DELETED,
 ];
 
-impl<'a> In<'a> {
+impl<'a> ReadHeaders<'a> {
     fn new(record: &'a impl Record) -> Self {
-        let mut read = In { values: [None; READ.len()], bytes: 0 };
+        let mut read = ReadHeaders { values: [None; READ.len()], bytes: 0 };
         for header in record.headers() {
             read.bytes += bytes_of(&header);
             if let Some(place) = Self::place(header.key) {
@@ -104,28 +104,28 @@ fn key(record: &impl Record) -> Result<Arc<str>, String> {
 /// Reads a record of a command topic, of which there is an answer topic with so many partitions. With it comes how many
 /// bytes the record has.
 pub(crate) fn read_request(record: &impl Record, partitions: u32) -> (Result<Request, Malformed>, usize) {
-    let headers = In::new(record);
+    let headers = ReadHeaders::new(record);
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
     let bytes = length(record.key()) + length(record.value()) + headers.bytes;
     (request(record, &headers, partitions), bytes)
 }
 
-fn request(record: &impl Record, headers: &In<'_>, partitions: u32) -> Result<Request, Malformed> {
-    let unanswerable = |reason| Malformed { reason, sender: None };
+fn request(record: &impl Record, headers: &ReadHeaders<'_>, partitions: u32) -> Result<Request, Malformed> {
+    let unanswerable = |reason| Malformed { reason, requester: None };
     let key = key(record).map_err(unanswerable)?;
     let id: CommandId = headers.parsed(ID).map_err(unanswerable)?;
     let payload = record.value().unwrap_or_default();
     let fingerprint = Fingerprint::of(&key, payload);
-    let mut sender = Sender { key: key.clone(), id, fingerprint, answer_to: None };
+    let mut requester = Requester { key: key.clone(), id, fingerprint, answer_to: None };
     let answer_to = match headers.answer_to(partitions) {
         Ok(answer_to) => answer_to,
-        Err(reason) => return Err(Malformed { reason, sender: Some(sender) }),
+        Err(reason) => return Err(Malformed { reason, requester: Some(requester) }),
     };
-    sender.answer_to = answer_to;
+    requester.answer_to = answer_to;
     if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
-        return Ok(Request::State(sender));
+        return Ok(Request::StateQuery(requester));
     }
-    let malformed = |reason| Malformed { reason, sender: Some(sender) };
+    let malformed = |reason| Malformed { reason, requester: Some(requester) };
     if record.value().is_none() {
         return Err(malformed("it has no value".into()));
     }
@@ -145,7 +145,7 @@ fn request(record: &impl Record, headers: &In<'_>, partitions: u32) -> Result<Re
 
 /// Reads a record of an event topic.
 pub(crate) fn read_event(record: &impl Record) -> Result<Logged, String> {
-    let headers = In::new(record);
+    let headers = ReadHeaders::new(record);
     let Position { partition, offset } = record.position();
     let kind = headers.required(TYPE)?;
     let (_, name) = kind.rsplit_once('.').ok_or_else(|| format!("its header `{TYPE}` is `{kind}`"))?;
@@ -170,11 +170,11 @@ pub(crate) fn source(record: &impl Record) -> Option<&str> {
 
 /// Reads a record of an aggregate topic.
 pub(crate) fn read_state(record: &impl Record) -> Result<(Arc<str>, StoredState), String> {
-    let headers = In::new(record);
+    let headers = ReadHeaders::new(record);
     Ok((key(record)?, stored_state(record, &headers, record.position().partition)?))
 }
 
-fn stored_state(record: &impl Record, headers: &In<'_>, partition: u32) -> Result<StoredState, String> {
+fn stored_state(record: &impl Record, headers: &ReadHeaders<'_>, partition: u32) -> Result<StoredState, String> {
     let value = record.value().ok_or("it has no value")?;
     Ok(StoredState {
         sequence: headers.sequence(SEQUENCE)?,
@@ -201,7 +201,7 @@ pub(crate) fn read_answer(record: &impl Record, partitions: u32) -> Result<Respo
 
 /// The answer to a command in this partition.
 fn response(record: &impl Record, partition: u32) -> Result<Response, String> {
-    let headers = In::new(record);
+    let headers = ReadHeaders::new(record);
     let id: CommandId = headers.parsed(COMMAND_ID)?;
     if headers.text(TYPE).is_some_and(|kind| kind.ends_with(STATE_QUERY)) {
         let state = headers.text(SEQUENCE).map(|_| stored_state(record, &headers, partition)).transpose()?;

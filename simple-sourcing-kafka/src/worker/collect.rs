@@ -19,7 +19,7 @@ use crate::{
     log::{Failure, Log},
     record::Record,
     topics::Topics,
-    wire::{self, Malformed, Request, Sender as Asker},
+    wire::{self, Malformed, Request, Requester},
 };
 
 /// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
@@ -35,12 +35,12 @@ pub(super) struct Batch<R> {
     /// The offset of the next command, for each partition with commands in this batch.
     pub(super) next: BTreeMap<Shard, i64>,
     /// With the time at which each was put.
-    pub(super) questions: Vec<(Shard, Asker, Timestamp)>,
+    pub(super) state_queries: Vec<(Shard, Requester, Timestamp)>,
     /// And where they are to come to.
-    pub(super) refusals: Vec<(OutcomeRecord, Option<u32>)>,
+    pub(super) malformed_outcomes: Vec<(OutcomeRecord, Option<u32>)>,
     /// What was given to the engine, in that order, and where its answer is to come to: which of it is poison shows at the
     /// end of the batch.
-    pub(super) commands_given: Vec<(R, Option<u32>)>,
+    pub(super) decided: Vec<(R, Option<u32>)>,
     /// What is no command of an aggregate type, and why.
     pub(super) malformed: Vec<(usize, R, String)>,
 }
@@ -51,9 +51,9 @@ impl<R> Batch<R> {
             commands: 0,
             bytes: 0,
             next: BTreeMap::new(),
-            questions: Vec::new(),
-            refusals: Vec::new(),
-            commands_given: Vec::new(),
+            state_queries: Vec::new(),
+            malformed_outcomes: Vec::new(),
+            decided: Vec::new(),
             malformed: Vec::new(),
         }
     }
@@ -121,11 +121,11 @@ impl Collector<'_> {
                     Some(cause) => self.processor.condemn(self.store, aggregate, command, cause),
                     None => self.processor.process(self.store, aggregate, command),
                 };
-                decided.map_err(Failure::Passing)?;
-                batch.commands_given.push((record, answer_to));
+                decided.map_err(Failure::Retryable)?;
+                batch.decided.push((record, answer_to));
             }
-            Ok(Request::State(asker)) => batch.questions.push((shard, asker, record.time())),
-            Err(Malformed { reason, sender }) => {
+            Ok(Request::StateQuery(requester)) => batch.state_queries.push((shard, requester, record.time())),
+            Err(Malformed { reason, requester }) => {
                 let (position, reason) = (record.position(), brief(reason));
                 error!(
                     topic = record.topic(),
@@ -136,9 +136,11 @@ impl Collector<'_> {
                 );
                 // An answer must fit its topic: who sends a longer key than a client of ours gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
-                let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
+                let requester = requester.filter(|requester| requester.key.len() <= key_bytes_max);
                 let time = record.time();
-                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, time, reason.clone())));
+                batch
+                    .malformed_outcomes
+                    .extend(requester.map(|requester| refuse(requester, shard, position, time, reason.clone())));
                 batch.malformed.push((aggregate, record, reason));
             }
         }
@@ -149,7 +151,7 @@ impl Collector<'_> {
     fn check_key(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
         let key = match &request {
             Request::Command { command, .. } => &command.key,
-            Request::State(asker) => &asker.key,
+            Request::StateQuery(requester) => &requester.key,
         };
         let right = partition_of(key, self.topics[shard.aggregate].partitions);
         let (bytes, max) = (key.len(), self.definition.aggregates[shard.aggregate].settings.key_bytes_max);
@@ -163,25 +165,25 @@ impl Collector<'_> {
         } else {
             return Ok(request);
         };
-        let sender = match request {
+        let requester = match request {
             Request::Command { command: CommandRecord { key, id, payload, .. }, answer_to } => {
-                Asker { fingerprint: Fingerprint::of(&key, &payload), key, id, answer_to }
+                Requester { fingerprint: Fingerprint::of(&key, &payload), key, id, answer_to }
             }
-            Request::State(asker) => asker,
+            Request::StateQuery(requester) => requester,
         };
-        Err(Malformed { reason, sender: Some(sender) })
+        Err(Malformed { reason, requester: Some(requester) })
     }
 }
 
 /// A refusal of a record that is no command. It is not remembered: under its id nothing has run.
 fn refuse(
-    sender: Asker,
+    requester: Requester,
     shard: Shard,
     position: Position,
     time: Timestamp,
     reason: String,
 ) -> (OutcomeRecord, Option<u32>) {
-    let Asker { key, id, fingerprint, answer_to } = sender;
+    let Requester { key, id, fingerprint, answer_to } = requester;
     let answer = Answer::refused(&Refusal::Invalid(reason));
     let outcome = Outcome { fingerprint, position, answer };
     let record =

@@ -124,19 +124,19 @@ impl<L: Log> Worker<L> {
         let log = self.log.clone();
         while !self.is_stopped() {
             for change in self.log.changes() {
-                self.rebalance(change).await.map_err(Failure::Lasting)?;
+                self.rebalance(change).await.map_err(Failure::Fatal)?;
             }
-            while let Some((shard, ready)) = self.partitions.next_restored().map_err(Failure::Lasting)? {
-                self.begin_serving(shard, ready).map_err(Failure::Lasting)?;
+            while let Some((shard, ready)) = self.partitions.next_restored().map_err(Failure::Fatal)? {
+                self.begin_serving(shard, ready).map_err(Failure::Fatal)?;
             }
             if let Err(error) = self.store.take_refolded() {
-                self.start_over(&error).await.map_err(Failure::Lasting)?;
+                self.start_over(&error).await.map_err(Failure::Fatal)?;
                 continue;
             }
             self.joining.report(|| self.partitions.all_serving());
             match self.batch(&log).await {
                 Ok(()) => {}
-                Err(Failure::Passing(error)) => self.start_over(&error).await.map_err(Failure::Lasting)?,
+                Err(Failure::Retryable(error)) => self.start_over(&error).await.map_err(Failure::Fatal)?,
                 Err(failure) => return Err(failure),
             }
         }
@@ -150,7 +150,7 @@ impl<L: Log> Worker<L> {
     /// The path of a batch.
     async fn batch(&mut self, log: &L) -> Result<(), Failure> {
         // 0. Partitions that were restored begin: what waits for them is noted, and suspects run alone.
-        self.go_on_with_held().await?;
+        self.advance_held().await?;
         // 1. Take the commands that wait, up to the limits of a batch, and decide each.
         let mut batch = Batch::new();
         let is_restoring = !self.partitions.all_serving() || !self.joining.is_admitted();
@@ -164,15 +164,15 @@ impl<L: Log> Worker<L> {
 
     async fn commit<R: Record>(&mut self, batch: Batch<R>) -> Result<(), Failure> {
         // 2. Gather what the decisions change.
-        let mut changes = self.processor.finish(&self.store).map_err(Failure::Passing)?;
+        let mut changes = self.processor.finish(&self.store).map_err(Failure::Retryable)?;
         // 3. Write it and the offsets of the next commands, in one transaction.
         match self.transactions.write(&batch, &changes, &self.store).await {
-            Err(Failure::Outdated(error)) => {
+            Err(Failure::StaleGeneration(error)) => {
                 info!(%error, commands = batch.commands, "the group has rebalanced; nothing of this batch was written, \
                  reading it again");
                 return self.rewind(&batch);
             }
-            Err(Failure::RecordRefused(error)) => return self.isolate(&batch, &error).await,
+            Err(Failure::RecordRejected(error)) => return self.isolate(&batch, &error).await,
             written => written?,
         }
         debug!(commands = batch.commands, "committed");
@@ -180,7 +180,7 @@ impl<L: Log> Worker<L> {
         // 4. Only now does what this worker knows change.
         let producer = self.transactions.last_producer();
         let applied = self.store.apply(&mut changes, &batch.next, &self.definition, producer);
-        applied.map_err(Failure::Passing)?;
+        applied.map_err(Failure::Retryable)?;
         self.processor.committed(changes);
         self.bisection.done(&batch.next);
         Ok(())
@@ -200,10 +200,10 @@ impl<L: Log> Worker<L> {
     async fn isolate<R>(&mut self, batch: &Batch<R>, error: &BackendError) -> Result<(), Failure> {
         warn!(%error, commands = batch.commands, "the broker refuses a record of this batch; running it again in \
          smaller parts to find the command");
-        let is_command = !batch.commands_given.is_empty();
-        self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Lasting)?;
+        let is_command = !batch.decided.is_empty();
+        self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Fatal)?;
         // New producers end the transaction. If there are none, all partitions are restored, and what was found is kept.
-        self.transactions.reopen().await.map_err(Failure::Passing)?;
+        self.transactions.reopen().await.map_err(Failure::Retryable)?;
         self.rewind(batch)
     }
 
@@ -212,7 +212,7 @@ impl<L: Log> Worker<L> {
         self.processor.aborted();
         let read = batch.next.keys().filter(|&&shard| self.partitions.is_serving(shard));
         let next = read.filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
-        self.log.seek(&next).map_err(Failure::Passing)
+        self.log.seek(&next).map_err(Failure::Retryable)
     }
 
     /// After a failed transaction, whose outcome is not known: new producers end it one way or the other, and all
@@ -256,7 +256,7 @@ impl<L: Log> Worker<L> {
                 let cleared = if lost { Ok(()) } else { self.clear_attempts(&shards).await };
                 self.release(shards)?;
                 match cleared {
-                    Err(Failure::Passing(error)) => self.start_over(&error).await,
+                    Err(Failure::Retryable(error)) => self.start_over(&error).await,
                     other => other.map_err(Failure::into_error),
                 }
             }
@@ -295,7 +295,7 @@ impl<L: Log> Worker<L> {
 
     /// Goes on with partitions that were restored and are not read yet: notes the commands that wait for them as begun, or
     /// takes the next step with suspects, one partition after the other.
-    async fn go_on_with_held(&mut self) -> Result<(), Failure> {
+    async fn advance_held(&mut self) -> Result<(), Failure> {
         let waiting = self.partitions.held_without_suspects();
         if !waiting.is_empty() {
             return self.begin_waiting(waiting).await;
@@ -321,7 +321,7 @@ impl<L: Log> Worker<L> {
         }
         for (shard, Progress { next, .. }) in progress {
             self.store.has_begun(shard);
-            self.read_from(shard, next).map_err(Failure::Lasting)?;
+            self.read_from(shard, next).map_err(Failure::Fatal)?;
         }
         Ok(())
     }
@@ -354,7 +354,7 @@ impl<L: Log> Worker<L> {
             return Ok(Some(suspects));
         }
         info!(partition = shard.partition, next, "all suspected commands have run");
-        self.read_from(shard, next).map_err(Failure::Lasting)?;
+        self.read_from(shard, next).map_err(Failure::Fatal)?;
         Ok(None)
     }
 

@@ -13,7 +13,7 @@ use super::{
     store::{PartitionStore, PendingWrites, local::Mark, outcome_evidence, state_evidence},
 };
 use crate::{
-    log::{Noted, Producer},
+    log::{Producer, Tracked},
     progress::{Attempt, Progress},
 };
 
@@ -86,7 +86,7 @@ impl WorkerStore {
                 let at = Shard { aggregate, partition: command_position.partition };
                 let partition = self.partitions.entry(at).or_default();
                 if let Some(checkpoint) = partition.checkpoint()
-                    && let Some(offset) = producer.delivered(at, Noted::State)
+                    && let Some(offset) = producer.delivered(at, Tracked::State)
                 {
                     checkpoint.states = Mark { next: offset + 1, evidence: Some(state_evidence(&key, sequence)) };
                 }
@@ -98,7 +98,7 @@ impl WorkerStore {
             let at = Shard { aggregate, partition };
             let partition = self.partitions.entry(at).or_default();
             if let Some(checkpoint) = partition.checkpoint()
-                && let Some(offset) = producer.delivered(at, Noted::Outcome)
+                && let Some(offset) = producer.delivered(at, Tracked::Outcome)
             {
                 checkpoint.responses = Mark { next: offset + 1, evidence: Some(outcome_evidence(id)) };
             }

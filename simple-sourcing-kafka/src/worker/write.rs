@@ -12,7 +12,7 @@ use tracing::info;
 use super::{collect::Batch, producers::Producers, worker_store::WorkerStore};
 use crate::{
     failpoint::failpoint,
-    log::{Failure, Log, NewRecord, Noted, Producer},
+    log::{Failure, Log, NewRecord, Producer, Tracked},
     progress::Progress,
     record::{Headers, Record},
     topics::Topics,
@@ -69,7 +69,7 @@ impl<L: Log> Transactions<L> {
         self.producers.begin()?;
         match self.write_progress(progress).await {
             Ok(()) => self.commit().await.map(|()| true),
-            Err(Failure::Outdated(error)) => {
+            Err(Failure::StaleGeneration(error)) => {
                 info!(%error, partitions = progress.len(), "the group has rebalanced; the offsets are not committed");
                 Ok(false)
             }
@@ -93,7 +93,7 @@ impl<L: Log> Transactions<L> {
     async fn commit(&mut self) -> Result<(), Failure> {
         self.producers.current().commit().await?;
         // What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
-        Ok(self.producers.current().check_nothing_under_way()?)
+        Ok(self.producers.current().check_nothing_in_flight()?)
     }
 
     fn write_records<R: Record>(
@@ -110,26 +110,26 @@ impl<L: Log> Transactions<L> {
         }
         for Poison { outcome, cause } in &changes.poison {
             let aggregate = changes.outcomes[*outcome].aggregate;
-            self.write_dead_letter(aggregate, &batch.commands_given[*outcome].0, cause)?;
+            self.write_dead_letter(aggregate, &batch.decided[*outcome].0, cause)?;
         }
         Ok(())
     }
 
     /// The answers to commands, each where it is looked for.
     fn write_answers<R: Record>(&mut self, batch: &Batch<R>, changes: &Changes) -> Result<(), BackendError> {
-        let refusals = batch.refusals.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
-        let outcomes = changes.outcomes.iter().zip(batch.commands_given.iter().map(|(_, answer_to)| *answer_to));
-        for (outcome, answer_to) in refusals.chain(outcomes) {
+        let malformed = batch.malformed_outcomes.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
+        let outcomes = changes.outcomes.iter().zip(batch.decided.iter().map(|(_, answer_to)| *answer_to));
+        for (outcome, answer_to) in malformed.chain(outcomes) {
             let (headers, value) = wire::outcome(outcome);
             let &OutcomeRecord { aggregate, position: Position { partition, .. }, ref key, time, first, .. } = outcome;
             let Topics { response, answer, .. } = &self.topics[aggregate];
             if let Some(address) = answer_to {
                 self.producers.current().write(keyed(answer, address, key, &value, &headers, time))?;
             }
-            // What has to be remembered stands among the responses in any case, and where the last of it stands is noted.
+            // What has to be remembered stands among the responses in any case, and where the last of it stands is tracked.
             if first || answer_to.is_none() {
-                let noted = first.then_some((Shard { aggregate, partition }, Noted::Outcome));
-                let record = NewRecord { noted, ..keyed(response, partition, key, &value, &headers, time) };
+                let tracked = first.then_some((Shard { aggregate, partition }, Tracked::Outcome));
+                let record = NewRecord { tracked, ..keyed(response, partition, key, &value, &headers, time) };
                 self.producers.current().write(record)?;
             }
         }
@@ -143,13 +143,14 @@ impl<L: Log> Transactions<L> {
         changes: &Changes,
         store: &WorkerStore,
     ) -> Result<(), BackendError> {
-        for &(shard, ref asker, time) in &batch.questions {
-            let state = state_after(shard, &asker.key, changes, store)?;
+        for &(shard, ref requester, time) in &batch.state_queries {
+            let state = state_after(shard, &requester.key, changes, store)?;
             let aggregate = self.definition.aggregates[shard.aggregate].name;
-            let (headers, value) = wire::state_answer(aggregate, asker.id, state.as_ref());
+            let (headers, value) = wire::state_answer(aggregate, requester.id, state.as_ref());
             let Topics { response, answer, .. } = &self.topics[shard.aggregate];
-            let (topic, partition) = asker.answer_to.map_or((response, shard.partition), |address| (answer, address));
-            self.producers.current().write(keyed(topic, partition, &asker.key, value, &headers, time))?;
+            let (topic, partition) =
+                requester.answer_to.map_or((response, shard.partition), |address| (answer, address));
+            self.producers.current().write(keyed(topic, partition, &requester.key, value, &headers, time))?;
         }
         Ok(())
     }
@@ -159,7 +160,15 @@ impl<L: Log> Transactions<L> {
         let DeadLetter { key, value, headers } = DeadLetter::of(record, cause, *dead_letter_bytes_max);
         let partition = record.partition();
         let time = record.time();
-        self.producers.current().write(NewRecord { topic, partition, key, value, headers: &headers, time, noted: None })
+        self.producers.current().write(NewRecord {
+            topic,
+            partition,
+            key,
+            value,
+            headers: &headers,
+            time,
+            tracked: None,
+        })
     }
 
     fn write_events_and_states(&mut self, changes: &Changes) -> Result<(), BackendError> {
@@ -170,15 +179,15 @@ impl<L: Log> Transactions<L> {
                 let partition = event.command_position.partition;
                 let (key, value, time) = (&event.key, &event.payload, event.time);
                 let record = keyed(&topics.event, partition, key, value, &headers, time);
-                let noted = Some((Shard { aggregate: index, partition }, Noted::Event));
-                self.producers.current().write(NewRecord { noted, ..record })?;
+                let tracked = Some((Shard { aggregate: index, partition }, Tracked::Event));
+                self.producers.current().write(NewRecord { tracked, ..record })?;
             }
             for state in &changes.states {
                 let (headers, value) = wire::state(state);
                 let StateRecord { key, command_position: Position { partition, .. }, time, .. } = state;
                 let record = keyed(&topics.state, *partition, key, value, &headers, *time);
-                let noted = Some((Shard { aggregate: index, partition: *partition }, Noted::State));
-                self.producers.current().write(NewRecord { noted, ..record })?;
+                let tracked = Some((Shard { aggregate: index, partition: *partition }, Tracked::State));
+                self.producers.current().write(NewRecord { tracked, ..record })?;
             }
         }
         Ok(())
@@ -210,5 +219,5 @@ fn keyed<'a>(
     headers: &'a Headers,
     time: Timestamp,
 ) -> NewRecord<'a> {
-    NewRecord { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time, noted: None }
+    NewRecord { topic, partition, key: Some(key.as_bytes()), value: Some(value), headers, time, tracked: None }
 }

@@ -107,7 +107,7 @@ impl Admin {
         let lacking = Cell::new(None);
         let found = self.await_made(|| match self.found(&all) {
             Ok(found) => {
-                lacking.set(found.iter().position(|found| !found.is_whole()));
+                lacking.set(found.iter().position(|found| !found.is_complete()));
                 lacking.get().is_none().then_some(Ok(found))
             }
             Err(error) if error.is_retryable() => None,
@@ -129,8 +129,8 @@ impl Admin {
             // What it has to say of that comes in here.
             while self.witness.poll(REPORTS_WAIT).is_some() {}
             let servers = &self.kafka.bootstrap_servers;
-            match self.witness.context().refusal() {
-                Some(refusal) => BackendError::failed(format!("no connection to Kafka at `{servers}`: {refusal}")),
+            match self.witness.context().connect_failure() {
+                Some(failure) => BackendError::failed(format!("no connection to Kafka at `{servers}`: {failure}")),
                 None => unreachable(servers, within, error),
             }
         })

@@ -221,7 +221,7 @@ impl<'a> TopicReader<'a> {
     }
 
     /// The end of what is committed.
-    pub(crate) fn committed_end(&self, partition: u32) -> Result<i64, BackendError> {
+    pub(crate) fn last_stable_offset(&self, partition: u32) -> Result<i64, BackendError> {
         Ok(self.bounds(partition)?.1)
     }
 

@@ -67,7 +67,7 @@ pub(super) fn describe_lacking(
 pub(super) fn because(what: BackendError, error: KafkaError) -> BackendError {
     match code(&error) {
         Some(code) if is_denial(code) => what.because(Caused::new(Cause::Denied, error)),
-        Some(code) if is_refusal(code) => what.because(Caused::new(Cause::RecordRefused, error)),
+        Some(code) if is_rejection(code) => what.because(Caused::new(Cause::RecordRejected, error)),
         _ => what.because(error),
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn is_denial(code: Code) -> bool {
 }
 
 /// Whether a broker refuses a record for what it is, so that it would refuse it each time.
-pub(super) fn is_refusal(code: Code) -> bool {
+pub(super) fn is_rejection(code: Code) -> bool {
     matches!(
         code,
         Code::MessageSizeTooLarge
@@ -151,7 +151,7 @@ pub(super) fn is_refusal(code: Code) -> bool {
 fn is_lasting(error: &KafkaError) -> bool {
     let lasting = |code| {
         is_denial(code)
-            || is_refusal(code)
+            || is_rejection(code)
             || matches!(
                 code,
                 Code::SaslAuthenticationFailed

@@ -120,7 +120,7 @@ impl Reader for JobReader {
         Ok(first..end)
     }
 
-    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
+    async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
         // Not a consumer that reads: a broker answers the questions of a connection in turn, and a fetch that finds nothing
         // keeps the next waiting.
         let (_, end) = self.single()?.bounds(topic, partition)?;

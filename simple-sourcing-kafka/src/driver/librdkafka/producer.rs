@@ -27,7 +27,7 @@ use super::{
 use crate::{
     access::{Operation, Right},
     config::{Kafka, RECORD_BYTES_MAX, TRANSACTION_TIMEOUT},
-    log::{Failure, NewRecord, Noted, Producer as Transactions},
+    log::{Failure, NewRecord, Producer as Transactions, Tracked},
     progress,
     topics::{self, Ends, Topics},
 };
@@ -79,7 +79,7 @@ struct Progress {
     /// Whether the library has lost a connection, with whatever was on its way over it. It sends that again by itself and
     /// tells nobody but the log.
     disconnected: bool,
-    /// By slot the offset of the last record that was noted there; less than 0 where it is not known.
+    /// By slot the offset of the last record that was tracked there; less than 0 where it is not known.
     offsets: Vec<i64>,
     /// The topic that it may not write to, of which only the log tells.
     denied: Option<String>,
@@ -115,7 +115,7 @@ impl Deliveries {
 }
 
 impl ProducerContext for Deliveries {
-    /// The slot in which it is noted, or 0.
+    /// The slot in which it is tracked, or 0.
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, slot: usize) {
@@ -137,7 +137,7 @@ impl ProducerContext for Deliveries {
                 if errors::code(error).is_some_and(errors::is_denial) {
                     progress.denied = Some(message.topic().to_owned());
                 }
-                if errors::code(error).is_some_and(errors::is_refusal) {
+                if errors::code(error).is_some_and(errors::is_rejection) {
                     let place = (message.topic().to_owned(), message.partition() as u32, error.clone());
                     progress.refused.get_or_insert(place);
                 }
@@ -188,8 +188,8 @@ impl TransactionalProducer {
             config.create_with_context(deliveries).map_err(|error| client_error(kafka, "worker's producer", &error))?;
         producer.init_transactions(STEP_TIMEOUT).map_err(|error| {
             let what = format!("transactions of `{transactional_id}` can't be started");
-            match producer.context().reports.refusal_of_principal() {
-                Some(refusal) => BackendError::failed(format!("{what}: {refusal}")),
+            match producer.context().reports.login_failure() {
+                Some(failure) => BackendError::failed(format!("{what}: {failure}")),
                 None => describe_lacking(kafka, what, &[Right::on_transactions(&kafka.group)], error),
             }
         })?;
@@ -210,8 +210,8 @@ impl TransactionalProducer {
         })
     }
 
-    fn slot(&self, at: Shard, noted: Noted) -> usize {
-        self.slots[at.aggregate] + SLOTS * at.partition as usize + noted as usize
+    fn slot(&self, at: Shard, tracked: Tracked) -> usize {
+        self.slots[at.aggregate] + SLOTS * at.partition as usize + tracked as usize
     }
 
     /// What an error in a transaction means. A missing right lasts, and what is refused for what it is will be each time:
@@ -249,7 +249,7 @@ impl TransactionalProducer {
     fn abort(&self) -> Result<(), BackendError> {
         // Has the library throw away what it has not sent, and wait for the rest.
         self.producer.abort_transaction(STEP_TIMEOUT).map_err(|error| self.failed(error))?;
-        self.check_nothing_under_way()?;
+        self.check_nothing_in_flight()?;
         // That of what was thrown away.
         self.producer.context().progress().error = None;
         Ok(())
@@ -294,8 +294,8 @@ impl Transactions for TransactionalProducer {
     }
 
     fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError> {
-        let NewRecord { topic, partition, key, value, headers, time, noted } = record;
-        let slot = noted.map_or(0, |(at, noted)| self.slot(at, noted));
+        let NewRecord { topic, partition, key, value, headers, time, tracked } = record;
+        let slot = tracked.map_or(0, |(at, tracked)| self.slot(at, tracked));
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(topic, slot);
         record = record.partition(partition as i32).headers(native(headers));
         (record.key, record.payload) = (key, value);
@@ -308,7 +308,7 @@ impl Transactions for TransactionalProducer {
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
                 // Before anything was sent: it is over the limit of the client library.
-                Err((error, _)) if errors::code(&error).is_some_and(errors::is_refusal) => {
+                Err((error, _)) if errors::code(&error).is_some_and(errors::is_rejection) => {
                     return Err(refused(topic, partition, error));
                 }
                 Err((error, _)) => return Err(self.failed(error)),
@@ -335,7 +335,7 @@ impl Transactions for TransactionalProducer {
         match self.offsets.write(offsets, group) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {
                 let refused = because(BackendError::unavailable("the group has rejected the offsets"), error);
-                self.abort().map(|()| Err(Failure::Outdated(refused)))?
+                self.abort().map(|()| Err(Failure::StaleGeneration(refused)))?
             }
             written => Ok(written.map_err(|error| self.failed(error))?),
         }
@@ -345,7 +345,7 @@ impl Transactions for TransactionalProducer {
         self.await_deliveries().map_err(|error| self.failed(error))?;
         match &self.producer.context().progress().back {
             Some((topic, partition, earlier, later)) => {
-                Err(self.ends.found_made_anew(topic, *partition, *earlier, *later))
+                Err(self.ends.found_recreated(topic, *partition, *earlier, *later))
             }
             None => Ok(()),
         }
@@ -355,12 +355,12 @@ impl Transactions for TransactionalProducer {
         self.producer.commit_transaction(STEP_TIMEOUT).map_err(|error| self.failed(error))
     }
 
-    fn delivered(&self, at: Shard, noted: Noted) -> Option<i64> {
-        let slot = self.slot(at, noted);
+    fn delivered(&self, at: Shard, tracked: Tracked) -> Option<i64> {
+        let slot = self.slot(at, tracked);
         self.producer.context().progress().offsets.get(slot).copied().filter(|&offset| offset >= 0)
     }
 
-    fn check_nothing_under_way(&self) -> Result<(), BackendError> {
+    fn check_nothing_in_flight(&self) -> Result<(), BackendError> {
         // The log comes through the same queue as deliveries, and what it says of this transaction is in it by now.
         self.producer.poll(Duration::ZERO);
         match self.producer.context().progress().disconnected {

@@ -15,10 +15,10 @@ use crate::config::Kafka;
 
 /// The client library says of one broker no more than twice a minute that it is refused, so that what comes again within
 /// this time has gone on in between.
-const REFUSAL_REPEATED: Duration = Duration::from_secs(45);
+const FAILURE_REPEATED: Duration = Duration::from_secs(45);
 
 /// For how long the brokers may refuse a service as who it is: only those who start it anew can change that.
-const REFUSED_MAX: Duration = Duration::from_secs(20);
+const LOGIN_FAILED_MAX: Duration = Duration::from_secs(20);
 
 /// How often trouble of one kind is logged. The client library reports it with each attempt to connect, ten times a second.
 const LOGGED_AGAIN: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const LOGGED_AGAIN: Duration = Duration::from_secs(10);
 pub(super) struct Reports {
     /// As whom the client comes.
     principal: Arc<str>,
-    refusal: Arc<Mutex<Option<Refusal>>>,
+    failure: Arc<Mutex<Option<ConnectFailure>>>,
     /// What was logged lately.
     logged: Arc<Mutex<Vec<Logged>>>,
     /// Where to say that the service can't go on.
@@ -44,7 +44,7 @@ struct Logged {
 
 /// The brokers do not let the client in, or it does not trust them.
 #[derive(Debug)]
-struct Refusal {
+struct ConnectFailure {
     since: Instant,
     last: Instant,
     reason: String,
@@ -54,7 +54,7 @@ struct Refusal {
 
 impl Reports {
     pub(super) fn new(kafka: &Kafka) -> Self {
-        Reports { principal: kafka.principal().into(), refusal: Arc::default(), logged: Arc::default(), ending: None }
+        Reports { principal: kafka.principal().into(), failure: Arc::default(), logged: Arc::default(), ending: None }
     }
 
     /// Those of the clients of a worker, which end the service once they have been refused for long. The worker itself may
@@ -73,9 +73,9 @@ impl Reports {
             Some(RDKafkaErrorCode::BrokerTransportFailure) => debug!(%error, reason, "connection lost"),
             Some(RDKafkaErrorCode::Authentication) => {
                 let principal = &self.principal;
-                self.refused(true, format!("{principal} is refused, check the SASL settings: {reason}"));
+                self.connect_failed(true, format!("{principal} is refused, check the SASL settings: {reason}"));
             }
-            Some(RDKafkaErrorCode::SSL) => self.refused(
+            Some(RDKafkaErrorCode::SSL) => self.connect_failed(
                 false,
                 format!(
                     "the TLS connection failed. If it is the broker's certificate: it has expired, is not signed by an \
@@ -102,39 +102,40 @@ impl Reports {
         is_news
     }
 
-    fn refused(&self, of_principal: bool, reason: String) {
+    fn connect_failed(&self, of_principal: bool, reason: String) {
         error!(reason, "the Kafka client can't connect");
-        let (mut refusal, now) = (self.lock(), Instant::now());
-        let before = refusal
+        let (mut failure, now) = (self.lock(), Instant::now());
+        let before = failure
             .take()
-            .filter(|before| before.of_principal == of_principal && now.duration_since(before.last) < REFUSAL_REPEATED);
+            .filter(|before| before.of_principal == of_principal && now.duration_since(before.last) < FAILURE_REPEATED);
         let since = before.map_or(now, |before| before.since);
-        *refusal = Some(Refusal { since, last: now, reason, of_principal });
-        drop(refusal);
-        if let (Some(ending), Some(refusal)) = (&self.ending, self.refused_too_long()) {
-            ending.end(Err(BackendError::failed(refusal)));
+        *failure = Some(ConnectFailure { since, last: now, reason, of_principal });
+        drop(failure);
+        if let (Some(ending), Some(failure)) = (&self.ending, self.login_failed_for_long()) {
+            ending.end(Err(BackendError::failed(failure)));
         }
     }
 
     /// Why the client could not connect, when that was last so.
-    pub(super) fn refusal(&self) -> Option<String> {
-        self.lock().as_ref().map(|refusal| refusal.reason.clone())
+    pub(super) fn connect_failure(&self) -> Option<String> {
+        self.lock().as_ref().map(|failure| failure.reason.clone())
     }
 
     /// Why the client as who it is was not let in, when that was the last reason.
-    pub(super) fn refusal_of_principal(&self) -> Option<String> {
-        self.lock().as_ref().filter(|refusal| refusal.of_principal).map(|refusal| refusal.reason.clone())
+    pub(super) fn login_failure(&self) -> Option<String> {
+        self.lock().as_ref().filter(|failure| failure.of_principal).map(|failure| failure.reason.clone())
     }
 
     /// Why the client as who it is has not been let in, when that has been so for long.
-    pub(super) fn refused_too_long(&self) -> Option<String> {
-        let refusal = self.lock();
-        let is_long = |refusal: &&Refusal| refusal.of_principal && refusal.last - refusal.since >= REFUSED_MAX;
-        refusal.as_ref().filter(is_long).map(|refusal| refusal.reason.clone())
+    pub(super) fn login_failed_for_long(&self) -> Option<String> {
+        let failure = self.lock();
+        let is_long =
+            |failure: &&ConnectFailure| failure.of_principal && failure.last - failure.since >= LOGIN_FAILED_MAX;
+        failure.as_ref().filter(is_long).map(|failure| failure.reason.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Refusal>> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<ConnectFailure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

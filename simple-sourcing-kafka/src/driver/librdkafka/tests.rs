@@ -154,7 +154,7 @@ fn offsets_that_the_library_loses_are_given_up() {
         let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, Progress { next: 1, attempt: None })]);
         let membership = member.0.membership().expect("it is in the group");
         let written = pollster::block_on(producer.write_offsets(&next, membership));
-        assert!(matches!(written, Err(Failure::Passing(_))), "there is no answer");
+        assert!(matches!(written, Err(Failure::Retryable(_))), "there is no answer");
         pollster::block_on(member.0.producer(0)).expect("another takes its place");
     });
 }
@@ -173,7 +173,7 @@ fn a_transaction_of_a_former_generation_is_aborted_and_the_producer_goes_on() {
         pollster::block_on(producer.flush())?;
         Ok(pollster::block_on(producer.commit())?)
     };
-    assert!(matches!(transact(), Err(Failure::Outdated(_))));
+    assert!(matches!(transact(), Err(Failure::StaleGeneration(_))));
     assert!(transact().is_ok());
 }
 
@@ -190,13 +190,13 @@ fn each_loss_of_a_connection_is_noticed() {
         // With this error the mock closes the connection.
         cluster.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT]);
         pollster::block_on(producer.commit()).expect("it is sent again");
-        assert!(producer.check_nothing_under_way().is_err(), "the first may still arrive");
+        assert!(producer.check_nothing_in_flight().is_err(), "the first may still arrive");
     }
 }
 
 fn anything(headers: &Headers) -> NewRecord<'_> {
     let (key, value) = (None, Some(&b"anything"[..]));
-    NewRecord { topic: "command", partition: 0, key, value, headers, time: Timestamp::now(), noted: None }
+    NewRecord { topic: "command", partition: 0, key, value, headers, time: Timestamp::now(), tracked: None }
 }
 
 fn cluster() -> Cluster {
@@ -233,7 +233,7 @@ fn open(kafka: Kafka, definition: &Definition) -> WorkerLog {
         batch_bytes_max: 1_000_000,
         dead_letter_bytes_max: 1_000_000,
         partitions: PARTITIONS,
-        give_up: String::new(),
+        reset_advice: String::new(),
     }]);
     let ends = Arc::new(Ends::new(topics.clone()));
     WorkerLog::open(kafka, definition, topics, ends, "a".to_owned(), Ending::new()).expect("there is a consumer")

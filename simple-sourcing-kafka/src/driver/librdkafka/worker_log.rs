@@ -93,23 +93,23 @@ impl WorkerLog {
             Some(RDKafkaErrorCode::FencedInstanceId) if self.consumer.context().has_forgotten_its_id() => {
                 Err(Failure::Fenced)
             }
-            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Lasting(because(
+            Some(RDKafkaErrorCode::FencedInstanceId) => Err(Failure::Fatal(because(
                 BackendError::failed(
                     "another process runs under the same instance name; give each process its own `.instance(...)`",
                 ),
                 error,
             ))),
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => {
-                Err(Failure::Lasting(describe("the consumer has failed", error)))
+                Err(Failure::Fatal(describe("the consumer has failed", error)))
             }
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                Err(Failure::Passing(describe("the offset to resume at is no longer in the command topic", error)))
+                Err(Failure::Retryable(describe("the offset to resume at is no longer in the command topic", error)))
             }
             Some(code) if errors::is_denial(code) => {
                 let topics = self.consumer.context().topics();
                 let mut needs: Vec<Right> = topics.iter().map(|it| Right::on_topic(Operation::Read, it)).collect();
                 needs.push(Right::on_group(Operation::Read, &self.kafka.group));
-                Err(Failure::Lasting(describe_lacking(&self.kafka, "commands can't be read", &needs, error)))
+                Err(Failure::Fatal(describe_lacking(&self.kafka, "commands can't be read", &needs, error)))
             }
             _ => {
                 // The client library connects again by itself.
@@ -161,8 +161,8 @@ impl Log for WorkerLog {
         if is_idle {
             let _ = self.consumer.group_metadata();
         }
-        match self.consumer.context().reports().refused_too_long() {
-            Some(refusal) => Err(Failure::Lasting(BackendError::failed(refusal))),
+        match self.consumer.context().reports().login_failed_for_long() {
+            Some(failure) => Err(Failure::Fatal(BackendError::failed(failure))),
             None => Ok(None),
         }
     }
@@ -221,7 +221,7 @@ impl Log for WorkerLog {
         TransactionalProducer::open(&self.kafka, self.topics.clone(), self.ends.clone(), &id, &self.ending)
     }
 
-    fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    fn spawn<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
         J: AsyncFnOnce(JobReader) + Send + 'static,
     {

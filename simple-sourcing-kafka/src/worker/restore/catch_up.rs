@@ -96,7 +96,7 @@ impl<R: Reader> CatchUp<'_, R> {
     /// Reads what the topics have, behind the positions up to which the store has it. What is of no use is thrown away.
     pub(super) async fn read(&self, store: &mut PartitionStore) -> Result<Found, RestoreFailure> {
         let read = self.read_on(store).await;
-        if let Err(RestoreFailure::Useless(reason)) = &read {
+        if let Err(RestoreFailure::StaleCopy(reason)) = &read {
             store.discard(reason)?;
         }
         read
@@ -123,13 +123,13 @@ impl<R: Reader> CatchUp<'_, R> {
         let Range { start, end } = self.reader.bounds(topic, self.shard.partition).await?;
         let next = mark.next;
         if next > end {
-            return useless(format!(
+            return stale_copy(format!(
                 "it has read up to {next}, but topic `{topic}` ends at {end}; the topic may have \
              been recreated"
             ));
         }
         if next > 0 && next < start {
-            return useless(format!("it has read up to {next}, but topic `{topic}` begins at {start}"));
+            return stale_copy(format!("it has read up to {next}, but topic `{topic}` begins at {start}"));
         }
         Ok(Stretch { topic, mark, start, end })
     }
@@ -274,7 +274,7 @@ impl Stretch<'_> {
 
     /// A record is not the one that was at its offset when the position was written.
     fn is_another<T>(&self, offset: i64) -> Result<T, RestoreFailure> {
-        useless(format!(
+        stale_copy(format!(
             "the record at {offset} of topic `{}` is not the one that was read before; the topic may have \
          been recreated",
             self.topic
@@ -282,8 +282,8 @@ impl Stretch<'_> {
     }
 }
 
-fn useless<T>(reason: String) -> Result<T, RestoreFailure> {
-    Err(RestoreFailure::Useless(reason))
+fn stale_copy<T>(reason: String) -> Result<T, RestoreFailure> {
+    Err(RestoreFailure::StaleCopy(reason))
 }
 
 /// Reads a state, or what stands in its place until somebody needs it; none where nobody can tell whose it is.

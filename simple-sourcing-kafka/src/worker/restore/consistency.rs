@@ -31,7 +31,7 @@ impl Beginning {
         let bounds = reader.bounds(topic, partition).await?;
         let first = if bounds.is_empty() { None } else { reader.first(topic, partition).await? };
         // An open transaction of somebody else hides what stands behind it.
-        let certain = first.is_some() || reader.committed_end(topic, partition).await? >= bounds.end;
+        let certain = first.is_some() || reader.last_stable_offset(topic, partition).await? >= bounds.end;
         // One that can't be read tells nothing; readers say so.
         let event = first.map(|message| wire::read_event(&message).map(|event| event.record));
         let certain = certain && event.as_ref().is_none_or(Result::is_ok);
@@ -52,15 +52,15 @@ impl Beginning {
         found: &Found,
     ) -> Result<(), RestoreFailure> {
         let partition = at.partition;
-        let made_anew = |topic, why: String| {
-            Err(RestoreFailure::Lasting(topics.made_anew(topic, &format!("in partition {partition} {why}"))))
+        let recreated = |topic, why: String| {
+            Err(RestoreFailure::Fatal(topics.recreated(topic, &format!("in partition {partition} {why}"))))
         };
         let end = commands.end;
         let Found { responses_end, any_states, proven, .. } = *found;
         // An offset of somebody else proves nothing.
         let committed = commands.committed.as_ref().filter(|committed| committed.is_by_a_worker());
         if let Some(next) = committed.map(|committed| committed.next).filter(|&next| next > end) {
-            return made_anew(
+            return recreated(
                 Topic::Command,
                 format!("commands up to {next} were processed, but the topic ends at {end}"),
             );
@@ -69,31 +69,31 @@ impl Beginning {
             if reader.bounds(&topics.command, partition).await?.end > last {
                 return Err(overtaken());
             }
-            return made_anew(
+            return recreated(
                 Topic::Command,
                 format!("the command at {last} was processed, but the topic ends at {end}"),
             );
         }
         if self.bounds.start > 0 {
-            return Err(RestoreFailure::Lasting(topics.cut(Topic::Event, partition, self.bounds.start)));
+            return Err(RestoreFailure::Fatal(topics.cut(Topic::Event, partition, self.bounds.start)));
         }
         let states = reader.bounds(&topics.state, partition).await?;
         if states.start > 0 {
-            return Err(RestoreFailure::Lasting(topics.cut(Topic::State, partition, states.start)));
+            return Err(RestoreFailure::Fatal(topics.cut(Topic::State, partition, states.start)));
         }
         match &self.first {
             Some(FirstEvent { key, sequence }) => {
                 let right = partition_of(key, topics.partitions);
                 if right != partition {
-                    return Err(RestoreFailure::Lasting(BackendError::failed(format!(
+                    return Err(RestoreFailure::Fatal(BackendError::failed(format!(
                         "topic `{}` had another number of partitions than {} when it was written: key `{key}` is in \
                          partition {partition}, but would now be in {right}. Copy the records into topics with the \
                          former number under another prefix, or {}",
-                        topics.event, topics.partitions, topics.give_up
+                        topics.event, topics.partitions, topics.reset_advice
                     ))));
                 }
                 if sequence.get() != 1 {
-                    return made_anew(
+                    return recreated(
                         Topic::Event,
                         format!(
                             "the first event is event {sequence} of `{key}`, not its \
@@ -102,17 +102,17 @@ impl Beginning {
                     );
                 }
                 if store.state(key)?.is_none() {
-                    return made_anew(Topic::State, format!("there are events of `{key}`, but no state"));
+                    return recreated(Topic::State, format!("there are events of `{key}`, but no state"));
                 }
                 if responses_end == 0 {
-                    return made_anew(Topic::Response, "there are events, but no response was ever written".to_owned());
+                    return recreated(Topic::Response, "there are events, but no response was ever written".to_owned());
                 }
             }
             None if any_states && self.certain => {
                 if reader.bounds(&topics.event, partition).await? != self.bounds {
                     return Err(overtaken());
                 }
-                return made_anew(Topic::Event, "there are states, but no events".to_owned());
+                return recreated(Topic::Event, "there are states, but no events".to_owned());
             }
             None => {}
         }

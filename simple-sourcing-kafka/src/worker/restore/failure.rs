@@ -3,25 +3,25 @@ use simple_sourcing::BackendError;
 /// Why a partition is not restored, or a copy is not read to its end.
 pub(super) enum RestoreFailure {
     /// Trying again may help.
-    Passing(BackendError),
+    Retryable(BackendError),
     /// What the local store has is of no use.
-    Useless(String),
+    StaleCopy(String),
     /// Trying again is of no use.
-    Lasting(BackendError),
+    Fatal(BackendError),
     /// Nobody wants it any more.
-    Unwanted,
+    Cancelled,
 }
 
 impl From<BackendError> for RestoreFailure {
     fn from(error: BackendError) -> Self {
         match error {
-            BackendError::Closed => RestoreFailure::Unwanted,
-            error => RestoreFailure::Passing(error),
+            BackendError::Closed => RestoreFailure::Cancelled,
+            error => RestoreFailure::Retryable(error),
         }
     }
 }
 
 /// Another process has served the partition while it was being restored here.
 pub(super) fn overtaken() -> RestoreFailure {
-    RestoreFailure::Passing(BackendError::unavailable("another process has served the partition in the meantime"))
+    RestoreFailure::Retryable(BackendError::unavailable("another process has served the partition in the meantime"))
 }

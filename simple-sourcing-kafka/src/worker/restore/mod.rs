@@ -117,7 +117,7 @@ impl Restorer {
             let (wanted, storage, process) = (wanted.clone(), storage.clone(), log.process());
             let job = RestoreJob { definition, topics, wanted, storage, process };
             requests.push(request);
-            jobs.push(log.beside("restore", async move |reader| job.run(&reader, receiver, &sender).await)?);
+            jobs.push(log.spawn("restore", async move |reader| job.run(&reader, receiver, &sender).await)?);
         }
         Ok(Restorer { requests, restored, wanted, _jobs: jobs })
     }
@@ -187,17 +187,17 @@ impl RestoreJob {
         while self.wanted.is(&request) {
             match self.restore(reader, request, &now).await {
                 Ok(ready) => return Some(Ok(ready)),
-                Err(RestoreFailure::Lasting(error)) => return Some(Err(error)),
-                Err(RestoreFailure::Unwanted) => return None,
-                Err(RestoreFailure::Useless(reason)) => warn!(
+                Err(RestoreFailure::Fatal(error)) => return Some(Err(error)),
+                Err(RestoreFailure::Cancelled) => return None,
+                Err(RestoreFailure::StaleCopy(reason)) => warn!(
                     aggregate,
                     partition,
                     reason,
                     "the local copy was \
                  discarded; restoring the partition from the beginning of its topics"
                 ),
-                Err(RestoreFailure::Passing(error)) if cause::is_denied(&error) => return Some(Err(error)),
-                Err(RestoreFailure::Passing(error)) => {
+                Err(RestoreFailure::Retryable(error)) if cause::is_denied(&error) => return Some(Err(error)),
+                Err(RestoreFailure::Retryable(error)) => {
                     warn!(aggregate, partition, %error, "could not restore a partition, retrying");
                     reader.pause(RETRY).await;
                 }
@@ -223,8 +223,8 @@ impl RestoreJob {
         let commands = restore.commands().await?;
         // Behind the group's word that the partition is this process's: who has taken over has seen that, or is seen now.
         self.storage.check_owner(shard.aggregate).map_err(|error| match error {
-            error if error.is_retryable() => RestoreFailure::Passing(error),
-            error => RestoreFailure::Lasting(error),
+            error if error.is_retryable() => RestoreFailure::Retryable(error),
+            error => RestoreFailure::Fatal(error),
         })?;
         let beginning = Beginning::look(reader, &topics.event, shard.partition).await?;
         let last_event = LastEvent::look(reader, &topics.event, shard.partition, &wanted).await?;
@@ -288,7 +288,7 @@ impl RestoreJob {
                 Opened::Part(part) => return Ok(part.into()),
                 Opened::Failed => return Ok(PartitionStore::default()),
                 Opened::InUse if self.wanted.is(&request) => reader.pause(HANDOVER_WAIT).await,
-                Opened::InUse => return Err(RestoreFailure::Unwanted),
+                Opened::InUse => return Err(RestoreFailure::Cancelled),
             }
         }
     }

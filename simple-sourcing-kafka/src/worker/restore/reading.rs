@@ -58,7 +58,7 @@ impl<'a, R: Reader> Reading<'a, R> {
         for (&partition, &first) in from {
             let end = match until {
                 Until::Written => reader.bounds(topic, partition).await?.end,
-                Until::Committed => reader.committed_end(topic, partition).await?,
+                Until::Committed => reader.last_stable_offset(topic, partition).await?,
             };
             if end > first.unwrap_or(0) {
                 ends.insert(partition, end);
@@ -67,7 +67,7 @@ impl<'a, R: Reader> Reading<'a, R> {
         // It is read only when they are over. While one is open, the end of what is committed lies in front of what that
         // has written: met there, and asked for again a moment later, it would seem as if that had been read.
         for (&partition, &end) in ends.iter().filter(|_| until == Until::Written) {
-            while reader.committed_end(topic, partition).await? < end {
+            while reader.last_stable_offset(topic, partition).await? < end {
                 if !wanted() {
                     return Err(BackendError::Closed);
                 }

@@ -65,7 +65,7 @@ impl Refolds {
         let (sender, refolded) = mpsc::unbounded_channel();
         let stopped = Arc::new(AtomicBool::new(false));
         let job = RefoldJob { topics: topics.clone(), stopped: stopped.clone() };
-        let job = log.beside("refold", async move |reader| job.run(&reader, receiver, &sender).await)?;
+        let job = log.spawn("refold", async move |reader| job.run(&reader, receiver, &sender).await)?;
         let (under_way, last) = (RefCell::default(), Cell::default());
         Ok(Refolds { requests, refolded, under_way, last, stopped, _job: job })
     }

@@ -30,13 +30,13 @@ pub(super) struct Resume {
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     /// It agrees with what was written.
-    Agreed,
+    Agrees,
     /// There is none.
-    Lost,
+    Missing,
     /// A worker has committed it, and what was written goes further.
-    PutBack,
+    MovedBack,
     /// It is not of a worker.
-    Moved,
+    Foreign,
 }
 
 impl Resume {
@@ -45,20 +45,20 @@ impl Resume {
         let known = proven.unwrap_or(0).max(commands.first);
         let (next, verdict) = match &commands.committed {
             Some(committed) if committed.is_by_a_worker() && committed.next >= proven.unwrap_or(0) => {
-                (committed.next.max(commands.first), Verdict::Agreed)
+                (committed.next.max(commands.first), Verdict::Agrees)
             }
-            Some(committed) if committed.is_by_a_worker() => (known, Verdict::PutBack),
-            Some(committed) if committed.next.max(commands.first) == known => (known, Verdict::Agreed),
-            Some(_) => (known, Verdict::Moved),
-            None if proven.is_none() && !any_response => (known, Verdict::Agreed),
-            None => (known, Verdict::Lost),
+            Some(committed) if committed.is_by_a_worker() => (known, Verdict::MovedBack),
+            Some(committed) if committed.next.max(commands.first) == known => (known, Verdict::Agrees),
+            Some(_) => (known, Verdict::Foreign),
+            None if proven.is_none() && !any_response => (known, Verdict::Agrees),
+            None => (known, Verdict::Missing),
         };
         Resume { next, verdict }
     }
 
     /// Whether commands may have been processed of which nothing is left.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.verdict != Verdict::Agreed
+        self.verdict != Verdict::Agrees
     }
 
     /// Says what is wrong.
@@ -70,15 +70,15 @@ impl Resume {
             By::Other(metadata) => metadata,
         });
         match (&self.verdict, committed.map(|committed| committed.next)) {
-            (Verdict::Agreed, _) => {}
-            (Verdict::Lost, _) | (_, None) => warn!(
+            (Verdict::Agrees, _) => {}
+            (Verdict::Missing, _) | (_, None) => warn!(
                 topic,
                 partition,
                 next,
                 "the group has no committed offset, though commands were processed: it has expired, or somebody has \
                  deleted it. Resuming behind the last command of which anything was written"
             ),
-            (Verdict::PutBack, Some(committed)) => error!(
+            (Verdict::MovedBack, Some(committed)) => error!(
                 topic,
                 partition,
                 committed,
@@ -87,7 +87,7 @@ impl Resume {
                 "the committed offset was moved back: commands behind it were processed. Resuming behind the last \
                  command of which anything was written"
             ),
-            (Verdict::Moved, Some(committed)) if committed < next => error!(
+            (Verdict::Foreign, Some(committed)) if committed < next => error!(
                 topic,
                 partition,
                 committed,
@@ -96,7 +96,7 @@ impl Resume {
                 "the committed offset was moved back by somebody else: commands behind it were processed. Resuming \
                  behind the last command of which anything was written"
             ),
-            (Verdict::Moved, Some(committed)) => error!(
+            (Verdict::Foreign, Some(committed)) => error!(
                 topic,
                 partition,
                 committed,
@@ -107,7 +107,7 @@ impl Resume {
             ),
         }
         let done = match self.verdict {
-            Verdict::Agreed => committed.map(|committed| committed.next).or(proven),
+            Verdict::Agrees => committed.map(|committed| committed.next).or(proven),
             _ => proven,
         };
         let lost = done.map_or(0, |done| commands.first - done);
@@ -166,21 +166,21 @@ mod tests {
         use Verdict::*;
         for (committed, proven, any_response, next, verdict) in [
             // Nothing was ever processed.
-            (None, None, false, 0, Agreed),
-            (Some((30, false)), None, false, 0, Moved),
+            (None, None, false, 0, Agrees),
+            (Some((30, false)), None, false, 0, Foreign),
             // Questions leave nothing, nor do refusals when their responses have expired.
-            (Some((42, true)), Some(42), true, 42, Agreed),
-            (Some((42, true)), Some(30), true, 42, Agreed),
-            (Some((42, true)), None, false, 42, Agreed),
+            (Some((42, true)), Some(42), true, 42, Agrees),
+            (Some((42, true)), Some(30), true, 42, Agrees),
+            (Some((42, true)), None, false, 42, Agrees),
             // An earlier version.
-            (Some((42, false)), Some(42), true, 42, Agreed),
-            (Some((0, false)), None, false, 0, Agreed),
+            (Some((42, false)), Some(42), true, 42, Agrees),
+            (Some((0, false)), None, false, 0, Agrees),
             // Lost, put back, put forward.
-            (None, Some(42), true, 42, Lost),
-            (None, None, true, 0, Lost),
-            (Some((10, true)), Some(42), true, 42, PutBack),
-            (Some((10, false)), Some(42), true, 42, Moved),
-            (Some((72, false)), Some(42), true, 42, Moved),
+            (None, Some(42), true, 42, Missing),
+            (None, None, true, 0, Missing),
+            (Some((10, true)), Some(42), true, 42, MovedBack),
+            (Some((10, false)), Some(42), true, 42, Foreign),
+            (Some((72, false)), Some(42), true, 42, Foreign),
         ] {
             let resume = Resume::new(&commands(committed), proven, any_response);
             assert_eq!(resume, Resume { next, verdict }, "{committed:?} {proven:?} {any_response}");

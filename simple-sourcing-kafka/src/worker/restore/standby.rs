@@ -66,7 +66,7 @@ impl Standby {
         let stopped: Arc<AtomicBool> = Arc::default();
         let (definition, topics, storage) = (definition.clone(), topics.clone(), storage.clone());
         let job = StandbyJob { definition, topics, storage, store, stopped: stopped.clone() };
-        let job = log.beside("standby", async move |reader| job.run(&reader).await)?;
+        let job = log.spawn("standby", async move |reader| job.run(&reader).await)?;
         Ok(Some(Standby { stopped, _job: job }))
     }
 }
@@ -113,7 +113,7 @@ impl StandbyJob {
     /// Whether it may go on then.
     async fn rest(&self, reader: &impl Reader, time: Duration) -> bool {
         let begun = reader.now();
-        while !self.is_stopped() && (reader.now().since(begun) < time || self.must_let_go()) {
+        while !self.is_stopped() && (reader.now().since(begun) < time || self.must_yield()) {
             reader.pause(STOP_POLL).await;
         }
         !self.is_stopped()
@@ -124,7 +124,7 @@ impl StandbyJob {
         let mut round = Round::Complete;
         for (index, aggregate) in self.definition.aggregates.iter().enumerate().filter(|(_, one)| one.is_served()) {
             for partition in 0..self.topics[index].partitions {
-                if self.must_let_go() {
+                if self.must_yield() {
                     return Round::Interrupted;
                 }
                 let shard = Shard { aggregate: index, partition };
@@ -139,10 +139,10 @@ impl StandbyJob {
                 };
                 match self.follow(reader, shard, store, copies).await {
                     Ok(()) => {}
-                    Err(RestoreFailure::Unwanted) => return Round::Interrupted,
+                    Err(RestoreFailure::Cancelled) => return Round::Interrupted,
                     // It begins anew in the next round.
-                    Err(RestoreFailure::Useless(_)) => drop(copies.remove(&shard)),
-                    Err(RestoreFailure::Passing(error) | RestoreFailure::Lasting(error)) => {
+                    Err(RestoreFailure::StaleCopy(_)) => drop(copies.remove(&shard)),
+                    Err(RestoreFailure::Retryable(error) | RestoreFailure::Fatal(error)) => {
                         round = Round::Failed;
                         let aggregate = aggregate.name;
                         warn!(aggregate, partition, %error, "could not update a standby copy, retrying later");
@@ -170,7 +170,7 @@ impl StandbyJob {
             reader.bounds(&topics.response, shard.partition).await?,
         ];
         if copies.get(&shard) != Some(&found) {
-            let (until, wanted, report) = (Until::Committed, || !self.must_let_go(), |left, _| report(left));
+            let (until, wanted, report) = (Until::Committed, || !self.must_yield(), |left, _| report(left));
             let behind = CatchUp { reader, shard, topics, aggregate, until, wanted: &wanted, report: &report };
             let records = behind.read(&mut store).await?.records;
             debug!(aggregate = aggregate.name, partition = shard.partition, records, "updated a standby copy");
@@ -180,7 +180,7 @@ impl StandbyJob {
         Ok(())
     }
 
-    fn must_let_go(&self) -> bool {
+    fn must_yield(&self) -> bool {
         self.is_stopped() || self.storage.restoring.is_any()
     }
 

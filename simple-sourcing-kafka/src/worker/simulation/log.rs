@@ -74,7 +74,7 @@ impl Log for SimLog {
             }
             if world.rolls(400) {
                 world.count("polling failed");
-                return Err(Failure::Passing(BackendError::unavailable("polling failed")));
+                return Err(Failure::Retryable(BackendError::unavailable("polling failed")));
             }
             // The end of a batch is anywhere.
             if world.rng.u32(0..6) == 0 {
@@ -168,7 +168,7 @@ impl Log for SimLog {
         Err(failed(BrokerError::Concurrent))
     }
 
-    fn beside<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
+    fn spawn<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
         J: AsyncFnOnce(SimReader) + Send + 'static,
     {
@@ -269,7 +269,7 @@ impl SimProducer {
             return Ok(());
         }
         self.world.borrow_mut().count("record refused");
-        let error = Caused::new(Cause::RecordRefused, BackendError::failed("invalid record"));
+        let error = Caused::new(Cause::RecordRejected, BackendError::failed("invalid record"));
         Err(BackendError::failed("a record is refused").because(error))
     }
 
@@ -310,7 +310,7 @@ impl Producer for SimProducer {
     }
 
     fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError> {
-        let NewRecord { topic, partition, key, value, headers, time, noted: _ } = record;
+        let NewRecord { topic, partition, key, value, headers, time, tracked: _ } = record;
         let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
         let written = Written { key, value, headers: headers.clone(), time: time.as_millis() };
         self.unsent.entry((topic.to_owned(), partition)).or_default().push(Rc::new(written));
@@ -342,8 +342,8 @@ impl Producer for SimProducer {
             Err(BrokerError::IllegalGeneration) => {
                 self.unsent.clear();
                 self.end(false).await?;
-                self.check_nothing_under_way()?;
-                Err(Failure::Outdated(failed(BrokerError::IllegalGeneration)))
+                self.check_nothing_in_flight()?;
+                Err(Failure::StaleGeneration(failed(BrokerError::IllegalGeneration)))
             }
             answer => Ok(answer.map_err(failed)?),
         }
@@ -358,7 +358,7 @@ impl Producer for SimProducer {
         self.end(true).await
     }
 
-    fn check_nothing_under_way(&self) -> Result<(), BackendError> {
+    fn check_nothing_in_flight(&self) -> Result<(), BackendError> {
         if self.twice.get() { Err(BackendError::unavailable("something was sent twice")) } else { Ok(()) }
     }
 }

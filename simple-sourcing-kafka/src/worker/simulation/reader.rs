@@ -80,7 +80,7 @@ impl Reader for SimReader {
         Ok(0..end)
     }
 
-    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
+    async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
         let name = topic.to_owned();
         let end = move |world: &mut World| Ok(world.partition(&name, partition).stable_end() as i64);
         self.ask(format!("asks for the committed end of {topic} {partition}"), end).await.map_err(failed)

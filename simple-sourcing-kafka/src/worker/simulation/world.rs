@@ -95,7 +95,7 @@ impl World {
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
-            give_up: String::new(),
+            reset_advice: String::new(),
         };
         let Topics { command, event, state, response, answer, dead_letter, .. } = &topics;
         let all = [command, event, state, response, answer, dead_letter];
