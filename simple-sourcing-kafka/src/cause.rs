@@ -1,16 +1,16 @@
-//! What the brokers answered, where the reaction depends on it. A client library puts it among the sources of the errors that
-//! it returns, so that nobody else has to know its codes.
+//! Why the brokers refuse something, as far as the reaction depends on it. The driver puts this among the sources of
+//! its errors, so that no other module has to know the codes of a client library.
 
 use std::{error::Error, fmt, iter::successors};
 
 use simple_sourcing::BackendError;
 
-/// Why the brokers refuse something, so that to try it again is of no use.
+/// Why the brokers refuse something that would be refused again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cause {
     /// A right is missing.
     Denied,
-    /// A record is refused for what it is.
+    /// A record is refused because of its contents.
     RecordRejected,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Cause {
 
 impl Error for Cause {}
 
-/// An error of a client library, with its cause in our terms. It is displayed as the error.
+/// An error of a client library, with its cause in our own terms. It displays as the error.
 #[derive(Debug)]
 pub(crate) struct Caused<E> {
     error: E,
@@ -50,12 +50,12 @@ impl<E: Error> Error for Caused<E> {
     }
 }
 
-/// Whether an error is that a right is missing.
+/// Whether a right is missing.
 pub(crate) fn is_denied(error: &BackendError) -> bool {
     is_caused_by(error, Cause::Denied)
 }
 
-/// Whether an error is that a record is refused for what it is.
+/// Whether a record is refused because of its contents.
 pub(crate) fn is_record_rejected(error: &BackendError) -> bool {
     is_caused_by(error, Cause::RecordRejected)
 }

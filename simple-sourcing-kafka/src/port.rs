@@ -1,4 +1,4 @@
-//! A running app on Kafka: the client, the readers, and the workers if it serves anything.
+//! A running app on Kafka: the client, the readers and, if it serves anything, the workers.
 
 use std::{
     sync::{
@@ -50,7 +50,7 @@ impl Backend for Kafka {
 }
 
 impl KafkaPort {
-    /// Connects, makes or checks the topics, and serves. Ready when the first partitions are restored.
+    /// Connects, creates or checks the topics, and serves. Ready when the first partitions are restored.
     pub(crate) async fn start(kafka: Kafka, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
         kafka.check(&definition.name)?;
         let runtime = tokio::runtime::Handle::current();
@@ -62,7 +62,7 @@ impl KafkaPort {
             let owners = Arc::new(Owners::new(&kafka, &definition, topics.clone()));
             owners.claim()?;
             let ends = Arc::new(Ends::new(topics.clone()));
-            // Before the workers: a restore may have to wait for somebody else's transaction.
+            // Before the workers: a restore may have to wait for somebody else's transaction, which the watch names.
             let watch = Watch::start(&kafka, &definition, &topics, (&ends, &owners), {
                 let (ending, shutdown, stopped, client) =
                     (ending.clone(), shutdown.clone(), stopped.clone(), client.clone());
@@ -180,7 +180,7 @@ impl Port for KafkaPort {
         let (workers, watch, client) = (self.take_workers(), self.take_watch(), self.client.clone());
         Box::pin(async move {
             let stop = move || {
-                // First the client: the workers of this process may be those that answer what it has sent.
+                // First the client: workers of this process may have to answer its last commands.
                 drop(watch);
                 let flushed = client.close(DRAIN_TIMEOUT);
                 let stopped = workers.map_or(Ok(()), Workers::stop);

@@ -1,4 +1,4 @@
-//! Reading the event log, and looking for the outcome of a command. Each read has a thread and a consumer for itself.
+//! Reads the event log, and looks for the outcome of a command. Each read has its own thread and consumer.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,12 +22,12 @@ use crate::{
     wire::{self, Response},
 };
 
-/// How far in front of the end the last event is looked for at first, and how many times further each time that there was
-/// none.
+/// How far before the end the search for the last event begins, and how many times further it looks each time that it
+/// finds none.
 const LAST_EVENT_FIRST_LOOK: i64 = 16;
 const LAST_EVENT_FURTHER: i64 = 16;
 
-/// How many idle pairs of consumers are kept, and how long.
+/// How many idle pairs of consumers are kept, and for how long.
 const IDLE_MAX: usize = 4;
 const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -35,14 +35,14 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Readers {
     kafka: Kafka,
     shutdown: Arc<Shutdown>,
-    /// For reads that come to an end: kept for the next ones, because to connect takes longer than to read.
+    /// For reads that end: kept for the next ones, because connecting takes longer than reading.
     idle: Mutex<Vec<Consumers>>,
 }
 
 struct Consumers {
-    /// Reads what is committed.
+    /// Reads committed records.
     committed: Arc<Consumer>,
-    /// Asks for true ends.
+    /// Asks for high watermarks.
     ends: Consumer,
     /// When they were last used.
     used: Instant,
@@ -64,7 +64,7 @@ impl Readers {
                 Read::History { key, after } => readers.history(&topics, &key, after, &sender),
             };
             if let Err(error) = result {
-                // A reader that is gone needs no error.
+                // A receiver that is gone needs no error.
                 let _ = sender.send_blocking(Err(error));
             }
         });
@@ -95,8 +95,8 @@ impl Readers {
         self.with_consumers(&topics.event, |reader, ends| {
             let partition = partition_of(key, topics.partitions);
             let (first, target) = ends.bounds(&topics.event, partition)?;
-            // Transactions that are open are waited for: a receipt may be of one of them. It is read only then, because an
-            // end that is met earlier lies in front of what they have written.
+            // Wait for open transactions: a receipt may belong to one of them. Read only after that, because an end
+            // that is met earlier lies before what they have written.
             while reader.last_stable_offset(partition)? < target {
                 if !self.is_wanted(sender)? {
                     return Ok(());
@@ -105,7 +105,7 @@ impl Readers {
             }
             reader.assign([(partition, Some(first))])?;
             let mut any = false;
-            // That an aggregate has no event is not to be told where events were deleted.
+            // If events were deleted, nobody can say that an aggregate has none.
             let end = |any| if any || first == 0 { Ok(()) } else { Err(topics.cut(Topic::Event, partition, first)) };
             while self.is_wanted(sender)? {
                 match reader.poll()? {
@@ -126,7 +126,7 @@ impl Readers {
         })
     }
 
-    /// Behind the last event of each partition. Blocks.
+    /// The offset behind the last event of each partition. Blocks.
     pub(crate) fn end(&self, topics: &Topics) -> Result<Cursor, BackendError> {
         self.with_consumers(&topics.event, |reader, _| {
             let ends = (0..topics.partitions).map(|partition| Ok((partition, self.last_event_end(reader, partition)?)));
@@ -134,7 +134,7 @@ impl Readers {
         })
     }
 
-    /// What stands at the end of a partition may be the ends of transactions, so the last record is looked for.
+    /// The last offsets of a partition may be transaction markers, so this looks for the last record.
     fn last_event_end(&self, reader: &TopicReader<'_>, partition: u32) -> Result<u64, BackendError> {
         let (first, end) = reader.bounds(partition)?;
         let mut length = LAST_EVENT_FIRST_LOOK;
@@ -160,8 +160,8 @@ impl Readers {
         }
     }
 
-    /// Looks for the first outcome of a command among the responses since its id was made, waiting where it is not there
-    /// yet. Blocks.
+    /// Looks for the first outcome of a command among the responses since its id was created, and waits for it if
+    /// necessary. Blocks.
     pub(crate) fn outcome(
         &self,
         topics: &Topics,
@@ -171,14 +171,14 @@ impl Readers {
     ) -> Result<Option<Outcome>, BackendError> {
         let deadline = Instant::now() + timeout;
         self.with_consumers(&topics.response, |reader, _| {
-            // A response bears the time of the log, which may be behind that of the id as far as a client's clock may be
-            // ahead.
+            // A response carries the time of the log, which may be earlier than that of the id by as much as a client's
+            // clock may be ahead.
             let time = id.time().before(clock_ahead_max).as_millis() as i64;
-            // Asking may take all the time that there was for waiting.
+            // The question may have taken all the time that was left.
             let Some(since) = reader.offsets_since(topics.partitions, time, deadline)? else { return Ok(None) };
             let from = since.into_iter().map(|(partition, offset)| match offset {
                 Some(offset) => Ok((partition, Some(offset))),
-                // Where no record is as young, those to come are.
+                // If no record is as young, only later ones can match.
                 None => Ok((partition, Some(reader.last_stable_offset(partition)?))),
             });
             let from: Result<Vec<_>, BackendError> = from.collect();
@@ -197,7 +197,7 @@ impl Readers {
         })
     }
 
-    /// Lends consumers to a read. After an error they are not used again.
+    /// Lends a pair of consumers to a read. After an error the pair is not used again.
     fn with_consumers<T>(
         &self,
         topic: &str,

@@ -1,10 +1,11 @@
-//! Kafka records in types of our own, so that no client library shows outside of its folder.
+//! Kafka records in our own types, so that the types of a client library stay in its folder.
 
 use std::{borrow::Cow, fmt::Display, io::Write, ops::Range};
 
 use simple_sourcing::{Position, Timestamp};
 
-/// A record as it was read. A client library implements it for its own type, so that nothing is copied to look at one.
+/// A record as it was read. A driver implements this for the type of its client library, so that reading a record
+/// copies nothing.
 pub(crate) trait Record {
     fn topic(&self) -> &str;
 
@@ -16,14 +17,14 @@ pub(crate) trait Record {
 
     fn value(&self) -> Option<&[u8]>;
 
-    /// The time that the record bears: in a command topic that of the log.
+    /// The timestamp of the record. In a command topic it is the log's append time.
     fn time(&self) -> Timestamp;
 
-    /// The headers in their order. Each step may be a call to the client library.
+    /// The headers in order. Each step may be a call into the client library.
     fn headers(&self) -> impl Iterator<Item = Header<'_>>;
 
     fn position(&self) -> Position {
-        // An offset is never negative on a record that was read.
+        // The offset of a record that was read is never negative.
         Position { partition: self.partition(), offset: self.offset() as u64 }
     }
 
@@ -44,11 +45,11 @@ pub(crate) struct Header<'a> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Headers {
     entries: Vec<(Cow<'static, str>, Option<Range<usize>>)>,
-    /// All values in one buffer, one after the other.
+    /// All values in one buffer, one behind the other.
     values: Vec<u8>,
 }
 
-/// What the values of most records take together.
+/// Enough for the values of most records.
 const VALUES_BYTES: usize = 256;
 
 impl Headers {
@@ -74,7 +75,7 @@ impl Headers {
         }
     }
 
-    /// Adds a header as it was read from another record.
+    /// Adds a header that was read from another record.
     pub(crate) fn push(&mut self, Header { key, value }: Header<'_>) {
         let start = self.values.len();
         let range = value.map(|value| {
@@ -95,7 +96,7 @@ impl Headers {
     }
 }
 
-/// A record that is kept after the client library has reused what it was read into.
+/// A record that outlives the buffer of the client library.
 #[derive(Debug, Clone)]
 pub(crate) struct OwnedRecord {
     pub(crate) topic: String,

@@ -5,7 +5,7 @@ use std::sync::{
 
 use simple_sourcing::BackendError;
 
-/// Whether an app is shutting down, and why unless somebody asked for it.
+/// Whether the app is shutting down, and why, unless somebody asked for it.
 #[derive(Debug, Default)]
 pub(crate) struct Shutdown {
     begun: AtomicBool,
@@ -17,7 +17,7 @@ impl Shutdown {
         self.begun.store(true, Ordering::Release);
     }
 
-    /// Begins it because of an error. Only the first error counts.
+    /// Begins the shutdown because of an error. Only the first error counts.
     pub(crate) fn fail(&self, error: BackendError) {
         let _ = self.cause.set(error);
         self.begin();
@@ -27,12 +27,12 @@ impl Shutdown {
         self.begun.load(Ordering::Acquire)
     }
 
-    /// The error that has caused it.
+    /// The error that has caused the shutdown.
     pub(crate) fn cause(&self) -> Option<BackendError> {
         self.cause.get().cloned()
     }
 
-    /// An error if it has begun.
+    /// Returns an error if the shutdown has begun.
     pub(crate) fn check(&self) -> Result<(), BackendError> {
         if self.has_begun() { Err(self.cause().unwrap_or(BackendError::Closed)) } else { Ok(()) }
     }

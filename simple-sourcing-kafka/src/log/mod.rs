@@ -1,7 +1,8 @@
-//! What a worker needs of a log with transactions. `driver/` has it on Kafka, and `worker/simulation/` for tests.
+//! What a worker needs of a log with transactions. `driver/` implements it on Kafka, and `worker/simulation/` for
+//! tests.
 //!
-//! What may wait is `async`, so that a simulation can have others go on meanwhile, or have the process die there. On Kafka
-//! it blocks: a worker has a thread for itself, and so has each job beside it.
+//! Methods that may wait are `async`, so that a simulation can run others in the meantime, or let the process die
+//! there. On Kafka they block: each worker and each job has its own thread.
 
 use std::{
     any::Any,
@@ -19,10 +20,10 @@ use crate::{
     record::{Headers, OwnedRecord, Record},
 };
 
-/// How often a reader looks whether transactions are over that it waits for.
+/// How often a reader checks whether open transactions have ended.
 pub(crate) const OPEN_TRANSACTIONS_POLL: Duration = Duration::from_millis(10);
 
-/// The log as a member of the group of workers sees it.
+/// The log as a member of the workers' group sees it.
 pub(crate) trait Log: Sized + 'static {
     /// A record of a command topic, borrowed from the log.
     type Record<'a>: Record
@@ -32,47 +33,47 @@ pub(crate) trait Log: Sized + 'static {
     type Producer: Producer<Membership = Self::Membership>;
     type Reader: Reader;
 
-    /// Names the process of this member in what it commits. The next process has another name.
+    /// Identifies the process of this member in what it commits. The next process has another name.
     fn process(&self) -> Arc<str>;
 
-    /// Joins the group, which will give partitions of the command topics to this member.
+    /// Joins the group, which then assigns partitions of the command topics to this member.
     fn join(&self) -> Result<(), BackendError>;
 
-    /// Leaves the group. What it says from then on does not matter any more.
+    /// Leaves the group. From then on its messages no longer matter.
     fn leave(&self);
 
-    /// The next record of the partitions that are read; none if none comes within the time.
+    /// The next record of the partitions that are read; none if no record arrives in time.
     async fn next(&self, wait: Duration) -> Result<Option<(Shard, Self::Record<'_>)>, Failure>;
 
-    /// What the group has said since the last call, in order. It comes while [`next`](Log::next) waits; the group goes on
-    /// when it is answered, with [`accept`](Log::accept) or [`remove`](Log::remove).
+    /// The changes of the assignment since the last call, in order. They arrive while [`next`](Log::next) waits, and
+    /// the group waits for the answer, which is [`accept`](Log::accept) or [`remove`](Log::remove).
     fn changes(&self) -> VecDeque<Change>;
 
-    /// Takes the partitions that the group has given. None is read before it is [added](Log::add).
+    /// Accepts the assigned partitions. None is read before it is [added](Log::add).
     fn accept(&self) -> Result<(), BackendError>;
 
     /// Begins to read a partition at this offset.
     fn add(&self, at: Shard, next: i64) -> Result<(), BackendError>;
 
-    /// Reads partitions that are read already again from these offsets.
+    /// Reads partitions again from these offsets. They are being read already.
     fn seek(&self, to: &BTreeMap<Shard, i64>) -> Result<(), BackendError>;
 
-    /// Reads these partitions no more, and gives back what the group has taken away.
+    /// Stops reading these partitions, and gives back what was revoked.
     fn remove(&self, read: &[Shard]) -> Result<(), BackendError>;
 
-    /// The proof of which partitions are this member's: a transaction that bears an older one is refused once the group
-    /// has given any of them to somebody else.
+    /// Proves which partitions are assigned to this member. Once one of them is assigned to another member, the group
+    /// rejects a transaction with an older proof.
     fn membership(&self) -> Result<Self::Membership, BackendError>;
 
-    /// Whether the group has given up this member, which it need not have been told yet. A membership that was asked for
-    /// later may be that of nobody, and nobody's offsets are not refused.
+    /// Whether the group has expelled this member, which may not have been told yet. A membership that is asked for
+    /// after that may be empty, and the group accepts offsets with an empty one.
     fn is_lost(&self) -> bool;
 
-    /// A new producer, of which a worker has some under numbers. When it is there, whatever an earlier one of this worker
-    /// and number left open has ended one way or the other, and the earlier one is shut out.
+    /// A new producer under a number of this worker. Once it is there, whatever the earlier producer of the same worker
+    /// and number left open has been committed or aborted, and the earlier one is fenced.
     async fn producer(&self, number: usize) -> Result<Self::Producer, BackendError>;
 
-    /// Has a job run beside the worker. What is returned waits for its end when it is dropped.
+    /// Runs a job beside the worker. Dropping the returned value waits for its end.
     fn spawn<J>(&self, name: &'static str, job: J) -> Result<Box<dyn Any>, BackendError>
     where
         J: AsyncFnOnce(Self::Reader) + Send + 'static;
@@ -80,19 +81,19 @@ pub(crate) trait Log: Sized + 'static {
     async fn pause(&self, time: Duration);
 }
 
-/// Why a batch was given up.
+/// Why a batch failed.
 pub(crate) enum Failure {
-    /// The group has another generation by now, so it has refused the offsets of a transaction. Nothing of that is left,
-    /// and what this member holds is as it was before.
+    /// The group has a new generation and has rejected the offsets of the transaction. The transaction is aborted, and
+    /// this member is as it was before.
     StaleGeneration(BackendError),
-    /// A record of the transaction is refused for what it is, so it would be refused each time. What became of the
-    /// transaction is no question, since nobody has committed it, but its producer is of no use any more.
+    /// The broker rejects a record of the transaction because of its contents, so it would reject it again. The
+    /// transaction was not committed, but its producer can't be used any more.
     RecordRejected(BackendError),
     /// Starting over may help.
     Retryable(BackendError),
-    /// The worker must end.
+    /// The worker must stop.
     Fatal(BackendError),
-    /// The group has shut this member out, and may take it as a new one.
+    /// The group has fenced this member, and may admit it as a new one.
     Fenced,
 }
 
@@ -109,7 +110,7 @@ impl Failure {
 }
 
 impl From<BackendError> for Failure {
-    /// With a right that is missing, starting over is of no use, nor with the same record.
+    /// If a right is missing, or a record is rejected, starting over does not help.
     fn from(error: BackendError) -> Self {
         match error {
             error if cause::is_denied(&error) => Failure::Fatal(error),
@@ -119,49 +120,50 @@ impl From<BackendError> for Failure {
     }
 }
 
-/// A change of partitions.
+/// A change of the assignment.
 #[derive(Debug)]
 pub(crate) enum Change {
     Assigned(Vec<Shard>),
-    /// With `lost`, another worker may serve the partitions already.
+    /// If `lost`, another worker may serve the partitions already.
     Revoked {
         shards: Vec<Shard>,
         lost: bool,
     },
 }
 
-/// Writes transactions, one after the other. After any error but [`Failure::StaleGeneration`] it and the others of its worker must
-/// be dropped: what became of the transaction is unknown until [`Log::producer`] has returned the next of its number.
+/// Writes transactions, one after the other. After any error but [`Failure::StaleGeneration`], drop it and the other
+/// producers of its worker: the outcome of the transaction is unknown until [`Log::producer`] has returned the next
+/// producer of its number.
 pub(crate) trait Producer {
     type Membership;
 
     /// Begins a transaction. Costs no round trip.
     fn begin(&mut self) -> Result<(), BackendError>;
 
-    /// Adds a record, which is sent when that suits.
+    /// Adds a record, which may be sent later.
     fn write(&mut self, record: NewRecord<'_>) -> Result<(), BackendError>;
 
-    /// Adds the offsets of the next commands. With [`Failure::StaleGeneration`] the transaction has been aborted, and the next can
-    /// begin.
+    /// Adds the offsets of the next commands. After [`Failure::StaleGeneration`] the transaction is aborted, and the
+    /// next one can begin.
     async fn write_offsets(
         &mut self,
         progress: &BTreeMap<Shard, Progress>,
         membership: Self::Membership,
     ) -> Result<(), Failure>;
 
-    /// Waits until all that was added has arrived.
+    /// Waits until everything that was added is acknowledged.
     async fn flush(&mut self) -> Result<(), BackendError>;
 
     async fn commit(&mut self) -> Result<(), BackendError>;
 
-    /// The offset of the last record of such a kind that was [tracked](NewRecord::tracked) in the partition; none where that is
-    /// not known. When all has been flushed.
+    /// Where the last [tracked](NewRecord::tracked) record of this kind was written in the partition, if that is known.
+    /// Valid after a flush.
     fn delivered(&self, at: Shard, tracked: Tracked) -> Option<i64> {
         let _ = (at, tracked);
         None
     }
 
-    /// An error if anything of the transaction was sent twice, so that it may arrive once more.
+    /// An error if anything of the transaction was sent twice, because it may still arrive once more.
     fn check_nothing_in_flight(&self) -> Result<(), BackendError>;
 }
 
@@ -172,13 +174,13 @@ pub(crate) struct NewRecord<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
     pub(crate) headers: &'a Headers,
-    /// That of the command from which it comes, and never of this machine: its clock may be wrong.
+    /// The time of the command that led to it, never that of this machine, whose clock may be wrong.
     pub(crate) time: Timestamp,
-    /// Whether somebody will want to know where it stands.
+    /// If set, [`delivered`](Producer::delivered) says where it was written.
     pub(crate) tracked: Option<(Shard, Tracked)>,
 }
 
-/// Of which records is tracked where they stand.
+/// The kinds of records whose offsets are tracked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tracked {
     State,
@@ -187,14 +189,14 @@ pub(crate) enum Tracked {
     Event,
 }
 
-/// Reads what is committed, for a job beside the worker.
+/// Reads committed records, for a job beside the worker.
 pub(crate) trait Reader {
     type Records<'a>: Records
     where
         Self: 'a;
 
-    /// The committed offsets of the next commands, where there are any. Waits for transactions that hold one and have not
-    /// ended, and ends with [`BackendError::Closed`] when that is not wanted any more.
+    /// The committed offsets of the next commands, where there are any. Waits for open transactions that hold one of
+    /// them, and returns [`BackendError::Closed`] once the answer is no longer wanted.
     async fn committed(
         &self,
         aggregate: usize,
@@ -202,24 +204,23 @@ pub(crate) trait Reader {
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError>;
 
-    /// The first offset of a partition, and its true end: with all that is in it, be it committed or not.
+    /// The first offset of a partition and its high watermark, which includes open transactions.
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError>;
 
-    /// The end of what is committed in a partition, in front of the first transaction that is open.
+    /// The last stable offset of a partition: the first open transaction begins there, or the partition ends.
     async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError>;
 
-    /// The first record that is committed in a partition; none where there is none in front of the first transaction that
-    /// is open.
+    /// The first committed record of a partition, if there is one before the first open transaction.
     async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedRecord>, BackendError>;
 
     /// Reads partitions of a topic, each from an offset or from its beginning.
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>)
     -> Result<Self::Records<'a>, BackendError>;
 
-    /// A time to measure others by: it goes on whatever becomes of the clock of this machine.
+    /// A monotonic time to measure durations with.
     fn now(&self) -> Timestamp;
 
-    /// The time of day, as this machine has it.
+    /// The time of day on this machine.
     fn clock(&self) -> Timestamp;
 
     async fn pause(&self, time: Duration);
@@ -237,8 +238,8 @@ pub(crate) trait Records {
 /// What comes next.
 pub(crate) enum Next<R> {
     Record(R),
-    /// All that was committed in a partition has been read.
+    /// Everything that was committed in a partition has been read.
     End(u32),
-    /// Nothing, within some time.
+    /// Nothing has arrived for a while.
     Nothing,
 }

@@ -1,16 +1,16 @@
 use std::{fmt, time::Duration};
 
-/// A transaction that somebody has begun and does not end: records behind it are there, and nobody is shown them.
+/// A transaction that somebody has begun and does not end. Readers can't see the records behind its first one.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct OpenTransaction {
-    /// Where it has written to.
+    /// The topic it has written to.
     pub topic: String,
     /// The partition.
     pub partition: u32,
     /// Its first record, at which readers wait.
     pub offset: i64,
-    /// How long readers have waited there, as far as this process knows.
+    /// How long readers have been waiting there, as far as this process knows.
     pub open_for: Duration,
     pub(crate) bootstrap_servers: String,
 }

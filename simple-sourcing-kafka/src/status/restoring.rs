@@ -8,7 +8,7 @@ use simple_sourcing::engine::Shard;
 
 use super::OpenTransaction;
 
-/// Which partitions a service is still restoring, and how far each has come: for a readiness probe.
+/// Shows which partitions a service is restoring, and how far each is: for a readiness probe.
 ///
 /// ```no_run
 /// # use simple_sourcing::App;
@@ -23,9 +23,9 @@ use super::OpenTransaction;
 /// # starting.await?; Ok(()) }
 /// ```
 ///
-/// A partition is there from when its restoring begins to when it is served; those that wait for their turn are not there
-/// yet. Beside them are the copies that a [standby](crate::Kafka::standby) keeps, and how far behind they are. Clones show
-/// the same.
+/// A partition is listed while it is being restored, until it is served; partitions that wait for their turn are not
+/// listed yet. The copies of a [standby](crate::Kafka::standby) are listed separately, with how far behind they are.
+/// All clones show the same.
 #[derive(Debug, Clone, Default)]
 pub struct Restoring(Arc<Mutex<Shown>>);
 
@@ -37,18 +37,18 @@ pub struct RestoringPartition {
     pub aggregate: &'static str,
     /// Its partition.
     pub partition: u32,
-    /// How many offsets of its topics are in front of it at most: compaction leaves gaps.
+    /// The most records that are left. It is a difference of offsets, and compaction leaves gaps.
     pub records_left: u64,
-    /// How many records it has read.
+    /// How many records were read.
     pub records_read: u64,
     /// How long that has taken.
     pub elapsed: Duration,
-    /// What it waits for, where that is a transaction of somebody else that does not end. The log says so, too.
+    /// The open transaction that the restore waits for, if there is one. The log names it, too.
     pub held_back_by: Option<OpenTransaction>,
 }
 
 impl RestoringPartition {
-    /// How many records it has read in a second.
+    /// How many records were read per second.
     pub fn records_per_second(&self) -> f64 {
         self.records_read as f64 / self.elapsed.as_secs_f64().max(0.001)
     }
@@ -62,9 +62,11 @@ pub struct StandbyPartition {
     pub aggregate: &'static str,
     /// Its partition.
     pub partition: u32,
-    /// How many offsets its topics had in front of it at most, when they were asked: compaction leaves gaps.
+    /// The most records that were left when the brokers were asked. It is a difference of offsets, and compaction
+    /// leaves gaps.
     pub records_left: u64,
-    /// How long ago they were asked: once in a second or so, unless it is far behind or the brokers do not answer.
+    /// How long ago the brokers were asked: about once a second, unless the copy is far behind or the brokers do not
+    /// answer.
     pub age: Duration,
 }
 
@@ -86,7 +88,7 @@ struct Standby {
 #[derive(Debug)]
 struct Progress {
     aggregate: &'static str,
-    /// That are read.
+    /// The topics that are read.
     topics: [String; 2],
     begun: Instant,
     left: u64,
@@ -94,7 +96,7 @@ struct Progress {
 }
 
 impl Restoring {
-    /// To be given to [`Kafka::restoring`](crate::Kafka::restoring).
+    /// Pass it to [`Kafka::restoring`](crate::Kafka::restoring).
     pub fn new() -> Self {
         Restoring::default()
     }
@@ -118,7 +120,7 @@ impl Restoring {
         shown.restoring.iter().map(partition).collect()
     }
 
-    /// The partitions that others serve and this process has copies of, where it is a standby.
+    /// The standby copies of partitions that other processes serve.
     pub fn standbys(&self) -> Vec<StandbyPartition> {
         let partition = |(at, copy): (&Shard, &Standby)| StandbyPartition {
             aggregate: copy.aggregate,
@@ -146,14 +148,14 @@ impl Restoring {
         self.lock().standbys.clear();
     }
 
-    /// A partition is being restored, from these topics, for as long as the value that is returned is there.
+    /// Lists a partition, which is restored from these topics, until the returned value is dropped.
     pub(crate) fn begin(&self, at: Shard, aggregate: &'static str, topics: [String; 2]) -> RestoringNow {
         let progress = Progress { aggregate, topics, begun: Instant::now(), left: 0, read: 0 };
         self.lock().restoring.insert(at, progress);
         RestoringNow { all: self.clone(), at }
     }
 
-    /// Transactions that are open for too long, in whatever topics.
+    /// Sets the transactions that have been open for too long, in any topic.
     pub(crate) fn held_back_by(&self, open: Vec<OpenTransaction>) {
         self.lock().open = open;
     }

@@ -1,7 +1,7 @@
 use super::{RECORD_OVERHEAD, bytes_of};
 use crate::record::{Headers, Record};
 
-/// A record that is put aside: as it came, and behind its own headers where it stood and why.
+/// A dead letter: the record with its own headers, followed by where it was and why it failed.
 pub(crate) struct DeadLetter<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
@@ -9,8 +9,8 @@ pub(crate) struct DeadLetter<'a> {
 }
 
 impl<'a> DeadLetter<'a> {
-    /// A record for a topic that takes so many bytes. Of one that is too long only the place is kept: without it the
-    /// partition would stand still.
+    /// Makes a dead letter for a topic that accepts so many bytes. If the record is too long, only its position is
+    /// kept: without that, the partition could not continue.
     pub(crate) fn of(record: &'a impl Record, cause: &str, bytes_max: usize) -> Self {
         let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
         let header_bytes: usize = record.headers().map(|header| bytes_of(&header)).sum();

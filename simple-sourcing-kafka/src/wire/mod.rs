@@ -1,5 +1,5 @@
-//! Commands, events, states and responses as Kafka records: CloudEvents in binary mode, so what is not the payload is in
-//! headers. Numbers are decimal.
+//! Commands, events, states and responses as Kafka records. They are CloudEvents in binary mode: everything but the
+//! payload is in headers. Numbers are decimal.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -27,13 +27,13 @@ pub(crate) use write::{
     answered_to, command_headers, event_headers, outcome, state, state_answer, state_query_headers,
 };
 
-/// What a record has beside its value, its keys and its trace, and the batch around it, of which this is less than the half:
-/// names of headers 150 bytes, an id, a time and four numbers 150, their lengths 10 each. Names of apps, aggregates and
-/// variants come from the user's code, the first with a limit of its own (`APP_BYTES_MAX`). Of a dead letter it is the
-/// cause, of at most 2 KiB, and the place.
+/// The most bytes of a record besides its value, its keys and its trace, including the batch around it. It is more than
+/// twice what is needed: 150 bytes for the names of headers, 150 for an id, a time and four numbers, and 10 for each
+/// length. The names of apps (`APP_BYTES_MAX`), aggregates and variants come from the user's code. For a dead letter it
+/// covers the cause, of at most 2 KiB, and the position.
 pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
 
-/// The longest record that comes of a command within the limits, so that a topic which takes it takes all of them:
+/// The longest record that a command within the limits can lead to. A topic that accepts it accepts all of them:
 ///
 /// | record | key | headers with parts of the command | value |
 /// |---|---|---|---|
@@ -43,8 +43,8 @@ pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
 /// | answer to a question | key | - | `state_bytes_max` |
 /// | dead letter | is left out, with value and headers, where the record would be too long ([`DeadLetter::of`]) | | |
 ///
-/// And a command of a client has its key twice, its trace, and `command_bytes_max`. All else has a fixed length, or is the
-/// service's own ([`RECORD_OVERHEAD`]).
+/// A command of a client has its key twice, its trace, and `command_bytes_max`. Everything else has a fixed length, or
+/// belongs to the service ([`RECORD_OVERHEAD`]).
 pub(crate) fn record_bytes_max(settings: &Settings) -> usize {
     let Settings { command_bytes_max, event_bytes_max, state_bytes_max, key_bytes_max, trace_bytes_max, .. } =
         *settings;
@@ -52,7 +52,7 @@ pub(crate) fn record_bytes_max(settings: &Settings) -> usize {
     value + 3 * key_bytes_max + trace_bytes_max + RECORD_OVERHEAD
 }
 
-/// How many bytes a header takes, with more than its lengths take at most.
+/// The bytes of a header, with room for its lengths.
 fn bytes_of(header: &Header<'_>) -> usize {
     header.key.len() + header.value.map_or(0, <[u8]>::len) + 16
 }
@@ -69,28 +69,28 @@ const COMMAND_ID: &str = "ce_commandid";
 const COMMAND_OFFSET: &str = "ce_commandoffset";
 const COMMAND_HASH: &str = "ce_commandhash";
 const EXPECTED_SEQUENCE: &str = "ce_expectedsequence";
-/// On commands and state_queries: the partition of the answer topic to which the answer is to come.
+/// On commands and state queries: the partition of the answer topic for the answer.
 const ANSWER_TO: &str = "ce_answerto";
 const CORRELATION_ID: &str = "ce_correlationid";
 const CAUSATION_ID: &str = "ce_causationid";
 const TRACEPARENT: &str = "traceparent";
-/// On responses that are not the first outcome of their command, and so not to be remembered.
+/// On responses that are not the first outcome of their command, and need not be remembered.
 const REPEATED: &str = "ce_repeated";
 
-/// On responses to commands that had nothing to do. Earlier versions take them for accepted ones, at the same sequence.
+/// On responses to commands that had nothing to do. Earlier versions read them as accepted, at the same sequence.
 const UNCHANGED: &str = "ce_unchanged";
 
-/// On states of aggregates that are deleted.
+/// On states of deleted aggregates.
 const DELETED: &str = "ce_deleted";
 
-/// What follows the aggregate's name in the type of a record that asks for a state. Not the name of any variant.
+/// Follows the aggregate's name in the type of a state query. Not the name of any variant.
 const STATE_QUERY: &str = "$state";
 
-/// A record that can't be taken for what its topic holds.
+/// A record that is not what its topic should hold.
 #[derive(Debug)]
 pub(crate) struct Malformed {
     pub(crate) reason: String,
-    /// Whom to answer, where that can be read.
+    /// Whom to answer, if that can be read.
     pub(crate) requester: Option<Requester>,
 }
 
@@ -100,23 +100,23 @@ pub(crate) struct Requester {
     pub(crate) key: Arc<str>,
     pub(crate) id: CommandId,
     pub(crate) fingerprint: Fingerprint,
-    /// The partition of the answer topic in which it is looked for; where there is none, among the responses.
+    /// The partition of the answer topic for the answer; none if it belongs among the responses.
     pub(crate) answer_to: Option<u32>,
 }
 
-/// What stands in a command topic.
+/// A record of a command topic.
 #[derive(Debug)]
 pub(crate) enum Request {
     Command {
         command: CommandRecord,
-        /// As that of a [`Requester`].
+        /// Like that of a [`Requester`].
         answer_to: Option<u32>,
     },
-    /// Somebody asks for the state of an aggregate.
+    /// A state query: somebody asks for the state of an aggregate.
     StateQuery(Requester),
 }
 
-/// What stands in a response or answer topic.
+/// A record of a response or answer topic.
 #[derive(Debug)]
 pub(crate) enum Response {
     Outcome {

@@ -15,15 +15,15 @@ use super::{
 };
 use crate::record::Record;
 
-/// The headers of a record that was read, in the order of [`READ`]. They are looked through once: each look at one is a
-/// call to the client library.
+/// The headers of a record that was read, in the order of [`READ`]. One pass collects them all, because each look at a
+/// header is a call into the client library.
 struct ReadHeaders<'a> {
     values: [Option<&'a [u8]>; READ.len()],
-    /// How many bytes all headers take, those that mean nothing included.
+    /// The bytes of all headers, including unknown ones.
     bytes: usize,
 }
 
-/// The headers that mean something here.
+/// The headers that are read.
 const READ: [&str; 14] = [
     ID,
     TYPE,
@@ -47,7 +47,7 @@ impl<'a> ReadHeaders<'a> {
         for header in record.headers() {
             read.bytes += bytes_of(&header);
             if let Some(place) = Self::place(header.key) {
-                // Of several the first.
+                // The first one counts.
                 read.values[place] = read.values[place].or(header.value);
             }
         }
@@ -101,8 +101,7 @@ fn key(record: &impl Record) -> Result<Arc<str>, String> {
     std::str::from_utf8(key).map(Arc::from).map_err(|error| format!("its key is not text: {error}"))
 }
 
-/// Reads a record of a command topic, of which there is an answer topic with so many partitions. With it comes how many
-/// bytes the record has.
+/// Reads a record of a command topic, and returns how many bytes it has. The answer topic has this many partitions.
 pub(crate) fn read_request(record: &impl Record, partitions: u32) -> (Result<Request, Malformed>, usize) {
     let headers = ReadHeaders::new(record);
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
@@ -162,7 +161,7 @@ pub(crate) fn read_event(record: &impl Record) -> Result<Logged, String> {
     Ok(Logged { offset, record })
 }
 
-/// Which app has written an event.
+/// The app that has written an event.
 pub(crate) fn source(record: &impl Record) -> Option<&str> {
     let header = record.headers().find(|header| header.key == SOURCE)?;
     std::str::from_utf8(header.value?).ok()
@@ -183,7 +182,7 @@ fn stored_state(record: &impl Record, headers: &ReadHeaders<'_>, partition: u32)
     })
 }
 
-/// The id of the command that a record of a response or answer topic answers.
+/// The id of the command that a response or answer belongs to.
 pub(crate) fn answered_id(record: &impl Record) -> Option<CommandId> {
     let header = record.headers().find(|header| header.key == COMMAND_ID)?;
     std::str::from_utf8(header.value?).ok()?.parse().ok()
@@ -194,12 +193,12 @@ pub(crate) fn read_response(record: &impl Record) -> Result<Response, String> {
     response(record, record.position().partition)
 }
 
-/// Reads a record of an answer topic, to commands in so many partitions.
+/// Reads a record of an answer topic, for commands in this many partitions.
 pub(crate) fn read_answer(record: &impl Record, partitions: u32) -> Result<Response, String> {
     response(record, partition_of(&key(record)?, partitions))
 }
 
-/// The answer to a command in this partition.
+/// Reads the answer to a command of this partition.
 fn response(record: &impl Record, partition: u32) -> Result<Response, String> {
     let headers = ReadHeaders::new(record);
     let id: CommandId = headers.parsed(COMMAND_ID)?;

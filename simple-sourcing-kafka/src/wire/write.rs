@@ -14,7 +14,7 @@ use super::{
 };
 use crate::record::Headers;
 
-/// What is the same in many records.
+/// Headers that many records share.
 trait CloudEvent {
     fn cloud_event(
         self,
@@ -63,13 +63,13 @@ pub(crate) fn command_headers(app: &str, aggregate: &str, submission: &Submissio
         .trace(submission.trace.as_deref())
 }
 
-/// The headers of a record that asks for a state.
+/// The headers of a state query.
 pub(crate) fn state_query_headers(app: &str, aggregate: &str, key: &str, id: CommandId) -> Headers {
     let kind = format_args!("{aggregate}.{STATE_QUERY}");
     Headers::with_capacity(7).cloud_event(id, app, kind, key, Timestamp::now())
 }
 
-/// Those of a command or question whose answer is to come to this partition of the answer topic.
+/// The headers of a command or state query whose answer belongs into this partition of the answer topic.
 pub(crate) fn answered_to(headers: Headers, partition: u32) -> Headers {
     headers.with(ANSWER_TO, partition)
 }
@@ -86,7 +86,7 @@ pub(crate) fn event_headers(app: &str, aggregate: &str, event: &EventRecord) -> 
         .trace(event.trace.as_deref())
 }
 
-/// The value of a deleted aggregate: a tombstone would be compacted away, and its sequence with it.
+/// The value for a deleted aggregate. Compaction would remove a tombstone, and the sequence with it.
 const NOTHING: &[u8] = b"null";
 
 /// The headers and value of a state.
@@ -119,7 +119,7 @@ pub(crate) fn outcome(record: &OutcomeRecord) -> (Headers, Cow<'_, [u8]>) {
     (headers, value)
 }
 
-/// The headers and value of the answer to somebody who asks for a state.
+/// The headers and value of the answer to a state query.
 pub(crate) fn state_answer<'a>(aggregate: &str, id: CommandId, state: Option<&'a StoredState>) -> (Headers, &'a [u8]) {
     let deleted = state.is_some_and(|state| state.state.is_none());
     let headers = Headers::with_capacity(7)
