@@ -1,23 +1,23 @@
-//! Finds the command of which a record comes that the log refuses: too long for a topic, or against a policy of the broker's.
-//! Written again it would be refused again, and a batch is one transaction, so everybody in it would wait for ever.
+//! Finds the command whose record the broker rejects, because it is too long for a topic or against a policy. Written
+//! again, it would be rejected again. A batch is one transaction, so all other commands in it would wait for ever.
 //!
-//! The batch is given up and runs again with an eighth of the commands, and so on until it is one command. That one is
-//! answered as poison, and the batches grow again when all that was in the first of them is done.
+//! The batch is aborted and runs again with an eighth of the commands, and so on, down to a single command. That one is
+//! answered as poison. Batches grow again once everything in the first one is done.
 
 use std::collections::BTreeMap;
 
 use simple_sourcing::{BackendError, Position, engine::Shard};
 
-/// To give up a batch takes up to a second, because it takes new producers, and to write one some milliseconds.
+/// Aborting a batch takes up to a second, because it takes new producers; writing one takes some milliseconds.
 const PARTS: usize = 8;
 
 #[derive(Default)]
 pub(super) struct Bisection {
-    /// The most commands in a batch, while one is looked for.
+    /// The most commands in a batch, while the search goes on.
     commands_max: Option<usize>,
-    /// The end of what is looked through, by partition.
+    /// The end of the search, by partition.
     until: BTreeMap<Shard, i64>,
-    /// Those that were found and are not done, at most one in each partition, and why.
+    /// The commands that were found and are not done, at most one in each partition, and why they must not run.
     found: BTreeMap<Shard, (i64, String)>,
 }
 
@@ -33,10 +33,10 @@ impl Bisection {
         (*offset as u64 == position.offset).then_some(cause.as_str())
     }
 
-    /// Of a batch of so many records, with these ends, one is refused.
+    /// The broker has rejected a record of a batch with this many records and these ends.
     ///
     /// # Errors
-    /// When there is no command that could be left out: what is refused does not come of one.
+    /// If leaving out a command would not help, because the rejected record does not come from one.
     pub(super) fn refused(
         &mut self,
         commands: usize,
@@ -58,7 +58,7 @@ impl Bisection {
         Ok(())
     }
 
-    /// Everything in front of these offsets is done.
+    /// All commands before these offsets are done.
     pub(super) fn done(&mut self, next: &BTreeMap<Shard, i64>) {
         if self.commands_max.is_none() {
             return;
@@ -68,7 +68,7 @@ impl Bisection {
         self.grow_again();
     }
 
-    /// The partition is not served any more.
+    /// The partition is no longer served.
     pub(super) fn forget(&mut self, shard: Shard) {
         self.until.remove(&shard);
         self.found.remove(&shard);
@@ -97,7 +97,7 @@ mod tests {
         BTreeMap::from([(SHARD, next)])
     }
 
-    /// Runs batches of commands of which this one is refused. The sizes of the batches are returned.
+    /// Runs batches of commands, one of which leads to a rejected record. Returns the sizes of the batches.
     fn find(culprit: i64, end: i64) -> (Bisection, Vec<usize>) {
         let (mut bisection, error) = (Bisection::default(), BackendError::failed("too long"));
         let (mut next, mut batches) = (0, Vec::new());

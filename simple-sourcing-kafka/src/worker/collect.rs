@@ -1,4 +1,5 @@
-//! Takes commands from the log into a batch and has the engine decide each. What is no command becomes a dead letter.
+//! Takes commands from the log into a batch and has the engine decide each. A record that is not a command becomes a
+//! dead letter.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -22,26 +23,26 @@ use crate::{
     wire::{self, Malformed, Request, Requester},
 };
 
-/// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
+/// How long an idle worker waits for a command before it looks at its partitions and whether it must stop.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
 /// The same while a partition is being restored.
 const RESTORING_POLL: Duration = Duration::from_millis(5);
 
-/// What was taken from the log, which lends its records `R`.
+/// The records of one transaction. The log lends them as `R`.
 pub(super) struct Batch<R> {
     pub(super) commands: usize,
     pub(super) bytes: usize,
     /// The offset of the next command, for each partition with commands in this batch.
     pub(super) next: BTreeMap<Shard, i64>,
-    /// With the time at which each was put.
+    /// With the timestamp of each.
     pub(super) state_queries: Vec<(Shard, Requester, Timestamp)>,
-    /// And where they are to come to.
+    /// The answers to records that are not commands, and the addresses for them.
     pub(super) malformed_outcomes: Vec<(OutcomeRecord, Option<u32>)>,
-    /// What was given to the engine, in that order, and where its answer is to come to: which of it is poison shows at the
-    /// end of the batch.
+    /// What the engine has decided, in order, and the addresses for the answers. The end of the batch shows which of it
+    /// is poison.
     pub(super) decided: Vec<(R, Option<u32>)>,
-    /// What is no command of an aggregate type, and why.
+    /// What is not a command, by aggregate type, and why.
     pub(super) malformed: Vec<(usize, R, String)>,
 }
 
@@ -59,7 +60,7 @@ impl<R> Batch<R> {
     }
 }
 
-/// Fills a batch. It borrows what deciding a command needs of the worker.
+/// Fills a batch. It borrows from the worker what it takes to decide a command.
 pub(super) struct Collector<'a> {
     pub(super) definition: &'a Definition,
     pub(super) topics: &'a [Topics],
@@ -69,8 +70,8 @@ pub(super) struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// Takes the commands that wait, up to the limits of a batch. An idle worker waits for the first for a moment, and for
-    /// less while partitions are being restored.
+    /// Takes waiting commands, up to the limits of a batch. An idle worker waits a moment for the first one, and less
+    /// while partitions are being restored.
     pub(super) async fn collect<'l, L: Log>(
         &mut self,
         log: &'l L,
@@ -89,12 +90,12 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Whether there are so many events that the batch takes no further commands.
+    /// Whether the batch has so many events that it takes no further commands.
     pub(super) fn is_full(&self) -> bool {
         self.processor.event_bytes() >= BATCH_EVENT_BYTES_ENOUGH
     }
 
-    /// Takes one record of a command topic into the batch. With a cause it is a command that must not run.
+    /// Takes one record of a command topic into the batch. If there is a cause, the command must not run.
     pub(super) fn take<R: Record>(
         &mut self,
         shard: Shard,
@@ -134,7 +135,7 @@ impl Collector<'_> {
                     reason,
                     "poison: a record is not a command; it goes to the dead letters"
                 );
-                // An answer must fit its topic: who sends a longer key than a client of ours gets none.
+                // An answer must fit its topic, so a sender with a longer key than our clients allow gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
                 let requester = requester.filter(|requester| requester.key.len() <= key_bytes_max);
                 let time = record.time();
@@ -147,7 +148,7 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// A key is not too long, and has one partition: in another it would be another aggregate.
+    /// A key must not be too long, and must be in its partition: in another partition it would be another aggregate.
     fn check_key(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
         let key = match &request {
             Request::Command { command, .. } => &command.key,
@@ -175,7 +176,7 @@ impl Collector<'_> {
     }
 }
 
-/// A refusal of a record that is no command. It is not remembered: under its id nothing has run.
+/// The answer to a record that is not a command. It is not remembered: nothing has run under its id.
 fn refuse(
     requester: Requester,
     shard: Shard,

@@ -2,11 +2,11 @@
 
 use std::sync::mpsc::Sender;
 
-/// How far a worker has come at its start.
+/// How far a worker has come when it starts.
 pub(super) enum Joined {
-    /// It is in the group.
+    /// The group has admitted it.
     Admitted,
-    /// It serves the partitions that were assigned to it first.
+    /// It serves the first partitions that were assigned to it.
     Serving,
 }
 
@@ -20,7 +20,7 @@ impl Joining {
         Joining { sender: Some(sender), admitted: false }
     }
 
-    /// That of a worker in the place of this one.
+    /// For a worker that takes the place of this one.
     pub(super) fn again(&self) -> Self {
         Joining { sender: self.sender.clone(), admitted: false }
     }
@@ -29,7 +29,7 @@ impl Joining {
         self.admitted
     }
 
-    /// The worker is in the group.
+    /// The group has admitted the worker.
     pub(super) fn admit(&mut self) {
         if !self.admitted {
             self.admitted = true;
@@ -37,7 +37,7 @@ impl Joining {
         }
     }
 
-    /// Says, once, that all partitions are served.
+    /// Reports once that all partitions are served.
     pub(super) fn report(&mut self, all_serving: impl FnOnce() -> bool) {
         if self.admitted && self.sender.is_some() && all_serving() {
             self.send(Joined::Serving);

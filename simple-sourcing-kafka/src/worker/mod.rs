@@ -1,5 +1,5 @@
-//! The workers of a process. Each is a thread with a member of the group, two transactional producers, and what is committed of
-//! its partitions.
+//! The workers of a process. Each is a thread with a member of the group, two transactional producers, and what is
+//! committed for its partitions.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -50,13 +50,13 @@ use self::{
 };
 use crate::{cluster::Owners, config::Kafka, log::Log, topics::Topics};
 
-/// How long a start waits to be admitted to the group.
+/// How long a start waits for the group to admit a worker.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a stop waits for the workers: longer than a transaction takes in which a broker does not answer.
+/// How long a stop waits for the workers. It is longer than a transaction in which a broker does not answer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How often is looked whether they have ended.
+/// How often a stop checks whether they have ended.
 const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// The threads that process commands.
@@ -66,8 +66,8 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts the workers, none where nothing is served, and waits until they serve the partitions that they are given
-    /// first. Each opens a log under its name. They end when they are told to by `stopped`.
+    /// Starts the workers, if anything is served, and waits until they serve the first partitions that are assigned to
+    /// them. Each opens a log under its own name. They stop when `stopped` is set.
     pub(crate) fn start<L: Log>(
         kafka: &Kafka,
         definition: &Arc<Definition>,
@@ -81,7 +81,7 @@ impl Workers {
         if !definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             return Ok(workers);
         }
-        // Unlike a name that is given, this one is never used again.
+        // Unlike a name that the user sets, this one is never used again.
         let instance = kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let storage = Storage::open(kafka, definition, topics, owners)?;
         let (sender, joined) = mpsc::channel();
@@ -89,7 +89,7 @@ impl Workers {
             let (open, name) = (open.clone(), format!("{instance}-{number}"));
             let (definition, topics, deaths_max) = (definition.clone(), topics.clone(), kafka.deaths_max);
             let (stopped, ending, joined) = (workers.stopped.clone(), ending.clone(), sender.clone());
-            // One of them keeps the copies for all.
+            // One of them keeps the standby copies for all.
             let standby = storage.standby && number == 0;
             let storage = Storage { standby, ..storage.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
@@ -112,13 +112,14 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Waits until every worker is in the group and serves what it was given. On an error all are stopped.
+    /// Waits until the group has admitted all workers and they serve what was assigned to them. On an error it stops
+    /// all.
     fn await_first_partitions(&mut self, joined: &mpsc::Receiver<Joined>) -> Result<(), BackendError> {
         let (mut admitted, mut serving) = (0, 0);
         let all = self.threads.len();
         while serving < all {
             let all_admitted = admitted >= all;
-            // Restoring takes as long as it takes, and says in the log how far it is.
+            // Restoring takes as long as it takes, and logs its progress.
             let timeout = if all_admitted { Duration::MAX } else { JOIN_TIMEOUT };
             match joined.recv_timeout(timeout) {
                 Ok(Joined::Admitted) => admitted += 1,
@@ -130,7 +131,7 @@ impl Workers {
                          brokers are healthy"
                     )));
                 }
-                // A worker has ended: it says why.
+                // A worker has ended, and its result says why.
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     let ended = Workers { stopped: self.stopped.clone(), threads: std::mem::take(&mut self.threads) };
                     return Err(ended.stop().err().unwrap_or(BackendError::Closed));
@@ -140,7 +141,7 @@ impl Workers {
         Ok(())
     }
 
-    /// Tells the workers to finish their batch and leave. They do so by themselves.
+    /// Tells the workers to finish their batch and leave. Does not wait.
     pub(crate) fn tell_to_stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
@@ -165,13 +166,13 @@ impl Workers {
                  committed when the process exits has no effect"
             ))),
         });
-        // All are asked, whatever the first says.
+        // Collect all results first: each thread is joined, whatever the others return.
         ended.collect::<Vec<_>>().into_iter().collect()
     }
 }
 
-/// Runs a worker until it is told to stop, and another in its place each time that the group has shut one out. If that is
-/// shut out too before it was given partitions, then it has failed: another process has its name.
+/// Runs a worker until it is told to stop, and starts another one each time the group has fenced it. If that one is
+/// fenced too, before any partitions were assigned to it, it has failed: another process has its name.
 async fn work<L: Log>(
     mut worker: Worker<L>,
     start: impl AsyncFn(Joining) -> Result<Worker<L>, BackendError>,

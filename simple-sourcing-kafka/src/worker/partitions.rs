@@ -10,7 +10,7 @@ use super::restore::{Ready, Restored, Restorer, Suspects};
 enum Phase {
     /// It is being restored, under the number of the request.
     Restoring(u64),
-    /// It is restored, and not read before the commands that wait are noted as begun, or the suspects among them have run.
+    /// It is restored, but not read yet: first the waiting commands are noted as begun, or the suspects among them run.
     Held(Option<Suspects>),
     /// Its commands are read.
     Serving,
@@ -51,10 +51,10 @@ impl Partitions {
         }
     }
 
-    /// A partition that has been restored since the last call, unless it was revoked meanwhile.
+    /// The next partition that has been restored, unless it was revoked in the meantime.
     ///
     /// # Errors
-    /// When one can't be restored.
+    /// If a partition can't be restored.
     pub(super) fn next_restored(&mut self) -> Result<Option<(Shard, Ready)>, BackendError> {
         while let Some(Restored { shard, request, partition }) = self.restorer.next() {
             if matches!(self.assigned.get(&shard), Some(Phase::Restoring(of)) if *of == request) {
@@ -64,7 +64,7 @@ impl Partitions {
         Ok(None)
     }
 
-    /// The partition is restored, and not read yet.
+    /// The partition is restored, but not read yet.
     pub(super) fn hold(&mut self, shard: Shard, suspects: Option<Suspects>) {
         self.assigned.insert(shard, Phase::Held(suspects));
     }
@@ -74,13 +74,14 @@ impl Partitions {
         self.assigned.insert(shard, Phase::Serving);
     }
 
-    /// Those that are held because of commands that wait, none of which is a suspect.
+    /// The held partitions whose waiting commands are not suspects.
     pub(super) fn held_without_suspects(&self) -> Vec<Shard> {
         let held = self.assigned.iter().filter(|(_, phase)| matches!(phase, Phase::Held(None)));
         held.map(|(&shard, _)| shard).collect()
     }
 
-    /// The first that is held because of suspects. They are taken out, to be put back with [`hold`](Partitions::hold).
+    /// Takes the suspects of the first held partition that has any. Put back what is left of them with
+    /// [`hold`](Partitions::hold).
     pub(super) fn take_suspects(&mut self) -> Option<(Shard, Suspects)> {
         self.assigned.iter_mut().find_map(|(&shard, phase)| match phase {
             Phase::Held(suspects) => Some((shard, suspects.take()?)),
@@ -88,7 +89,7 @@ impl Partitions {
         })
     }
 
-    /// Forgets a partition. Whether its commands were read is returned; none if it was not assigned.
+    /// Removes a partition. Returns whether its commands were read, or none if it was not assigned.
     pub(super) fn remove(&mut self, shard: Shard) -> Option<bool> {
         let phase = self.assigned.remove(&shard)?;
         if let Phase::Restoring(request) = phase {

@@ -1,5 +1,5 @@
-//! The loop of a worker: partitions come and go between batches, and each batch is one transaction. `Worker::batch` and
-//! `Worker::commit` are the path of a batch, from the commands that wait to what is known after the commit.
+//! The loop of a worker. Partitions come and go between batches, and each batch is one transaction. The path of a batch
+//! is `Worker::batch` and `Worker::commit`.
 
 use std::{
     collections::BTreeMap,
@@ -35,7 +35,7 @@ use crate::{
     topics::Topics,
 };
 
-/// How long to wait after a failed transaction, doubled with each that follows, up to the second figure.
+/// How long to wait after a failed transaction. It doubles with each further failure, up to the second figure.
 const BACKOFF: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
@@ -46,23 +46,23 @@ pub(super) struct Worker<L: Log> {
     stopped: Arc<AtomicBool>,
     joining: Joining,
     partitions: Partitions,
-    /// What is committed of them.
+    /// What is committed for them.
     store: WorkerStore,
     processor: Processor,
     transactions: Transactions<L>,
     bisection: Bisection,
-    /// How many processes may end with a command.
+    /// How many processes may die with a command.
     deaths_max: u32,
     /// How many transactions in a row have failed.
     failures: u32,
     _standby: Option<Standby>,
 }
 
-/// How a worker ends that has not failed.
+/// How a worker ends without a failure.
 pub(super) enum Ended {
     /// It was told to stop.
     Stopped,
-    /// The group has fenced it. Another may take its place, and its name.
+    /// The group has fenced it. Another worker may take its place, and its name.
     Fenced(Joining),
 }
 
@@ -100,7 +100,7 @@ impl<L: Log> Worker<L> {
         })
     }
 
-    /// Processes commands until it is told to stop. Leaves the group in the end, whatever happened.
+    /// Processes commands until it is told to stop. Always leaves the group in the end.
     pub(super) async fn run(mut self) -> Result<Ended, BackendError> {
         let result = self.serve().await;
         if result.is_ok() {
@@ -120,7 +120,7 @@ impl<L: Log> Worker<L> {
     }
 
     async fn serve(&mut self) -> Result<(), Failure> {
-        // Lends the records of a batch, while the rest of the worker changes.
+        // Lends the records of a batch while the rest of the worker changes.
         let log = self.log.clone();
         while !self.is_stopped() {
             for change in self.log.changes() {
@@ -147,11 +147,11 @@ impl<L: Log> Worker<L> {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// The path of a batch.
+    /// The path of a batch, first half: from waiting commands to decisions.
     async fn batch(&mut self, log: &L) -> Result<(), Failure> {
-        // 0. Partitions that were restored begin: what waits for them is noted, and suspects run alone.
+        // 0. Start the partitions that were restored: note the commands that wait for them, or run suspects alone.
         self.advance_held().await?;
-        // 1. Take the commands that wait, up to the limits of a batch, and decide each.
+        // 1. Take waiting commands, up to the limits of a batch, and decide each.
         let mut batch = Batch::new();
         let is_restoring = !self.partitions.all_serving() || !self.joining.is_admitted();
         self.collector().collect(log, is_restoring, &mut batch).await?;
@@ -165,7 +165,7 @@ impl<L: Log> Worker<L> {
     async fn commit<R: Record>(&mut self, batch: Batch<R>) -> Result<(), Failure> {
         // 2. Gather what the decisions change.
         let mut changes = self.processor.finish(&self.store).map_err(Failure::Retryable)?;
-        // 3. Write it and the offsets of the next commands, in one transaction.
+        // 3. Write that, and the offsets of the next commands, in one transaction.
         match self.transactions.write(&batch, &changes, &self.store).await {
             Err(Failure::StaleGeneration(error)) => {
                 info!(%error, commands = batch.commands, "the group has rebalanced; nothing of this batch was written, \
@@ -177,7 +177,7 @@ impl<L: Log> Worker<L> {
         }
         debug!(commands = batch.commands, "committed");
         failpoint!("after-commit");
-        // 4. Only now does what this worker knows change.
+        // 4. Only after the commit, change what this worker knows.
         let producer = self.transactions.last_producer();
         let applied = self.store.apply(&mut changes, &batch.next, &self.definition, producer);
         applied.map_err(Failure::Retryable)?;
@@ -196,18 +196,19 @@ impl<L: Log> Worker<L> {
         }
     }
 
-    /// Runs a batch again without the command whose record the log refuses, or with fewer commands, to find it.
+    /// Runs a batch again without the command whose record the broker rejects, or with fewer commands, to find it.
     async fn isolate<R>(&mut self, batch: &Batch<R>, error: &BackendError) -> Result<(), Failure> {
         warn!(%error, commands = batch.commands, "the broker refuses a record of this batch; running it again in \
          smaller parts to find the command");
         let is_command = !batch.decided.is_empty();
         self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Fatal)?;
-        // New producers end the transaction. If there are none, all partitions are restored, and what was found is kept.
+        // New producers end the transaction. If they can't be had, all partitions are restored, and what was found so
+        // far is kept.
         self.transactions.reopen().await.map_err(Failure::Retryable)?;
         self.rewind(batch)
     }
 
-    /// Has the commands of a batch read again of which nothing was written.
+    /// Reads the commands of a batch again. Nothing of it was written.
     fn rewind<R>(&mut self, batch: &Batch<R>) -> Result<(), Failure> {
         self.processor.aborted();
         let read = batch.next.keys().filter(|&&shard| self.partitions.is_serving(shard));
@@ -215,8 +216,8 @@ impl<L: Log> Worker<L> {
         self.log.seek(&next).map_err(Failure::Retryable)
     }
 
-    /// After a failed transaction, whose outcome is not known: new producers end it one way or the other, and all
-    /// partitions are restored from what is then committed.
+    /// Starts over after a failed transaction whose outcome is unknown. New producers commit or abort it, and all
+    /// partitions are restored from what is committed then.
     async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
         self.processor.aborted();
         let shards = self.partitions.all();
@@ -244,7 +245,7 @@ impl<L: Log> Worker<L> {
         match change {
             Change::Assigned(shards) => {
                 info!(partitions = shards.len(), "assigned by the group");
-                // Accepted at once, so that the group goes on; each is read when it is restored.
+                // Accept at once, so that the group can continue. Each partition is read once it is restored.
                 self.log.accept()?;
                 self.partitions.restore(shards);
                 self.joining.admit();
@@ -263,7 +264,7 @@ impl<L: Log> Worker<L> {
         }
     }
 
-    /// Serves a partition that has been restored.
+    /// Begins to serve a partition that has been restored.
     fn begin_serving(&mut self, shard: Shard, ready: Ready) -> Result<(), BackendError> {
         let Ready { store, suspects, corrected } = ready;
         let (next, is_held) = (store.next, corrected || store.attempt.is_some());
@@ -282,7 +283,7 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Forgets partitions, and reads them no more.
+    /// Forgets partitions and stops reading them.
     fn release(&mut self, mut shards: Vec<Shard>) -> Result<(), BackendError> {
         shards.retain(|&shard| {
             let Some(was_read) = self.partitions.remove(shard) else { return false };
@@ -293,8 +294,8 @@ impl<L: Log> Worker<L> {
         self.log.remove(&shards)
     }
 
-    /// Goes on with partitions that were restored and are not read yet: notes the commands that wait for them as begun, or
-    /// takes the next step with suspects, one partition after the other.
+    /// Advances partitions that are restored but not read yet: notes their waiting commands as begun, or takes the next
+    /// step with suspects, one partition after the other.
     async fn advance_held(&mut self) -> Result<(), Failure> {
         let waiting = self.partitions.held_without_suspects();
         if !waiting.is_empty() {
@@ -308,7 +309,7 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Notes that the commands which wait are begun, and has them read.
+    /// Notes that the waiting commands are begun, and reads them.
     async fn begin_waiting(&mut self, shards: Vec<Shard>) -> Result<(), Failure> {
         let progress = shards.iter().filter_map(|&shard| {
             let next = self.store.next(shard)?;
@@ -326,7 +327,7 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Runs some suspects. Those that are left are returned.
+    /// Runs the next suspects. Returns those that are left.
     async fn run_suspects(&mut self, shard: Shard, mut suspects: Suspects) -> Result<Option<Suspects>, Failure> {
         let Some(next) = self.store.next(shard) else { return Ok(None) };
         let step = suspects.step(self.bisection.commands_max(BATCH_COMMANDS_MAX));
@@ -347,7 +348,7 @@ impl<L: Log> Worker<L> {
             collector.take(shard, command, cause.clone(), &mut batch)?;
         }
         self.commit(batch).await?;
-        // Where the group has refused it, it is still the same.
+        // If the group has rejected the offsets, this is unchanged.
         let next = self.store.next(shard).unwrap_or(next);
         suspects.done(next);
         if !suspects.is_empty() {
@@ -358,7 +359,7 @@ impl<L: Log> Worker<L> {
         Ok(None)
     }
 
-    /// Commits for partitions that are given back in order that the commands begun there have not ended this process. Where
+    /// Commits that the commands begun in these partitions have not killed this process, before it gives them back. If
     /// that fails, the next worker runs some commands one by one.
     async fn clear_attempts(&mut self, shards: &[Shard]) -> Result<(), Failure> {
         let left = |&shard: &Shard| {

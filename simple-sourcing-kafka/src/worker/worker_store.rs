@@ -1,4 +1,4 @@
-//! What is committed of the partitions that a worker serves: what the engine decides by.
+//! What is committed for the partitions of a worker. The engine decides with it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,7 @@ use crate::{
     progress::{Attempt, Progress},
 };
 
-/// What is committed of the partitions that a worker serves.
+/// What is committed for the partitions that a worker serves.
 #[derive(Debug)]
 pub(super) struct WorkerStore {
     partitions: HashMap<Shard, PartitionStore>,
@@ -55,24 +55,24 @@ impl WorkerStore {
         self.partitions.get(&at).map(|partition| partition.next)
     }
 
-    /// What is committed with the offset of the next command of a partition, if it is served here.
+    /// What to commit with the offset of the next command of a partition.
     pub(super) fn progress(&self, at: Shard, next: i64) -> Progress {
         self.partitions.get(&at).map_or(Progress { next, attempt: None }, |partition| partition.progress(next))
     }
 
-    /// What is to be written, or was written, of the commands that waited for a partition.
+    /// What is committed, or to be committed, about the commands that waited for a partition.
     pub(super) fn attempt(&self, at: Shard) -> Option<&Attempt> {
         self.partitions.get(&at)?.attempt.as_ref()
     }
 
-    /// The commands that waited for a partition are begun, and that is committed.
+    /// It is committed that the waiting commands of a partition are begun.
     pub(super) fn has_begun(&mut self, at: Shard) {
         if let Some(attempt) = self.partitions.get_mut(&at).and_then(|partition| partition.attempt.as_mut()) {
             attempt.begun = true;
         }
     }
 
-    /// Takes over what a transaction has written, whose producer says where that stands. The changes are taken out.
+    /// Applies a committed transaction. Its producer says where its records were written. Takes the changes out.
     pub(super) fn apply(
         &mut self,
         changes: &mut Changes,

@@ -36,13 +36,13 @@ impl<L: Log> Transactions<L> {
         Ok(Transactions { producers: Producers::open(&*log).await?, log, definition, topics })
     }
 
-    /// New producers in the place of those that are there. They end whatever transaction was open, one way or the other.
+    /// Replaces the producers. That commits or aborts whatever transaction was open.
     pub(super) async fn reopen(&mut self) -> Result<(), BackendError> {
         self.producers = Producers::open(&*self.log).await?;
         Ok(())
     }
 
-    /// The producer of the last transaction: it says where its records stand.
+    /// The producer of the last transaction. It says where its records were written.
     pub(super) fn last_producer(&mut self) -> &L::Producer {
         self.producers.current()
     }
@@ -63,8 +63,8 @@ impl<L: Log> Transactions<L> {
         self.commit().await
     }
 
-    /// Commits offsets and what stands beside them, in a transaction without records. False where another generation of the
-    /// group has refused that.
+    /// Commits offsets and their metadata in a transaction without records. Returns false if the group has rejected
+    /// them because of a new generation.
     pub(super) async fn commit_progress(&mut self, progress: &BTreeMap<Shard, Progress>) -> Result<bool, Failure> {
         self.producers.begin()?;
         match self.write_progress(progress).await {
@@ -77,14 +77,15 @@ impl<L: Log> Transactions<L> {
         }
     }
 
-    /// Adds offsets to the transaction, and waits until all of it has arrived.
+    /// Adds offsets to the transaction, and waits until everything has arrived.
     async fn write_progress(&mut self, progress: &BTreeMap<Shard, Progress>) -> Result<(), Failure> {
-        // Asked for after the last record came: it bears the generation of the group in which these partitions are ours.
+        // Ask for it after the last record has arrived: it carries the generation of the group in which these
+        // partitions are ours.
         let membership = self.log.membership()?;
         if self.log.is_lost() {
             return Err(BackendError::unavailable("the group has assigned the partitions to other members").into());
         }
-        // Before the records are flushed: its two round trips overlap theirs.
+        // Before the flush: its two round trips overlap those of the records.
         self.producers.current().write_offsets(progress, membership).await?;
         // The commit would wait for the records as well, but on Kafka in steps of 100 ms.
         Ok(self.producers.current().flush().await?)
@@ -92,7 +93,7 @@ impl<L: Log> Transactions<L> {
 
     async fn commit(&mut self) -> Result<(), Failure> {
         self.producers.current().commit().await?;
-        // What was sent again may still arrive the first time: in the next transaction, unless that is another producer's.
+        // What was sent twice may still arrive once more, within the next transaction if that had the same producer.
         Ok(self.producers.current().check_nothing_in_flight()?)
     }
 
@@ -115,7 +116,7 @@ impl<L: Log> Transactions<L> {
         Ok(())
     }
 
-    /// The answers to commands, each where it is looked for.
+    /// Writes the answers to commands, each where its sender looks for it.
     fn write_answers<R: Record>(&mut self, batch: &Batch<R>, changes: &Changes) -> Result<(), BackendError> {
         let malformed = batch.malformed_outcomes.iter().map(|(outcome, answer_to)| (outcome, *answer_to));
         let outcomes = changes.outcomes.iter().zip(batch.decided.iter().map(|(_, answer_to)| *answer_to));
@@ -126,7 +127,7 @@ impl<L: Log> Transactions<L> {
             if let Some(address) = answer_to {
                 self.producers.current().write(keyed(answer, address, key, &value, &headers, time))?;
             }
-            // What has to be remembered stands among the responses in any case, and where the last of it stands is tracked.
+            // An outcome that has to be remembered is always among the responses, and its offset is tracked.
             if first || answer_to.is_none() {
                 let tracked = first.then_some((Shard { aggregate, partition }, Tracked::Outcome));
                 let record = NewRecord { tracked, ..keyed(response, partition, key, &value, &headers, time) };
@@ -136,7 +137,7 @@ impl<L: Log> Transactions<L> {
         Ok(())
     }
 
-    /// The answers to those who ask for a state.
+    /// Writes the answers to state queries.
     fn write_states_asked_for<R>(
         &mut self,
         batch: &Batch<R>,
@@ -194,7 +195,7 @@ impl<L: Log> Transactions<L> {
     }
 }
 
-/// The state of an aggregate when this batch is committed.
+/// The state of an aggregate once this batch is committed.
 fn state_after(
     shard: Shard,
     key: &str,

@@ -1,5 +1,5 @@
-//! Reading what the topics have of a partition behind the positions up to which the local store has it; all of it, where
-//! it is kept in memory.
+//! Reads what the topics have of a partition behind the positions of the local store, or all of it if the partition is
+//! kept in memory.
 
 use std::{collections::BTreeMap, mem, ops::Range, sync::Arc, time::Duration};
 
@@ -24,33 +24,33 @@ use crate::{
     worker::store::{PartitionStore, PendingWrites, local::Mark, outcome_evidence, state_evidence},
 };
 
-/// After how many records the local store is written, and the progress is reported.
+/// How many records are read before the local store is written and progress is reported.
 const RECORDS_AT_ONCE: u64 = 5_000;
 
-/// How often it is asked in a pause whether it is over.
+/// How often a pause checks whether it is over.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How often the progress is logged.
+/// How often progress is logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One partition to be read on.
+/// One partition to catch up with.
 pub(super) struct CatchUp<'a, R> {
     pub(super) reader: &'a R,
     pub(super) shard: Shard,
     pub(super) topics: &'a Topics,
     pub(super) aggregate: &'a AggregateDefinition,
-    /// What is to be served is read to the end at once. Otherwise it takes half of the time at most.
+    /// A restore reads to the end at once. A standby uses half of the time at most.
     pub(super) until: Until,
     pub(super) wanted: &'a dyn Fn() -> bool,
-    /// Is told how many records are left, and how many have been read.
+    /// Receives how many records are left, and how many have been read.
     pub(super) report: &'a dyn Fn(u64, u64),
 }
 
 /// The commands of a partition.
 pub(super) struct Commands {
-    /// The offset of the first that is not done, as far as the group knows of any.
+    /// The committed offset of the next command, if the group knows one.
     pub(super) committed: Option<Committed>,
-    /// The offset of the first that is there.
+    /// The first offset of the topic.
     pub(super) first: i64,
     pub(super) end: i64,
 }
@@ -58,23 +58,23 @@ pub(super) struct Commands {
 /// What was found behind the positions.
 #[derive(Default)]
 pub(super) struct Found {
-    /// How many records.
+    /// How many records were read.
     pub(super) records: u64,
     pub(super) responses_end: i64,
-    /// Whether there is any state, behind the positions or in front of them.
+    /// Whether there is any state, read now or before.
     pub(super) any_states: bool,
-    /// The offset behind the last command of which there is a state or a response, among those that were read.
+    /// The offset behind the last command that led to a state or response, among those that were read.
     pub(super) proven: Option<i64>,
 }
 
 impl Found {
-    /// Something has come of the command at this position.
+    /// The command at this position was processed.
     pub(super) fn saw(&mut self, Position { offset, .. }: Position) {
         self.proven = self.proven.max(Some(offset as i64 + 1));
     }
 }
 
-/// What has been read so far, and not all of it written.
+/// One pass over the topics, and what of it is not written yet.
 struct Pass<'a> {
     store: &'a mut PartitionStore,
     writes: PendingWrites,
@@ -85,7 +85,7 @@ struct Pass<'a> {
 }
 
 impl<R: Reader> CatchUp<'_, R> {
-    /// What the group and the topic tell of the commands.
+    /// What the group and the topic say about the commands.
     pub(super) async fn commands(&self) -> Result<Commands, BackendError> {
         let (Shard { aggregate, partition }, topic) = (self.shard, &self.topics.command);
         let committed = self.reader.committed(aggregate, &[partition], self.wanted).await?.remove(&partition).flatten();
@@ -93,7 +93,7 @@ impl<R: Reader> CatchUp<'_, R> {
         Ok(Commands { committed, first, end })
     }
 
-    /// Reads what the topics have, behind the positions up to which the store has it. What is of no use is thrown away.
+    /// Reads what the topics have behind the positions of the store. Discards the store's copy if it is stale.
     pub(super) async fn read(&self, store: &mut PartitionStore) -> Result<Found, RestoreFailure> {
         let read = self.read_on(store).await;
         if let Err(RestoreFailure::StaleCopy(reason)) = &read {
@@ -118,7 +118,7 @@ impl<R: Reader> CatchUp<'_, R> {
         Ok(found)
     }
 
-    /// What is to be read of a topic behind a position, if it still has what it must have there.
+    /// The records of a topic behind a position. Fails if the topic no longer fits that position.
     async fn stretch<'t>(&self, topic: &'t str, mark: Mark) -> Result<Stretch<'t>, RestoreFailure> {
         let Range { start, end } = self.reader.bounds(topic, self.shard.partition).await?;
         let next = mark.next;
@@ -134,7 +134,7 @@ impl<R: Reader> CatchUp<'_, R> {
         Ok(Stretch { topic, mark, start, end })
     }
 
-    /// Reads the states; behind them, so many responses are left.
+    /// Reads the states. Behind them, this many responses are left.
     async fn read_states(
         &self,
         states: &Stretch<'_>,
@@ -152,7 +152,7 @@ impl<R: Reader> CatchUp<'_, R> {
             let offset = record.offset();
             let (key, state) = read_state(&record);
             let evidence = key.as_ref().map(|key| state_evidence(key, state.sequence));
-            // If the record in front of the position is gone, compaction has removed it.
+            // If the record before the position is gone, compaction has removed it.
             if let Some(expected) = evidence_expected.take().filter(|_| offset < states.mark.next)
                 && evidence != Some(expected)
             {
@@ -200,15 +200,15 @@ impl<R: Reader> CatchUp<'_, R> {
             }
             self.step(pass, end - offset - 1).await?;
         }
-        // The marker of a commit may come behind the answer to it: until then, what this process has committed itself is
-        // not within what is read.
+        // A commit marker may arrive after the answer to the commit. Until then, a copy can't see what this process has
+        // committed itself.
         if evidence_expected.is_some() && (self.until == Until::Written || end >= responses.mark.next) {
             return responses.is_another(last);
         }
         Ok(())
     }
 
-    /// Another record has been read.
+    /// Counts a record. Writes and reports now and then.
     async fn step(&self, pass: &mut Pass<'_>, left: i64) -> Result<(), RestoreFailure> {
         pass.found.records += 1;
         let read = pass.found.records;
@@ -242,7 +242,7 @@ impl<R: Reader> CatchUp<'_, R> {
     }
 }
 
-/// What is to be read of a partition of a topic: behind a position, up to its end.
+/// The records of a topic to be read: from a position to the end.
 struct Stretch<'a> {
     topic: &'a str,
     mark: Mark,
@@ -256,13 +256,13 @@ impl Stretch<'_> {
         self.mark.next.max(self.start)
     }
 
-    /// How many offsets it has at most.
+    /// How many offsets are left, at most.
     fn left(&self) -> i64 {
         self.end - self.mark_or_start()
     }
 
-    /// Where reading begins: with the record in front of the position, if it can still be there, and what is expected of
-    /// it.
+    /// Where reading begins: at the record before the position, if it can still be there, to compare it with what was
+    /// read before.
     fn from(&self) -> (Option<i64>, Option<u64>) {
         let last = self.mark.next - 1;
         match self.mark.evidence {
@@ -272,7 +272,7 @@ impl Stretch<'_> {
         }
     }
 
-    /// A record is not the one that was at its offset when the position was written.
+    /// The record at this offset is not the one that was there when the position was written.
     fn is_another<T>(&self, offset: i64) -> Result<T, RestoreFailure> {
         stale_copy(format!(
             "the record at {offset} of topic `{}` is not the one that was read before; the topic may have \
@@ -286,7 +286,7 @@ fn stale_copy<T>(reason: String) -> Result<T, RestoreFailure> {
     Err(RestoreFailure::StaleCopy(reason))
 }
 
-/// Reads a state, or what stands in its place until somebody needs it; none where nobody can tell whose it is.
+/// Reads a state. An unreadable one gets a stand-in until its aggregate is needed; none if its key is unreadable, too.
 fn read_state(record: &impl Record) -> (Option<Arc<str>>, StoredState) {
     match wire::read_state(record) {
         Ok((key, state)) => (Some(key), state),
@@ -300,14 +300,14 @@ fn read_state(record: &impl Record) -> (Option<Arc<str>>, StoredState) {
                 "a record is not a state; the state is refolded from the events with the next command to its key"
             );
             let key = record.key_text().map(Arc::from);
-            // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
+            // No state has an empty value, so this one can't be decoded, which makes whoever needs it refold it.
             let state = Some(Bytes::new());
             (key, StoredState { sequence: Sequence::ZERO, command_position: position, state })
         }
     }
 }
 
-/// Reads the outcome of a command, and whether it is the first; none of the answer to a question.
+/// Reads the outcome of a command, and whether it is the first. None for the answer to a state query.
 fn read_outcome(record: &impl Record) -> Option<(CommandId, Outcome, bool)> {
     match wire::read_response(record) {
         Ok(Response::Outcome { id, outcome, first, .. }) => Some((id, outcome, first)),

@@ -1,6 +1,6 @@
-//! Whether the topics of a partition still belong together: each transaction has written to several of them, so what one
-//! holds shows whether another was made anew, or cut, while nobody served it. That the ends of topics go back while
-//! somebody serves them is seen in `topics/ends.rs`.
+//! Checks that the topics of a partition still belong together. Each transaction has written to several of them, so
+//! each shows whether another one was recreated or cut while nobody served the partition. `topics/ends.rs` notices it
+//! while somebody does.
 
 use std::{ops::Range, sync::Arc};
 
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{log::Reader, naming::Topic, topics::Topics, wire, worker::store::PartitionStore};
 
-/// What a partition of the event topic tells of the others: its first event.
+/// What the first event of a partition says about the other topics.
 pub(super) struct Beginning {
     bounds: Range<i64>,
     first: Option<FirstEvent>,
-    /// Whether there can't be any event in front of it, or any at all.
+    /// Whether there was surely no event before it, or none at all.
     certain: bool,
 }
 
@@ -26,13 +26,13 @@ struct FirstEvent {
 }
 
 impl Beginning {
-    /// To be looked at before the states are read: that of the first event is among them.
+    /// Call this before the states are read: the state of the first event must be among them.
     pub(super) async fn look(reader: &impl Reader, topic: &str, partition: u32) -> Result<Self, BackendError> {
         let bounds = reader.bounds(topic, partition).await?;
         let first = if bounds.is_empty() { None } else { reader.first(topic, partition).await? };
-        // An open transaction of somebody else hides what stands behind it.
+        // An open transaction of somebody else hides what is behind it.
         let certain = first.is_some() || reader.last_stable_offset(topic, partition).await? >= bounds.end;
-        // One that can't be read tells nothing; readers say so.
+        // An unreadable event says nothing; readers report it.
         let event = first.map(|message| wire::read_event(&message).map(|event| event.record));
         let certain = certain && event.as_ref().is_none_or(Result::is_ok);
         let first = event.and_then(Result::ok);
@@ -40,8 +40,8 @@ impl Beginning {
         Ok(Beginning { bounds, first, certain })
     }
 
-    /// Refuses topics that do not belong together. What another process has written since they were looked at, because this
-    /// one was held up so long that it has lost the partition, is no reason.
+    /// Fails if the topics do not belong together. It is no failure if another process has written to them since they
+    /// were looked at, because this one was held up for so long that it has lost the partition.
     pub(super) async fn check(
         &self,
         reader: &impl Reader,
@@ -57,7 +57,7 @@ impl Beginning {
         };
         let end = commands.end;
         let Found { responses_end, any_states, proven, .. } = *found;
-        // An offset of somebody else proves nothing.
+        // A foreign offset proves nothing.
         let committed = commands.committed.as_ref().filter(|committed| committed.is_by_a_worker());
         if let Some(next) = committed.map(|committed| committed.next).filter(|&next| next > end) {
             return recreated(

@@ -1,14 +1,14 @@
 use simple_sourcing::BackendError;
 
-/// Why a partition is not restored, or a copy is not read to its end.
+/// Why a partition is not restored, or a copy not brought up to date.
 pub(super) enum RestoreFailure {
     /// Trying again may help.
     Retryable(BackendError),
-    /// What the local store has is of no use.
+    /// The copy in the local store is of no use.
     StaleCopy(String),
-    /// Trying again is of no use.
+    /// Trying again does not help.
     Fatal(BackendError),
-    /// Nobody wants it any more.
+    /// Nobody wants the result any more.
     Cancelled,
 }
 

@@ -1,5 +1,5 @@
-//! The last event of a partition: which command the service had come to at least, for as long as events are kept, and what
-//! the state of its aggregate must be.
+//! The last event of a partition. It says up to which command the service has come at least, and what the state of its
+//! aggregate must be.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,8 +21,8 @@ use crate::{
     worker::store::{PartitionStore, PendingWrites},
 };
 
-/// How far in front of the end is looked for it first, and how many times further each time that there was none: the ends of
-/// transactions take offsets too, and so does what was aborted.
+/// How far before the end the search begins, and how many times further it looks each time that it finds no event:
+/// transaction markers and aborted records take offsets, too.
 const FIRST_LOOK: i64 = 16;
 const FURTHER: i64 = 16;
 
@@ -34,7 +34,7 @@ pub(super) struct LastEvent {
 }
 
 impl LastEvent {
-    /// To be looked at before the states are read. None where no event can be read; readers say so.
+    /// Call this before the states are read. None if no event can be read; readers report it.
     pub(super) async fn look(
         reader: &impl Reader,
         topic: &str,
@@ -59,8 +59,8 @@ impl LastEvent {
         }
     }
 
-    /// Looks whether the state of its aggregate agrees with it. One that is behind is as good as one that can't be read: it is
-    /// made from the events.
+    /// Checks that the state of its aggregate agrees with it. A state that is behind is treated like an unreadable one:
+    /// it is refolded from the events.
     pub(super) async fn check(
         &self,
         reader: &impl Reader,
@@ -72,7 +72,7 @@ impl LastEvent {
         let (LastEvent { key, sequence, command }, partition) = (self, at.partition);
         let state = store.state(key)?;
         let found = state.as_ref().map(|state| (state.sequence, state.command_position.offset));
-        // Of one that can't be read the log has told.
+        // An unreadable state was logged before.
         if found.is_some_and(|(found, by)| found == Sequence::ZERO || (found, by) == (*sequence, command.offset)) {
             return Ok(());
         }
@@ -94,7 +94,7 @@ impl LastEvent {
             if is_behind { " It is refolded from the events with the next command to its key" } else { "" }
         );
         if is_behind {
-            // No state has an empty value, so this one can't be decoded, and whoever needs it finds that out.
+            // No state has an empty value, so this one can't be decoded, which makes whoever needs it refold it.
             let unreadable =
                 StoredState { sequence: Sequence::ZERO, command_position: *command, state: Some(Bytes::new()) };
             let mut writes = PendingWrites::default();

@@ -1,6 +1,6 @@
-//! What a worker has to know of a partition before it serves it: every state from the aggregate topic, every command id
-//! from the response topic, and where the commands go on. In a job beside the worker, so that the partitions that are
-//! served already do not wait.
+//! Restores a partition before a worker serves it: every state from the aggregate topic, every command id from the
+//! response topic, and where its commands resume. It runs in jobs beside the worker, so that partitions that are served
+//! do not wait.
 
 mod catch_up;
 mod consistency;
@@ -47,43 +47,43 @@ use crate::{
 
 pub(super) use self::{refold::Refolds, standby::Standby, storage::Storage, suspects::Suspects};
 
-/// How long to wait before a failed restore is tried again.
+/// How long to wait before a failed restore is retried.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How many partitions a worker restores beside each other.
+/// How many partitions a worker restores at the same time.
 const RESTORED_AT_ONCE: usize = 2;
 
-/// How long to wait for somebody who has the partition, and is about to let it go.
+/// How often to check whether the current holder of the partition has released it.
 const HANDOVER_WAIT: Duration = Duration::from_millis(10);
 
-/// Asks for partitions, and gives back what they hold.
+/// Takes requests for partitions, and returns what they hold.
 pub(super) struct Restorer {
-    /// That of each job. They end when these are gone.
+    /// One for each job. The jobs end when these are dropped.
     requests: Vec<UnboundedSender<(Shard, u64)>>,
     restored: UnboundedReceiver<Restored>,
     wanted: Arc<Wanted>,
     _jobs: Vec<Box<dyn Any>>,
 }
 
-/// A partition that can be served.
+/// A partition that was restored.
 pub(super) struct Restored {
     pub(super) shard: Shard,
-    /// Which request it answers: a later one makes it void.
+    /// The request that it answers. A later request makes it void.
     pub(super) request: u64,
-    /// An error if it never can.
+    /// An error if the partition can't be restored.
     pub(super) partition: Result<Ready, BackendError>,
 }
 
 /// What is needed to serve a partition.
 pub(super) struct Ready {
     pub(super) store: PartitionStore,
-    /// The commands with which a process has ended, to be run first.
+    /// The commands with which a process has died. They run first.
     pub(super) suspects: Option<Suspects>,
-    /// Whether the committed offset is not the one to go on from.
+    /// Whether the committed offset was corrected.
     pub(super) corrected: bool,
 }
 
-/// Which requests still matter.
+/// The requests that still matter.
 #[derive(Default)]
 struct Wanted {
     requests: Mutex<HashSet<(Shard, u64)>>,
@@ -127,7 +127,7 @@ impl Restorer {
         shards.sort_unstable();
         self.wanted.lock().extend(&shards);
         for (request, job) in shards.into_iter().zip(self.requests.iter().cycle()) {
-            // A job ends only with this value.
+            // A job ends only when this value is dropped.
             let _ = job.send(request);
         }
     }
@@ -137,7 +137,7 @@ impl Restorer {
         self.wanted.lock().remove(&(shard, request));
     }
 
-    /// A partition that has been restored since the last call.
+    /// The next partition that has been restored.
     pub(super) fn next(&mut self) -> Option<Restored> {
         self.restored.try_recv().ok()
     }
@@ -154,7 +154,7 @@ struct RestoreJob {
     topics: Arc<[Topics]>,
     wanted: Arc<Wanted>,
     storage: Storage,
-    /// The name of this one.
+    /// The name of this process.
     process: Arc<str>,
 }
 
@@ -173,7 +173,7 @@ impl RestoreJob {
         }
     }
 
-    /// Restores a partition, trying again for as long as it is wanted and this process may read it.
+    /// Restores a partition. Retries as long as it is wanted and this process may read it.
     async fn restore_until_done(
         &self,
         reader: &impl Reader,
@@ -182,7 +182,7 @@ impl RestoreJob {
         let (aggregate, partition) = (self.definition.aggregates[request.0.aggregate].name, request.0.partition);
         let Topics { state, response, .. } = &self.topics[request.0.aggregate];
         let topics = [state.clone(), response.clone()];
-        // Before it is opened: a standby lets go of it then.
+        // Before the copy is opened: a standby releases it because of this.
         let now = self.storage.restoring.begin(request.0, aggregate, topics);
         while self.wanted.is(&request) {
             match self.restore(reader, request, &now).await {
@@ -218,10 +218,10 @@ impl RestoreJob {
         let mut store = self.open(reader, request).await?;
         let until = Until::Written;
         let restore = CatchUp { reader, shard, topics, aggregate, until, wanted: &wanted, report: &report };
-        // First where the commands go on: this waits for transactions of the former owner that may still be committed.
-        // What they have written is then below the ends that are read next.
+        // First the committed offsets: asking for them waits for transactions of the former owner that may still be
+        // committed. What those have written is then before the ends that are read next.
         let commands = restore.commands().await?;
-        // Behind the group's word that the partition is this process's: who has taken over has seen that, or is seen now.
+        // After the group has assigned the partition: an app that has taken over has seen this member, or is seen now.
         self.storage.check_owner(shard.aggregate).map_err(|error| match error {
             error if error.is_retryable() => RestoreFailure::Retryable(error),
             error => RestoreFailure::Fatal(error),
@@ -243,7 +243,7 @@ impl RestoreJob {
         Ok(ready)
     }
 
-    /// Decides where the commands go on.
+    /// Decides where the commands resume.
     async fn resume(
         &self,
         restore: &CatchUp<'_, impl Reader>,
@@ -253,7 +253,7 @@ impl RestoreJob {
     ) -> Result<Ready, RestoreFailure> {
         let CatchUp { reader, shard: Shard { partition, .. }, topics, aggregate, wanted, .. } = *restore;
         let resume = Resume::new(commands, found.proven, found.responses_end > 0);
-        // What was written by another process that has served the partition meanwhile does not agree either.
+        // If another process has served the partition in the meantime, what it has written does not agree either.
         if resume.is_in_doubt() && restore.commands().await?.committed != commands.committed {
             return Err(overtaken());
         }
@@ -279,7 +279,7 @@ impl RestoreJob {
         Ok(Ready { store, suspects, corrected })
     }
 
-    /// What there is of a partition before its topics are read.
+    /// The copy of a partition in the local store, or an empty one.
     async fn open(&self, reader: &impl Reader, request: (Shard, u64)) -> Result<PartitionStore, RestoreFailure> {
         let Storage { store: Some(store), origins, .. } = &self.storage else { return Ok(PartitionStore::default()) };
         let Shard { aggregate, partition } = request.0;

@@ -1,4 +1,4 @@
-//! Reading whole partitions of a topic.
+//! Reads whole partitions of a topic.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,41 +10,41 @@ use crate::{
     record::Record,
 };
 
-/// How often the progress of a long reading is logged.
+/// How often the progress of a long read is logged.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// After how many records is looked at the time, and whether they are still wanted.
+/// After how many records the time is checked, and whether they are still wanted.
 const LOOK_AFTER: u64 = 64;
 
-/// How far is read.
+/// How far to read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Until {
-    /// To the end of what was written when the reading began. Transactions that were open then are waited for.
+    /// To the high watermark at the start of the read. Waits for transactions that were open then.
     Written,
-    /// To the end of what was committed when the reading began, in front of the first open transaction.
+    /// To the last stable offset at the start of the read.
     Committed,
 }
 
-/// Reads every committed record of some partitions, up to what was there when it began.
+/// Reads every committed record of some partitions, up to the ends that they had when it began.
 pub(super) struct Reading<'a, R: Reader + 'a> {
     reader: &'a R,
     topic: &'a str,
     wanted: &'a dyn Fn() -> bool,
-    /// The partitions that have not been read to their ends, and where those are.
+    /// The partitions that were not read to their ends yet, and where those are.
     left: BTreeMap<u32, i64>,
     /// The greatest of these ends.
     end: i64,
-    /// None where there is nothing to read.
+    /// None if there is nothing to read.
     records: Option<R::Records<'a>>,
     count: u64,
-    /// How many records since the last look at the time.
+    /// How many records were read since the last check of the time.
     unlooked: u64,
     logged: Timestamp,
 }
 
 impl<'a, R: Reader> Reading<'a, R> {
-    /// Begins to read partitions, each from an offset or from its beginning. Ends with [`BackendError::Closed`] when that
-    /// is not wanted any more.
+    /// Begins to read partitions, each from an offset or from its beginning. Returns [`BackendError::Closed`] once the
+    /// result is no longer wanted.
     pub(super) async fn begin(
         reader: &'a R,
         topic: &'a str,
@@ -52,8 +52,8 @@ impl<'a, R: Reader> Reading<'a, R> {
         until: Until,
         wanted: &'a dyn Fn() -> bool,
     ) -> Result<Self, BackendError> {
-        // Of what is to be served the true end, open transactions included: those of the former owner must be over before
-        // this one goes on, and the end of what is committed may not show yet that one of them was.
+        // To serve a partition, read to the high watermark: transactions of the former owner must be over first, and
+        // the last stable offset may not show yet that one was committed.
         let mut ends = BTreeMap::new();
         for (&partition, &first) in from {
             let end = match until {
@@ -64,8 +64,8 @@ impl<'a, R: Reader> Reading<'a, R> {
                 ends.insert(partition, end);
             }
         }
-        // It is read only when they are over. While one is open, the end of what is committed lies in front of what that
-        // has written: met there, and asked for again a moment later, it would seem as if that had been read.
+        // Read only when they are over. While one is open, the last stable offset lies before what it has written. An
+        // end that is met there, and asked for again a moment later, would look as if that had been read.
         for (&partition, &end) in ends.iter().filter(|_| until == Until::Written) {
             while reader.last_stable_offset(topic, partition).await? < end {
                 if !wanted() {
@@ -91,7 +91,7 @@ impl<'a, R: Reader> Reading<'a, R> {
         })
     }
 
-    /// The greatest end of the partitions; 0 where there is nothing to read.
+    /// The greatest end of the partitions; 0 if there is nothing to read.
     pub(super) fn end(&self) -> i64 {
         self.end
     }

@@ -1,6 +1,6 @@
-//! States that can't be decoded are made again from the event topic, in a job beside the worker: to find the events of one
-//! aggregate is to read its whole partition, and nobody else is to wait for that. What is asked for during one reading is
-//! done with the next, all at once. Meanwhile the aggregates are quarantined, so nothing is added to their events.
+//! Refolds states that can't be decoded from the event topic. It runs in a job beside the worker: finding the events of
+//! one aggregate means reading its whole partition, and nobody else should wait for that. Requests that arrive during a
+//! pass are served together by the next one. Meanwhile the aggregates are quarantined, so that no events are added.
 
 use std::{
     any::Any,
@@ -27,17 +27,17 @@ use crate::{
     wire,
 };
 
-/// Asks for states to be made again, and gives back those that were.
+/// Takes requests for states to be refolded, and returns those that were.
 #[derive(Debug)]
 pub(in crate::worker) struct Refolds {
     requests: UnboundedSender<Request>,
     refolded: UnboundedReceiver<Refolded>,
-    /// The number of the request for each aggregate. What answers another was asked for before the partition was lost and
-    /// won again, and may be old.
+    /// The number of the request for each aggregate. The answer to another request may be old: the partition was lost
+    /// and assigned again since then.
     under_way: RefCell<HashMap<(Shard, Arc<str>), u64>>,
     last: Cell<u64>,
     stopped: Arc<AtomicBool>,
-    /// Behind the sender: it ends when that is gone.
+    /// Declared behind the sender: the job ends when that is dropped.
     _job: Box<dyn Any>,
 }
 
@@ -47,14 +47,14 @@ struct Request {
     rebuild: Rebuild,
 }
 
-/// What is asked for in one partition, by key.
+/// The requests for one partition, by key.
 type Wanted = BTreeMap<Arc<str>, Request>;
 
 #[derive(Debug)]
 struct Refolded {
     number: u64,
     at: (Shard, Arc<str>),
-    /// None if there is no state to be made; the log says why.
+    /// None if the state can't be refolded; the log says why.
     state: Option<StoredState>,
 }
 
@@ -70,7 +70,7 @@ impl Refolds {
         Ok(Refolds { requests, refolded, under_way, last, stopped, _job: job })
     }
 
-    /// Has a state made again, unless that is under way.
+    /// Has a state refolded, unless that is under way.
     pub(in crate::worker) fn request(&self, rebuild: Rebuild) {
         let at = (rebuild.shard(), rebuild.key().clone());
         let (mut under_way, number) = (self.under_way.borrow_mut(), self.last.get() + 1);
@@ -79,11 +79,11 @@ impl Refolds {
         }
         under_way.insert(at, number);
         self.last.set(number);
-        // The job ends only with this value.
+        // The job ends only when this value is dropped.
         let _ = self.requests.send(Request { number, rebuild });
     }
 
-    /// A state that has been made since the last call.
+    /// The next state that was refolded.
     pub(in crate::worker) fn next(&mut self) -> Option<((Shard, Arc<str>), StoredState)> {
         loop {
             let Refolded { number, at, state } = self.refolded.try_recv().ok()?;
@@ -97,7 +97,7 @@ impl Refolds {
         }
     }
 
-    /// The partition is not served any more.
+    /// The partition is no longer served.
     pub(in crate::worker) fn forget(&self, shard: Shard) {
         self.under_way.borrow_mut().retain(|(of, _), _| *of != shard);
     }
@@ -135,7 +135,7 @@ impl RefoldJob {
         }
     }
 
-    /// Makes states of one partition, and says so of each, whatever came of it.
+    /// Refolds states of one partition, and answers each request, whatever came of it.
     async fn refold(
         &self,
         reader: &impl Reader,
@@ -174,7 +174,8 @@ impl RefoldJob {
         }
     }
 
-    /// Gives each aggregate its events. What is returned are the latest states, of those that have one in good form.
+    /// Feeds each aggregate its events. Returns the latest readable states from the state topic: somebody may have
+    /// repaired one.
     async fn read(
         &self,
         reader: &impl Reader,

@@ -1,6 +1,6 @@
-//! Where the commands of a partition go on. The committed offset says so, and so does what was written: each event, state and
-//! response names its command. What was written is the proof, since offsets are lost, when a group was idle for long, and
-//! others can move them:
+//! Decides where the commands of a partition resume. The committed offset says so, and so does what was written: each
+//! event, state and response names its command. What was written is the proof, because committed offsets expire when a
+//! group is idle for long, and others can move them:
 //!
 //! | committed | the service goes on | and |
 //! |---|---|---|
@@ -9,17 +9,16 @@
 //! | nothing, though something was written | behind what was written | logs a warning |
 //! | by somebody else | behind what was written | logs an error, unless both are the same |
 //!
-//! So no command is skipped and none takes effect twice. Those behind what was written may have been processed all the same,
-//! if they were refused and that has expired, or if they only asked for a state. They are processed again: an id that is
-//! remembered gets its first outcome, and one made before the deduplication window is `Expired`, as always where nobody can
-//! tell any more.
+//! So no command is skipped, and none takes effect twice. Commands behind what was written may have been processed all
+//! the same, if they were rejected and that response has expired, or if they only asked for a state. They are processed
+//! again: an id that is remembered gets its first outcome, and one from before the deduplication window gets `Expired`.
 
 use tracing::{error, info, warn};
 
 use super::catch_up::Commands;
 use crate::progress::{Attempt, By};
 
-/// Where the commands of a partition go on.
+/// Where the commands of a partition resume.
 #[derive(Debug, PartialEq)]
 pub(super) struct Resume {
     pub(super) next: i64,
@@ -33,14 +32,14 @@ pub(super) enum Verdict {
     Agrees,
     /// There is none.
     Missing,
-    /// A worker has committed it, and what was written goes further.
+    /// A worker has committed it, but what was written goes further.
     MovedBack,
-    /// It is not of a worker.
+    /// It was not committed by a worker.
     Foreign,
 }
 
 impl Resume {
-    /// With the offset behind the last command of which anything was written, and whether there ever was a response.
+    /// Takes the offset behind the last command of which anything was written, and whether there ever was a response.
     pub(super) fn new(commands: &Commands, proven: Option<i64>, any_response: bool) -> Self {
         let known = proven.unwrap_or(0).max(commands.first);
         let (next, verdict) = match &commands.committed {
@@ -56,12 +55,12 @@ impl Resume {
         Resume { next, verdict }
     }
 
-    /// Whether commands may have been processed of which nothing is left.
+    /// Whether commands may have been processed without leaving anything.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.verdict != Verdict::Agrees
     }
 
-    /// Says what is wrong.
+    /// Logs what is wrong.
     pub(super) fn report(&self, topic: &str, partition: u32, commands: &Commands, proven: Option<i64>) {
         let next = self.next;
         let committed = commands.committed.as_ref();
@@ -126,19 +125,19 @@ impl Resume {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Begun {
     pub(super) end: i64,
-    /// How many processes have ended with them.
+    /// How many processes have died with them.
     pub(super) deaths: u32,
 }
 
 impl Begun {
-    /// What is committed of commands that go on there, for a process. None where there is no reason to suspect them.
+    /// What is committed about commands that resume at this offset. None if there is no reason to suspect them.
     pub(super) fn find(commands: &Commands, next: i64, process: &str) -> Option<Self> {
         let committed = commands.committed.as_ref().filter(|committed| committed.next == next)?;
         let By::Worker { process: by, attempt: Some(Attempt { end, deaths, begun }) } = &committed.by else {
             return None;
         };
         let by_another = by != process;
-        // Where this process has begun them, a transaction has failed.
+        // If this process has begun them, a transaction has failed.
         let deaths = deaths + u32::from(*begun && by_another);
         if by_another && *begun {
             info!(by, next, end, deaths, "a process died before it had finished these commands");
@@ -168,14 +167,14 @@ mod tests {
             // Nothing was ever processed.
             (None, None, false, 0, Agrees),
             (Some((30, false)), None, false, 0, Foreign),
-            // Questions leave nothing, nor do refusals when their responses have expired.
+            // State queries leave nothing, nor do rejections once their responses have expired.
             (Some((42, true)), Some(42), true, 42, Agrees),
             (Some((42, true)), Some(30), true, 42, Agrees),
             (Some((42, true)), None, false, 42, Agrees),
             // An earlier version.
             (Some((42, false)), Some(42), true, 42, Agrees),
             (Some((0, false)), None, false, 0, Agrees),
-            // Lost, put back, put forward.
+            // Missing, moved back, moved forward.
             (None, Some(42), true, 42, Missing),
             (None, None, true, 0, Missing),
             (Some((10, true)), Some(42), true, 42, MovedBack),

@@ -1,11 +1,11 @@
-//! Standby: copies of the partitions that other processes serve, in the local store of this one, so that to take one over
-//! is to read the end of its topics and not all of them.
+//! Standby: keeps copies of the partitions that other processes serve in the local store of this one, so that taking
+//! one over means reading only the end of its topics.
 //!
-//! A standby is a restoring that never ends. In rounds it leases the [part](crate::worker::store::local::Part) of each partition that
-//! nobody in this process has, reads on from the positions up to which the store has it, with the code that restores and
-//! all its checks, and lets go of it. Nothing is handed over: whoever restores the partition finds the copy in the store,
-//! like one that an earlier process has left, and reads on to the end. How far behind a copy is matters for the time that
-//! takes, and for nothing else.
+//! A standby is a restore that never ends. In rounds, it leases the [part](crate::worker::store::local::Part) of each
+//! partition that nobody in this process holds, reads on from the positions of the store, with the code and all the
+//! checks of a restore, and releases it. There is no handover: whoever restores the partition finds the copy in the
+//! store, like one that an earlier process has left, and reads on to the end. How far a copy is behind only matters for
+//! the time that this takes.
 //!
 //! | what must hold | why it does |
 //! |---|---|
@@ -14,7 +14,7 @@
 //! | Who is to serve does not wait. | The standby lets go of everything as soon as a partition is being restored, and rests meanwhile. |
 //! | Transactions come first. | It reads one partition at a time, for half of the time at most where it is far behind, and writes a bounded number of records at once. |
 //!
-//! It needs the local store: in memory each process would have all states.
+//! It needs the local store: in memory, each process would hold all states.
 
 use std::{
     any::Any,
@@ -40,22 +40,22 @@ use crate::{
     },
 };
 
-/// How long it rests between two rounds; after one that failed twice as long as before, up to the second figure.
+/// How long it rests between two rounds. After a failed round twice as long as before, up to the second figure.
 const REST: Duration = Duration::from_secs(1);
 const REST_MAX: Duration = Duration::from_secs(30);
 
-/// How often it is asked whether it must end while it rests.
+/// How often it checks, while it rests, whether it must end.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
-/// Keeps copies of partitions for as long as it is there.
+/// Keeps copies of partitions until it is dropped.
 pub(in crate::worker) struct Standby {
     stopped: Arc<AtomicBool>,
-    /// Behind the flag: it ends when that is set.
+    /// Declared behind the flag: the job ends when that is set.
     _job: Box<dyn Any>,
 }
 
 impl Standby {
-    /// Starts the job, where there is to be one.
+    /// Starts the job, if this process is a standby.
     pub(in crate::worker) fn start(
         log: &impl Log,
         definition: &Arc<Definition>,
@@ -85,7 +85,7 @@ struct StandbyJob {
     stopped: Arc<AtomicBool>,
 }
 
-/// What the topics of a partition, those of states and of responses, had when its copy was read on to their ends.
+/// The bounds of the state and response topics of a partition when its copy was brought up to date.
 type Copies = BTreeMap<Shard, [Range<i64>; 2]>;
 
 impl StandbyJob {
@@ -110,7 +110,7 @@ impl StandbyJob {
         self.storage.restoring.forget_standbys();
     }
 
-    /// Whether it may go on then.
+    /// Returns whether it may continue.
     async fn rest(&self, reader: &impl Reader, time: Duration) -> bool {
         let begun = reader.now();
         while !self.is_stopped() && (reader.now().since(begun) < time || self.must_yield()) {
@@ -119,7 +119,7 @@ impl StandbyJob {
         !self.is_stopped()
     }
 
-    /// Reads all copies on.
+    /// Updates all copies.
     async fn round(&self, reader: &impl Reader, copies: &mut Copies) -> Round {
         let mut round = Round::Complete;
         for (index, aggregate) in self.definition.aggregates.iter().enumerate().filter(|(_, one)| one.is_served()) {
@@ -140,7 +140,7 @@ impl StandbyJob {
                 match self.follow(reader, shard, store, copies).await {
                     Ok(()) => {}
                     Err(RestoreFailure::Cancelled) => return Round::Interrupted,
-                    // It begins anew in the next round.
+                    // The next round starts over.
                     Err(RestoreFailure::StaleCopy(_)) => drop(copies.remove(&shard)),
                     Err(RestoreFailure::Retryable(error) | RestoreFailure::Fatal(error)) => {
                         round = Round::Failed;
@@ -153,7 +153,7 @@ impl StandbyJob {
         round
     }
 
-    /// Reads one copy on to the end of what is committed, if there is anything new.
+    /// Reads one copy on to the last stable offset, if there is anything new.
     async fn follow(
         &self,
         reader: &impl Reader,
@@ -164,7 +164,7 @@ impl StandbyJob {
         let (topics, aggregate) = (&self.topics[shard.aggregate], &self.definition.aggregates[shard.aggregate]);
         let asked = Instant::now();
         let report = |left| self.storage.restoring.report_standby(shard, aggregate.name, left, asked);
-        // A transaction moves these ends when it ends, too.
+        // These bounds also change when a transaction ends.
         let found = [
             reader.bounds(&topics.state, shard.partition).await?,
             reader.bounds(&topics.response, shard.partition).await?,
@@ -189,12 +189,12 @@ impl StandbyJob {
     }
 }
 
-/// What came of a round.
+/// The result of a round.
 enum Round {
     Complete,
-    /// Somebody else comes first.
+    /// Others come first.
     Interrupted,
     Failed,
-    /// There are no copies any more until the process starts again. The store has said so.
+    /// There are no more copies until the process restarts. The store has logged why.
     StoreFailed,
 }

@@ -10,17 +10,17 @@ use crate::{
     worker::store::local::LocalStore,
 };
 
-/// Where what is restored is kept, and who is told.
+/// Where restored partitions are kept, and who is told about the progress.
 #[derive(Clone, Default)]
 pub(in crate::worker) struct Storage {
-    /// None where it is kept in memory.
+    /// None if they are kept in memory.
     pub(in crate::worker) store: Option<Arc<LocalStore>>,
-    /// Which cluster and topics the store must be of, by aggregate type.
+    /// The cluster and topics that the store must belong to, by aggregate type.
     pub(in crate::worker) origins: Arc<[String]>,
     pub(in crate::worker) restoring: Restoring,
-    /// Knows which app serves an aggregate type; none in a simulation, where there is one app.
+    /// Knows which app serves an aggregate type; none in a simulation, which has one app.
     pub(in crate::worker) owners: Option<Arc<Owners>>,
-    /// Whether the partitions that other processes serve are kept, too.
+    /// Whether copies of partitions that other processes serve are kept, too.
     pub(in crate::worker) standby: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Commands that may end the process which runs them: by an endless recursion, an abort, too much memory. Nothing is left of
-//! such a process to tell of it, so each worker commits beside an offset what it is about to do, in the
+//! Commands that may kill the process that runs them: by an endless recursion, an abort, or too much memory. Such a
+//! process can't report anything, so each worker commits beside an offset what it is about to do, in the
 //! [`Progress`](crate::progress::Progress) of the partition.
 //!
 //! | when | what is committed |
@@ -8,14 +8,14 @@
 //! | a batch has ended | how many of them are left; the batch's own transaction, so it costs nothing |
 //! | the worker gives the partition back, with what it has begun undone | they are not begun; a transaction of its own |
 //!
-//! The next process that finds commands begun by one that is gone reads them beforehand, and runs them one by one, each in
-//! two transactions: one that begins it, one that ends it. Meanwhile the other partitions go on. When as many processes have
-//! ended with one command as [`deaths_max`](crate::Kafka::deaths_max) says, it does not run again: it is answered
-//! `HandlerFailed` and goes to the dead letters.
+//! If a process dies, the next one finds the commands that it has begun. It runs them one by one, each in two
+//! transactions: one notes that it begins, and one that it has ended. The other partitions continue in the meantime.
+//! When as many processes have died with one command as [`deaths_max`](crate::Kafka::deaths_max) says, it does not run
+//! again: it is answered `HandlerFailed` and goes to the dead letters.
 //!
-//! A command that came while the partition was served is begun by the next process, for which it has waited. So the first
-//! death does not count, and of those that count the last ones are with the command alone. A command that does no harm is
-//! condemned only if each of these processes ended for another reason just while it ran this command alone.
+//! A command that arrived while the partition was served is first noted by the next process, for which it has waited.
+//! So the first death does not count, and the last ones that count are with the command alone. A harmless command is
+//! condemned only if each of these processes died for another reason, just while it ran this command alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -33,28 +33,28 @@ use crate::{
     worker::limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX},
 };
 
-/// In how many steps suspects are run at most. With more of them, a step has several, and one that ends the process leaves
-/// fewer suspects.
+/// The most steps in which suspects run. If there are more of them, a step has several, and a step that kills the
+/// process leaves fewer suspects.
 const STEPS_MAX: usize = 32;
 
-/// The offset behind the commands that are begun when a partition is restored: as many as a batch may have had that ended
-/// the process before.
+/// The end of the commands that are noted as begun when a partition is restored: as many as there may have been in the
+/// batch that killed the process before.
 pub(super) fn end_of_waiting(next: i64, end: i64) -> i64 {
     end.min(next + BATCH_COMMANDS_MAX as i64)
 }
 
-/// Commands that a process has begun which is gone.
+/// Commands that a dead process has begun.
 pub(in crate::worker) struct Suspects {
     commands: VecDeque<OwnedRecord>,
-    /// How many processes have ended with the first of them, or with all of them at once.
+    /// How many processes have died with the first of them, or with all of them at once.
     deaths: u32,
-    /// Whether they ended with the first alone.
+    /// Whether they died with the first one alone.
     alone: bool,
     at_once: usize,
 }
 
 impl Suspects {
-    /// Reads the commands that go on there; not more than a batch may have.
+    /// Reads the commands from an offset on, but no more than fit into a batch.
     pub(super) async fn read(
         reader: &impl Reader,
         topic: &str,
@@ -77,7 +77,7 @@ impl Suspects {
             return Ok(None);
         }
         let alone = commands.len() == 1;
-        // With several at once, only one of them was why.
+        // If there are several, only one of them was the reason.
         let deaths = if alone { begun.deaths } else { begun.deaths.min(1) };
         let at_once = if commands.len() <= STEPS_MAX { 1 } else { commands.len().div_ceil(STEPS_MAX) };
         let (first, last) = (next, commands.back().map_or(next, Record::offset));
@@ -94,7 +94,7 @@ impl Suspects {
         Ok(Some(Suspects { commands, deaths, alone, at_once }))
     }
 
-    /// What is to be committed for as long as any of them are left.
+    /// What is committed as long as any of them are left.
     pub(super) fn attempt(&self, begun: Begun) -> Attempt {
         Attempt { end: begun.end, deaths: self.deaths, begun: false }
     }
@@ -110,12 +110,12 @@ impl Suspects {
         })
     }
 
-    /// Those that come next, not more than a batch may have now.
+    /// The next ones to run, but no more than fit into a batch now.
     pub(in crate::worker) fn step(&self, commands_max: usize) -> Vec<OwnedRecord> {
         self.commands.iter().take(self.at_once.min(commands_max)).cloned().collect()
     }
 
-    /// What is to be committed before those up to this one run.
+    /// What is committed before the commands up to this one run.
     pub(in crate::worker) fn begun_to(&self, last: &OwnedRecord) -> Attempt {
         Attempt { end: last.offset + 1, deaths: self.deaths, begun: true }
     }
@@ -124,7 +124,7 @@ impl Suspects {
         self.commands.is_empty()
     }
 
-    /// Forgets those in front of an offset.
+    /// Removes the commands before an offset.
     pub(in crate::worker) fn done(&mut self, next: i64) {
         while self.commands.front().is_some_and(|command| command.offset() < next) {
             self.commands.pop_front();

@@ -1,4 +1,4 @@
-//! What is committed of partitions, in memory or in the local store on disk.
+//! What is committed for partitions, in memory or in the local store on disk.
 
 pub(super) mod local;
 mod partition;

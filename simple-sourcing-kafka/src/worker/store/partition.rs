@@ -1,4 +1,4 @@
-//! What is committed of one partition: in memory, or in the local store.
+//! What is committed for one partition, in memory or in the local store.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,25 +11,24 @@ use simple_sourcing::{
 use super::local::{Checkpoint, Part, StoreBatch, evidence};
 use crate::progress::{Attempt, Progress};
 
-/// What is committed of one partition.
+/// What is committed for one partition.
 #[derive(Debug, Default)]
 pub(in crate::worker) struct PartitionStore {
     /// The offset of the next command.
     pub(in crate::worker) next: i64,
-    /// The commands that waited when the partition was restored, while there are any left: they are not done before it is
-    /// known that they do not end the process.
+    /// The commands that waited when the partition was restored, until they have all run. They may kill the process.
     pub(in crate::worker) attempt: Option<Attempt>,
-    /// The commands of which it is not known whether they were processed, while there are any left.
+    /// Commands that may or may not have been processed, until they have all run.
     pub(in crate::worker) doubt: Option<Doubt>,
     contents: Contents,
 }
 
-/// Commands that may have been processed, without anything that shows it.
+/// Commands that may have been processed without leaving anything.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::worker) struct Doubt {
     /// The offset behind the last of them.
     pub(in crate::worker) end: i64,
-    /// What became of ids that were made before this time is forgotten.
+    /// The outcomes of ids from before this time are forgotten.
     pub(in crate::worker) forgotten_before: Timestamp,
 }
 
@@ -45,7 +44,7 @@ struct Memory {
     seen: SeenIds,
 }
 
-/// A [`StoredState`] that takes less memory: it is seldom read, and never shared.
+/// A [`StoredState`] that takes less memory: it is rarely read, and never shared.
 #[derive(Debug)]
 struct KeptState {
     sequence: Sequence,
@@ -101,13 +100,13 @@ impl PartitionStore {
         self.doubt.map_or(forgotten, |doubt| doubt.forgotten_before.max(forgotten))
     }
 
-    /// What is to be committed with the offset of the next command.
+    /// What to commit with the offset of the next command.
     pub(in crate::worker) fn progress(&self, next: i64) -> Progress {
         let left = self.attempt.filter(|attempt| next < attempt.end);
         Progress { next, attempt: left.map(|attempt| Attempt { begun: false, ..attempt }) }
     }
 
-    /// An offset has been committed.
+    /// An offset was committed.
     pub(in crate::worker) fn go_on(&mut self, next: i64) {
         self.attempt = self.progress(next).attempt;
         self.doubt = self.doubt.filter(|doubt| next < doubt.end);
@@ -149,7 +148,7 @@ impl PartitionStore {
         }
     }
 
-    /// The positions in the topics that it stands for, where it is in the local store.
+    /// The positions up to which the topics are contained, if it is in the local store.
     pub(in crate::worker) fn checkpoint(&mut self) -> Option<&mut Checkpoint> {
         match &mut self.contents {
             Contents::Memory(_) => None,
@@ -157,7 +156,7 @@ impl PartitionStore {
         }
     }
 
-    /// PendingWrites the positions, behind all that they stand for.
+    /// Writes the positions, after everything that they stand for.
     pub(in crate::worker) fn put_checkpoint(&mut self, writes: &mut PendingWrites) -> Result<(), BackendError> {
         match &mut self.contents {
             Contents::Memory(_) => Ok(()),
@@ -165,7 +164,7 @@ impl PartitionStore {
         }
     }
 
-    /// Begins anew: what the local store has of it is no use.
+    /// Discards everything.
     pub(in crate::worker) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
         match &mut self.contents {
             Contents::Memory(memory) => *memory = Memory::default(),
@@ -175,7 +174,7 @@ impl PartitionStore {
     }
 }
 
-/// What is to be written to the local store at once.
+/// Writes to the local store that take effect together.
 #[derive(Default)]
 pub(in crate::worker) struct PendingWrites(Option<StoreBatch>);
 
@@ -187,18 +186,18 @@ impl PendingWrites {
         }
     }
 
-    /// PendingWrites all of it or nothing.
+    /// Writes all of it or nothing.
     pub(in crate::worker) fn commit(self) -> Result<(), BackendError> {
         self.0.map_or(Ok(()), StoreBatch::commit)
     }
 }
 
-/// By what a record of an aggregate topic is known again.
+/// Identifies a record of an aggregate topic.
 pub(in crate::worker) fn state_evidence(key: &str, sequence: Sequence) -> u64 {
     evidence(key.as_bytes(), sequence.get())
 }
 
-/// By what a record of a response topic is known again.
+/// Identifies a record of a response topic.
 pub(in crate::worker) fn outcome_evidence(id: CommandId) -> u64 {
     evidence(id.as_uuid().as_bytes(), 0)
 }

@@ -1,5 +1,5 @@
-//! The database of the local store: a [fjall](https://docs.rs/fjall) database with one key space. All of a batch is
-//! therefore in the same tables, so that a table that is there can't be ahead of one that is lost.
+//! The database of the local store: a [fjall](https://docs.rs/fjall) database with a single key space. So all of a
+//! batch is in the same tables, and no surviving table can be ahead of a lost one.
 
 use std::{
     fmt, fs,
@@ -13,17 +13,17 @@ use std::{
 use fjall::{Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use simple_sourcing::backend::files;
 
-/// How many bytes are gathered in memory before they are written to a table. With those that wait it is the 64 MiB of
-/// which [`Kafka::store`](crate::Kafka::store) tells.
+/// How many bytes are gathered in memory before they are written to a table. With the buffers that wait, these are the
+/// 64 MiB that [`Kafka::store`](crate::Kafka::store) mentions.
 const TABLE_BUFFER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// How many such buffers may wait to be written while another is filled.
+/// How many full buffers may wait while another is filled.
 const WAITING_BUFFERS_MAX: usize = 3;
 
-/// How often is looked whether a buffer has been written.
+/// How often to check whether a buffer has been written.
 const BUFFER_WAIT: Duration = Duration::from_millis(2);
 
-/// The least that fjall takes. More would only be more to read when it is opened.
+/// The least that fjall accepts. A larger journal only takes longer to open.
 const JOURNAL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) struct Database {
@@ -33,7 +33,7 @@ pub(super) struct Database {
     gathered: AtomicU64,
 }
 
-/// What is to be written at once.
+/// Writes that take effect together.
 pub(super) struct DatabaseBatch {
     batch: OwnedWriteBatch,
     records: Keyspace,
@@ -41,10 +41,10 @@ pub(super) struct DatabaseBatch {
 }
 
 impl Database {
-    /// Opens or makes it, unless it is damaged.
+    /// Opens or creates it, unless it is damaged.
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, String> {
         check(path)?;
-        // It panics on some files that it did not expect.
+        // fjall panics on some unexpected files.
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let builder = fjall::Database::builder(path).manual_journal_persist(true);
             let database = builder.cache_size(cache_bytes).max_journaling_size(JOURNAL_BYTES_MAX).open()?;
@@ -88,7 +88,7 @@ impl Database {
     }
 
     pub(super) fn commit(&self, writes: DatabaseBatch) -> Result<(), String> {
-        // fjall waits too, but for ever where the buffers can't be written.
+        // fjall waits too, but for ever if the buffers can't be written.
         while self.records.sealed_memtable_count() >= WAITING_BUFFERS_MAX {
             self.database.persist(PersistMode::Buffer).map_err(|error| error.to_string())?;
             thread::sleep(BUFFER_WAIT);
@@ -96,7 +96,7 @@ impl Database {
         let bytes = writes.bytes;
         // Nothing is synced: what the machine loses is read from the topics again.
         writes.batch.durability(Some(PersistMode::Buffer)).commit().map_err(|error| error.to_string())?;
-        // fjall does this when a thread of its own has nothing else to do, and lets the buffer grow until then.
+        // fjall does this only when its own thread is idle, and lets the buffer grow until then.
         if self.gathered.fetch_add(bytes, Ordering::Relaxed) + bytes > TABLE_BUFFER_BYTES_MAX {
             self.gathered.store(0, Ordering::Relaxed);
             self.records.rotate_memtable().map_err(|error| error.to_string())?;
@@ -134,8 +134,8 @@ impl fmt::Debug for Database {
     }
 }
 
-/// Looks for damage that fjall would not see: in journals, of which it would drop what stands behind, and in the lists of
-/// tables, which have a checksum that it does not compare. Blocks of tables it compares whenever it reads one.
+/// Looks for damage that fjall would not notice: in journals, whose rest it would drop, and in the lists of tables,
+/// whose checksum it does not compare. It compares the blocks of tables whenever it reads one.
 fn check(path: &Path) -> Result<(), String> {
     if !path.exists() {
         return Ok(());

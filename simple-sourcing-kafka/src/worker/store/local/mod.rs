@@ -1,12 +1,13 @@
-//! The local store: on disk what is committed of partitions, with the positions in the topics that it stands for.
+//! The local store: keeps what is committed for partitions on disk, with the positions in the topics up to which it
+//! goes.
 //!
-//! It is a cache of the topics. What is written of a transaction is written after its commit, in one atomic batch with the
-//! positions behind it, so what is found later is the state of the partition at those positions, or newer in part: to read
-//! on from there writes the same again, whatever the end of the process has cut off. For the same reason it is thrown away
-//! where anything is wrong with it, and made again from the topics.
+//! It is a cache of the topics. A transaction is written here after its commit, in one atomic batch with the new
+//! positions. So what is found later is the partition at those positions, or partly newer: reading on from there writes
+//! the same again, whatever a crash has cut off. For the same reason it is discarded if anything is wrong with it, and
+//! restored from the topics.
 //!
-//! Nothing of it may be wrong without being noticed. [`database`] has what is looked at before it is opened; each record
-//! has a checksum of its own beside ([`sealed`]).
+//! Damage must never go unnoticed. [`database`] says what is checked before it is opened; each record has its own
+//! checksum ([`sealed`]).
 
 mod database;
 mod part;
@@ -29,21 +30,21 @@ use tracing::{error, info, warn};
 use self::database::Database;
 pub(crate) use self::part::{Checkpoint, Mark, Part, evidence};
 
-/// The local store of a process. Its workers share it.
+/// The local store of a process, shared by its workers.
 #[derive(Debug)]
 pub(crate) struct LocalStore {
     directory: PathBuf,
-    /// None where none could be made.
+    /// None if it could not be created.
     database: Option<Database>,
-    /// Set with the first error: from then on nothing is read from it or written.
+    /// Set by the first error. From then on nothing is read or written.
     failed: AtomicBool,
-    /// The parts that somebody has. Two who write to one would undo each other's work.
+    /// The parts that are in use. Two writers of one part would undo each other's work.
     leases: Mutex<HashSet<Vec<u8>>>,
-    /// Held as long as this is in use.
+    /// Held as long as the store is in use.
     _lock: File,
 }
 
-/// What is to be written at once, by any parts of a store.
+/// Writes to any parts of a store that take effect together.
 pub(crate) struct StoreBatch {
     store: Arc<LocalStore>,
     writes: database::DatabaseBatch,
@@ -61,18 +62,18 @@ impl StoreBatch {
 #[derive(Debug)]
 pub(crate) enum Opened {
     Part(Part),
-    /// For a moment: somebody is about to let it go.
+    /// For a moment: the current holder is about to release it.
     InUse,
-    /// The store has failed: it has to do without.
+    /// The store has failed, so the partition is kept in memory.
     Failed,
 }
 
 impl LocalStore {
-    /// Opens or makes the store. One that is damaged is thrown away. Where none can be made because the disk is full, it
-    /// has failed from the beginning.
+    /// Opens or creates the store. A damaged store is discarded. If it can't be created because the disk is full, it
+    /// counts as failed from the start.
     ///
     /// # Errors
-    /// When somebody else uses the directory, or it can't be used at all.
+    /// If another process uses the directory, or it can't be used at all.
     pub(crate) fn open(directory: &Path, cache_bytes: u64) -> Result<Arc<Self>, BackendError> {
         let lock = lock(directory)?;
         let path = database_path(directory);
@@ -91,13 +92,13 @@ impl LocalStore {
         Ok(Arc::new(LocalStore { directory: directory.into(), database, failed, leases, _lock: lock }))
     }
 
-    /// What it has of a partition, which the caller then has for itself. The origin says where that must have come from:
-    /// what it has from elsewhere is thrown away.
+    /// Leases what the store has of a partition. The origin says which cluster and topics that must come from; anything
+    /// else is discarded.
     pub(crate) fn part(self: &Arc<Self>, aggregate: &str, partition: u32, origin: &str) -> Opened {
         match Part::open(self.clone(), aggregate, partition, origin) {
             Ok(Some(part)) => Opened::Part(part),
             Ok(None) => Opened::InUse,
-            // Of which the log tells.
+            // The error was logged.
             Err(_) => Opened::Failed,
         }
     }
@@ -125,7 +126,7 @@ impl LocalStore {
         }
     }
 
-    /// From now on everybody does without it, this process and the next: its files may be wrong, or the disk full of them.
+    /// Marks the store as failed, for this process and the next: its files may be wrong, or the disk full of them.
     fn fail(&self, reason: &str) -> BackendError {
         if !self.failed.swap(true, Ordering::AcqRel) {
             report(&self.directory, reason);
@@ -146,13 +147,13 @@ impl LocalStore {
 
 #[cfg(test)]
 impl LocalStore {
-    /// Has what is in memory written to a table.
+    /// Writes what is in memory to a table.
     fn flush(&self) {
         self.usable().unwrap().flush();
     }
 }
 
-/// The alarm.
+/// Alerts the operator.
 fn report(directory: &Path, reason: &str) {
     error!(
         directory = %directory.display(),
@@ -166,7 +167,7 @@ fn database_path(directory: &Path) -> PathBuf {
     directory.join("data")
 }
 
-/// Takes the directory for this process.
+/// Locks the directory for this process.
 fn lock(directory: &Path) -> Result<File, BackendError> {
     let place = directory.display();
     let failed = |error| BackendError::failed(format!("the local store `{place}` can't be used")).because(error);

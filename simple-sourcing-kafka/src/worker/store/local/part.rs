@@ -11,14 +11,14 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{LocalStore, StoreBatch, sealed};
 
-/// How often ids out of the window are looked for, by the log's time, and how many entries are removed each time at most.
+/// How often old ids are looked for, in the log's time, and how many entries are removed at most each time.
 const FORGET_INTERVAL_MILLIS: u64 = 10_000;
 const ENTRIES_FORGOTTEN_MAX: usize = 10_000;
 
 /// How many records are removed at once.
 const REMOVED_AT_ONCE: usize = 10_000;
 
-/// What is kept of a partition. In this order in the store: what says whose records these are goes first.
+/// The kinds of records, in their order in the store. The origin goes first when a part is cleared.
 #[derive(Clone, Copy)]
 enum Kind {
     Origin,
@@ -32,48 +32,48 @@ enum Kind {
     End,
 }
 
-/// What the local store has of one partition. Nobody else of the process has it meanwhile.
+/// What the local store has of one partition. It is leased to one user at a time.
 #[derive(Debug)]
 pub(crate) struct Part {
     store: Arc<LocalStore>,
-    /// What the keys of its records begin with.
+    /// The prefix of its keys.
     prefix: Vec<u8>,
     origin: String,
     pub(crate) checkpoint: Checkpoint,
-    /// No id is there that is greater, as a number.
+    /// No id in the part is greater, as a number.
     newest: u128,
-    /// The outcomes that are to be written with the next head.
+    /// Outcomes that are written with the next checkpoint.
     outcomes: Vec<(CommandId, Outcome)>,
-    /// When ids were forgotten the last time.
+    /// When ids were last removed.
     forgot: Timestamp,
 }
 
-/// Up to where the records of a partition are contained.
+/// The positions up to which the records of a partition are contained.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     pub(crate) states: Mark,
     pub(crate) responses: Mark,
-    /// Ids made before this are gone.
+    /// Ids from before this time are gone.
     pub(crate) forgotten_before: Timestamp,
 }
 
-/// A position in a topic: all committed records in front of it are contained.
+/// A position in a topic: all committed records before it are contained.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub(crate) next: i64,
-    /// By what the record in front of it is known again, of which it is the [`evidence`].
+    /// Identifies the record before the position. See [`evidence`].
     pub(crate) evidence: Option<u64>,
 }
 
 impl files::Record for Checkpoint {}
 
-/// What tells a record from the one at the same offset of another topic of the same name.
+/// Tells a record from the one at the same offset of a recreated topic.
 pub(crate) fn evidence(bytes: &[u8], number: u64) -> u64 {
     xxh3_64_with_seed(bytes, number)
 }
 
 impl Part {
-    /// Opens or begins a part. What comes from elsewhere is thrown away.
+    /// Opens or creates a part. Discards one with another origin.
     pub(super) fn open(
         store: Arc<LocalStore>,
         aggregate: &str,
@@ -84,7 +84,7 @@ impl Part {
         if !store.lease(&prefix) {
             return Ok(None);
         }
-        // From here on it gives the lease back when it is dropped.
+        // From here on, dropping it returns the lease.
         let (checkpoint, newest, outcomes, forgot) = (Checkpoint::default(), 0, Vec::new(), Timestamp::default());
         let mut part = Part { store, prefix, origin: origin.into(), checkpoint, newest, outcomes, forgot };
         match part.get::<String>(Kind::Origin, &[])? {
@@ -93,13 +93,13 @@ impl Part {
                 part.newest = part.greatest_id()?;
             }
             Some(found) => part.discard(&format!("it belongs to {found}, not to {origin}"))?,
-            // Nothing, or what is left of one that was being thrown away.
+            // Nothing, or the rest of a part that was being discarded.
             None => part.clear()?,
         }
         Ok(Some(part))
     }
 
-    /// Throws away all that it has.
+    /// Discards the whole part.
     pub(crate) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
         let part = self.prefix.escape_ascii();
         warn!(%part, reason, "the local copy of a partition is unusable; discarding it and restoring the partition \
@@ -126,7 +126,7 @@ impl Part {
         batch.commit()
     }
 
-    /// A batch to be written to the store, in which other parts may write too.
+    /// A batch for the store. Other parts may write to it, too.
     pub(crate) fn batch(&self) -> Result<StoreBatch, BackendError> {
         self.store.batch()
     }
@@ -139,7 +139,7 @@ impl Part {
         self.put(batch, Kind::State, key.as_bytes(), state)
     }
 
-    /// The outcome of an id, if that is written.
+    /// The outcome of an id, if it is written.
     pub(crate) fn outcome(&self, id: CommandId) -> Result<Option<Outcome>, BackendError> {
         // Most ids are new, and greater than all before.
         if files::number(id) > self.newest {
@@ -154,12 +154,12 @@ impl Part {
         Ok(entry.map_err(|reason| self.store.fail(&reason))?.and_then(|entry| files::find(entry, id)))
     }
 
-    /// Remembers an outcome. It is written with the next [head](Part::put_checkpoint).
+    /// Remembers an outcome. It is written with the next [checkpoint](Part::put_checkpoint).
     pub(crate) fn put_outcome(&mut self, id: CommandId, outcome: Outcome) {
         self.outcomes.push((id, outcome));
     }
 
-    /// Writes the positions, and the outcomes in front of them.
+    /// Writes the positions, and the outcomes before them.
     pub(crate) fn put_checkpoint(&mut self, batch: &mut StoreBatch) -> Result<(), BackendError> {
         let mut outcomes = mem::take(&mut self.outcomes);
         let (late, shared) = files::late_and_shared(&mut outcomes, self.newest);
@@ -177,7 +177,7 @@ impl Part {
         self.put(batch, Kind::Checkpoint, &[], &self.checkpoint)
     }
 
-    /// Removes ids that are out of the window, which ends at this time; some at a time.
+    /// Removes some of the ids that have left the window, which ends at this time.
     pub(crate) fn forget(
         &mut self,
         batch: &mut StoreBatch,
@@ -200,7 +200,7 @@ impl Part {
                 entries += 1;
             }
         }
-        // More are left where the limit was reached: the next round finds them behind what is removed now.
+        // If the limit was reached, the next round finds the rest behind what is removed now.
         if entries < ENTRIES_FORGOTTEN_MAX {
             self.checkpoint.forgotten_before = end;
         }
@@ -247,7 +247,7 @@ impl Part {
 
 #[cfg(test)]
 impl Part {
-    /// A state that can be read, and is not the one that was meant.
+    /// A state that can be read, but is not the one that was written.
     pub(super) fn put_state_damaged(&self, batch: &mut StoreBatch, key: &str, state: &StoredState) {
         let key = self.key(Kind::State, key.as_bytes());
         let mut bytes = sealed::write(&key, state).unwrap();

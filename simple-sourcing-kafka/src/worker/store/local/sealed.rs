@@ -1,4 +1,4 @@
-//! Records with a checksum: that of the key and the record, then the record in the form of the embedded backend.
+//! Records with a checksum: that of the key and the record, then the record in the format of the embedded backend.
 
 use serde::Serialize;
 use simple_sourcing::backend::files;
@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const CHECKSUM_BYTES: usize = 8;
 
 pub(super) fn write<T: Serialize>(key: &[u8], value: &T) -> Result<Vec<u8>, String> {
-    // Most records fit, and a vector that grows byte by byte is copied several times.
+    // Most records fit. A vector that grows byte by byte is copied several times.
     let mut bytes = Vec::with_capacity(256);
     bytes.extend([0; CHECKSUM_BYTES]);
     files::write(value, &mut bytes).map_err(|error| error.to_string())?;
