@@ -1,4 +1,4 @@
-//! Sending commands: the producer, and who waits for what becomes of them.
+//! Sends commands, and keeps track of who waits for their outcomes.
 
 mod answers;
 
@@ -36,13 +36,14 @@ pub(crate) struct CommandClient {
     waiting: Arc<Waiting>,
 }
 
-/// Whether what sends and what listens is there. Many services never send a command, so it is started with the first.
+/// Whether the producer and the reader of answers are running. Many services never send a command, so the first one
+/// starts them.
 enum State {
     Idle,
-    /// What came meanwhile, in order.
+    /// The records that have come in the meantime, in order.
     Starting(Vec<Outgoing>),
     Running(Running),
-    /// With what is said to those who come.
+    /// With the error for further callers.
     Closed(BackendError),
 }
 
@@ -60,7 +61,7 @@ struct Outgoing {
     sent: Box<Sent>,
 }
 
-/// Which command a record was.
+/// The command that a record holds.
 struct Sent {
     id: CommandId,
     fingerprint: Fingerprint,
@@ -84,13 +85,13 @@ impl CommandClient {
         let fingerprint = Fingerprint::of(&submission.key, &submission.payload);
         let headers = wire::command_headers(&self.app, self.names[aggregate], &submission);
         let Submission { key, payload, reply, .. } = submission;
-        // Whoever answers must find the waiter, so it is there first.
+        // The waiter must be there before anybody can answer.
         let headers = self.wait(aggregate, id, Waiter::Command { fingerprint, reply }, headers);
         self.send(Outgoing { aggregate, key, payload, headers, sent: Box::new(Sent { id, fingerprint }) });
     }
 
-    /// Asks the owner of an aggregate for its state, through the log: the answer is of the place in the log where the
-    /// question stands, behind every command that anybody had a receipt of.
+    /// Asks the service for the state of an aggregate, through the command topic. The answer is at least as new as
+    /// every command for which anybody has a receipt.
     pub(crate) async fn state(
         self: &Arc<Self>,
         aggregate: usize,
@@ -113,7 +114,7 @@ impl CommandClient {
         }
     }
 
-    /// Has somebody wait for the answer to a record with these headers. Those with which it is to be sent are returned.
+    /// Registers a waiter for the answer to a record with these headers. Returns the headers to send.
     fn wait(&self, aggregate: usize, id: CommandId, waiter: Waiter, headers: Headers) -> Headers {
         match self.waiting.add(id, waiter) {
             Some(address) => wire::answered_to(headers, address.partition(self.topics[aggregate].partitions)),
@@ -121,7 +122,7 @@ impl CommandClient {
         }
     }
 
-    /// Sends a record behind those that were given before. Never waits.
+    /// Sends a record behind all earlier ones. Never waits.
     fn send(self: &Arc<Self>, outgoing: Outgoing) {
         if let Some(error) = self.waiting.denied() {
             return self.not_sent(&outgoing.sent, &error);
@@ -133,20 +134,20 @@ impl CommandClient {
             State::Idle => {
                 *state = State::Starting(vec![outgoing]);
                 let client = self.clone();
-                // Not by the caller, who may never be polled again while others wait for the same.
+                // Not in the caller, which may never be polled again while others wait for the same start.
                 self.runtime.spawn_blocking(move || client.start());
             }
             State::Closed(error) => self.not_sent(&outgoing.sent, error),
         }
     }
 
-    /// Starts what sends and what listens, and sends what came meanwhile.
+    /// Starts the producer and the reader of answers, and sends what has come in the meantime.
     fn start(&self) {
         let started = self.connect();
         let mut state = self.lock();
         let behind = match &mut *state {
             State::Starting(behind) => std::mem::take(behind),
-            // Closed meanwhile, and those who wait have been told.
+            // Closed in the meantime, and all waiters were told.
             _ => return,
         };
         match started {
@@ -186,7 +187,7 @@ impl CommandClient {
         self.waiting.not_sent(*id, *fingerprint, error, true);
     }
 
-    /// Waits until all that was sent is in the log and answered, and stops.
+    /// Waits until everything that was sent is in the log and answered, and stops.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), BackendError> {
         let state = self.shut(BackendError::Closed);
         let State::Running(running) = state else {
@@ -198,7 +199,7 @@ impl CommandClient {
         flushed
     }
 
-    /// Sends nothing any more. What becomes of what was sent is unknown.
+    /// Stops sending. The outcomes of commands that were sent are unknown.
     pub(crate) fn fail(&self, error: BackendError) {
         drop(self.shut(error));
         self.waiting.drain(Duration::ZERO);

@@ -1,26 +1,26 @@
-//! What stands in an owner topic, and who owns an aggregate type by it.
+//! The records of an owner topic, and who owns an aggregate type according to them.
 
 use serde::{Deserialize, Serialize};
 
-/// An app says that it serves an aggregate type. Whether that holds is decided by the order of the log: see [`owner`].
+/// An app claims to serve an aggregate type. The order of the log decides whether the claim holds: see [`owner`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claim {
     pub(super) app: String,
-    /// 1 for the first, and one more with each hand-over.
+    /// 1 for the first claim, and one more with each takeover.
     pub(super) epoch: u64,
-    /// From whom it takes over: the owner that this app knew of.
+    /// Whom it takes over from: the owner that this app knew of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,
 }
 
 impl Claim {
-    /// That of an app where this one holds.
+    /// The next claim of an app behind the one that holds.
     pub(super) fn behind(owner: Option<&Claim>, app: &str, from: Option<&str>) -> Self {
         let epoch = owner.map_or(0, |owner| owner.epoch) + 1;
         Claim { app: app.to_owned(), epoch, from: from.map(str::to_owned) }
     }
 
-    /// Whether it holds behind the one that held so far. A claim of somebody who did not know of that one holds no more.
+    /// Whether it holds behind the claim that held so far. It does not if its app did not know that claim.
     fn holds_behind(&self, owner: Option<&Claim>) -> bool {
         match owner {
             None => self.epoch == 1,
@@ -29,7 +29,7 @@ impl Claim {
     }
 }
 
-/// The claim that holds, of all in the order of the log.
+/// The claim that holds, given all claims in the order of the log.
 pub(super) fn owner(claims: impl IntoIterator<Item = Claim>) -> Option<Claim> {
     claims.into_iter().fold(None, |owner, claim| if claim.holds_behind(owner.as_ref()) { Some(claim) } else { owner })
 }
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(owned_by(&[one.clone(), three, two.clone()]).as_deref(), Some("three"));
         assert_eq!(owned_by(&[one.clone(), claim("two", 2, None)]).as_deref(), Some("one"), "it names nobody");
         assert_eq!(owned_by(&[one.clone(), claim("two", 3, Some("one"))]).as_deref(), Some("one"), "of no known epoch");
-        // The former owner takes it back in the same way, and not by a claim from before.
+        // The former owner takes it back in the same way; its old claim has no effect.
         let back = Claim::behind(Some(&two), "one", Some("two"));
         assert_eq!(owned_by(&[one.clone(), two.clone(), one.clone()]).as_deref(), Some("two"));
         assert_eq!(owned_by(&[one, two, back]).as_deref(), Some("one"));

@@ -1,6 +1,7 @@
-//! The look at the group of the service processes: who is in it, and who commits its offsets. Members take partitions, and
-//! whoever is in the group, or deletes and resets its offsets, says where commands go on. A worker does not believe that
-//! (`worker/resume.rs`), but commands wait for as long as a stranger has their partition, so the log names it.
+//! Checks the group of the service processes: who is in it, and who commits its offsets. Whoever is in the group gets
+//! partitions, and whoever deletes or resets its offsets says where commands resume. A worker does not trust that
+//! (`worker/restore/resume.rs`), but commands wait as long as a foreign member has their partition, so the log names
+//! it.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +18,7 @@ use crate::{
     topics::Topics,
 };
 
-/// How often it is said of the same member.
+/// How often the same member is logged.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
 /// The group of an app that serves.
@@ -27,7 +28,7 @@ pub(super) struct Group {
     client_id: String,
     /// The command topics that are served, and how many partitions each has.
     commands: Vec<(String, u32)>,
-    /// The members that are none of this app, by id.
+    /// The members that do not belong to this app, by id.
     strangers: BTreeMap<String, Stranger>,
     offsets: BTreeMap<(String, u32), Seen>,
 }
@@ -38,7 +39,7 @@ struct Stranger {
     said: Instant,
 }
 
-/// What was seen last of a committed offset.
+/// What was last seen of a committed offset.
 #[derive(Clone, Copy, PartialEq)]
 enum Seen {
     None,
@@ -47,7 +48,7 @@ enum Seen {
 }
 
 impl Group {
-    /// None where nothing is served.
+    /// None if nothing is served.
     pub(super) fn of(kafka: &Kafka, definition: &Definition, topics: &[Topics]) -> Option<Self> {
         let served = definition.aggregates.iter().zip(topics).filter(|(aggregate, _)| aggregate.is_served());
         let commands: Vec<_> = served.map(|(_, topics)| (topics.command.clone(), topics.partitions)).collect();
@@ -56,7 +57,7 @@ impl Group {
         (!commands.is_empty()).then_some(Group { name, client_id, commands, strangers, offsets })
     }
 
-    /// Looks, with a consumer that bears the name of the group and is not in it.
+    /// Checks with a consumer that carries the group's name and is not in it.
     pub(super) fn look(&mut self, consumer: &Consumer) -> Result<(), ClientError> {
         let groups = consumer.groups(Some(&self.name), ANSWER_WITHIN)?;
         let members = groups.iter().filter(|group| group.name == self.name);

@@ -1,5 +1,5 @@
-//! The cluster on which an app runs: its topics are created where they are missing, checked where they are there, and watched
-//! while the app runs.
+//! The cluster on which an app runs. Topics are created if they are missing, checked if they exist, and watched while
+//! the app runs.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -32,7 +32,7 @@ use crate::{
 pub(crate) use owner::Owners;
 pub(crate) use watch::Watch;
 
-/// The name that the cluster has for itself. Blocks.
+/// The id of the cluster. Blocks.
 pub(crate) fn id(kafka: &Kafka) -> Result<String, BackendError> {
     Consumer::open(kafka, Purpose::Ends)?.cluster_id().ok_or_else(|| {
         BackendError::unavailable(format!(
@@ -42,10 +42,10 @@ pub(crate) fn id(kafka: &Kafka) -> Result<String, BackendError> {
     })
 }
 
-/// Makes or checks the topics of all aggregates of an app, in the order of the definition. Blocks.
+/// Creates or checks the topics of all aggregates of an app, in the order of the definition. Blocks.
 ///
-/// All are asked for at once, and all that are missing are made at once: what takes its time is the brokers' telling each
-/// other, not the making.
+/// One request asks for all topics, and one creates all missing ones: what takes time is that the brokers tell each
+/// other.
 pub(crate) fn ensure(kafka: &Kafka, definition: &Definition) -> Result<Vec<Topics>, BackendError> {
     let admin = Admin::connect(kafka)?;
     let mut plans: Vec<Plan<'_>> = definition.aggregates.iter().map(|aggregate| Plan::new(kafka, aggregate)).collect();
@@ -61,11 +61,11 @@ pub(crate) fn ensure(kafka: &Kafka, definition: &Definition) -> Result<Vec<Topic
     plans.into_iter().map(|plan| plan.check(&admin, whole.by_ref())).collect()
 }
 
-/// What is to be there for one aggregate type.
+/// The topics that one aggregate type needs.
 struct Plan<'a> {
     requirements: Requirements<'a>,
     role: Role,
-    /// Those that are used, and their names in the same order.
+    /// The topics that are used, and their names in the same order.
     topics: Vec<Topic>,
     names: Vec<String>,
 }
@@ -79,7 +79,7 @@ impl<'a> Plan<'a> {
         Plan { requirements: Requirements { kafka, aggregate, partitions }, role, topics, names }
     }
 
-    /// Those that are missing, of how many partitions each of them has. What can be done without is left out then.
+    /// Returns the missing topics. Leaves out those that this role works without.
     fn compare(&mut self, admin: &Admin, found: &[Option<u32>]) -> Result<Vec<NewTopic>, BackendError> {
         let Requirements { kafka, aggregate, .. } = self.requirements;
         let of_aggregates = self.topics.iter().zip(found).filter(|(topic, _)| **topic != Topic::Owner);
@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
         Ok(missing)
     }
 
-    /// All of them are there by now.
+    /// Checks the topics. All of them exist by now.
     fn check(self, admin: &Admin, found: impl Iterator<Item = Found>) -> Result<Topics, BackendError> {
         let Requirements { kafka, aggregate, partitions } = self.requirements;
         let (mut batch_bytes_max, mut dead_letter_bytes_max) = (usize::MAX, 0);
@@ -139,7 +139,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Warns where the loss of one broker can lose acknowledged data.
+/// Warns if the loss of one broker can lose acknowledged data.
 fn warn_of_risks(admin: &Admin, event_topic: &str, found: &Found) -> Result<(), BackendError> {
     let replicas = admin.replicas(event_topic)?;
     let in_sync = found.value("min.insync.replicas");

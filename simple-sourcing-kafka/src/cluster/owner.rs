@@ -1,9 +1,9 @@
-//! Which app serves an aggregate type. The first to serve claims it in the owner topic, and the order of that log decides: a
-//! claim is written, and then all are read up to it, so that of two that start at once both see who was the first.
+//! Which app serves an aggregate type. The first one claims it in the owner topic, and the order of that log decides:
+//! an app writes its claim, and then reads all claims up to it. So if two apps start at once, both see who was first.
 //!
-//! Looked at before anything is served, by each partition that is restored, and every few seconds. The second of these makes
-//! a hand-over safe: a process of the former owner either is seen in its group by the new one, which waits for it to leave,
-//! or joins after the new claim was written, and reads that before it serves.
+//! The owner is checked before anything is served, by each restore of a partition, and every few seconds. The second of
+//! these makes a takeover safe: the new app sees a process of the former owner in its group and waits until it has
+//! left; or that process joins after the new claim was written, and reads it before it serves.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -32,16 +32,16 @@ const PARTITION: u32 = 0;
 pub(crate) struct Owners {
     kafka: Kafka,
     app: String,
-    /// By aggregate type; none of those that are not served.
+    /// By aggregate type; none if it is not served.
     served: Vec<Option<Served>>,
     topics: Arc<[Topics]>,
-    /// Asks for the ends of claims, for whoever looks. Made with the first question.
+    /// Asks where the claims end. Created with the first question.
     consumer: Mutex<Option<Arc<Consumer>>>,
 }
 
 struct Served {
     aggregate: &'static str,
-    /// The end of the claims behind which the app was the owner. Where nothing was added, it is that still.
+    /// The end of the claims when the app was last known to be the owner. If no claim was added, it still is.
     owned_at: Mutex<Option<i64>>,
 }
 
@@ -54,7 +54,7 @@ impl Owners {
         Owners { kafka: kafka.clone(), app, served, topics, consumer: Mutex::default() }
     }
 
-    /// Makes this app the owner of all that it serves, or says who is. Blocks.
+    /// Makes this app the owner of everything that it serves, or fails and names the owner. Blocks.
     pub(crate) fn claim(&self) -> Result<(), BackendError> {
         let groups = Groups::new(&self.kafka);
         for (served, topics) in self.served.iter().zip(&*self.topics) {
@@ -100,7 +100,7 @@ impl Owners {
         match found {
             Some(owner) if owner.app == self.app => {
                 if let Some(from) = &owner.from {
-                    // One that has come meanwhile finds out that it is not the owner.
+                    // A process that has joined in the meantime finds out that its app is no longer the owner.
                     groups.await_ended(from, &topics.command, LEAVE_WITHIN)?;
                     groups.take_offsets(from, &self.app, topics)?;
                 }
@@ -130,7 +130,7 @@ impl Owners {
         }
     }
 
-    /// The same of all.
+    /// Checks all aggregate types.
     pub(super) fn check_all(&self) -> Result<(), BackendError> {
         (0..self.served.len()).try_for_each(|aggregate| self.check(aggregate))
     }
@@ -203,7 +203,7 @@ impl Owners {
         Ok((owner(claims), end))
     }
 
-    /// Writes a claim, and says where it stands.
+    /// Writes a claim, and returns its offset.
     fn write(&self, topics: &Topics, claim: &Claim) -> Result<i64, BackendError> {
         let name = &topics.owner;
         let value = codec::encode(claim).map_err(|reason| {

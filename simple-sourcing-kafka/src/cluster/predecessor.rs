@@ -1,5 +1,5 @@
-//! Apps that served an aggregate type before this one: those of which no claim says so, because versions before claims knew of
-//! none, and those that are taken over, whose processes must have ended and whose offsets are gone on from.
+//! Apps that served an aggregate type before this one. Some have no claim, because earlier versions did not write any.
+//! Others are taken over: their processes must have ended, and this app continues at their offsets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,19 +21,20 @@ use crate::{
     wire,
 };
 
-/// How long processes of a former owner may be members before a hand-over is refused: one with an instance name that has ended
-/// is, until its session is over.
+/// How long to wait until all processes of a former owner have left the group, before a takeover is refused. One with
+/// an instance name stays a member until its session expires.
 pub(super) const ENDED_WITHIN: Duration = Duration::from_secs(15);
 
-/// How long they may take to leave after a claim was written: they look every few seconds.
+/// How long they may take to leave after a claim was written: they check the owner every few seconds.
 pub(super) const LEAVE_WITHIN: Duration = Duration::from_secs(60);
 const LEAVE_POLL: Duration = Duration::from_millis(200);
 
-/// How many records from the end of a partition the last event is looked for; in eight times as many, where there is none.
+/// How far before the end of a partition the search for the last event begins. It looks eight times further each time
+/// that it finds none.
 const TAIL: i64 = 64;
 
-/// The app that served before any claim was made, if another than this one has: by who wrote the last events, and by whose
-/// processes read the commands. One that has gone on from there for itself is none.
+/// The app that served before there were claims, if it is not this one: judged by who has written the last events, and
+/// by whose processes read the commands. It does not count if this app has processed further commands since then.
 pub(super) fn find(
     kafka: &Kafka,
     app: &str,
@@ -61,7 +62,7 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Who wrote the last event of a partition, and the offset of its command.
+/// Who has written the last event of a partition, and the offset of its command.
 struct LastEvent {
     app: String,
     command: i64,
@@ -84,7 +85,7 @@ fn last_events(kafka: &Kafka, topics: &Topics) -> Result<BTreeMap<u32, LastEvent
     Ok(last)
 }
 
-/// The last event of what is read.
+/// The last event among what is read.
 fn last_event(reader: &TopicReader<'_>, kafka: &Kafka) -> Result<Option<LastEvent>, BackendError> {
     let (mut last, deadline) = (None, Instant::now() + kafka.connect_timeout);
     loop {
@@ -96,7 +97,7 @@ fn last_event(reader: &TopicReader<'_>, kafka: &Kafka) -> Result<Option<LastEven
                 }
             }
             Next::Nothing if Instant::now() < deadline => {}
-            // What is still open is nobody's yet.
+            // Events of open transactions do not count yet.
             Next::Nothing | Next::End(_) => return Ok(last),
         }
     }
@@ -125,7 +126,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Waits until no process of an app reads these commands, and refuses to take over from one that has not ended by then.
+    /// Waits until no process of an app reads these commands, and fails if one still does after this time.
     pub(super) fn await_ended(&self, app: &str, command_topic: &str, within: Duration) -> Result<(), BackendError> {
         let deadline = Instant::now() + within;
         loop {
@@ -137,11 +138,11 @@ impl<'a> Groups<'a> {
         }
     }
 
-    /// Goes on where an app has ended: its committed offsets become those of this one, where it has none.
+    /// Commits the offsets of the former owner for this app, where it has none yet.
     pub(super) fn take_offsets(&self, from: &str, app: &str, topics: &Topics) -> Result<(), BackendError> {
         let (group, theirs) = (&self.kafka.group, self.kafka.group_of(from));
         if self.members(group, &topics.command)? > 0 {
-            // Another process of this app has taken them.
+            // Another process of this app has taken them over.
             return Ok(());
         }
         let ours = self.committed(group, topics)?;
@@ -156,8 +157,8 @@ impl<'a> Groups<'a> {
         Ok(())
     }
 
-    /// A group that is not this app's, with workers that read these commands. Others than apps read them too; workers are
-    /// known by the name of their client.
+    /// Another group whose workers read these commands. Others may read them as well; workers are known by their client
+    /// id.
     fn others_that_read(&self, command_topic: &str) -> Result<Option<String>, BackendError> {
         let reads = |group: &GroupInfo| self.workers(group, command_topic) > 0;
         let groups = self.list(None)?;
@@ -174,7 +175,7 @@ impl<'a> Groups<'a> {
     fn committed(&self, group: &str, topics: &Topics) -> Result<Vec<CommittedOffset>, BackendError> {
         let consumer = Consumer::named_after(self.kafka, group)?;
         let commands = [(topics.command.clone(), topics.partitions)];
-        // Some may be held by a transaction that has not ended.
+        // An open transaction may hold some of them.
         let committed =
             asked_again(TRANSACTION_TIMEOUT * 3, || consumer.committed(&commands, self.kafka.connect_timeout));
         let committed = committed.map_err(|error| self.failed(group, topics, error))?;
@@ -210,7 +211,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Asks again what may be answered later: a coordinator of groups may have just begun to know of them.
+/// Retries a question: a group coordinator may not know its groups yet.
 fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     let deadline = Instant::now() + within;
     loop {
@@ -224,7 +225,8 @@ fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, ClientError>) ->
     }
 }
 
-/// Whether what a member has told its group of itself names a topic: the version, then the topics, each behind its length.
+/// Whether the metadata that a member has sent to its group names a topic. It has the version, then the topics, each
+/// behind its length.
 fn subscribes_to(metadata: &[u8], topic: &str) -> bool {
     let (mut rest, count) = match metadata {
         [_, _, a, b, c, d, rest @ ..] => (rest, u32::from_be_bytes([*a, *b, *c, *d])),

@@ -1,4 +1,4 @@
-//! What is held back by transactions that do not end.
+//! Finds partitions in which open transactions hold back readers.
 
 use std::{
     collections::BTreeMap,
@@ -9,13 +9,13 @@ use tracing::{error, info};
 
 use crate::{config::TRANSACTION_TIMEOUT, status::OpenTransaction};
 
-/// A transaction that is open for longer is not one of ours: the broker aborts those before.
+/// A transaction that is open for longer is not ours: the broker aborts ours before.
 const OPEN_TOO_LONG: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
 
-/// How often it is said of the same one.
+/// How often the same transaction is logged.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
-/// The partitions that are held back.
+/// The partitions in which readers are held back.
 #[derive(Default)]
 pub(super) struct Stalls {
     bootstrap_servers: String,
@@ -23,7 +23,7 @@ pub(super) struct Stalls {
 }
 
 struct Stall {
-    /// Where it stands.
+    /// Where readers wait.
     at: i64,
     since: Instant,
     said: Option<Instant>,
@@ -34,7 +34,7 @@ impl Stalls {
         Stalls { bootstrap_servers: bootstrap_servers.to_owned(), ..Stalls::default() }
     }
 
-    /// Takes note of how far a partition goes, and how far it can be read.
+    /// Notes the high watermark of a partition, and its last stable offset.
     pub(super) fn see(&mut self, topic: &str, partition: u32, committed: i64, end: i64, now: Instant) {
         let place = (topic.to_owned(), partition);
         if let Some(stall) = self.by_partition.get(&place)
@@ -51,7 +51,7 @@ impl Stalls {
         }
     }
 
-    /// Those that are held back for too long. The log says so of each, now and then.
+    /// The transactions that have been open for too long. Each is logged now and then.
     pub(super) fn lasting(&mut self, now: Instant) -> Vec<OpenTransaction> {
         let mut lasting = Vec::new();
         for ((topic, partition), stall) in &mut self.by_partition {

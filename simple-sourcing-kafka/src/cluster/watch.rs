@@ -1,4 +1,4 @@
-//! The look at the topics of a running app, every few seconds.
+//! Watches the topics of a running app.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -21,20 +21,20 @@ use crate::{
     topics::{Ends, Requirements, Topics},
 };
 
-/// How often is looked. `Kafka` and the errors speak of it.
+/// How often the topics are checked. `Kafka` and the errors mention it.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How soon again, where something is found: a broker that has just started may not know all topics yet.
+/// How soon to check again after a finding: a broker that has just started may not know all topics yet.
 const CONFIRMING: Duration = Duration::from_secs(1);
 
-/// The thread that looks.
+/// The thread that checks.
 pub(crate) struct Watch {
-    /// It ends when this is gone.
+    /// The thread ends when this is dropped.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is looked at.
+/// What is checked.
 struct Look {
     admin: Admin,
     definition: Arc<Definition>,
@@ -42,18 +42,18 @@ struct Look {
     ends: Arc<Ends>,
     owners: Arc<Owners>,
     stalls: Stalls,
-    /// None where nothing is served.
+    /// None if nothing is served.
     group: Option<Group>,
-    /// Of the topics that clients do without those that were there once: they have to stay.
+    /// Topics that clients can work without, but that have existed: they must stay.
     come: BTreeSet<String>,
-    /// Asks for true ends.
+    /// Asks for high watermarks.
     uncommitted: Consumer,
-    /// Asks how far can be read.
+    /// Asks for last stable offsets.
     committed: Consumer,
 }
 
 impl Watch {
-    /// Looks for as long as the value is there, and says once if the topics are not any more what they must be.
+    /// Watches until the value is dropped, and reports once if a topic is no longer as it must be.
     pub(crate) fn start(
         kafka: &Kafka,
         definition: &Arc<Definition>,
@@ -80,7 +80,7 @@ impl Watch {
                 wait = INTERVAL;
                 match look.look() {
                     Ok(None) => suspected = false,
-                    // What keeps it from looking keeps the others from working, and they know what to do.
+                    // What keeps this thread from checking keeps the others from working, and they report it.
                     Err(error) => {
                         debug!(%error, "could not check the topics");
                         look.find_brokers();
@@ -106,17 +106,17 @@ impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take()
-            // What it has found may be what ends it.
+            // The thread itself may drop this, because of what it has found.
             && thread.thread().id() != thread::current().id()
         {
-            // A panic has been reported where it happened.
+            // The panic was reported where it happened.
             let _ = thread.join();
         }
     }
 }
 
 impl Look {
-    /// What the topics are that they must not be. It is an error where that can't be told.
+    /// Returns what is wrong with the topics. Fails if it can't be found out.
     fn look(&mut self) -> Result<Option<BackendError>, BackendError> {
         if let Some(error) = self.ends.recreated() {
             return Ok(Some(error.clone()));
@@ -155,10 +155,10 @@ impl Look {
         Ok(found)
     }
 
-    /// Has each client learn whom to ask by now: the broker that it asked may be gone.
+    /// Has each client find its brokers again: the one it has asked may be gone.
     fn find_brokers(&self) {
         let found = self.admin.find_controller(ANSWER_WITHIN);
-        // Where nobody answers one of them, nobody answers the others.
+        // If no broker answers one of them, none answers the others.
         let found = found.and_then(|()| self.committed.find_leaders(None, ANSWER_WITHIN));
         let found = found.and_then(|()| self.uncommitted.find_leaders(None, ANSWER_WITHIN));
         if let Err(error) = found {
@@ -166,7 +166,7 @@ impl Look {
         }
     }
 
-    /// What is kept for ever begins at 0, also where it is compacted.
+    /// Topics that are kept for ever begin at 0, even if they are compacted.
     fn look_at_beginnings(&self) -> Result<Option<BackendError>, BackendError> {
         let kept = |topic: Topic| matches!(topic, Topic::Event | Topic::State);
         for (name, partition, first) in self.offsets_of_all(&self.uncommitted, kept, Edge::Beginning)? {
@@ -180,7 +180,8 @@ impl Look {
     }
 
     fn look_at_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
-        // First how far can be read: what is committed meanwhile then seems open for once, and not what is open committed.
+        // Last stable offsets first: what is committed in between then seems open once, but what is open never seems
+        // committed.
         let looked_at = |topic| topic != Topic::DeadLetter;
         let committed = self.offsets_of_all(&self.committed, looked_at, Edge::End)?.into_iter();
         let committed: HashMap<_, _> = committed.map(|(topic, partition, end)| ((topic, partition), end)).collect();

@@ -1,5 +1,6 @@
-//! The Kafka client library, behind an interface without any of its types: what comes out of here are records, offsets and
-//! errors of this crate. Nobody else names the library, so that a second one can stand beside the first.
+//! The Kafka client library, behind an interface without any of its types: everything that comes out of here is in
+//! records, offsets and errors of this crate. No other module names the library, so that a second one can stand beside
+//! the first.
 //!
 //! | what | for |
 //! |---|---|
@@ -17,5 +18,5 @@ pub(crate) use librdkafka::{
     NotAcknowledged, Purpose, TopicReader, WorkerLog, write_one,
 };
 
-/// How long a question about a partition may take before it is asked who leads it by now.
+/// How long a question about a partition may take before the leader is looked for again.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);

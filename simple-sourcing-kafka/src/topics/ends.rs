@@ -1,4 +1,4 @@
-//! How far the topics have been seen to go.
+//! How far the topics were seen to go.
 
 use std::{
     collections::HashMap,
@@ -10,8 +10,8 @@ use simple_sourcing::BackendError;
 use super::Topics;
 use crate::naming::Topic;
 
-/// The end of each partition, as far as this process knows. An end never goes back: where it does, the topic is not the one
-/// that was there, or has lost records.
+/// The high watermark of each partition, as far as this process knows. It never decreases: if it seems to, the topic
+/// was recreated or has lost records.
 pub(crate) struct Ends {
     topics: Arc<[Topics]>,
     seen: Mutex<HashMap<(String, u32), i64>>,
@@ -23,10 +23,10 @@ impl Ends {
         Ends { topics, seen: Mutex::default(), recreated: OnceLock::new() }
     }
 
-    /// Takes note of the end of a partition.
+    /// Notes the high watermark of a partition.
     ///
     /// # Errors
-    /// When it has gone further before.
+    /// If it was higher before.
     pub(crate) fn see(&self, topic: &str, partition: u32, end: i64) -> Result<(), BackendError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.entry((topic.to_owned(), partition)).or_insert(end);
@@ -37,7 +37,7 @@ impl Ends {
         Ok(())
     }
 
-    /// A record was written in front of another that this process has written: there is no doubt.
+    /// A record was written before an earlier one of this process, which leaves no doubt.
     pub(crate) fn found_recreated(&self, topic: &str, partition: u32, earlier: i64, later: i64) -> BackendError {
         let why = format!("in partition {partition} a record was written at {later}, behind one at {earlier}");
         self.recreated.get_or_init(|| self.other(topic, &why)).clone()

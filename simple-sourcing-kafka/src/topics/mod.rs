@@ -1,4 +1,4 @@
-//! The topics of an aggregate type: their names, what they must be, and what it means where they are not.
+//! The topics of an aggregate type: their names, what they must be, and what it means if they are not.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -18,13 +18,13 @@ pub(crate) use ends::Ends;
 pub(crate) use properties::properties;
 pub(crate) use requirements::{Found, Requirements, reset_advice};
 
-/// The most bytes in one batch of records, where the topics allow it.
+/// The most bytes in one batch of records, if the topics allow it.
 const BATCH_BYTES_MAX: usize = 1_000_000;
 
 /// The names of the topics of one aggregate type, and how many partitions each has.
 #[derive(Debug, Clone)]
 pub(crate) struct Topics {
-    /// What this process has to do with them.
+    /// What this process does with them.
     pub(crate) role: Role,
     pub(crate) command: String,
     pub(crate) event: String,
@@ -33,12 +33,12 @@ pub(crate) struct Topics {
     pub(crate) answer: String,
     pub(crate) dead_letter: String,
     pub(crate) owner: String,
-    /// The longest batch of records that each of the other topics takes.
+    /// The longest batch of records that all topics but the dead letters accept.
     pub(crate) batch_bytes_max: usize,
-    /// The longest record that the dead letters take; of no use where nothing is served.
+    /// The longest record that the dead letters accept. Unused if nothing is served.
     pub(crate) dead_letter_bytes_max: usize,
     pub(crate) partitions: u32,
-    /// How to begin anew, for errors.
+    /// How to start from nothing, for errors.
     pub(crate) reset_advice: String,
 }
 
@@ -55,13 +55,13 @@ impl Topics {
         }
     }
 
-    /// The error of a topic that is kept for ever and begins there.
+    /// The error if a topic that is kept for ever does not begin at 0.
     pub(crate) fn cut(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
         let why = format!("partition {partition} begins at {first}, and the records before that are gone");
         self.recreated(topic, &why)
     }
 
-    /// The error of a topic that is another than the one whose contents the others go by.
+    /// The error if a topic no longer fits the others.
     pub(crate) fn recreated(&self, topic: Topic, why: &str) -> BackendError {
         BackendError::failed(format!(
             "topic `{}` was deleted and recreated, or has lost records: {why}; {}",
@@ -71,8 +71,8 @@ impl Topics {
     }
 }
 
-/// How many bytes a producer of records to these topics puts into one batch. A topic's limit holds for a whole batch, and not
-/// only for a record.
+/// How many bytes a producer for these topics puts into one batch of records. The limit of a topic applies to whole
+/// batches, not only to single records.
 pub(crate) fn batch_bytes(topics: &[Topics]) -> usize {
     topics.iter().fold(BATCH_BYTES_MAX, |bytes, topics| bytes.min(topics.batch_bytes_max))
 }

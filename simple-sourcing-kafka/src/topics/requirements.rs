@@ -1,4 +1,4 @@
-//! What a topic must be, so that nothing is lost, compared with what it is: before the start, and while the app runs.
+//! Compares what a topic is with what it must be so that nothing is lost: before the start, and while the app runs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -6,7 +6,7 @@ use simple_sourcing::{BackendError, Settings, backend::AggregateDefinition};
 
 use crate::{config::Kafka, naming::Topic, wire::record_bytes_max};
 
-/// Where the broker does not say, the default of Kafka.
+/// Kafka's default, if the broker does not tell.
 const BYTES_MAX_DEFAULT: usize = 1024 * 1024;
 
 /// What the topics of an aggregate type must be.
@@ -16,10 +16,10 @@ pub(crate) struct Requirements<'a> {
     pub(crate) partitions: u32,
 }
 
-/// What there is of a topic.
+/// What was found out about a topic.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// How many; none if the topic is not there.
+    /// How many; none if the topic does not exist.
     partitions: Option<u32>,
     /// The values of its properties; none if the brokers do not tell.
     config: Option<BTreeMap<String, String>>,
@@ -27,7 +27,7 @@ pub(crate) struct Found {
 
 impl Found {
     pub(crate) fn new(partitions: Option<u32>, config: Option<BTreeMap<String, String>>) -> Self {
-        // A broker that has not heard of the topic yet describes it with nothing, or not at all.
+        // A broker that does not know the topic yet describes it with nothing, or not at all.
         Found { partitions, config: config.filter(|config| !config.is_empty()) }
     }
 
@@ -35,36 +35,36 @@ impl Found {
         self.partitions.is_some()
     }
 
-    /// Whether the brokers have told all of it.
+    /// Whether the brokers have told everything.
     pub(crate) fn is_complete(&self) -> bool {
         self.partitions.is_some() && self.config.is_some()
     }
 
-    /// The value of a property; empty where it has none.
+    /// The value of a property; empty if it has none.
     pub(crate) fn value(&self, property: &str) -> &str {
         self.config.as_ref().and_then(|config| config.get(property)).map_or("", String::as_str)
     }
 
-    /// That of a property which is a number, for which -1 stands for no limit.
+    /// The value of a numeric property. -1 means that there is no limit.
     fn number(&self, property: &str) -> i64 {
         self.value(property).parse().unwrap_or(-1)
     }
 
-    /// The longest record that the topic takes.
+    /// The longest record that the topic accepts.
     pub(crate) fn bytes_max(&self) -> usize {
         self.value("max.message.bytes").parse().unwrap_or(BYTES_MAX_DEFAULT)
     }
 }
 
 impl Requirements<'_> {
-    /// Refuses a topic that is gone, or that others would divide differently, or whose policy would lose what must be
+    /// Refuses a topic that is gone, that has another number of partitions, or whose policy would lose what must be
     /// kept.
     pub(crate) fn check(&self, topic: Topic, found: &Found) -> Result<(), BackendError> {
         match found.partitions {
             None => return Err(self.gone(topic)),
             Some(partitions) => self.check_partitions(topic, partitions)?,
         }
-        // A policy that this process is not told is not judged.
+        // A policy that this process can't see is not judged.
         if found.config.is_none() { Ok(()) } else { self.check_policy(topic, found) }
     }
 
@@ -151,7 +151,7 @@ impl Requirements<'_> {
                     return refuse("message.timestamp.type", "LogAppendTime", why);
                 }
             }
-            // Whoever waits for an answer that is gone is told that the outcome is unknown.
+            // If an answer is gone, whoever waits for it gets an unknown outcome.
             Topic::Answer => {}
         }
         Ok(())
@@ -162,7 +162,7 @@ impl Requirements<'_> {
     }
 }
 
-/// What is lost with the records of a topic while the others stay, and what there is to do about it.
+/// What is lost with the records of a topic while the others stay, and what to do about it.
 pub(super) fn lost(topic: Topic, reset_advice: &str) -> String {
     let lost = match topic {
         Topic::Command => "this loses commands that were not processed yet, and the positions that receipts name",
@@ -182,7 +182,7 @@ pub(super) fn lost(topic: Topic, reset_advice: &str) -> String {
     format!("{lost}. Restore the records at their offsets, from a backup or a mirror, or {reset_advice}")
 }
 
-/// What there is to do if what the topics had can be done without.
+/// What to do if everything in the topics may be lost.
 pub(crate) fn reset_advice(kafka: &Kafka, aggregate: &str) -> String {
     let all = Topic::ALL.map(|topic| kafka.topic(aggregate, topic));
     format!(
@@ -193,7 +193,7 @@ pub(crate) fn reset_advice(kafka: &Kafka, aggregate: &str) -> String {
     )
 }
 
-/// A response is needed until its command's id is out of the window, and the id may be from the future.
+/// A response is needed until its command's id has left the window, and the id may be from the future.
 pub(super) fn response_retention(settings: &Settings) -> Duration {
     settings.deduplication_window + settings.clock_ahead_max
 }

@@ -1,6 +1,6 @@
-//! Handing answers to those who wait. One thread reads the responses to all, and picks out those to this process. Where most
-//! are for others, it has its own come to an address: a partition of the answer topics, which only those read that have
-//! taken it. There is no way back.
+//! Hands answers to those who wait. One thread reads the responses to all clients and picks out its own. If most are
+//! for others, the client takes an address: a partition of the answer topics, which only the clients that have taken it
+//! read. It never switches back.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -29,10 +29,10 @@ use crate::{config::Kafka, log::Next, record::Record, topics::Topics, wire};
 
 pub(crate) use waiting::{Waiter, Waiting};
 
-/// How often waiters that have gone are looked for. What was read before does not tell any more how much is for others.
+/// How often waiters that are gone are removed. The share of own answers is counted anew each time.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long it takes until answer topics are looked for again that could not be read.
+/// How long to wait before looking again for answer topics that could not be used.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The thread that reads answers.
@@ -42,7 +42,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// Follows the response topics from now on: the answer to every command that is sent after this returns is seen.
+    /// Follows the response topics from now on: after this returns, the answer to every command that is sent is seen.
     /// Blocks for some round trips.
     pub(crate) fn start(kafka: &Kafka, topics: &Arc<[Topics]>, waiting: Arc<Waiting>) -> Result<Self, BackendError> {
         let sources = Sources::open(kafka, topics)?;
@@ -63,13 +63,13 @@ impl Drop for Answers {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            // It has nothing left to say.
+            // The thread returns nothing.
             let _ = thread.join();
         }
     }
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Follower {
     sources: Sources,
     waiting: Arc<Waiting>,
@@ -98,7 +98,7 @@ impl Follower {
         let next = match self.sources.poll() {
             Ok(next) => next,
             Err(error) if error.is_denied() => return self.waiting.deny(self.sources.describe(error)),
-            // The client library connects again by itself; those who wait time out meanwhile.
+            // The client library reconnects by itself. Waiters time out in the meantime.
             Err(error) => return debug!(%error, "reading responses"),
         };
         match next {
@@ -106,7 +106,7 @@ impl Follower {
                 self.waiting.allow();
                 let is_own = wire::answered_id(&record).is_some_and(|id| self.waiting.is_waited_for(id));
                 self.share.count(is_own);
-                // The answers to other processes are most of what there is: they are not read further than their id.
+                // Most answers are for other processes: of those, nothing but the id is read.
                 if is_own {
                     match self.sources.read(&record) {
                         Ok(response) => self.waiting.answer(response),
@@ -122,8 +122,8 @@ impl Follower {
         }
     }
 
-    /// Takes an address, if that is of use; and leaves the response topics, if that is done and no answer is waited for
-    /// there any more.
+    /// Takes an address if that helps. Once there is one, leaves the response topics as soon as nobody waits for an
+    /// answer there.
     fn move_on(&mut self) {
         if self.sources.is_address() {
             if self.waiting.is_all_addressed() {
@@ -132,7 +132,7 @@ impl Follower {
         } else if self.share.is_small() && self.looked.is_none_or(|looked| looked.elapsed() > LOOK_AGAIN) {
             let address = Address::random();
             match self.sources.add_address(address) {
-                // Only now: what is answered to the address is read.
+                // Only now, because from here on answers to the address are read.
                 Ok(true) => {
                     self.waiting.take_address(address);
                     info!(share = ?self.share, "most responses are for other clients; using the answer topic from now \

@@ -1,10 +1,10 @@
-/// So many answers of others have to be read within a second until they count as a load.
+/// How many answers to others must be read within a second to count as a load.
 const OTHERS_MIN: u32 = 1_000;
 
-/// And so many times as many as one's own.
+/// And how many times as many as one's own.
 const OTHERS_PER_OWN: u32 = 4;
 
-/// How much of what was read in the last second or so was for this process.
+/// How many of the answers that were read in the last second or so were for this process.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     own: u32,
@@ -16,7 +16,7 @@ impl Share {
         *if is_own { &mut self.own } else { &mut self.others } += 1;
     }
 
-    /// Whether it is a load, and most of it for others.
+    /// Whether it is a load, and most of it is for others.
     pub(super) fn is_small(&self) -> bool {
         self.others >= OTHERS_MIN && self.others / OTHERS_PER_OWN >= self.own
     }

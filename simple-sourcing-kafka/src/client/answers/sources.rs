@@ -1,4 +1,4 @@
-//! The topics from which answers are read: the responses to all, then both for a while, then the answers to an address.
+//! The topics from which answers are read: at first the response topics, then for a while both, then the answer topics.
 
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ pub(super) struct Sources {
     kafka: Kafka,
     topics: Arc<[Topics]>,
     consumer: Consumer,
-    /// Those of the response topics; none when they are left.
+    /// Those of the response topics; none after they were left.
     responses: Option<Partitions>,
     /// Those of the answer topics; none until there is an address.
     address: Option<Partitions>,
 }
 
 impl Sources {
-    /// Reads the responses, from their ends on.
+    /// Reads the responses from their ends on.
     pub(super) fn open(kafka: &Kafka, topics: &Arc<[Topics]>) -> Result<Self, BackendError> {
         let consumer = Consumer::open(kafka, Purpose::Follow)?;
         let mut sources =
@@ -56,7 +56,7 @@ impl Sources {
         self.address.is_some()
     }
 
-    /// Reads what comes to an address as well, from now on; not where a service has yet to make its topic.
+    /// Reads the answers to an address as well. Returns false if a service has yet to create its topic.
     pub(super) fn add_address(&mut self, address: Address) -> Result<bool, BackendError> {
         for Topics { answer, .. } in &*self.topics {
             let found = self.consumer.has_topic(answer);
@@ -75,7 +75,7 @@ impl Sources {
         Ok(true)
     }
 
-    /// Reads responses no more.
+    /// Stops reading responses.
     pub(super) fn leave_responses(&mut self) {
         if let Some(responses) = self.responses.take()
             && let Err(error) = self.consumer.remove(&responses)
@@ -95,7 +95,7 @@ impl Sources {
         }
     }
 
-    /// What an error in reading means.
+    /// The error of a failed read.
     pub(super) fn describe(&self, error: ClientError) -> BackendError {
         let read = |topic: &str| Right::on_topic(Operation::Read, topic);
         let mut needs = vec![Right::on_group(Operation::Describe, &self.kafka.group)];

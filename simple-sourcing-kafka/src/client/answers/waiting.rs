@@ -16,29 +16,29 @@ use crate::wire::Response;
 pub(crate) struct Waiting {
     all: Mutex<All>,
     emptied: Condvar,
-    /// Why answers can't be read, for as long as they can't.
+    /// Why answers can't be read at the moment.
     denied: Mutex<Option<BackendError>>,
 }
 
 #[derive(Default)]
 struct All {
     by_id: HashMap<CommandId, Vec<(Waiter, Option<NoAddress>)>>,
-    /// Where answers are to come to; none for as long as they are read among those of all.
+    /// Where answers are sent; none as long as they are read among the responses.
     address: Option<Address>,
     no_address: NoAddress,
 }
 
-/// Stands for a partition in the answer topic of each aggregate type.
+/// Selects a partition in the answer topic of each aggregate type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address(u32);
 
-/// Held by each who waits for an answer that comes to no address.
+/// Held by each waiter whose answer comes to no address.
 type NoAddress = Arc<()>;
 
-/// One who waits.
+/// One who waits for an answer.
 pub(crate) enum Waiter {
     Command {
-        /// The fingerprint of the command: the answer to another command of the same id is not for this one.
+        /// The fingerprint of the command: the answer to another command with the same id is not for this one.
         fingerprint: Fingerprint,
         reply: Reply,
     },
@@ -51,14 +51,14 @@ impl Address {
         Address(uuid::Uuid::now_v7().as_u128() as u32)
     }
 
-    /// The partition of an answer topic with so many.
+    /// The partition of an answer topic with this many.
     pub(crate) fn partition(self, partitions: u32) -> u32 {
         self.0 % partitions
     }
 }
 
 impl Waiter {
-    /// Whether the record that it waits for is the one with this fingerprint. A question has none, and an id of its own.
+    /// Whether it waits for the record with this fingerprint. A state query has no fingerprint, and an id of its own.
     fn is_of(&self, fingerprint: Fingerprint) -> bool {
         match self {
             Waiter::Command { fingerprint: of, .. } => of.agrees(fingerprint),
@@ -75,7 +75,7 @@ impl Waiter {
 }
 
 impl Waiting {
-    /// The address that the record has to bear is returned: where its answer will be looked for.
+    /// Adds a waiter. Returns the address that its record must carry, if there is one.
     pub(crate) fn add(&self, id: CommandId, waiter: Waiter) -> Option<Address> {
         let mut all = self.lock();
         let no_address = all.address.is_none().then(|| all.no_address.clone());
@@ -83,12 +83,12 @@ impl Waiting {
         all.address
     }
 
-    /// From now on answers are to come to an address.
+    /// Has answers sent to an address from now on.
     pub(super) fn take_address(&self, address: Address) {
         self.lock().address = Some(address);
     }
 
-    /// Whether all who wait do so for answers that come to the address.
+    /// Whether all waiters wait for answers to the address.
     pub(super) fn is_all_addressed(&self) -> bool {
         let all = self.lock();
         all.address.is_some() && Arc::strong_count(&all.no_address) == 1
@@ -104,14 +104,14 @@ impl Waiting {
         }
     }
 
-    /// The record is not in the log: certainly, or as far as anybody knows.
+    /// The record is not in the log, certainly or as far as anybody knows.
     pub(crate) fn not_sent(&self, id: CommandId, fingerprint: Fingerprint, error: &BackendError, certainly: bool) {
         for waiter in self.remove(id, |waiter| waiter.is_of(fingerprint)) {
             match waiter {
                 Waiter::Command { reply, .. } if certainly => reply.fail(error),
-                // Dropped without an answer: its outcome is unknown.
+                // Dropped without an answer, which means that the outcome is unknown.
                 Waiter::Command { .. } => {}
-                // Nobody waiting any more is no error, here and below.
+                // It is no error if nobody waits any more, here and below.
                 Waiter::State(sender) => drop(sender.send(Err(error.clone()))),
             }
         }
@@ -136,7 +136,7 @@ impl Waiting {
         }
     }
 
-    /// Answers can't be read: what becomes of the commands that wait for one is unknown.
+    /// Answers can't be read: the outcomes of all waiting commands are unknown.
     pub(super) fn deny(&self, error: BackendError) {
         error!(%error, "answers can't be read, so no commands are sent: their outcome would stay unknown");
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
@@ -149,7 +149,7 @@ impl Waiting {
         }
     }
 
-    /// Answers can be read, after all.
+    /// Answers can be read again.
     pub(super) fn allow(&self) {
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -176,7 +176,7 @@ impl Waiting {
         removed
     }
 
-    /// Forgets those who wait no more.
+    /// Removes waiters that are gone.
     pub(super) fn sweep(&self) {
         self.lock().by_id.retain(|_, waiters| {
             waiters.retain(|(waiter, _)| !waiter.has_gone());
@@ -184,7 +184,7 @@ impl Waiting {
         });
     }
 
-    /// Waits until all are answered, and forgets those who are not in time: what becomes of their commands is unknown.
+    /// Waits until all are answered. After the timeout, the outcomes of the others are unknown.
     pub(crate) fn drain(&self, timeout: Duration) {
         let some = |all: &mut All| {
             all.by_id.retain(|_, waiters| waiters.iter().any(|(waiter, _)| !waiter.has_gone()));

@@ -1,4 +1,4 @@
-//! Questions to the brokers about topics, and new topics.
+//! Asks the brokers about topics, and creates new ones.
 
 use std::{
     cell::Cell,
@@ -27,19 +27,20 @@ use crate::{
     topics::Found,
 };
 
-/// How long to wait for more of what a client reports, which is there already.
+/// How long to wait for further reports of a client that have arrived already.
 const REPORTS_WAIT: Duration = Duration::from_millis(10);
 
-/// Asks about topics and makes them. Each call blocks.
+/// Asks about topics and creates them. Each call blocks.
 pub(crate) struct Admin {
     kafka: Kafka,
     admin: AdminClient<Reports>,
-    /// Asks for metadata. Unlike an admin client it makes no topic by asking for it, and reports why it can't connect.
+    /// Asks for metadata. Unlike an admin client it does not create a topic by asking for it, and it reports why it
+    /// can't connect.
     witness: BaseConsumer<Reports>,
     options: AdminOptions,
 }
 
-/// A topic to be made.
+/// A topic to create.
 pub(crate) struct NewTopic {
     pub(crate) name: String,
     pub(crate) properties: Vec<(String, String)>,
@@ -60,26 +61,26 @@ impl Admin {
         &self.kafka
     }
 
-    /// Has the admin client learn which broker takes its requests by now. It does not look for another by itself.
+    /// Has the admin client find the controller again, which it does not do by itself.
     pub(crate) fn find_controller(&self, within: Duration) -> Result<(), ClientError> {
         self.admin.inner().fetch_metadata(None, within).map(drop).map_err(ClientError)
     }
 
-    /// How many partitions each of these topics has; none of one that is not there. One question about all topics that
-    /// the cluster has.
+    /// How many partitions each of these topics has; none if it does not exist. Costs one request, for all topics of
+    /// the cluster.
     pub(crate) fn partitions_of_all(&self, names: &[String]) -> Result<Vec<Option<u32>>, BackendError> {
         let metadata = self.metadata(None)?;
         names.iter().map(|name| partitions(&metadata, name)).collect()
     }
 
-    /// What there is of these topics.
+    /// Describes these topics.
     pub(crate) fn found(&self, names: &[&str]) -> Result<Vec<Found>, BackendError> {
         let of = |name: &str| partitions(&self.metadata(Some(name))?, name);
         let partitions: Result<Vec<_>, BackendError> = names.iter().map(|name| of(name)).collect();
         self.described(names, partitions?)
     }
 
-    /// The same of topics of which is known how many partitions each has.
+    /// Describes topics whose numbers of partitions are known.
     fn described(&self, names: &[&str], partitions: Vec<Option<u32>>) -> Result<Vec<Found>, BackendError> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -101,7 +102,7 @@ impl Admin {
         names.iter().zip(described).zip(partitions).map(found).collect()
     }
 
-    /// What there is of topics that the brokers may not all have heard of yet. All are there.
+    /// Describes topics that exist, but that some brokers may not know yet.
     pub(crate) fn await_found(&self, names: &[String]) -> Result<Vec<Found>, BackendError> {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         let lacking = Cell::new(None);
@@ -113,7 +114,7 @@ impl Admin {
             Err(error) if error.is_retryable() => None,
             Err(error) => Some(Err(error)),
         });
-        // What a broker does not tell everybody comes from the client library as nothing.
+        // If a broker does not tell, the client library returns nothing.
         found.unwrap_or_else(|| {
             let name = all[lacking.get().unwrap_or_default()];
             let lacking = self.kafka.lacking(&[&Right::on_topic(Operation::DescribeConfigs, name)]);
@@ -126,7 +127,7 @@ impl Admin {
     fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BackendError> {
         let within = self.kafka.connect_timeout;
         self.witness.fetch_metadata(topic, within).map_err(|error| {
-            // What it has to say of that comes in here.
+            // Collects what it has to report about that.
             while self.witness.poll(REPORTS_WAIT).is_some() {}
             let servers = &self.kafka.bootstrap_servers;
             match self.witness.context().connect_failure() {
@@ -136,11 +137,11 @@ impl Admin {
         })
     }
 
-    /// Refuses a topic that is not there as far as this process may know.
+    /// Fails if a topic that seems to be missing is only invisible to this process.
     pub(crate) fn check_visible(&self, name: &str, rights: &[Right]) -> Result<(), BackendError> {
         let metadata = self.witness.fetch_metadata(Some(name), self.kafka.connect_timeout);
         let failed = |what, error| {
-            // Each right to use a topic is one to see it; that to its configuration is none.
+            // Each right to use a topic includes the right to see it, except that to its configuration.
             let using = rights.iter().filter(|right| right.operation != Operation::DescribeConfigs);
             let needs: Vec<Right> = using.filter(|right| right.is_on_topic(name)).cloned().collect();
             describe_lacking(&self.kafka, format!("topic `{name}` {what}"), &needs, error)
@@ -154,13 +155,13 @@ impl Admin {
         }
     }
 
-    /// Makes topics, all with one request, and waits until they can be used.
+    /// Creates topics with one request, and waits until they can be used.
     pub(crate) fn create(&self, missing: &[NewTopic]) -> Result<(), BackendError> {
         if missing.is_empty() {
             return Ok(());
         }
         missing.iter().try_for_each(|topic| check_new_partitions(topic.partitions))?;
-        // -1 is the brokers' own number, and what is too large for them they refuse.
+        // -1 stands for the brokers' default. They refuse a number that is too large.
         let replicas = |replicas| i32::try_from(replicas).unwrap_or(i32::MAX);
         let replicas = self.kafka.replication_factor.map_or(-1, replicas);
         let new = missing.iter().map(|NewTopic { name, properties, partitions }| {
@@ -177,7 +178,7 @@ impl Admin {
         for result in results.map_err(|error| failed(&names, error))? {
             match result {
                 Ok(topic) => info!(topic, "created the topic"),
-                // Another process of the app has just made it.
+                // Another process of the app has just created it.
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => return Err(failed(&[&topic], KafkaError::AdminOp(code))),
             }
@@ -202,7 +203,7 @@ impl Admin {
         })
     }
 
-    /// Waits for what the brokers have yet to tell each other of a new topic. None if they do not in time.
+    /// Waits until the brokers have told each other about a new topic. None after the timeout.
     fn await_made<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + self.kafka.connect_timeout;
         loop {
@@ -227,7 +228,7 @@ fn properties(config: ConfigResource) -> BTreeMap<String, String> {
     config.entries.into_iter().map(|entry| (entry.name, entry.value.unwrap_or_default())).collect()
 }
 
-/// How many partitions a topic has; none if it is not there.
+/// How many partitions a topic has; none if it does not exist.
 fn partitions(metadata: &Metadata, name: &str) -> Result<Option<u32>, BackendError> {
     let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
     match topic.error() {

@@ -1,4 +1,4 @@
-//! Consumers that are in no group: they read where they are told, and ask where partitions begin and end.
+//! Consumers without a group: they read where they are told, and ask where partitions begin and end.
 
 use std::{
     sync::Arc,
@@ -27,19 +27,19 @@ use crate::{
     log::Next,
 };
 
-/// How long a read waits for a record before it says that there is none.
+/// How long a read waits for a record.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How soon a question about a partition is put again, once it was asked who leads the partition.
+/// How soon to repeat a question about a partition, after asking which broker leads it.
 const ASKED_AGAIN: Duration = Duration::from_millis(50);
 
-/// A consumer that is in no group.
+/// A consumer without a group.
 pub(crate) struct Consumer {
     pub(super) base: BaseConsumer<Reports>,
     pub(super) kafka: Kafka,
 }
 
-/// Which end of a partition.
+/// An end of a partition.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Edge {
     Beginning,
@@ -51,7 +51,7 @@ impl Consumer {
         Consumer::with(kafka, &settings::consumer(kafka, purpose))
     }
 
-    /// One that bears the name of another group than this app's.
+    /// Carries the name of another group than this app's.
     pub(crate) fn named_after(kafka: &Kafka, group: &str) -> Result<Self, BackendError> {
         let mut config = settings::consumer(kafka, Purpose::Brief);
         config.set("group.id", group);
@@ -63,8 +63,8 @@ impl Consumer {
         Ok(Consumer { base: base.map_err(|error| client_error(kafka, "reader", &error))?, kafka: kafka.clone() })
     }
 
-    /// The first offset of a partition, and its end as the consumer may see it: the true end with [`Purpose::Ends`], and
-    /// else the end of what is committed.
+    /// The first offset of a partition, and its end as the consumer sees it: the high watermark with [`Purpose::Ends`],
+    /// otherwise the last stable offset.
     pub(crate) fn bounds(&self, topic: &str, partition: u32) -> Result<(i64, i64), BackendError> {
         let deadline = Instant::now() + self.kafka.connect_timeout;
         loop {
@@ -74,7 +74,7 @@ impl Consumer {
                 Err(error) if may_be_led_by_another(&error) && left > ANSWER_WITHIN => {
                     tracing::debug!(topic, partition, %error, "asking which broker leads the partition");
                     thread::sleep(ASKED_AGAIN);
-                    // Where nobody answers this, nobody answers the question either, which is an error in the end.
+                    // If nobody answers this, nobody answers the question either, and that fails in the end.
                     let _ = self.find_leaders(Some(topic), ANSWER_WITHIN);
                 }
                 Err(error) => {
@@ -86,21 +86,21 @@ impl Consumer {
         }
     }
 
-    /// Has the client library ask who leads the partitions of a topic, or of all. Of what it reads it finds that out by
-    /// itself, but what it is only asked about it asks the broker that led it at first, also when that is gone and another
-    /// leads.
+    /// Has the client library find the leaders of the partitions of a topic, or of all topics. It does that by itself
+    /// for what it reads. But it keeps sending other questions to the first leader, even when that is gone and another
+    /// broker leads.
     pub(crate) fn find_leaders(&self, topic: Option<&str>, within: Duration) -> Result<(), ClientError> {
         self.base.fetch_metadata(topic, within).map(drop).map_err(ClientError)
     }
 
-    /// Whether a topic is there, for all that this process may know.
+    /// Whether a topic exists, as far as this process can see.
     pub(crate) fn has_topic(&self, topic: &str) -> Result<bool, ClientError> {
         let metadata = self.base.fetch_metadata(Some(topic), self.kafka.connect_timeout).map_err(ClientError)?;
         Ok(!metadata.topics().iter().any(|topic| topic.error().is_some() || topic.partitions().is_empty()))
     }
 
-    /// The beginnings or ends of partitions, in their order, as the consumer may see them: one request to each broker. Those
-    /// of which the brokers do not say it are left out.
+    /// The beginnings or ends of partitions, in their order, as the consumer sees them. Costs one request to each
+    /// broker. Leaves out partitions for which there is no answer.
     pub(crate) fn edges<'a>(
         &self,
         partitions: impl IntoIterator<Item = (&'a str, u32)>,
@@ -115,7 +115,7 @@ impl Consumer {
         for (topic, partition) in partitions {
             all.add_partition_offset(topic, partition as i32, which).map_err(|error| describe(WHAT, error))?;
         }
-        // A topic that is gone is found out otherwise.
+        // Other checks find out that a topic is gone.
         let edges = self.base.offsets_for_times(all, self.kafka.connect_timeout);
         let edges = edges.map_err(|error| because(BackendError::unavailable(WHAT), error))?;
         let edge = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
@@ -125,12 +125,12 @@ impl Consumer {
         Ok(edges.elements().iter().filter_map(edge).collect())
     }
 
-    /// The name of the cluster, if the brokers say it in time.
+    /// The id of the cluster, if the brokers tell it in time.
     pub(crate) fn cluster_id(&self) -> Option<String> {
         self.base.client().fetch_cluster_id(self.kafka.connect_timeout)
     }
 
-    /// Reads these partitions, each from an offset on, and those no more that were read so far.
+    /// Reads these partitions, each from an offset, and stops reading all others.
     pub(crate) fn assign(&self, partitions: &[(String, u32, i64)]) -> Result<(), ClientError> {
         self.base.assign(&list(partitions)?).map_err(ClientError)
     }
@@ -140,7 +140,7 @@ impl Consumer {
         self.base.incremental_assign(&list(partitions)?).map_err(ClientError)
     }
 
-    /// Reads these partitions no more.
+    /// Stops reading these partitions.
     pub(crate) fn remove(&self, partitions: &[(String, u32, i64)]) -> Result<(), ClientError> {
         self.base.incremental_unassign(&list(partitions)?).map_err(ClientError)
     }
@@ -171,15 +171,15 @@ pub(crate) struct TopicReader<'a> {
 }
 
 impl<'a> TopicReader<'a> {
-    /// One that reads nothing yet, on a consumer that nobody else is using.
+    /// Reads nothing yet. Nobody else may use the consumer.
     pub(crate) fn idle(consumer: Arc<Consumer>, topic: &'a str) -> Self {
         TopicReader { consumer, topic }
     }
 
-    /// Reads partitions, each from an offset or from its beginning, on a consumer that nobody else is using.
+    /// Reads partitions, each from an offset or from its beginning. Nobody else may use the consumer.
     ///
-    /// It is asked something first: of a topic that it has not heard of it finds out within milliseconds who leads it where
-    /// it is asked, and after up to a second where it is only to read it.
+    /// It asks a question first: if the consumer does not know the topic yet, a question finds the leader within
+    /// milliseconds, while a read takes up to a second for that.
     pub(crate) fn open(
         consumer: Arc<Consumer>,
         topic: &'a str,
@@ -215,17 +215,17 @@ impl<'a> TopicReader<'a> {
         })
     }
 
-    /// The first offset of a partition, and its end as the consumer may see it.
+    /// The first offset of a partition, and its end as the consumer sees it.
     pub(crate) fn bounds(&self, partition: u32) -> Result<(i64, i64), BackendError> {
         self.consumer.bounds(self.topic, partition)
     }
 
-    /// The end of what is committed.
+    /// The last stable offset.
     pub(crate) fn last_stable_offset(&self, partition: u32) -> Result<i64, BackendError> {
         Ok(self.bounds(partition)?.1)
     }
 
-    /// The first offsets of records that are as young as this time, by partition; none of a partition that has no such
+    /// The first offsets of records that are at least this young, by partition; none for a partition without such a
     /// record. None at all if nobody answers in time.
     pub(crate) fn offsets_since(
         &self,
@@ -239,7 +239,7 @@ impl<'a> TopicReader<'a> {
             added.map_err(|error| self.failed(error))?;
         }
         let left = || deadline.saturating_duration_since(Instant::now());
-        // The consumer may be one that was used before. What keeps this from being answered keeps the next question, too.
+        // The consumer may have been used before. If this fails, so does the next question.
         let _ = self.consumer.find_leaders(Some(self.topic), left());
         match self.consumer.base.offsets_for_times(since, left()) {
             Ok(since) => {
@@ -270,13 +270,13 @@ impl<'a> TopicReader<'a> {
     }
 }
 
-/// Errors behind which the client library goes on by itself.
+/// Errors after which the client library continues by itself.
 fn is_passing(error: &KafkaError) -> bool {
     describe("", error.clone()).is_retryable() && error.rdkafka_error_code() != Some(RDKafkaErrorCode::AutoOffsetReset)
 }
 
-/// Errors of a question about a partition that may come right when it is asked who leads the partition. Of one that was led
-/// by a broker which has left the cluster, the client library says that it is unknown.
+/// Errors of a question that may go away after finding the leader again. If the leader has left the cluster, the client
+/// library reports the partition as unknown.
 fn may_be_led_by_another(error: &KafkaError) -> bool {
     is_passing(error) || error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
 }

@@ -11,7 +11,7 @@ use crate::{
     config::{Kafka, name_of},
 };
 
-/// An error of librdkafka, as long as it is not known what was tried.
+/// An error of librdkafka, without what was tried.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientError(pub(super) KafkaError);
 
@@ -26,7 +26,7 @@ impl ClientError {
         code(&self.0).is_some_and(is_denial)
     }
 
-    /// The error of what was tried, for which these rights are needed.
+    /// The error with what was tried. For that, these rights are needed.
     pub(crate) fn describe(self, kafka: &Kafka, what: impl Into<String>, needs: &[Right]) -> BackendError {
         describe_lacking(kafka, what, needs, self.0)
     }
@@ -43,7 +43,7 @@ pub(super) fn describe(what: impl Into<String>, error: KafkaError) -> BackendErr
     because(if is_lasting(&error) { BackendError::failed(what) } else { BackendError::unavailable(what) }, error)
 }
 
-/// The same of a call that needs these rights. Those that it lacks, or may lack, are named.
+/// The same for a call that needs these rights. Names those that are missing, or may be.
 pub(super) fn describe_lacking(
     kafka: &Kafka,
     what: impl Into<String>,
@@ -63,7 +63,7 @@ pub(super) fn describe_lacking(
     because(BackendError::failed(format!("{}: {}", what.into(), kafka.lacking(&lacks))), error)
 }
 
-/// Puts an error of librdkafka beneath one of ours, with its cause where the reaction depends on that.
+/// Adds an error of librdkafka as the source of one of ours, with its cause if the reaction depends on it.
 pub(super) fn because(what: BackendError, error: KafkaError) -> BackendError {
     match code(&error) {
         Some(code) if is_denial(code) => what.because(Caused::new(Cause::Denied, error)),
@@ -72,8 +72,9 @@ pub(super) fn because(what: BackendError, error: KafkaError) -> BackendError {
     }
 }
 
-/// A client could not be made: its settings are wrong. The property is named, and never its value, which may be a
-/// password, or one under a name that is misspelled. So the error of the client library is no part of this one.
+/// A client could not be created, because its properties are wrong. The message names the property, but never its
+/// value, which may be a password, even under a misspelled name. So it does not contain the error of the client
+/// library.
 pub(super) fn client_error(kafka: &Kafka, role: &str, error: &KafkaError) -> BackendError {
     let reason = match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
@@ -88,7 +89,7 @@ pub(super) fn client_error(kafka: &Kafka, role: &str, error: &KafkaError) -> Bac
     BackendError::failed(format!("the Kafka {role} can't be created, check the properties: {reason}"))
 }
 
-/// A text of the client library with the names of properties in the place of their values.
+/// Replaces the values of properties in a text by their names.
 fn without_values(kafka: &Kafka, text: &str) -> String {
     let is_part = |char: Option<char>| char.is_some_and(char::is_alphanumeric);
     kafka.properties.iter().filter(|(_, value)| !value.is_empty()).fold(text.to_owned(), |text, (name, value)| {
@@ -105,7 +106,7 @@ fn without_values(kafka: &Kafka, text: &str) -> String {
     })
 }
 
-/// The code of an error, of whichever call.
+/// The code of an error, whichever call it comes from.
 pub(super) fn code(error: &KafkaError) -> Option<Code> {
     match error {
         KafkaError::AdminOp(code) => Some(*code),
@@ -113,7 +114,7 @@ pub(super) fn code(error: &KafkaError) -> Option<Code> {
     }
 }
 
-/// What a broker answers to those who have no right to something.
+/// The broker's code for a missing right to this resource.
 fn denial(resource: &Resource) -> Code {
     match resource {
         Resource::Topic(_) => Code::TopicAuthorizationFailed,
@@ -133,7 +134,7 @@ pub(super) fn is_denial(code: Code) -> bool {
     )
 }
 
-/// Whether a broker refuses a record for what it is, so that it would refuse it each time.
+/// Whether the broker rejects a record because of its contents, so that it would reject it again.
 pub(super) fn is_rejection(code: Code) -> bool {
     matches!(
         code,
@@ -166,12 +167,12 @@ fn is_lasting(error: &KafkaError) -> bool {
     code(error).is_some_and(lasting) || matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
 }
 
-/// Whether a record that was not delivered is certainly not in the log.
+/// Whether a record that was not acknowledged is certainly not in the log.
 pub(super) fn is_certainly_not_written(error: &KafkaError) -> bool {
     is_lasting(error)
 }
 
-/// Nobody answers at the address.
+/// No broker answers at the address.
 pub(super) fn unreachable(bootstrap_servers: &str, within: Duration, error: KafkaError) -> BackendError {
     BackendError::unavailable(format!(
         "no Kafka broker answered at `{bootstrap_servers}` within {within:?}; check the address, that the broker runs, and \
@@ -187,7 +188,7 @@ mod tests {
     use super::super::settings;
     use super::*;
 
-    /// What is said of a client that can't be made with this property, in every form that is shown.
+    /// Everything that is shown of a client that can't be created with this property.
     fn said(name: &str, value: &str) -> String {
         let kafka = Kafka::new("localhost:1").property("security.protocol", "SASL_PLAINTEXT").property(name, value);
         let unmade: Result<BaseConsumer, _> = settings::client(&kafka, &[]).create();

@@ -22,11 +22,11 @@ pub(crate) struct MemberInfo {
     pub(crate) id: String,
     pub(crate) client_id: String,
     pub(crate) host: String,
-    /// What it has told the group of itself, in the form of the consumer protocol.
+    /// The metadata that it has sent to the group, in the format of the consumer protocol.
     pub(crate) metadata: Option<Vec<u8>>,
 }
 
-/// A committed offset, and what stands beside it.
+/// A committed offset, and its metadata.
 #[derive(Debug, Clone)]
 pub(crate) struct CommittedOffset {
     pub(crate) topic: String,
@@ -36,7 +36,7 @@ pub(crate) struct CommittedOffset {
 }
 
 impl Consumer {
-    /// The group of this name, or all of the cluster.
+    /// The group with this name, or all groups of the cluster.
     pub(crate) fn groups(&self, name: Option<&str>, within: Duration) -> Result<Vec<GroupInfo>, ClientError> {
         let groups = self.base.client().fetch_group_list(name, within).map_err(ClientError)?;
         let member = |member: &rdkafka::groups::GroupMemberInfo| MemberInfo {
@@ -52,8 +52,8 @@ impl Consumer {
         Ok(groups.groups().iter().map(group).collect())
     }
 
-    /// What the group whose name this consumer bears has committed: by topic and partition, an offset where there is one.
-    /// Partitions of which the coordinator does not say it are left out.
+    /// What the group whose name this consumer carries has committed, for each partition. Leaves out partitions for
+    /// which the coordinator has no answer.
     pub(crate) fn committed(
         &self,
         topics: &[(String, u32)],
@@ -81,7 +81,7 @@ impl Consumer {
         Ok(known.collect())
     }
 
-    /// Commits offsets for the group whose name this consumer bears.
+    /// Commits offsets for the group whose name this consumer carries.
     pub(crate) fn commit(&self, offsets: &[CommittedOffset]) -> Result<(), ClientError> {
         let mut list = TopicPartitionList::new();
         for CommittedOffset { topic, partition, next, metadata } in offsets {

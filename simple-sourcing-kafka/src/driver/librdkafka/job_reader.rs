@@ -1,4 +1,4 @@
-//! Reading topics for the jobs beside a worker.
+//! Reads topics for the jobs beside a worker.
 
 use std::{
     cell::OnceCell,
@@ -32,22 +32,23 @@ use crate::{
     topics::{Ends, Topics},
 };
 
-/// How long it is asked for committed offsets at a time: while nobody answers, somebody may want this process to end.
+/// How long each question for committed offsets may take. While nobody answers, the process may be told to stop.
 const COMMITTED_POLL: Duration = Duration::from_secs(5);
 
 pub(crate) struct JobReader {
     kafka: Kafka,
     topics: Arc<[Topics]>,
-    /// What is asked for is compared with what was seen before.
+    /// High watermarks are compared with those that were seen before.
     seen: Arc<Ends>,
-    /// The worker's own consumer knows the group's coordinator, so it is asked for offsets.
+    /// The worker's own consumer, which knows the group's coordinator. It is asked for committed offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
     made: Instant,
-    /// Asks for true ends. Made with the first question.
+    /// Asks for high watermarks. Created with the first question.
     ends: OnceCell<Arc<Consumer>>,
-    /// Reads one topic after the other: to connect takes longer than to read a short one. Made with the first.
+    /// Reads one topic after the other, because connecting takes longer than reading a short one. Created with the
+    /// first read.
     records: OnceCell<Arc<Consumer>>,
-    /// Reads single records, and asks for the ends of what is committed. Made with the first.
+    /// Reads single records, and asks for last stable offsets. Created with the first question.
     single: OnceCell<Arc<Consumer>>,
 }
 
@@ -121,8 +122,8 @@ impl Reader for JobReader {
     }
 
     async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
-        // Not a consumer that reads: a broker answers the questions of a connection in turn, and a fetch that finds nothing
-        // keeps the next waiting.
+        // Not a consumer that reads: a broker answers the requests of a connection in turn, and a fetch that finds
+        // nothing holds up the next one.
         let (_, end) = self.single()?.bounds(topic, partition)?;
         Ok(end)
     }
@@ -161,7 +162,7 @@ impl Reader for JobReader {
     }
 }
 
-/// A consumer that is made when it is first needed.
+/// Creates a consumer when it is first needed.
 fn made<'a>(
     kafka: &Kafka,
     consumer: &'a OnceCell<Arc<Consumer>>,
@@ -179,7 +180,7 @@ pub(crate) struct TopicRecords<'a>(TopicReader<'a>);
 
 impl Drop for TopicRecords<'_> {
     fn drop(&mut self) {
-        // It fails where the client has, which whoever reads next is told.
+        // This fails if the client has failed. The next read reports that.
         let _ = self.0.unassign();
     }
 }

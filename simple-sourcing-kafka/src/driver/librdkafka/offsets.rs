@@ -1,6 +1,6 @@
-//! The offsets of a transaction. They are written by a thread of their own: of all calls of the client library this alone
-//! has no end of its own. Where the request is lost inside the library, as with a broker that is shutting down and so
-//! taken out of its list, it waits for the answer for ever.
+//! The offsets of a transaction. A thread of its own writes them, because this is the only call of the client library
+//! without a timeout. If the request is lost inside the library, for example with a broker that shuts down and leaves
+//! its list, the call waits for ever.
 
 use std::{
     sync::mpsc::{self, Receiver, Sender},
@@ -18,16 +18,16 @@ use rdkafka::{
 use simple_sourcing::BackendError;
 
 pub(super) struct Offsets {
-    /// The thread ends when this is gone.
+    /// The thread ends when this is dropped.
     requests: Option<Sender<(TopicPartitionList, ConsumerGroupMetadata)>>,
     written: Receiver<KafkaResult<()>>,
-    /// None once it has not come back. It is left alone then, with its share of the producer.
+    /// None once it has not come back. It is then left alone, with its handle to the producer.
     thread: Option<JoinHandle<()>>,
     timeout: Duration,
 }
 
 impl Offsets {
-    /// Of a producer whose steps may take so long.
+    /// For a producer whose steps may take this long.
     pub(super) fn of<C>(producer: ThreadedProducer<C>, timeout: Duration) -> Result<Self, BackendError>
     where
         C: ProducerContext + 'static,
@@ -46,7 +46,7 @@ impl Offsets {
         Ok(Offsets { requests: Some(requests), written, thread: Some(thread?), timeout })
     }
 
-    /// Adds offsets to the transaction. After an error it is of no use any more.
+    /// Adds offsets to the transaction. After an error it can't be used any more.
     pub(super) fn write(&mut self, offsets: TopicPartitionList, group: ConsumerGroupMetadata) -> KafkaResult<()> {
         let sent = self.requests.as_ref().is_some_and(|requests| requests.send((offsets, group)).is_ok());
         match self.written.recv_timeout(self.timeout) {
@@ -63,7 +63,7 @@ impl Drop for Offsets {
     fn drop(&mut self) {
         drop(self.requests.take());
         if let Some(thread) = self.thread.take() {
-            // A panic has been reported where it happened.
+            // The panic was reported where it happened.
             let _ = thread.join();
         }
     }

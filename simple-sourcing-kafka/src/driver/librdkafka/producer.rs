@@ -32,27 +32,28 @@ use crate::{
     topics::{self, Ends, Topics},
 };
 
-/// How long any step of a transaction may take before its outcome counts as unknown: the broker has then long aborted it.
+/// How long any step of a transaction may take before its outcome counts as unknown. The broker has aborted it long
+/// before.
 const STEP_TIMEOUT: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
 
-/// How long a full producer queue is waited for at a time.
+/// How long to wait each time the producer's queue is full.
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(1);
 
 const FAILED: &str = "a transaction failed";
 
-/// Under this name the library logs that a connection is lost, before it sends anything again.
+/// The facility under which the library logs a lost connection, before it sends anything again.
 const CONNECTION_LOST: &str = "FAIL";
-/// In such a line where there was no connection yet, as when the library learns which broker is the coordinator: nothing was
-/// sent over it.
+/// Part of such a line if there was no connection yet, so nothing was sent over it: for example when the library finds
+/// the transaction coordinator.
 const NOT_CONNECTED: &str = "in state TRY_CONNECT)";
 
-/// Under this name it logs which topic it can't add to a transaction, and with these words that it may not.
+/// The facility and the words with which it logs that it may not add a topic to a transaction.
 const NOT_ADDED: &str = "ADDPARTS";
 const NOT_ADDED_DENIED: &str = "Topic authorization failed";
 
-/// A producer that is not used again after an error: time-outs and retries too leave the transaction in doubt. The client
-/// library speaks a version of the protocol in which a commit that was held back can end the *next* transaction of the
-/// same producer, so none may follow one that was in doubt.
+/// A producer that is not used again after an error: time-outs and retries, too, leave the transaction in doubt. In the
+/// version of the protocol that the client library speaks, a delayed commit can end the *next* transaction of the same
+/// producer, so none may follow one that is in doubt.
 pub(crate) struct TransactionalProducer {
     kafka: Kafka,
     topics: Arc<[Topics]>,
@@ -60,11 +61,11 @@ pub(crate) struct TransactionalProducer {
     producer: ThreadedProducer<Deliveries>,
     offsets: Offsets,
     sent: u64,
-    /// For each aggregate type the number of its first slot. Slots are numbered from 1.
+    /// The number of the first slot of each aggregate type. Slots are numbered from 1.
     slots: Vec<usize>,
 }
 
-/// What the producer's thread says of the records.
+/// What the producer's thread reports about the records.
 struct Deliveries {
     reports: Reports,
     progress: Mutex<Progress>,
@@ -76,16 +77,16 @@ struct Progress {
     delivered: u64,
     waited_for: u64,
     error: Option<KafkaError>,
-    /// Whether the library has lost a connection, with whatever was on its way over it. It sends that again by itself and
-    /// tells nobody but the log.
+    /// Whether the library has lost a connection, with whatever was on its way. It sends that again by itself, and only
+    /// its log tells.
     disconnected: bool,
-    /// By slot the offset of the last record that was tracked there; less than 0 where it is not known.
+    /// The offset of the last record tracked in each slot; negative if it is unknown.
     offsets: Vec<i64>,
-    /// The topic that it may not write to, of which only the log tells.
+    /// The topic that it may not write to. Only the library's log names it.
     denied: Option<String>,
-    /// The first record that was refused for what it is: its topic and partition, and the error.
+    /// The first record that was rejected because of its contents: its topic and partition, and the error.
     refused: Option<(String, u32, KafkaError)>,
-    /// Where a record was written that is not behind the one before it: topic, partition, and the offsets of both.
+    /// A record that was written before an earlier one: topic, partition, and both offsets.
     back: Option<(String, u32, i64, i64)>,
 }
 
@@ -151,7 +152,7 @@ impl ProducerContext for Deliveries {
 }
 
 impl TransactionalProducer {
-    /// Ends whatever an earlier producer of this id left open, shuts it out, and is ready.
+    /// Ends whatever an earlier producer with this id left open, fences it, and is ready.
     pub(super) fn open(
         kafka: &Kafka,
         topics: Arc<[Topics]>,
@@ -164,19 +165,21 @@ impl TransactionalProducer {
             &[
                 ("transactional.id", transactional_id),
                 ("transaction.timeout.ms", &TRANSACTION_TIMEOUT.as_millis().to_string()),
-                // The batch is the transaction: nothing is gained by waiting for more.
+                // The batch is the transaction: waiting for more would gain nothing.
                 ("linger.ms", "0"),
                 ("compression.type", "lz4"),
                 ("batch.num.messages", "10000"),
                 ("batch.size", &topics::batch_bytes(&topics).to_string()),
                 ("message.max.bytes", &RECORD_BYTES_MAX.to_string()),
                 ("queue.buffering.max.messages", "500000"),
-                // The next transaction begins while the broker still closes the last; this is how long it asks again.
+                // The next transaction begins while the broker still ends the last one. This is how long to wait before
+                // asking again.
                 ("retry.backoff.ms", "5"),
                 ("retry.backoff.max.ms", "200"),
             ],
         );
-        // Of a lost connection only the log tells, and of one like the last, for half a minute, only its debug lines.
+        // Only the log tells of a lost connection; if it is like the last one, for half a minute only the debug lines
+        // do.
         let debug = config.get("debug").map_or_else(|| "broker".to_owned(), |more| format!("{more},broker"));
         config.set("debug", debug).set_log_level(RDKafkaLogLevel::Debug);
         let deliveries = Deliveries {
@@ -214,16 +217,16 @@ impl TransactionalProducer {
         self.slots[at.aggregate] + SLOTS * at.partition as usize + tracked as usize
     }
 
-    /// What an error in a transaction means. A missing right lasts, and what is refused for what it is will be each time:
-    /// everything else may come right with the next one.
+    /// What an error in a transaction means. A missing right stays missing, and a rejected record is rejected again.
+    /// Everything else may work with the next transaction.
     fn failed(&self, error: KafkaError) -> BackendError {
-        // Behind a record that was refused, everything else fails in another way.
+        // After a record was rejected, everything else fails with other errors.
         if let Some((topic, partition, error)) = self.producer.context().progress().refused.clone() {
             return refused(&topic, partition, error);
         }
         let is_denial = |error: &KafkaError| errors::code(error).is_some_and(errors::is_denial);
-        // Whatever is tried in a transaction that has failed may fail in another way, as records do that are not sent any
-        // more. Of what it has failed says who would begin another.
+        // After a transaction has failed, further calls may fail with other errors, and so do records that are no
+        // longer sent. Beginning another transaction returns the original error.
         let cause = || self.producer.begin_transaction().err().filter(is_denial);
         let error = if is_denial(&error) { error } else { cause().unwrap_or(error) };
         if !is_denial(&error) {
@@ -245,12 +248,12 @@ impl TransactionalProducer {
         describe_lacking(&self.kafka, FAILED, &needs, error)
     }
 
-    /// Ends a transaction of which nothing is in doubt.
+    /// Aborts a transaction about which nothing is in doubt.
     fn abort(&self) -> Result<(), BackendError> {
-        // Has the library throw away what it has not sent, and wait for the rest.
+        // The library drops what it has not sent, and waits for the rest.
         self.producer.abort_transaction(STEP_TIMEOUT).map_err(|error| self.failed(error))?;
         self.check_nothing_in_flight()?;
-        // That of what was thrown away.
+        // The error of the records that were dropped.
         self.producer.context().progress().error = None;
         Ok(())
     }
@@ -267,7 +270,7 @@ impl TransactionalProducer {
             None if timeout.timed_out() => return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)),
             None => drop(progress),
         }
-        // The last record is delivered while the library still counts it, for as long as the call that says so takes.
+        // The library still counts the last record while it reports its delivery.
         let deadline = Instant::now() + STEP_TIMEOUT;
         while self.producer.in_flight_count() > 0 {
             if Instant::now() > deadline {
@@ -279,7 +282,7 @@ impl TransactionalProducer {
     }
 }
 
-/// A topic does not take a record.
+/// A topic does not accept a record.
 fn refused(topic: &str, partition: u32, error: KafkaError) -> BackendError {
     because(BackendError::failed(format!("topic `{topic}`, partition {partition}, does not accept a record")), error)
 }
@@ -288,7 +291,7 @@ impl Transactions for TransactionalProducer {
     type Membership = ConsumerGroupMetadata;
 
     fn begin(&mut self) -> Result<(), BackendError> {
-        // Nothing was under way.
+        // Nothing was in flight.
         self.producer.context().progress().disconnected = false;
         self.producer.begin_transaction().map_err(|error| self.failed(error))
     }
@@ -307,7 +310,7 @@ impl Transactions for TransactionalProducer {
                     return Ok(());
                 }
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
-                // Before anything was sent: it is over the limit of the client library.
+                // Nothing was sent: the record is over the limit of the client library.
                 Err((error, _)) if errors::code(&error).is_some_and(errors::is_rejection) => {
                     return Err(refused(topic, partition, error));
                 }
@@ -361,7 +364,7 @@ impl Transactions for TransactionalProducer {
     }
 
     fn check_nothing_in_flight(&self) -> Result<(), BackendError> {
-        // The log comes through the same queue as deliveries, and what it says of this transaction is in it by now.
+        // The log comes through the same queue as deliveries. What it says about this transaction has arrived by now.
         self.producer.poll(Duration::ZERO);
         match self.producer.context().progress().disconnected {
             true => {

@@ -1,4 +1,4 @@
-//! What the group coordinator says of partitions, kept until the worker is between two batches.
+//! Keeps the changes of the assignment until the worker is between two batches.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,25 +22,25 @@ use tracing::warn;
 use super::reports::{self, Reports};
 use crate::log::Change;
 
-/// The context of a worker's consumer. The library calls it within `poll`; applied there, a change of partitions would
-/// come in the middle of a batch. So it is kept, and the worker applies it when no transaction is open.
+/// The context of a worker's consumer. The library calls it within `poll`. Applying a change there would disturb a
+/// batch, so the worker applies it when no transaction is open.
 #[derive(Debug)]
 pub(super) struct Rebalances {
-    /// The command topics that are served, and which aggregate each is of.
+    /// The aggregate type of each command topic that is served.
     commands: HashMap<String, usize>,
     pending: Mutex<VecDeque<Change>>,
-    /// Set when the worker stops: closing a consumer waits for changes to be applied, and nobody else would.
+    /// Set when the worker stops: closing a consumer waits until changes are applied, and nobody else would do that.
     immediate: AtomicBool,
-    /// Whether the library has given up its session, and with that forgotten under which id the group knows it.
+    /// Whether the session has expired, after which the library no longer knows its member id.
     forgotten: AtomicBool,
     reports: Reports,
 }
 
-/// Under this name the library logs that it has given up its session.
+/// The facility under which the library logs that the session has expired.
 const SESSION_OVER: &str = "SESSTMOUT";
 
 impl Rebalances {
-    /// With the command topics that are served, and which aggregate each is of.
+    /// Takes the aggregate type of each command topic that is served.
     pub(super) fn new(commands: HashMap<String, usize>, reports: Reports) -> Self {
         Rebalances {
             commands,
@@ -59,7 +59,7 @@ impl Rebalances {
         self.commands.keys().map(String::as_str).collect()
     }
 
-    /// Which partition this is; none of a topic that is not served.
+    /// The partition; none if its topic is not served.
     pub(super) fn shard(&self, topic: &str, partition: i32) -> Option<Shard> {
         Some(Shard { aggregate: *self.commands.get(topic)?, partition: partition as u32 })
     }
@@ -69,23 +69,25 @@ impl Rebalances {
         mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the group may have shut this member out for another reason than that somebody else has its name. After its
-    /// session the library goes on with heartbeats, without an id, until the loss of the partitions is applied; with a
-    /// name and without an id it is shut out at once, by a group that has not missed it: as when the broker was away.
+    /// Whether the group may have fenced this member although no other process has its name. After its session the
+    /// library continues to send heartbeats without a member id, until the loss of the partitions is applied. A group
+    /// that has not missed the member, for example because the broker was away, fences a member with a name and no id
+    /// at once.
     pub(super) fn has_forgotten_its_id(&self) -> bool {
         self.forgotten.load(Ordering::Acquire)
     }
 
-    /// From now on changes are applied as they come, and nothing is made of them.
+    /// From now on, answers changes at once and does nothing else with them.
     pub(super) fn apply_at_once(&self, consumer: &BaseConsumer<Self>) {
         self.immediate.store(true, Ordering::Release);
-        // So are those that came before: what waits here, and what could not be answered. The library takes back what it
-        // has asked when it closes, but for a loss and for partitions that are none. Who asks for no answer gets none.
+        // Answer earlier changes as well: those that wait here, and those that could not be answered. When it closes,
+        // the library answers its own question, but not a loss, nor an assignment without partitions. If there is
+        // nothing to answer, this has no effect.
         [true, false].into_iter().for_each(|assign| answer(consumer, assign));
     }
 }
 
-/// Answers a change, of which nothing is made.
+/// Answers a change without taking any partitions.
 fn answer(consumer: &BaseConsumer<Rebalances>, assign: bool) {
     let nothing = TopicPartitionList::new();
     let answered = if assign { consumer.incremental_assign(&nothing) } else { consumer.incremental_unassign(&nothing) };
@@ -116,7 +118,7 @@ impl ConsumerContext for Rebalances {
         let elements = partitions.elements();
         let shards = elements.iter().filter_map(|element| self.shard(element.topic(), element.partition())).collect();
         let change = if assign {
-            // Under an id that is known.
+            // The member id is known again.
             self.forgotten.store(false, Ordering::Release);
             Change::Assigned(shards)
         } else {

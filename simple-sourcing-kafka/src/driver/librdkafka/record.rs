@@ -1,4 +1,4 @@
-//! Records of librdkafka as those of this crate.
+//! Records of librdkafka as records of this crate.
 
 use rdkafka::{
     Message,
@@ -41,7 +41,7 @@ impl Record for BorrowedMessage<'_> {
     }
 }
 
-/// Headers as librdkafka takes them.
+/// Headers in the type of librdkafka.
 pub(super) fn native(headers: &Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |native, Header { key, value }| {
         native.insert(rdkafka::message::Header { key, value })

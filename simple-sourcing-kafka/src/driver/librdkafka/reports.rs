@@ -1,4 +1,4 @@
-//! What the clients report beside the calls made to them: their log, and the errors that no call returns.
+//! What clients report outside of calls: their log, and errors that no call returns.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,42 +13,43 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::Kafka;
 
-/// The client library says of one broker no more than twice a minute that it is refused, so that what comes again within
-/// this time has gone on in between.
+/// The client library reports a broker that refuses it no more than twice a minute. So a report that comes again within
+/// this time means that nothing has changed.
 const FAILURE_REPEATED: Duration = Duration::from_secs(45);
 
-/// For how long the brokers may refuse a service as who it is: only those who start it anew can change that.
+/// How long the brokers may refuse the login of a service. Only a restart with other credentials can fix that.
 const LOGIN_FAILED_MAX: Duration = Duration::from_secs(20);
 
-/// How often trouble of one kind is logged. The client library reports it with each attempt to connect, ten times a second.
+/// How often the same kind of error is logged. The client library reports it with each attempt to connect, ten times a
+/// second.
 const LOGGED_AGAIN: Duration = Duration::from_secs(10);
 
-/// What a client reports beside the calls made to it. It is the context of those that need no other.
+/// What a client reports outside of calls. It is the context of clients that need no other.
 #[derive(Debug, Clone)]
 pub(super) struct Reports {
-    /// As whom the client comes.
+    /// The principal of the client.
     principal: Arc<str>,
     failure: Arc<Mutex<Option<ConnectFailure>>>,
-    /// What was logged lately.
+    /// What was logged recently.
     logged: Arc<Mutex<Vec<Logged>>>,
-    /// Where to say that the service can't go on.
+    /// Where to report that the service can't continue.
     ending: Option<Ending>,
 }
 
-/// Trouble of some kind, and when it was logged.
+/// A kind of error, and when it was logged.
 #[derive(Debug)]
 struct Logged {
     kind: Option<RDKafkaErrorCode>,
     at: Instant,
 }
 
-/// The brokers do not let the client in, or it does not trust them.
+/// The brokers refuse the client, or it does not trust them.
 #[derive(Debug)]
 struct ConnectFailure {
     since: Instant,
     last: Instant,
     reason: String,
-    /// Whether it is for who the client says that it is.
+    /// Whether the login was refused.
     of_principal: bool,
 }
 
@@ -57,17 +58,17 @@ impl Reports {
         Reports { principal: kafka.principal().into(), failure: Arc::default(), logged: Arc::default(), ending: None }
     }
 
-    /// Those of the clients of a worker, which end the service once they have been refused for long. The worker itself may
-    /// be held for longer, by a call of the client library.
+    /// For the clients of a worker. They stop the service if its login is refused for too long, because a call of the
+    /// client library may block the worker itself for longer.
     pub(super) fn of_worker(kafka: &Kafka, ending: &Ending) -> Self {
         Reports { ending: Some(ending.clone()), ..Reports::new(kafka) }
     }
 
-    /// Logs an error that the client library met beside the calls made to it. It tries again by itself, so that only what
-    /// somebody has to mend is more than a warning: what comes of the others is reported by the call that fails.
+    /// Logs an error that no call returns. The client library retries by itself, so only what somebody has to fix is
+    /// more than a warning: the call that fails because of it reports the rest.
     pub(super) fn report(&self, error: &KafkaError, reason: &str) {
         match error.rdkafka_error_code() {
-            // The end of a partition is no error. It comes without a code of its own on some paths.
+            // The end of a partition is no error. On some paths it comes without its own code.
             Some(RDKafkaErrorCode::PartitionEOF) => {}
             _ if matches!(error, KafkaError::PartitionEOF(_)) => {}
             Some(RDKafkaErrorCode::BrokerTransportFailure) => debug!(%error, reason, "connection lost"),
@@ -91,7 +92,7 @@ impl Reports {
         }
     }
 
-    /// Whether trouble of this kind was not logged lately.
+    /// Whether this kind of error was not logged recently.
     fn is_to_be_logged(&self, kind: Option<RDKafkaErrorCode>) -> bool {
         let (mut logged, now) = (self.logged.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
         logged.retain(|last| now.duration_since(last.at) < LOGGED_AGAIN);
@@ -116,17 +117,17 @@ impl Reports {
         }
     }
 
-    /// Why the client could not connect, when that was last so.
+    /// Why the client could not connect, if it could not.
     pub(super) fn connect_failure(&self) -> Option<String> {
         self.lock().as_ref().map(|failure| failure.reason.clone())
     }
 
-    /// Why the client as who it is was not let in, when that was the last reason.
+    /// Why the login was refused, if that was the last failure.
     pub(super) fn login_failure(&self) -> Option<String> {
         self.lock().as_ref().filter(|failure| failure.of_principal).map(|failure| failure.reason.clone())
     }
 
-    /// Why the client as who it is has not been let in, when that has been so for long.
+    /// Why the login has been refused, if it has been for too long.
     pub(super) fn login_failed_for_long(&self) -> Option<String> {
         let failure = self.lock();
         let is_long =
@@ -147,7 +148,7 @@ impl ClientContext for Reports {
 
 impl ConsumerContext for Reports {}
 
-/// Passes on a line of the client library's log.
+/// Forwards a line of the client library's log.
 pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Debug => debug!(facility, line = message, "librdkafka"),

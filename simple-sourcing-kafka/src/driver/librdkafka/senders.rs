@@ -1,4 +1,4 @@
-//! Producers without transactions: that of a client's commands, and one for a single record.
+//! Producers without transactions: one for the commands of a client, and one for a single record.
 
 use std::{
     sync::mpsc::{self, Sender},
@@ -26,20 +26,20 @@ use crate::{
     record::Headers,
 };
 
-/// Sends the commands of a client. Of each it says what became of it, with what `T` was given with it.
+/// Sends the commands of a client. The `T` that comes with each record identifies it when it is acknowledged.
 pub(crate) struct CommandSender<T: Send + Sync + 'static> {
     kafka: Kafka,
     producer: ThreadedProducer<Confirmations<T>>,
 }
 
-/// A record has not been acknowledged.
+/// A record was not acknowledged.
 pub(crate) struct NotAcknowledged {
     pub(crate) error: BackendError,
     /// Whether it is certainly not in the log.
     pub(crate) certainly: bool,
 }
 
-/// Is told what became of each record, by a thread of the client library.
+/// Called for each record, by a thread of the client library.
 pub(crate) type Confirm<T> = Box<dyn Fn(T, Result<(), NotAcknowledged>) + Send + Sync>;
 
 struct Confirmations<T> {
@@ -74,7 +74,7 @@ impl<T: Send + Sync + 'static> ProducerContext for Confirmations<T> {
 }
 
 impl<T: Send + Sync + 'static> CommandSender<T> {
-    /// One that puts so many bytes into a batch of records at most.
+    /// Puts at most this many bytes into a batch of records.
     pub(crate) fn open(kafka: &Kafka, batch_bytes: usize, confirm: Confirm<T>) -> Result<Self, BackendError> {
         let config = settings::client(
             kafka,
@@ -83,7 +83,7 @@ impl<T: Send + Sync + 'static> CommandSender<T> {
                 ("linger.ms", "0"),
                 ("compression.type", "lz4"),
                 ("batch.size", &batch_bytes.to_string()),
-                // As many as there are callers: each waits for the answer to its command, so that they bound the queue.
+                // As many as there are callers: each waits for the answer to its command, which bounds the queue.
                 ("queue.buffering.max.messages", "10000000"),
                 ("queue.buffering.max.kbytes", "2147483647"),
                 ("message.timeout.ms", "60000"),
@@ -96,10 +96,10 @@ impl<T: Send + Sync + 'static> CommandSender<T> {
         Ok(CommandSender { kafka: kafka.clone(), producer })
     }
 
-    /// Sends a record behind those that were sent before. Never waits.
+    /// Sends a record behind all earlier ones. Never waits.
     ///
     /// # Errors
-    /// When it is not sent: with what was given with it.
+    /// If the record is not sent. Returns what came with it.
     pub(crate) fn send(
         &self,
         (topic, partition): (&str, u32),
@@ -120,14 +120,14 @@ impl<T: Send + Sync + 'static> CommandSender<T> {
         })
     }
 
-    /// Waits until all that was sent is acknowledged.
+    /// Waits until everything that was sent is acknowledged.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), BackendError> {
         let flushed = self.producer.flush(timeout);
         flushed.map_err(|error| describe("the last commands that were sent may not have arrived", error))
     }
 }
 
-/// Writes one record, and says at which offset it stands. Blocks.
+/// Writes one record, and returns its offset. Blocks.
 pub(crate) fn write_one(
     kafka: &Kafka,
     role: &str,
@@ -156,7 +156,7 @@ pub(crate) fn write_one(
     delivered.recv_timeout(timeout).unwrap_or(Err(timed_out)).map_err(failed)
 }
 
-/// Says where a record stands.
+/// Reports the offset of a record.
 struct Delivered {
     reports: Reports,
     sender: Sender<Result<i64, KafkaError>>,
@@ -176,7 +176,7 @@ impl ProducerContext for Delivered {
             Ok(message) => Ok(message.offset()),
             Err((error, _)) => Err(error.clone()),
         };
-        // Who waits for it may have given up.
+        // The caller may have given up.
         let _ = self.sender.send(result);
     }
 }

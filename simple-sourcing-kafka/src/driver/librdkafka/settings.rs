@@ -4,27 +4,27 @@ use rdkafka::ClientConfig;
 
 use crate::config::{CLIENT_ID, Kafka};
 
-/// What a consumer outside of the group is for.
+/// The purpose of a consumer without a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Purpose {
-    /// Follows committed records from where it is told.
+    /// Follows committed records.
     Follow,
-    /// Soon comes to an end, and waits there for as long as a fetch does.
+    /// Soon reaches the end, and should not wait there for long.
     Brief,
-    /// Reads whole partitions, one after the other. Several of them run at the same time.
+    /// Reads whole partitions, one after the other. Several of these run at the same time.
     Restore,
-    /// Reads a single record here and there, and fetches no more than that.
+    /// Reads a single record now and then, and fetches no more than that.
     Single,
-    /// Asks for the true ends of logs, open transactions included.
+    /// Asks for high watermarks, which include open transactions.
     Ends,
 }
 
-/// The properties of a client: the defaults given here, then what the user set, which wins.
+/// The properties of a client: the given defaults, overridden by those that the user set.
 pub(super) fn client(kafka: &Kafka, defaults: &[(&str, &str)]) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &kafka.bootstrap_servers);
     config.set("client.id", CLIENT_ID);
-    // A topic that was deleted must not come back, empty and with the broker's defaults, because somebody asks for it.
+    // A deleted topic must not come back, empty and with the broker's defaults, because somebody asks for it.
     config.set("allow.auto.create.topics", "false");
     for (name, value) in defaults {
         config.set(*name, *value);
@@ -35,8 +35,8 @@ pub(super) fn client(kafka: &Kafka, defaults: &[(&str, &str)]) -> ClientConfig {
     config
 }
 
-/// The properties of a consumer that never joins the group. It bears the group's name all the same, so that no further name
-/// needs to be granted; nothing is committed.
+/// The properties of a consumer that never joins a group. It carries the group's name all the same, so that no further
+/// right is needed; it commits nothing.
 pub(super) fn consumer(kafka: &Kafka, purpose: Purpose) -> ClientConfig {
     let mut config = client(
         kafka,
@@ -57,7 +57,7 @@ pub(super) fn consumer(kafka: &Kafka, purpose: Purpose) -> ClientConfig {
     match purpose {
         Purpose::Follow | Purpose::Brief => {}
         Purpose::Restore => {
-            // With more it is no faster, and malloc returns little of the memory that it took at its peak.
+            // More is no faster, and malloc returns little of its peak memory.
             config.set("queued.min.messages", "10000");
             config.set("queued.max.messages.kbytes", "2048");
         }

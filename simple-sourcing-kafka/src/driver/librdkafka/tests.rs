@@ -1,5 +1,5 @@
-//! What the client library makes of rare answers, on a mock of the brokers. It waits without an end where a member leaves its
-//! group that has not answered to a change of partitions, and where the answer to offsets is lost.
+//! How the client library reacts to rare answers, tested with a mock of the brokers. It would wait for ever if a member
+//! left its group without answering a change of the assignment, or if the answer to offsets was lost.
 
 use std::{
     collections::BTreeMap,

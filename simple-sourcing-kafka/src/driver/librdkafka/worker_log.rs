@@ -38,17 +38,17 @@ use crate::{
     topics::{Ends, Topics},
 };
 
-/// How long the client library may take until it reads from other offsets. It asks nobody.
+/// How long the client library may take to seek. It asks no broker for that.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an answer is waited for that does not matter.
+/// How long to wait for an answer that does not matter.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(1);
 
 pub(crate) struct WorkerLog {
     kafka: Kafka,
     topics: Arc<[Topics]>,
     ends: Arc<Ends>,
-    /// That of the worker.
+    /// The name of the worker.
     name: String,
     consumer: Arc<BaseConsumer<Rebalances>>,
     ending: Ending,
@@ -70,9 +70,9 @@ impl WorkerLog {
         Ok(WorkerLog { kafka, topics, ends, name, consumer, ending })
     }
 
-    /// Has the library read on. It reads nothing from when the group says something until that is answered, and then
-    /// waits for up to a second for anything to happen on the connections to those who lead what it goes on to read: as a
-    /// question to each, whose answer does not matter.
+    /// Makes the library read on. It stops fetching from when the group announces a change until that is answered, and
+    /// then waits up to a second for traffic on the connections to the leaders. A question to each causes that; the
+    /// answers do not matter.
     fn wake(&self) {
         let asked = self.consumer.assignment().and_then(|mut partitions| {
             partitions.set_all_offsets(Offset::End)?;
@@ -112,7 +112,7 @@ impl WorkerLog {
                 Err(Failure::Fatal(describe_lacking(&self.kafka, "commands can't be read", &needs, error)))
             }
             _ => {
-                // The client library connects again by itself.
+                // The client library reconnects by itself.
                 debug!(%error, "reading commands");
                 Ok(())
             }
@@ -148,7 +148,7 @@ impl Log for WorkerLog {
         while let Some(polled) = self.consumer.poll(wait) {
             match polled {
                 Ok(message) => {
-                    // None other is subscribed to.
+                    // No other topics are subscribed to.
                     if let Some(shard) = self.consumer.context().shard(message.topic(), message.partition()) {
                         return Ok(Some((shard, message)));
                     }
@@ -157,7 +157,8 @@ impl Log for WorkerLog {
             }
             wait = Duration::ZERO;
         }
-        // Whether a heartbeat is due the library looks only when it wakes, and where nothing is asked of it that is each second.
+        // The library only checks whether a heartbeat is due when it wakes up. If nobody asks it anything, it does so
+        // once a second.
         if is_idle {
             let _ = self.consumer.group_metadata();
         }
@@ -236,13 +237,13 @@ impl Log for WorkerLog {
     }
 }
 
-/// Waits for its end when it is dropped.
+/// Joins the thread when it is dropped.
 struct Thread(Option<JoinHandle<()>>);
 
 impl Drop for Thread {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
-            // A panic has been reported where it happened.
+            // The panic was reported where it happened.
             let _ = thread.join();
         }
     }
@@ -263,8 +264,8 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
             ("heartbeat.interval.ms", "500"),
             ("fetch.wait.max.ms", "100"),
             ("fetch.queue.backoff.ms", "10"),
-            // What is read ahead of the worker. Of a record the library counts the value only, so what bounds the memory that
-            // headers take is the number: it reads on below so many, 1 MB from each partition at a time.
+            // How much is read ahead of the worker. The library counts only the values of records, so the number bounds
+            // the memory for headers: below it, the library fetches on, 1 MB from each partition at a time.
             ("queued.min.messages", "50"),
             ("queued.max.messages.kbytes", "65536"),
         ],
@@ -272,7 +273,7 @@ fn consumer(kafka: &Kafka, name: &str, rebalances: Rebalances) -> Result<BaseCon
     if kafka.instance.is_some() {
         config.set("group.instance.id", name);
     }
-    // That a session is over is only logged.
+    // Only the log tells that the session has expired.
     if (config.log_level as i32) < RDKafkaLogLevel::Warning as i32 {
         config.set_log_level(RDKafkaLogLevel::Warning);
     }
