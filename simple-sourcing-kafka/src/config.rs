@@ -164,9 +164,9 @@ impl Kafka {
     ///
     /// | what takes memory | how much |
     /// |---|---|
-    /// | decoded states of a worker and aggregate type | twice [`states_cached_max`](simple_sourcing::AggregateOptions::states_cached_max) of them, which is 50,000 |
-    /// | what was read from the store | [`store_cache_bytes`](Kafka::store_cache_bytes), 64 MiB |
-    /// | what is about to be written to it | 64 MiB |
+    /// | decoded states, for each worker and aggregate type | twice [`states_cached_max`](simple_sourcing::AggregateOptions::states_cached_max), which is 50,000 by default |
+    /// | the read cache of the store | [`store_cache_bytes`](Kafka::store_cache_bytes), 64 MiB |
+    /// | writes to the store that wait | 64 MiB |
     ///
     /// The store is a cache of the topics: you need no backup of it, and you can delete it while the service is down.
     /// If it is damaged, or belongs to another cluster or topic, it is discarded and restored from the topics, with a

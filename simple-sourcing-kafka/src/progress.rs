@@ -5,10 +5,10 @@
 //!
 //! | field | |
 //! |---|---|
-//! | `ss1` | the version: metadata that does not begin so was not written here |
-//! | `next` | the committed offset once more. Where both differ, somebody has moved the offset and kept the metadata |
-//! | `process` | the process of the worker; another one after each start |
-//! | `end`, `deaths`, `begun` | an [`Attempt`], where there is one |
+//! | `ss1` | the version: other metadata was not written by this crate |
+//! | `next` | the committed offset again. If they differ, somebody has moved the offset and kept the metadata |
+//! | `process` | the process of the worker; it has a new name after each start |
+//! | `end`, `deaths`, `begun` | an [`Attempt`], if there is one |
 //!
 //! A reader ignores fields that it does not know.
 

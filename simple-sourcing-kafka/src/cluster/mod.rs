@@ -3,7 +3,7 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `watch.rs` | the look at all of it, every few seconds |
+//! | `watch.rs` | the checks of a running app, every few seconds |
 //! | `stalls.rs` | which partitions are held back by open transactions |
 //! | `owner.rs`, `claims.rs`, `predecessor.rs` | which app serves an aggregate type, and how another takes over |
 //! | `group.rs` | who is in the group of the service, and commits its offsets |

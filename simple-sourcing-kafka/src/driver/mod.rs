@@ -5,7 +5,7 @@
 //! | what | for |
 //! |---|---|
 //! | [`WorkerLog`] | a worker: its [`Log`](crate::log::Log) with the group, transactions, and the reading for its jobs |
-//! | [`Consumer`], [`TopicReader`] | reading without a group, ends of partitions, offsets and members of groups |
+//! | [`Consumer`], [`TopicReader`] | reading without a group, bounds of partitions, members and committed offsets of groups |
 //! | [`CommandSender`], [`write_one`] | commands of clients, and single records |
 //! | [`Admin`] | what topics there are, and new ones |
 

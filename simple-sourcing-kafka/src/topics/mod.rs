@@ -2,7 +2,7 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `properties.rs` | with which properties topics are made |
+//! | `properties.rs` | the properties of new topics |
 //! | `requirements.rs` | what a topic must be, compared with what it is |
 //! | `ends.rs` | how far topics were seen to go |
 

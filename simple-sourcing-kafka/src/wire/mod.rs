@@ -4,8 +4,8 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `write.rs` | the headers and values of what is written |
-//! | `read.rs` | what was read, and why a record is not what its topic holds |
-//! | `dead_letter.rs` | poison, as it is kept |
+//! | `read.rs` | reading records, and why one is not what its topic should hold |
+//! | `dead_letter.rs` | poison, as it is kept in the dead letters |
 
 mod dead_letter;
 mod read;
@@ -39,9 +39,9 @@ pub(crate) const RECORD_OVERHEAD: usize = 8 * 1024;
 /// |---|---|---|---|
 /// | event | key | the key in `ce_id` and `ce_subject`; the trace | `event_bytes_max` |
 /// | state | key | - | `state_bytes_max` |
-/// | response, answer | key | - | an error of `event_bytes_max`, or a reason of [`REASON_BYTES_MAX`], of which JSON makes six times as many bytes at most |
-/// | answer to a question | key | - | `state_bytes_max` |
-/// | dead letter | is left out, with value and headers, where the record would be too long ([`DeadLetter::of`]) | | |
+/// | response, answer | key | - | an error of `event_bytes_max`, or a reason of [`REASON_BYTES_MAX`], which JSON makes up to six times as long |
+/// | answer to a state query | key | - | `state_bytes_max` |
+/// | dead letter | left out, with value and headers, if the record would be too long ([`DeadLetter::of`]) | | |
 ///
 /// A command of a client has its key twice, its trace, and `command_bytes_max`. Everything else has a fixed length, or
 /// belongs to the service ([`RECORD_OVERHEAD`]).

@@ -6,12 +6,12 @@
 //! | `run.rs` | the loop, with the path of a batch from top to bottom |
 //! | `collect.rs`, `limits.rs` | taking commands into a batch, and how many |
 //! | `write.rs`, `producers.rs` | writing a batch in one transaction |
-//! | `worker_store.rs` | what the engine decides by: what is committed of all partitions |
+//! | `worker_store.rs` | what is committed for all partitions, which the engine decides with |
 //! | `partitions.rs`, `joining.rs` | which partitions are assigned, and how far each is |
-//! | `bisection.rs` | finding the command whose record the log refuses |
-//! | `restore/` | what has to be known of a partition before it is served |
-//! | `store/` | what is committed of one partition, in memory or on disk |
-//! | `simulation/` | for tests: the loop on a simulated log, on which whatever can go wrong does |
+//! | `bisection.rs` | finding the command whose record the broker rejects |
+//! | `restore/` | restoring a partition before it is served; standby copies; refolding states |
+//! | `store/` | what is committed for one partition, in memory or on disk |
+//! | `simulation/` | for tests: the loop on a simulated log, where everything that can go wrong does |
 
 mod bisection;
 mod collect;

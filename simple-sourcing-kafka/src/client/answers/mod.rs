@@ -5,8 +5,8 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `waiting.rs` | who waits for which command, and whether its answer comes to the address |
-//! | `share.rs` | whether too much of what is read is for others |
-//! | `sources.rs` | from which topics is read |
+//! | `share.rs` | whether too many of the answers are for others |
+//! | `sources.rs` | which topics are read |
 
 mod share;
 mod sources;

@@ -39,6 +39,9 @@ pub(crate) struct Consumer {
     pub(super) kafka: Kafka,
 }
 
+/// Where to start reading each partition; none if no record is meant.
+pub(crate) type Starts = Vec<(u32, Option<i64>)>;
+
 /// An end of a partition.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Edge {
@@ -232,7 +235,7 @@ impl<'a> TopicReader<'a> {
         partitions: u32,
         millis: i64,
         deadline: Instant,
-    ) -> Result<Option<Vec<(u32, Option<i64>)>>, BackendError> {
+    ) -> Result<Option<Starts>, BackendError> {
         let mut since = TopicPartitionList::new();
         for partition in 0..partitions as i32 {
             let added = since.add_partition_offset(self.topic, partition, Offset::Offset(millis));

@@ -3,11 +3,11 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `settings.rs` | the properties of each client |
-//! | `reports.rs` | what clients report beside the calls made to them |
+//! | `reports.rs` | what clients report outside of calls |
 //! | `errors.rs` | what errors mean: whether to try again, and which right is missing |
 //! | `record.rs` | records and headers |
 //! | `admin.rs` | questions about topics, and new topics |
-//! | `consumer.rs`, `groups.rs` | consumers in no group; what groups have committed, and who is in them |
+//! | `consumer.rs`, `groups.rs` | consumers without a group; the members and committed offsets of groups |
 //! | `senders.rs` | producers without transactions |
 //! | `worker_log.rs`, `rebalances.rs` | a worker's [`Log`](crate::log::Log): the member of a group |
 //! | `producer.rs`, `offsets.rs` | a worker's transactions |

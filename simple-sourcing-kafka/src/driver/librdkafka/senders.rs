@@ -28,7 +28,6 @@ use crate::{
 
 /// Sends the commands of a client. The `T` that comes with each record identifies it when it is acknowledged.
 pub(crate) struct CommandSender<T: Send + Sync + 'static> {
-    kafka: Kafka,
     producer: ThreadedProducer<Confirmations<T>>,
 }
 
@@ -93,7 +92,7 @@ impl<T: Send + Sync + 'static> CommandSender<T> {
         let producer =
             config.create_with_context(Confirmations { kafka: kafka.clone(), reports: Reports::new(kafka), confirm });
         let producer = producer.map_err(|error| client_error(kafka, "command producer", &error))?;
-        Ok(CommandSender { kafka: kafka.clone(), producer })
+        Ok(CommandSender { producer })
     }
 
     /// Sends a record behind all earlier ones. Never waits.
@@ -116,7 +115,7 @@ impl<T: Send + Sync + 'static> CommandSender<T> {
         self.producer.send(record).map_err(|(error, record)| {
             let needs = [Right::on_topic(Operation::Write, topic)];
             let what = format!("a command can't be sent to topic `{topic}`");
-            (describe_lacking(&self.kafka, what, &needs, error), record.delivery_opaque)
+            (describe_lacking(&self.producer.context().kafka, what, &needs, error), record.delivery_opaque)
         })
     }
 

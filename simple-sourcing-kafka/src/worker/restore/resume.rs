@@ -2,10 +2,10 @@
 //! event, state and response names its command. What was written is the proof, because committed offsets expire when a
 //! group is idle for long, and others can move them:
 //!
-//! | committed | the service goes on | and |
+//! | committed | the service resumes | and |
 //! |---|---|---|
 //! | by a worker, not behind what was written | there | |
-//! | by a worker, behind it | behind what was written | logs an error: somebody has put an old offset back |
+//! | by a worker, behind it | behind what was written | logs an error: somebody has moved the offset back |
 //! | nothing, though something was written | behind what was written | logs a warning |
 //! | by somebody else | behind what was written | logs an error, unless both are the same |
 //!

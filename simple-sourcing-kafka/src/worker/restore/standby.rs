@@ -7,12 +7,12 @@
 //! store, like one that an earlier process has left, and reads on to the end. How far a copy is behind only matters for
 //! the time that this takes.
 //!
-//! | what must hold | why it does |
+//! | invariant | why it holds |
 //! |---|---|
-//! | Nothing is in a copy that was not committed. | It is read as far as the first open transaction, and what was aborted is left out. |
+//! | Nothing is in a copy that was not committed. | It is read up to the last stable offset, without aborted records. |
 //! | A partition has one writer. | The lease of its part. |
-//! | Who is to serve does not wait. | The standby lets go of everything as soon as a partition is being restored, and rests meanwhile. |
-//! | Transactions come first. | It reads one partition at a time, for half of the time at most where it is far behind, and writes a bounded number of records at once. |
+//! | A restore does not wait. | The standby releases everything as soon as a partition is being restored, and rests until that is done. |
+//! | Transactions come first. | It reads one partition at a time, for half of the time at most if it is far behind, and writes a bounded number of records at once. |
 //!
 //! It needs the local store: in memory, each process would hold all states.
 

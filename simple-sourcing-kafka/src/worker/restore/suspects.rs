@@ -4,9 +4,9 @@
 //!
 //! | when | what is committed |
 //! |---|---|
-//! | a partition was restored, and commands wait for it | the waiting commands are begun; a transaction of its own |
-//! | a batch has ended | how many of them are left; the batch's own transaction, so it costs nothing |
-//! | the worker gives the partition back, with what it has begun undone | they are not begun; a transaction of its own |
+//! | a partition was restored, and commands wait for it | that they are begun; a transaction of its own |
+//! | a batch has ended | how many of them are left; in the transaction of the batch, so it costs nothing |
+//! | the worker gives the partition back before they are done | that they are not begun; a transaction of its own |
 //!
 //! If a process dies, the next one finds the commands that it has begun. It runs them one by one, each in two
 //! transactions: one notes that it begins, and one that it has ended. The other partitions continue in the meantime.
