@@ -107,8 +107,11 @@ impl<L: Log> Worker<L> {
             let assigned = self.partitions.all();
             if let Err(failure) = self.clear_attempts(&assigned).await {
                 let error = failure.into_error();
-                warn!(%error, "could not note that these partitions are handed over cleanly; the next worker runs \
-                 their next commands one by one");
+                warn!(
+                    %error,
+                    "could not note that these partitions are handed over cleanly; the next worker runs their next \
+                     commands one by one"
+                );
             }
         }
         self.log.leave();
@@ -168,8 +171,11 @@ impl<L: Log> Worker<L> {
         // 3. Write that, and the offsets of the next commands, in one transaction.
         match self.transactions.write(&batch, &changes, &self.store).await {
             Err(Failure::StaleGeneration(error)) => {
-                info!(%error, commands = batch.commands, "the group has rebalanced; nothing of this batch was written, \
-                 reading it again");
+                info!(
+                    %error,
+                    commands = batch.commands,
+                    "the group has rebalanced; nothing of this batch was written, reading it again"
+                );
                 return self.rewind(&batch);
             }
             Err(Failure::RecordRejected(error)) => return self.isolate(&batch, &error).await,
@@ -198,8 +204,11 @@ impl<L: Log> Worker<L> {
 
     /// Runs a batch again without the command whose record the broker rejects, or with fewer commands, to find it.
     async fn isolate<R>(&mut self, batch: &Batch<R>, error: &BackendError) -> Result<(), Failure> {
-        warn!(%error, commands = batch.commands, "the broker refuses a record of this batch; running it again in \
-         smaller parts to find the command");
+        warn!(
+            %error,
+            commands = batch.commands,
+            "the broker refuses a record of this batch; running it again in smaller parts to find the command"
+        );
         let is_command = !batch.decided.is_empty();
         self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Fatal)?;
         // New producers end the transaction. If they can't be had, all partitions are restored, and what was found so
@@ -225,8 +234,12 @@ impl<L: Log> Worker<L> {
         self.processor.forget_all();
         let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
         self.failures += 1;
-        warn!(%error, failures = self.failures, partitions = shards.len(), "a transaction failed; aborting it and \
-         restoring all partitions from what is committed");
+        warn!(
+            %error,
+            failures = self.failures,
+            partitions = shards.len(),
+            "a transaction failed; aborting it and restoring all partitions from what is committed"
+        );
         while !self.is_stopped() {
             self.log.pause(backoff.min(BACKOFF_MAX)).await;
             match self.transactions.reopen().await {

@@ -135,8 +135,10 @@ impl Follower {
                 // Only now, because from here on answers to the address are read.
                 Ok(true) => {
                     self.waiting.take_address(address);
-                    info!(share = ?self.share, "most responses are for other clients; using the answer topic from now \
-                     on");
+                    info!(
+                        share = ?self.share,
+                        "most responses are for other clients; using the answer topic from now on"
+                    );
                 }
                 Ok(false) => self.looked = Some(Instant::now()),
                 Err(error) => {

@@ -85,8 +85,11 @@ impl Reports {
                 ),
             ),
             code if self.is_to_be_logged(code) => {
-                warn!(%error, reason, "the Kafka client reports an error; it retries \
-             by itself")
+                warn!(
+                    %error,
+                    reason,
+                    "the Kafka client reports an error; it retries by itself"
+                )
             }
             _ => debug!(%error, reason, "the Kafka client reports the same error again"),
         }

@@ -153,8 +153,13 @@ impl RefoldJob {
             };
             let state = match made {
                 Ok(state) => {
-                    info!(topic, partition, key = &*key, sequence = %state.sequence, "refolded a state from its \
-                     events, or found it repaired");
+                    info!(
+                        topic,
+                        partition,
+                        key = &*key,
+                        sequence = %state.sequence,
+                        "refolded a state from its events, or found it repaired"
+                    );
                     Some(state)
                 }
                 Err(reason) => {

@@ -78,8 +78,11 @@ impl LocalStore {
         let lock = lock(directory)?;
         let path = database_path(directory);
         let opened = Database::open(&path, cache_bytes).or_else(|reason| {
-            warn!(directory = %directory.display(), reason, "the local store is unusable; discarding it and restoring \
-             from the topics");
+            warn!(
+                directory = %directory.display(),
+                reason,
+                "the local store is unusable; discarding it and restoring from the topics"
+            );
             fs::remove_dir_all(&path).map_err(|error| format!("it can't be removed: {error}"))?;
             Database::open(&path, cache_bytes)
         });
@@ -133,8 +136,11 @@ impl LocalStore {
             if let Err(error) = fs::remove_dir_all(database_path(&self.directory))
                 && error.kind() != ErrorKind::NotFound
             {
-                warn!(directory = %self.directory.display(), %error, "could not remove the files of the failed local \
-                 store; remove them by hand");
+                warn!(
+                    directory = %self.directory.display(),
+                    %error,
+                    "could not remove the files of the failed local store; remove them by hand"
+                );
             }
         }
         self.error()

@@ -102,8 +102,11 @@ impl Part {
     /// Discards the whole part.
     pub(crate) fn discard(&mut self, reason: &str) -> Result<(), BackendError> {
         let part = self.prefix.escape_ascii();
-        warn!(%part, reason, "the local copy of a partition is unusable; discarding it and restoring the partition \
-         from its topics");
+        warn!(
+            %part,
+            reason,
+            "the local copy of a partition is unusable; discarding it and restoring the partition from its topics"
+        );
         self.clear()
     }
 
@@ -204,8 +207,11 @@ impl Part {
         if entries < ENTRIES_FORGOTTEN_MAX {
             self.checkpoint.forgotten_before = end;
         }
-        debug!(part = %self.prefix.escape_ascii(), entries, "removed command ids that have left the deduplication \
-         window");
+        debug!(
+            part = %self.prefix.escape_ascii(),
+            entries,
+            "removed command ids that have left the deduplication window"
+        );
         Ok(())
     }
 
