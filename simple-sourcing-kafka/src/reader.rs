@@ -106,7 +106,8 @@ impl Readers {
             reader.assign([(partition, Some(first))])?;
             let mut any = false;
             // If events were deleted, nobody can say that an aggregate has none.
-            let end = |any| if any || first == 0 { Ok(()) } else { Err(topics.cut(Topic::Event, partition, first)) };
+            let end =
+                |any| if any || first == 0 { Ok(()) } else { Err(topics.truncated(Topic::Event, partition, first)) };
             while self.is_wanted(sender)? {
                 match reader.poll()? {
                     Next::Record(record) if record.offset() >= target => return end(any),

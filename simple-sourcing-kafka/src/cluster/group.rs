@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How often the same member is logged.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+const LOGGED_AGAIN: Duration = Duration::from_secs(60);
 
 /// The group of an app that serves.
 pub(super) struct Group {
@@ -29,14 +29,14 @@ pub(super) struct Group {
     /// The command topics that are served, and how many partitions each has.
     commands: Vec<(String, u32)>,
     /// The members that do not belong to this app, by id.
-    strangers: BTreeMap<String, Stranger>,
+    foreign_members: BTreeMap<String, ForeignMember>,
     offsets: BTreeMap<(String, u32), Seen>,
 }
 
-struct Stranger {
+struct ForeignMember {
     /// Its client id and host.
     whose: String,
-    said: Instant,
+    logged: Instant,
 }
 
 /// What was last seen of a committed offset.
@@ -44,7 +44,7 @@ struct Stranger {
 enum Seen {
     None,
     Ours,
-    OfOthers,
+    Foreign,
 }
 
 impl Group {
@@ -53,39 +53,39 @@ impl Group {
         let served = definition.aggregates.iter().zip(topics).filter(|(aggregate, _)| aggregate.is_served());
         let commands: Vec<_> = served.map(|(_, topics)| (topics.command.clone(), topics.partitions)).collect();
         let client_id = kafka.client_id().to_owned();
-        let (name, strangers, offsets) = (kafka.group.clone(), BTreeMap::new(), BTreeMap::new());
-        (!commands.is_empty()).then_some(Group { name, client_id, commands, strangers, offsets })
+        let (name, foreign_members, offsets) = (kafka.group.clone(), BTreeMap::new(), BTreeMap::new());
+        (!commands.is_empty()).then_some(Group { name, client_id, commands, foreign_members, offsets })
     }
 
     /// Checks with a consumer that carries the group's name and is not in it.
-    pub(super) fn look(&mut self, consumer: &Consumer) -> Result<(), ClientError> {
+    pub(super) fn check(&mut self, consumer: &Consumer) -> Result<(), ClientError> {
         let groups = consumer.groups(Some(&self.name), ANSWER_WITHIN)?;
         let members = groups.iter().filter(|group| group.name == self.name);
-        self.look_at(&members.flat_map(|group| &group.members).collect::<Vec<_>>());
+        self.check_members(&members.flat_map(|group| &group.members).collect::<Vec<_>>());
         for (topic, partition, committed) in consumer.committed(&self.commands, ANSWER_WITHIN)? {
             let committed = committed.map(|committed| Committed::read(committed.next, &committed.metadata));
-            self.look_at_offset(&topic, partition, committed);
+            self.check_offset(&topic, partition, committed);
         }
         Ok(())
     }
 
-    fn look_at(&mut self, members: &[&MemberInfo]) {
-        let strange =
+    fn check_members(&mut self, members: &[&MemberInfo]) {
+        let foreign =
             members.iter().filter(|member| ![self.client_id.as_str(), CLIENT_ID].contains(&member.client_id.as_str()));
-        let strange: BTreeMap<&str, String> = strange
+        let foreign: BTreeMap<&str, String> = foreign
             .map(|member| (member.id.as_str(), format!("{:?} at {:?}", member.client_id, member.host)))
             .collect();
         let group = &self.name;
-        self.strangers.retain(|member, Stranger { whose, .. }| {
-            let stays = strange.contains_key(member.as_str());
+        self.foreign_members.retain(|member, ForeignMember { whose, .. }| {
+            let stays = foreign.contains_key(member.as_str());
             if !stays {
                 info!(group, member = ?member, whose, "the member that does not belong to this app has left the group");
             }
             stays
         });
-        for (member, whose) in strange {
-            let said = self.strangers.get(member).map(|stranger| stranger.said);
-            if said.is_some_and(|said| said.elapsed() < SAID_AGAIN) {
+        for (member, whose) in foreign {
+            let logged = self.foreign_members.get(member).map(|foreign_member| foreign_member.logged);
+            if logged.is_some_and(|logged| logged.elapsed() < LOGGED_AGAIN) {
                 continue;
             }
             error!(
@@ -97,22 +97,24 @@ impl Group {
                  partitions to it, and their commands wait until it leaves. Stop it, or give it a group of its own; \
                  all service processes of an app must have the same `client.id`"
             );
-            self.strangers.insert(member.to_owned(), Stranger { whose, said: Instant::now() });
+            self.foreign_members.insert(member.to_owned(), ForeignMember { whose, logged: Instant::now() });
         }
     }
 
-    fn look_at_offset(&mut self, topic: &str, partition: u32, committed: Option<Committed>) {
+    fn check_offset(&mut self, topic: &str, partition: u32, committed: Option<Committed>) {
         let now = match &committed {
             None => Seen::None,
             Some(Committed { by: By::Worker { .. }, .. }) => Seen::Ours,
-            Some(Committed { by: By::Other(_), .. }) => Seen::OfOthers,
+            Some(Committed { by: By::Other(_), .. }) => Seen::Foreign,
         };
         let before = self.offsets.insert((topic.to_owned(), partition), now);
         if before == Some(now) {
             return;
         }
-        let (group, members) =
-            (&self.name, self.strangers.iter().map(|(id, stranger)| format!("{id:?} ({})", stranger.whose)));
+        let (group, members) = (
+            &self.name,
+            self.foreign_members.iter().map(|(id, foreign_member)| format!("{id:?} ({})", foreign_member.whose)),
+        );
         let members = members.collect::<Vec<_>>().join(", ");
         match committed {
             Some(Committed { next, by: By::Other(metadata) }) if !members.is_empty() => error!(

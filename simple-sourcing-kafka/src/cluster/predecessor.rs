@@ -150,7 +150,7 @@ impl<'a> Groups<'a> {
         taken.retain(|theirs| ours.iter().all(|own| own.partition != theirs.partition));
         if !taken.is_empty() {
             let consumer = Consumer::named_after(self.kafka, group)?;
-            let committed = asked_again(self.kafka.connect_timeout, || consumer.commit(&taken));
+            let committed = retried(self.kafka.connect_timeout, || consumer.commit(&taken));
             committed.map_err(|error| self.failed(group, topics, error))?;
             info!(from, app, partitions = taken.len(), topic = topics.command, "took over the committed offsets");
         }
@@ -176,8 +176,7 @@ impl<'a> Groups<'a> {
         let consumer = Consumer::named_after(self.kafka, group)?;
         let commands = [(topics.command.clone(), topics.partitions)];
         // An open transaction may hold some of them.
-        let committed =
-            asked_again(TRANSACTION_TIMEOUT * 3, || consumer.committed(&commands, self.kafka.connect_timeout));
+        let committed = retried(TRANSACTION_TIMEOUT * 3, || consumer.committed(&commands, self.kafka.connect_timeout));
         let committed = committed.map_err(|error| self.failed(group, topics, error))?;
         Ok(committed.into_iter().filter_map(|(.., offset)| offset).collect())
     }
@@ -198,7 +197,7 @@ impl<'a> Groups<'a> {
     fn list(&self, group: Option<&str>) -> Result<Vec<GroupInfo>, BackendError> {
         let consumer = Consumer::open(self.kafka, Purpose::Brief)?;
         let list = || consumer.groups(group, self.kafka.connect_timeout);
-        asked_again(self.kafka.connect_timeout, list).map_err(|error| {
+        retried(self.kafka.connect_timeout, list).map_err(|error| {
             let needs: Vec<Right> =
                 group.map(|group| Right::on_group(Operation::Describe, group)).into_iter().collect();
             error.describe(self.kafka, "the members of consumer groups can't be listed", &needs)
@@ -212,7 +211,7 @@ impl<'a> Groups<'a> {
 }
 
 /// Retries a question: a group coordinator may not know its groups yet.
-fn asked_again<T>(within: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+fn retried<T>(within: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     let deadline = Instant::now() + within;
     loop {
         match ask() {

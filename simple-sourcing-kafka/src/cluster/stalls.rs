@@ -13,7 +13,7 @@ use crate::{config::TRANSACTION_TIMEOUT, status::OpenTransaction};
 const OPEN_TOO_LONG: Duration = TRANSACTION_TIMEOUT.saturating_mul(2);
 
 /// How often the same transaction is logged.
-const SAID_AGAIN: Duration = Duration::from_secs(60);
+const LOGGED_AGAIN: Duration = Duration::from_secs(60);
 
 /// The partitions in which readers are held back.
 #[derive(Default)]
@@ -26,7 +26,7 @@ struct Stall {
     /// Where readers wait.
     at: i64,
     since: Instant,
-    said: Option<Instant>,
+    logged: Option<Instant>,
 }
 
 impl Stalls {
@@ -35,25 +35,25 @@ impl Stalls {
     }
 
     /// Notes the high watermark of a partition, and its last stable offset.
-    pub(super) fn see(&mut self, topic: &str, partition: u32, committed: i64, end: i64, now: Instant) {
-        let place = (topic.to_owned(), partition);
-        if let Some(stall) = self.by_partition.get(&place)
+    pub(super) fn observe(&mut self, topic: &str, partition: u32, committed: i64, end: i64, now: Instant) {
+        let at = (topic.to_owned(), partition);
+        if let Some(stall) = self.by_partition.get(&at)
             && (committed >= end || committed != stall.at)
         {
-            if stall.said.is_some() {
+            if stall.logged.is_some() {
                 let seconds = now.duration_since(stall.since).as_secs();
                 info!(topic, partition, offset = stall.at, seconds, "the open transaction has ended, readers continue");
             }
-            self.by_partition.remove(&place);
+            self.by_partition.remove(&at);
         }
         if committed < end {
-            self.by_partition.entry(place).or_insert(Stall { at: committed, since: now, said: None });
+            self.by_partition.entry(at).or_insert(Stall { at: committed, since: now, logged: None });
         }
     }
 
     /// The transactions that have been open for too long. Each is logged now and then.
-    pub(super) fn lasting(&mut self, now: Instant) -> Vec<OpenTransaction> {
-        let mut lasting = Vec::new();
+    pub(super) fn long_open(&mut self, now: Instant) -> Vec<OpenTransaction> {
+        let mut long_open = Vec::new();
         for ((topic, partition), stall) in &mut self.by_partition {
             let open_for = now.duration_since(stall.since);
             if open_for < OPEN_TOO_LONG {
@@ -66,13 +66,13 @@ impl Stalls {
                 open_for,
                 bootstrap_servers: self.bootstrap_servers.clone(),
             };
-            if stall.said.is_none_or(|said| now.duration_since(said) >= SAID_AGAIN) {
+            if stall.logged.is_none_or(|logged| now.duration_since(logged) >= LOGGED_AGAIN) {
                 error!("{open}");
-                stall.said = Some(now);
+                stall.logged = Some(now);
             }
-            lasting.push(open);
+            long_open.push(open);
         }
-        lasting
+        long_open
     }
 }
 
@@ -87,18 +87,18 @@ mod tests {
         let (mut stalls, begun) = (Stalls::new("broker:9092"), Instant::now());
         for second in 0..=30 {
             let now = begun + SECOND * second;
-            stalls.see("stuck", 1, 7, 9 + i64::from(second), now);
-            stalls.see("busy", 1, i64::from(second), 100, now);
-            stalls.see("idle", 1, 5, 5, now);
-            let lasting = stalls.lasting(now);
-            assert_eq!(lasting.len(), usize::from(now - begun >= OPEN_TOO_LONG), "{lasting:?}");
+            stalls.observe("stuck", 1, 7, 9 + i64::from(second), now);
+            stalls.observe("busy", 1, i64::from(second), 100, now);
+            stalls.observe("idle", 1, 5, 5, now);
+            let long_open = stalls.long_open(now);
+            assert_eq!(long_open.len(), usize::from(now - begun >= OPEN_TOO_LONG), "{long_open:?}");
         }
-        let open = stalls.lasting(begun + SECOND * 31).remove(0);
+        let open = stalls.long_open(begun + SECOND * 31).remove(0);
         assert_eq!((&*open.topic, open.partition, open.offset, open.open_for), ("stuck", 1, 7, SECOND * 31));
         let abort =
             "`kafka-transactions.sh --bootstrap-server broker:9092 abort --topic stuck --partition 1 --start-offset 7`";
         assert!(open.to_string().contains(abort), "{open}");
-        stalls.see("stuck", 1, 50, 50, begun + SECOND * 32);
-        assert!(!stalls.lasting(begun + SECOND * 32).iter().any(|open| open.topic == "stuck"));
+        stalls.observe("stuck", 1, 50, 50, begun + SECOND * 32);
+        assert!(!stalls.long_open(begun + SECOND * 32).iter().any(|open| open.topic == "stuck"));
     }
 }

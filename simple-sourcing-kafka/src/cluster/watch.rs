@@ -35,7 +35,7 @@ pub(crate) struct Watch {
 }
 
 /// What is checked.
-struct Look {
+struct Checks {
     admin: Admin,
     definition: Arc<Definition>,
     topics: Arc<[Topics]>,
@@ -45,7 +45,7 @@ struct Look {
     /// None if nothing is served.
     group: Option<Group>,
     /// Topics that clients can work without, but that have existed: they must stay.
-    come: BTreeSet<String>,
+    seen_once: BTreeSet<String>,
     /// Asks for high watermarks.
     uncommitted: Consumer,
     /// Asks for last stable offsets.
@@ -61,7 +61,7 @@ impl Watch {
         (ends, owners): (&Arc<Ends>, &Arc<Owners>),
         changed: impl FnOnce(BackendError) + Send + 'static,
     ) -> Result<Self, BackendError> {
-        let mut look = Look {
+        let mut checks = Checks {
             admin: Admin::connect(kafka)?,
             definition: definition.clone(),
             topics: topics.clone(),
@@ -69,7 +69,7 @@ impl Watch {
             owners: owners.clone(),
             stalls: Stalls::new(&kafka.bootstrap_servers),
             group: Group::of(kafka, definition, topics),
-            come: BTreeSet::new(),
+            seen_once: BTreeSet::new(),
             uncommitted: Consumer::open(kafka, Purpose::Ends)?,
             committed: Consumer::open(kafka, Purpose::Follow)?,
         };
@@ -78,12 +78,12 @@ impl Watch {
             let (mut suspected, mut wait) = (false, Duration::ZERO);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                 wait = INTERVAL;
-                match look.look() {
+                match checks.run() {
                     Ok(None) => suspected = false,
                     // What keeps this thread from checking keeps the others from working, and they report it.
                     Err(error) => {
                         debug!(%error, "could not check the topics");
-                        look.find_brokers();
+                        checks.find_brokers();
                     }
                     Ok(Some(error)) if suspected => {
                         error!(%error, "stopping: a topic is not as it must be");
@@ -115,9 +115,9 @@ impl Drop for Watch {
     }
 }
 
-impl Look {
+impl Checks {
     /// Returns what is wrong with the topics. Fails if it can't be found out.
-    fn look(&mut self) -> Result<Option<BackendError>, BackendError> {
+    fn run(&mut self) -> Result<Option<BackendError>, BackendError> {
         if let Some(error) = self.ends.recreated() {
             return Ok(Some(error.clone()));
         }
@@ -129,8 +129,8 @@ impl Look {
             for (topic, found) in topics.role.topics().zip(&found) {
                 if topics.role.does_without(topic) {
                     if found.is_there() {
-                        self.come.insert(topics.name(topic).to_owned());
-                    } else if !self.come.contains(topics.name(topic)) {
+                        self.seen_once.insert(topics.name(topic).to_owned());
+                    } else if !self.seen_once.contains(topics.name(topic)) {
                         continue;
                     }
                 }
@@ -139,16 +139,16 @@ impl Look {
                 }
             }
         }
-        if let Some(error) = self.look_at_beginnings()? {
+        if let Some(error) = self.check_beginnings()? {
             return Ok(Some(error));
         }
         match self.owners.check_all() {
             Err(error) if !error.is_retryable() => return Ok(Some(error)),
             checked => checked?,
         }
-        let found = self.look_at_ends()?;
+        let found = self.check_ends()?;
         if let Some(group) = &mut self.group
-            && let Err(error) = group.look(&self.uncommitted)
+            && let Err(error) = group.check(&self.uncommitted)
         {
             debug!(%error, "could not check the group");
         }
@@ -167,37 +167,37 @@ impl Look {
     }
 
     /// Topics that are kept for ever begin at 0, even if they are compacted.
-    fn look_at_beginnings(&self) -> Result<Option<BackendError>, BackendError> {
+    fn check_beginnings(&self) -> Result<Option<BackendError>, BackendError> {
         let kept = |topic: Topic| matches!(topic, Topic::Event | Topic::State);
         for (name, partition, first) in self.offsets_of_all(&self.uncommitted, kept, Edge::Beginning)? {
             let mut all = self.topics.iter().flat_map(|topics| [(topics, Topic::Event), (topics, Topic::State)]);
             let found = all.find(|(topics, topic)| first > 0 && topics.name(*topic) == name);
             if let Some((topics, topic)) = found {
-                return Ok(Some(topics.cut(topic, partition, first)));
+                return Ok(Some(topics.truncated(topic, partition, first)));
             }
         }
         Ok(None)
     }
 
-    fn look_at_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
+    fn check_ends(&mut self) -> Result<Option<BackendError>, BackendError> {
         // Last stable offsets first: what is committed in between then seems open once, but what is open never seems
         // committed.
-        let looked_at = |topic| topic != Topic::DeadLetter;
-        let committed = self.offsets_of_all(&self.committed, looked_at, Edge::End)?.into_iter();
+        let checked_here = |topic| topic != Topic::DeadLetter;
+        let committed = self.offsets_of_all(&self.committed, checked_here, Edge::End)?.into_iter();
         let committed: HashMap<_, _> = committed.map(|(topic, partition, end)| ((topic, partition), end)).collect();
-        let ends = self.offsets_of_all(&self.uncommitted, looked_at, Edge::End)?;
+        let ends = self.offsets_of_all(&self.uncommitted, checked_here, Edge::End)?;
         let now = Instant::now();
         for (topic, partition, end) in ends {
-            if let Err(error) = self.ends.see(&topic, partition, end) {
+            if let Err(error) = self.ends.observe(&topic, partition, end) {
                 return Ok(Some(error));
             }
-            let place = (topic, partition);
-            if let Some(&committed) = committed.get(&place) {
-                self.stalls.see(&place.0, partition, committed, end, now);
+            let at = (topic, partition);
+            if let Some(&committed) = committed.get(&at) {
+                self.stalls.observe(&at.0, partition, committed, end, now);
             }
         }
-        let lasting = self.stalls.lasting(now);
-        self.admin.kafka().restoring.held_back_by(lasting);
+        let long_open = self.stalls.long_open(now);
+        self.admin.kafka().restoring.held_back_by(long_open);
         Ok(None)
     }
 
@@ -210,7 +210,8 @@ impl Look {
     ) -> Result<Vec<(String, u32, i64)>, BackendError> {
         let mut all = Vec::new();
         for topics in self.topics.iter() {
-            let is_there = |topic: Topic| !topics.role.does_without(topic) || self.come.contains(topics.name(topic));
+            let is_there =
+                |topic: Topic| !topics.role.does_without(topic) || self.seen_once.contains(topics.name(topic));
             for topic in topics.role.topics().filter(|&topic| wanted(topic) && is_there(topic)) {
                 let partitions = 0..topic.partitions(topics.partitions);
                 all.extend(partitions.map(|partition| (topics.name(topic), partition)));

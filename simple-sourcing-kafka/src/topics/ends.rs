@@ -27,7 +27,7 @@ impl Ends {
     ///
     /// # Errors
     /// If it was higher before.
-    pub(crate) fn see(&self, topic: &str, partition: u32, end: i64) -> Result<(), BackendError> {
+    pub(crate) fn observe(&self, topic: &str, partition: u32, end: i64) -> Result<(), BackendError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.entry((topic.to_owned(), partition)).or_insert(end);
         if end < *before {

@@ -56,7 +56,7 @@ impl Topics {
     }
 
     /// The error if a topic that is kept for ever does not begin at 0.
-    pub(crate) fn cut(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
+    pub(crate) fn truncated(&self, topic: Topic, partition: u32, first: i64) -> BackendError {
         let why = format!("partition {partition} begins at {first}, and the records before that are gone");
         self.recreated(topic, &why)
     }

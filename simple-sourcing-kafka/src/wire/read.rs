@@ -46,20 +46,20 @@ impl<'a> ReadHeaders<'a> {
         let mut read = ReadHeaders { values: [None; READ.len()], bytes: 0 };
         for header in record.headers() {
             read.bytes += bytes_of(&header);
-            if let Some(place) = Self::place(header.key) {
+            if let Some(index) = Self::index_of(header.key) {
                 // The first one counts.
-                read.values[place] = read.values[place].or(header.value);
+                read.values[index] = read.values[index].or(header.value);
             }
         }
         read
     }
 
-    fn place(key: &str) -> Option<usize> {
+    fn index_of(key: &str) -> Option<usize> {
         READ.iter().position(|read| *read == key)
     }
 
     fn text(&self, key: &str) -> Option<&'a str> {
-        std::str::from_utf8(self.values[Self::place(key)?]?).ok()
+        std::str::from_utf8(self.values[Self::index_of(key)?]?).ok()
     }
 
     fn required(&self, key: &str) -> Result<&'a str, String> {

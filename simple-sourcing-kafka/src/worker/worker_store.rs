@@ -107,7 +107,7 @@ impl WorkerStore {
         }
         for (&shard, &next) in next {
             let partition = self.partitions.entry(shard).or_default();
-            partition.go_on(next);
+            partition.advance(next);
             partition.put_checkpoint(&mut writes)?;
         }
         writes.commit()

@@ -36,7 +36,7 @@ pub(crate) struct Admin {
     admin: AdminClient<Reports>,
     /// Asks for metadata. Unlike an admin client it does not create a topic by asking for it, and it reports why it
     /// can't connect.
-    witness: BaseConsumer<Reports>,
+    metadata_client: BaseConsumer<Reports>,
     options: AdminOptions,
 }
 
@@ -51,10 +51,10 @@ impl Admin {
     pub(crate) fn connect(kafka: &Kafka) -> Result<Self, BackendError> {
         let made = |error| client_error(kafka, "admin client", &error);
         let admin = settings::client(kafka, &[]).create_with_context(Reports::new(kafka)).map_err(made)?;
-        let witness = settings::client(kafka, &[]).create_with_context(Reports::new(kafka)).map_err(made)?;
+        let metadata_client = settings::client(kafka, &[]).create_with_context(Reports::new(kafka)).map_err(made)?;
         let timeout = Some(kafka.connect_timeout);
         let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
-        Ok(Admin { kafka: kafka.clone(), admin, witness, options })
+        Ok(Admin { kafka: kafka.clone(), admin, metadata_client, options })
     }
 
     pub(crate) fn kafka(&self) -> &Kafka {
@@ -106,7 +106,7 @@ impl Admin {
     pub(crate) fn await_found(&self, names: &[String]) -> Result<Vec<Found>, BackendError> {
         let all: Vec<&str> = names.iter().map(String::as_str).collect();
         let lacking = Cell::new(None);
-        let found = self.await_made(|| match self.found(&all) {
+        let found = self.await_propagated(|| match self.found(&all) {
             Ok(found) => {
                 lacking.set(found.iter().position(|found| !found.is_complete()));
                 lacking.get().is_none().then_some(Ok(found))
@@ -126,11 +126,11 @@ impl Admin {
 
     fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BackendError> {
         let within = self.kafka.connect_timeout;
-        self.witness.fetch_metadata(topic, within).map_err(|error| {
+        self.metadata_client.fetch_metadata(topic, within).map_err(|error| {
             // Collects what it has to report about that.
-            while self.witness.poll(REPORTS_WAIT).is_some() {}
+            while self.metadata_client.poll(REPORTS_WAIT).is_some() {}
             let servers = &self.kafka.bootstrap_servers;
-            match self.witness.context().connect_failure() {
+            match self.metadata_client.context().connect_failure() {
                 Some(failure) => BackendError::failed(format!("no connection to Kafka at `{servers}`: {failure}")),
                 None => unreachable(servers, within, error),
             }
@@ -139,7 +139,7 @@ impl Admin {
 
     /// Fails if a topic that seems to be missing is only invisible to this process.
     pub(crate) fn check_visible(&self, name: &str, rights: &[Right]) -> Result<(), BackendError> {
-        let metadata = self.witness.fetch_metadata(Some(name), self.kafka.connect_timeout);
+        let metadata = self.metadata_client.fetch_metadata(Some(name), self.kafka.connect_timeout);
         let failed = |what, error| {
             // Each right to use a topic includes the right to see it, except that to its configuration.
             let using = rights.iter().filter(|right| right.operation != Operation::DescribeConfigs);
@@ -188,7 +188,7 @@ impl Admin {
 
     /// Waits until each partition of a new topic has a leader.
     fn await_leaders(&self, name: &str) -> Result<(), BackendError> {
-        let led = self.await_made(|| {
+        let led = self.await_propagated(|| {
             let metadata = self.admin.inner().fetch_metadata(Some(name), self.kafka.connect_timeout).ok()?;
             let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
             let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
@@ -204,7 +204,7 @@ impl Admin {
     }
 
     /// Waits until the brokers have told each other about a new topic. None after the timeout.
-    fn await_made<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
+    fn await_propagated<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + self.kafka.connect_timeout;
         loop {
             let found = look();

@@ -31,7 +31,7 @@ use crate::{
 const POLL: Duration = Duration::from_millis(100);
 
 /// How soon to repeat a question about a partition, after asking which broker leads it.
-const ASKED_AGAIN: Duration = Duration::from_millis(50);
+const RETRY: Duration = Duration::from_millis(50);
 
 /// A consumer without a group.
 pub(crate) struct Consumer {
@@ -76,7 +76,7 @@ impl Consumer {
                 Ok(bounds) => return Ok(bounds),
                 Err(error) if may_be_led_by_another(&error) && left > ANSWER_WITHIN => {
                     tracing::debug!(topic, partition, %error, "asking which broker leads the partition");
-                    thread::sleep(ASKED_AGAIN);
+                    thread::sleep(RETRY);
                     // If nobody answers this, nobody answers the question either, and that fails in the end.
                     let _ = self.find_leaders(Some(topic), ANSWER_WITHIN);
                 }

@@ -42,7 +42,7 @@ pub(crate) struct JobReader {
     seen: Arc<Ends>,
     /// The worker's own consumer, which knows the group's coordinator. It is asked for committed offsets.
     worker: Arc<BaseConsumer<Rebalances>>,
-    made: Instant,
+    opened_at: Instant,
     /// Asks for high watermarks. Created with the first question.
     ends: OnceCell<Arc<Consumer>>,
     /// Reads one topic after the other, because connecting takes longer than reading a short one. Created with the
@@ -60,15 +60,15 @@ impl JobReader {
         worker: Arc<BaseConsumer<Rebalances>>,
     ) -> Self {
         let (ends, records, single) = Default::default();
-        JobReader { kafka: kafka.clone(), topics, seen, worker, made: Instant::now(), ends, records, single }
+        JobReader { kafka: kafka.clone(), topics, seen, worker, opened_at: Instant::now(), ends, records, single }
     }
 
     fn ends(&self) -> Result<&Consumer, BackendError> {
-        made(&self.kafka, &self.ends, Purpose::Ends).map(Arc::as_ref)
+        opened(&self.kafka, &self.ends, Purpose::Ends).map(Arc::as_ref)
     }
 
     fn single(&self) -> Result<&Arc<Consumer>, BackendError> {
-        made(&self.kafka, &self.single, Purpose::Single)
+        opened(&self.kafka, &self.single, Purpose::Single)
     }
 }
 
@@ -117,7 +117,7 @@ impl Reader for JobReader {
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
         let (first, end) = self.ends()?.bounds(topic, partition)?;
-        self.seen.see(topic, partition, end)?;
+        self.seen.observe(topic, partition, end)?;
         Ok(first..end)
     }
 
@@ -129,7 +129,7 @@ impl Reader for JobReader {
     }
 
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<TopicRecords<'a>, BackendError> {
-        let consumer = made(&self.kafka, &self.records, Purpose::Restore)?;
+        let consumer = opened(&self.kafka, &self.records, Purpose::Restore)?;
         let from = from.iter().map(|(&partition, &offset)| (partition, offset));
         TopicReader::open(consumer.clone(), topic, from).map(TopicRecords)
     }
@@ -150,7 +150,7 @@ impl Reader for JobReader {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.made.elapsed().as_millis() as u64)
+        Timestamp::from_millis(self.opened_at.elapsed().as_millis() as u64)
     }
 
     fn clock(&self) -> Timestamp {
@@ -163,7 +163,7 @@ impl Reader for JobReader {
 }
 
 /// Creates a consumer when it is first needed.
-fn made<'a>(
+fn opened<'a>(
     kafka: &Kafka,
     consumer: &'a OnceCell<Arc<Consumer>>,
     purpose: Purpose,
@@ -171,8 +171,8 @@ fn made<'a>(
     if let Some(consumer) = consumer.get() {
         return Ok(consumer);
     }
-    let made = Arc::new(Consumer::open(kafka, purpose)?);
-    Ok(consumer.get_or_init(|| made))
+    let consumer_opened = Arc::new(Consumer::open(kafka, purpose)?);
+    Ok(consumer.get_or_init(|| consumer_opened))
 }
 
 /// Fetches until it is dropped.

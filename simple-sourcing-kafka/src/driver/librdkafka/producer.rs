@@ -69,7 +69,7 @@ pub(crate) struct TransactionalProducer {
 struct Deliveries {
     reports: Reports,
     progress: Mutex<Progress>,
-    moved: Condvar,
+    progressed: Condvar,
 }
 
 #[derive(Default)]
@@ -85,9 +85,9 @@ struct Progress {
     /// The topic that it may not write to. Only the library's log names it.
     denied: Option<String>,
     /// The first record that was rejected because of its contents: its topic and partition, and the error.
-    refused: Option<(String, u32, KafkaError)>,
+    rejected: Option<(String, u32, KafkaError)>,
     /// A record that was written before an earlier one: topic, partition, and both offsets.
-    back: Option<(String, u32, i64, i64)>,
+    went_back: Option<(String, u32, i64, i64)>,
 }
 
 /// How many slots a partition has.
@@ -129,7 +129,8 @@ impl ProducerContext for Deliveries {
                 }
                 let (earlier, offset) = (progress.offsets[slot], message.offset());
                 if offset >= 0 && offset <= earlier {
-                    progress.back = Some((message.topic().to_owned(), message.partition() as u32, earlier, offset));
+                    progress.went_back =
+                        Some((message.topic().to_owned(), message.partition() as u32, earlier, offset));
                 }
                 progress.offsets[slot] = offset;
             }
@@ -139,14 +140,14 @@ impl ProducerContext for Deliveries {
                     progress.denied = Some(message.topic().to_owned());
                 }
                 if errors::code(error).is_some_and(errors::is_rejection) {
-                    let place = (message.topic().to_owned(), message.partition() as u32, error.clone());
-                    progress.refused.get_or_insert(place);
+                    let at = (message.topic().to_owned(), message.partition() as u32, error.clone());
+                    progress.rejected.get_or_insert(at);
                 }
                 progress.error.get_or_insert_with(|| error.clone());
             }
         }
         if progress.delivered == progress.waited_for || progress.error.is_some() {
-            self.moved.notify_all();
+            self.progressed.notify_all();
         }
     }
 }
@@ -185,7 +186,7 @@ impl TransactionalProducer {
         let deliveries = Deliveries {
             reports: Reports::of_worker(kafka, ending),
             progress: Mutex::default(),
-            moved: Condvar::new(),
+            progressed: Condvar::new(),
         };
         let producer: ThreadedProducer<Deliveries> =
             config.create_with_context(deliveries).map_err(|error| client_error(kafka, "worker's producer", &error))?;
@@ -221,8 +222,8 @@ impl TransactionalProducer {
     /// Everything else may work with the next transaction.
     fn failed(&self, error: KafkaError) -> BackendError {
         // After a record was rejected, everything else fails with other errors.
-        if let Some((topic, partition, error)) = self.producer.context().progress().refused.clone() {
-            return refused(&topic, partition, error);
+        if let Some((topic, partition, error)) = self.producer.context().progress().rejected.clone() {
+            return rejected(&topic, partition, error);
         }
         let is_denial = |error: &KafkaError| errors::code(error).is_some_and(errors::is_denial);
         // After a transaction has failed, further calls may fail with other errors, and so do records that are no
@@ -263,7 +264,7 @@ impl TransactionalProducer {
         let mut progress = deliveries.progress();
         progress.waited_for = self.sent;
         let under_way = |progress: &mut Progress| progress.delivered < self.sent && progress.error.is_none();
-        let waited = deliveries.moved.wait_timeout_while(progress, STEP_TIMEOUT, under_way);
+        let waited = deliveries.progressed.wait_timeout_while(progress, STEP_TIMEOUT, under_way);
         let (progress, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         match &progress.error {
             Some(error) => return Err(error.clone()),
@@ -283,7 +284,7 @@ impl TransactionalProducer {
 }
 
 /// A topic does not accept a record.
-fn refused(topic: &str, partition: u32, error: KafkaError) -> BackendError {
+fn rejected(topic: &str, partition: u32, error: KafkaError) -> BackendError {
     because(BackendError::failed(format!("topic `{topic}`, partition {partition}, does not accept a record")), error)
 }
 
@@ -312,7 +313,7 @@ impl Transactions for TransactionalProducer {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => record = back,
                 // Nothing was sent: the record is over the limit of the client library.
                 Err((error, _)) if errors::code(&error).is_some_and(errors::is_rejection) => {
-                    return Err(refused(topic, partition, error));
+                    return Err(rejected(topic, partition, error));
                 }
                 Err((error, _)) => return Err(self.failed(error)),
             }
@@ -337,8 +338,8 @@ impl Transactions for TransactionalProducer {
         }
         match self.offsets.write(offsets, group) {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::IllegalGeneration) => {
-                let refused = because(BackendError::unavailable("the group has rejected the offsets"), error);
-                self.abort().map(|()| Err(Failure::StaleGeneration(refused)))?
+                let rejected = because(BackendError::unavailable("the group has rejected the offsets"), error);
+                self.abort().map(|()| Err(Failure::StaleGeneration(rejected)))?
             }
             written => Ok(written.map_err(|error| self.failed(error))?),
         }
@@ -346,7 +347,7 @@ impl Transactions for TransactionalProducer {
 
     async fn flush(&mut self) -> Result<(), BackendError> {
         self.await_deliveries().map_err(|error| self.failed(error))?;
-        match &self.producer.context().progress().back {
+        match &self.producer.context().progress().went_back {
             Some((topic, partition, earlier, later)) => {
                 Err(self.ends.found_recreated(topic, *partition, *earlier, *later))
             }

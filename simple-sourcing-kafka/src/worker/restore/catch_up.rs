@@ -69,7 +69,7 @@ pub(super) struct Found {
 
 impl Found {
     /// The command at this position was processed.
-    pub(super) fn saw(&mut self, Position { offset, .. }: Position) {
+    pub(super) fn processed(&mut self, Position { offset, .. }: Position) {
         self.proven = self.proven.max(Some(offset as i64 + 1));
     }
 }
@@ -161,7 +161,7 @@ impl<R: Reader> CatchUp<'_, R> {
             if let Some(key) = key {
                 if state.sequence > Sequence::ZERO {
                     pass.found.any_states = true;
-                    pass.found.saw(state.command_position);
+                    pass.found.processed(state.command_position);
                 }
                 pass.store.put_state(&mut pass.writes, key, state)?;
             }
@@ -185,7 +185,7 @@ impl<R: Reader> CatchUp<'_, R> {
             let outcome = read_outcome(&record);
             let evidence = outcome.as_ref().map(|(id, ..)| outcome_evidence(*id));
             if let Some((_, outcome, _)) = &outcome {
-                pass.found.saw(outcome.position);
+                pass.found.processed(outcome.position);
             }
             if let Some(expected) = evidence_expected.take()
                 && (offset, evidence) != (last, Some(expected))

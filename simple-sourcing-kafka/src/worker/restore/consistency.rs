@@ -75,11 +75,11 @@ impl Beginning {
             );
         }
         if self.bounds.start > 0 {
-            return Err(RestoreFailure::Fatal(topics.cut(Topic::Event, partition, self.bounds.start)));
+            return Err(RestoreFailure::Fatal(topics.truncated(Topic::Event, partition, self.bounds.start)));
         }
         let states = reader.bounds(&topics.state, partition).await?;
         if states.start > 0 {
-            return Err(RestoreFailure::Fatal(topics.cut(Topic::State, partition, states.start)));
+            return Err(RestoreFailure::Fatal(topics.truncated(Topic::State, partition, states.start)));
         }
         match &self.first {
             Some(FirstEvent { key, sequence }) => {

@@ -230,7 +230,7 @@ impl RestoreJob {
         let last_event = LastEvent::look(reader, &topics.event, shard.partition, &wanted).await?;
         let mut found = restore.read(&mut store).await?;
         if let Some(last_event) = &last_event {
-            found.saw(last_event.command);
+            found.processed(last_event.command);
         }
         beginning.check(reader, topics, shard, &store, &commands, &found).await?;
         if let Some(last_event) = &last_event {

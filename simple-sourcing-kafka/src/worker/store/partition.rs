@@ -107,7 +107,7 @@ impl PartitionStore {
     }
 
     /// An offset was committed.
-    pub(in crate::worker) fn go_on(&mut self, next: i64) {
+    pub(in crate::worker) fn advance(&mut self, next: i64) {
         self.attempt = self.progress(next).attempt;
         self.doubt = self.doubt.filter(|doubt| next < doubt.end);
         self.next = next;
@@ -211,9 +211,9 @@ mod tests {
         let forgotten_before = Timestamp::from_millis(1_000);
         let mut partition =
             PartitionStore { doubt: Some(Doubt { end: 42, forgotten_before }), ..PartitionStore::default() };
-        partition.go_on(41);
+        partition.advance(41);
         assert_eq!(partition.forgotten_before(), forgotten_before);
-        partition.go_on(42);
+        partition.advance(42);
         assert_eq!(partition.forgotten_before(), Timestamp::default());
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let mut partition = PartitionStore { attempt, ..PartitionStore::default() };
         let left = Some(Attempt { end: 42, deaths: 1, begun: false });
         assert_eq!(partition.progress(41), Progress { next: 41, attempt: left });
-        partition.go_on(41);
+        partition.advance(41);
         assert_eq!(partition.attempt, left);
         assert_eq!(partition.progress(42), Progress { next: 42, attempt: None });
     }

@@ -110,7 +110,7 @@ impl LocalStore {
         self.leases().insert(part.into())
     }
 
-    fn give_back(&self, part: &[u8]) {
+    fn return_lease(&self, part: &[u8]) {
         self.leases().remove(part);
     }
 
@@ -175,14 +175,14 @@ fn database_path(directory: &Path) -> PathBuf {
 
 /// Locks the directory for this process.
 fn lock(directory: &Path) -> Result<File, BackendError> {
-    let place = directory.display();
-    let failed = |error| BackendError::failed(format!("the local store `{place}` can't be used")).because(error);
+    let path = directory.display();
+    let failed = |error| BackendError::failed(format!("the local store `{path}` can't be used")).because(error);
     fs::create_dir_all(directory).map_err(failed)?;
     let lock = File::options().create(true).append(true).open(directory.join("lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(BackendError::failed(format!(
-            "the local store `{place}` is in use by another process, or another app of this one; give each a directory of \
+            "the local store `{path}` is in use by another process, or another app of this one; give each a directory of \
              its own"
         ))),
         Err(TryLockError::Error(error)) => Err(failed(error)),

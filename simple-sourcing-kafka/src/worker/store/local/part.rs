@@ -45,7 +45,7 @@ pub(crate) struct Part {
     /// Outcomes that are written with the next checkpoint.
     outcomes: Vec<(CommandId, Outcome)>,
     /// When ids were last removed.
-    forgot: Timestamp,
+    last_forgotten: Timestamp,
 }
 
 /// The positions up to which the records of a partition are contained.
@@ -85,8 +85,9 @@ impl Part {
             return Ok(None);
         }
         // From here on, dropping it returns the lease.
-        let (checkpoint, newest, outcomes, forgot) = (Checkpoint::default(), 0, Vec::new(), Timestamp::default());
-        let mut part = Part { store, prefix, origin: origin.into(), checkpoint, newest, outcomes, forgot };
+        let (checkpoint, newest, outcomes, last_forgotten) =
+            (Checkpoint::default(), 0, Vec::new(), Timestamp::default());
+        let mut part = Part { store, prefix, origin: origin.into(), checkpoint, newest, outcomes, last_forgotten };
         match part.get::<String>(Kind::Origin, &[])? {
             Some(found) if found == origin => {
                 part.checkpoint = part.get(Kind::Checkpoint, &[])?.unwrap_or_default();
@@ -187,10 +188,10 @@ impl Part {
         now: Timestamp,
         end: Timestamp,
     ) -> Result<(), BackendError> {
-        if now.since(self.forgot).as_millis() < u128::from(FORGET_INTERVAL_MILLIS) {
+        if now.since(self.last_forgotten).as_millis() < u128::from(FORGET_INTERVAL_MILLIS) {
             return Ok(());
         }
-        self.forgot = now;
+        self.last_forgotten = now;
         if self.checkpoint.forgotten_before >= end {
             return Ok(());
         }
@@ -264,6 +265,6 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        self.store.give_back(&self.prefix);
+        self.store.return_lease(&self.prefix);
     }
 }
