@@ -82,7 +82,9 @@ impl ContentType {
 
 impl From<&str> for ContentType {
     fn from(name: &str) -> Self {
-        if name == JSON { ContentType::Json } else { ContentType::Other(name.into()) }
+        // A charset or the like may stand behind it.
+        let media_type = name.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case(JSON) { ContentType::Json } else { ContentType::Other(name.into()) }
     }
 }
 

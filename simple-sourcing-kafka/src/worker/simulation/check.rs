@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use rdkafka::{Message, message::Headers};
-use simple_sourcing::{CommandId, Refusal, Sequence, codec, engine::Answer, port::partition_of};
+use simple_sourcing::{
+    CommandId, Refusal, Sequence,
+    codec::{Payload, json},
+    engine::Answer,
+    port::partition_of,
+};
 
 use super::{
     clients::{Command, Sent, refusal},
@@ -12,8 +16,9 @@ use super::{
     world::World,
 };
 use crate::{
-    record::{self, Response},
+    record::{OwnedRecord, Record},
     topics::Topics,
+    wire::{self, Response},
 };
 
 /// An aggregate, as its events make it.
@@ -189,12 +194,7 @@ impl World {
         expected
     }
 
-    fn visible<T>(
-        &mut self,
-        topic: &str,
-        partition: u32,
-        mut read: impl FnMut(&Self, &rdkafka::message::OwnedMessage) -> T,
-    ) -> Vec<T> {
+    fn visible<T>(&mut self, topic: &str, partition: u32, mut read: impl FnMut(&Self, &OwnedRecord) -> T) -> Vec<T> {
         let (mut next, mut all) = (0, Vec::new());
         while let Some((offset, message)) = self.partition(topic, partition).committed_from(next) {
             let message = message.clone();
@@ -212,8 +212,8 @@ impl World {
     fn events(&mut self, partition: u32) -> Vec<Event> {
         let topics = self.topics.clone();
         self.visible(&topics[0].event, partition, |world, message| {
-            let event = record::read_event(message).expect("an event is read").record;
-            let payload = codec::decode(&event.payload).expect("an event is decoded");
+            let event = wire::read_event(message).expect("an event is read").record;
+            let payload = json::decode(&event.payload.bytes).expect("an event is decoded");
             let (key, offset) = (world.key_of(&event.key), event.command_position.offset);
             (key, event.sequence.get(), event.command_id, offset, payload)
         })
@@ -223,20 +223,19 @@ impl World {
     fn states(&mut self, partition: u32) -> BTreeMap<usize, (u64, Option<u64>)> {
         let topics = self.topics.clone();
         let states = self.visible(&topics[0].state, partition, |world, message| {
-            let (key, state) = record::read_state(message).expect("a state is read");
+            let (key, state) = wire::read_state(message).expect("a state is read");
             (world.key_of(&key), (state.sequence.get(), state.state))
         });
         let latest: BTreeMap<_, _> = states.into_iter().collect();
-        let decode = |state: bytes::Bytes| codec::decode::<Tally>(&state).expect("a state is decoded").total;
+        let decode = |state: Payload| json::decode::<Tally>(&state.bytes).expect("a state is decoded").total;
         latest.into_iter().map(|(key, (sequence, state))| (key, (sequence, state.map(decode)))).collect()
     }
 
     fn dead_letters(&mut self, partition: u32) -> Vec<u64> {
         let topics = self.topics.clone();
         let mut offsets = self.visible(&topics[0].dead_letter, partition, |_, message| {
-            let headers = message.headers().expect("a dead letter has headers");
-            let offset =
-                headers.iter().find(|header| header.key == "dead_letter_offset").and_then(|header| header.value);
+            let offset = message.headers().find(|header| header.key == "dead_letter_offset");
+            let offset = offset.and_then(|header| header.value);
             let offset = offset.and_then(|offset| std::str::from_utf8(offset).ok()?.parse().ok());
             offset.expect("a dead letter has an offset")
         });
@@ -250,13 +249,13 @@ impl World {
         let topics = self.topics.clone();
         let Topics { response, answer, partitions, .. } = &topics[0];
         let mut answers = Answers::default();
-        for response in self.visible(response, partition, |_, message| record::read_response(message)) {
+        for response in self.visible(response, partition, |_, message| wire::read_response(message)) {
             answers.add(None, response.expect("an answer is read"));
         }
         for address in 0..*partitions {
             let all = self.visible(answer, address, |_, message| {
-                let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).expect("an answer has a key");
-                (partition_of(key, *partitions), record::read_answer(message, *partitions))
+                let key = message.key_text().expect("an answer has a key");
+                (partition_of(key, *partitions), wire::read_answer(message, *partitions))
             });
             for (_, answer) in all.into_iter().filter(|(of, _)| *of == partition) {
                 answers.add(Some(address), answer.expect("an answer is read"));
@@ -285,7 +284,7 @@ impl Answers {
             Response::State { id, state } => {
                 let sequence = state.as_ref().map_or(0, |state| state.sequence.get());
                 let state = state.and_then(|state| state.state);
-                let total = state.and_then(|state| codec::decode::<Tally>(&state).ok()).map(|state| state.total);
+                let total = state.and_then(|state| json::decode::<Tally>(&state.bytes).ok()).map(|state| state.total);
                 // Whether one may be answered twice is up to the other answers.
                 self.states.insert((place, id), (sequence, total));
             }

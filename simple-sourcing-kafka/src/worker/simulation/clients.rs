@@ -7,19 +7,22 @@ use std::{
 
 use bytes::Bytes;
 use fastrand::Rng;
-use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
-    CommandId, Refusal, Sequence, codec,
+    CommandId, Refusal, Sequence,
+    codec::{Payload, json},
     engine::{Answer, Shard},
     port::{Reply, Submission, partition_of},
 };
 
 use super::{
     domain::{TallyCommand, TallyError},
-    topics::Written,
+    partitions::Written,
     world::World,
 };
-use crate::record::{self, Response};
+use crate::{
+    record::{Headers, Record},
+    wire::{self, Response},
+};
 
 /// How long a client waits for an answer before it sends a command again.
 const PATIENCE: u64 = 1_500;
@@ -93,7 +96,7 @@ impl Clients {
 pub(super) fn refusal(answer: &Answer) -> Option<Refusal<TallyError>> {
     match answer {
         Answer::Accepted(_) | Answer::Unchanged(_) => None,
-        Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal is read")),
+        Answer::Refused(refusal) => Some(json::decode(refusal).expect("a refusal is read")),
     }
 }
 
@@ -163,7 +166,7 @@ impl World {
 
     fn make(&mut self, key: usize, command: Option<TallyCommand>, expected: Option<Sequence>) -> Rc<Command> {
         let payload = match &command {
-            Some(command) => codec::encode(command).expect("a command is written"),
+            Some(command) => json::encode(command).expect("a command is written"),
             None => Bytes::from_static(br#"{"Unheard":1}"#),
         };
         let command = Rc::new(Command { key, id: self.new_id(), expected, command, payload });
@@ -186,7 +189,7 @@ impl World {
         if self.rng.u32(0..4) == 0 {
             self.count("id used again");
             let command = TallyCommand::Add { n: 1_000 };
-            let payload = codec::encode(&command).expect("a command is written");
+            let payload = json::encode(&command).expect("a command is written");
             let other = Command { key: old.key, id: old.id, expected: None, command: Some(command), payload };
             self.send(&Rc::new(other));
         } else {
@@ -207,10 +210,10 @@ impl World {
             name: "Command",
             expected,
             trace: None,
-            payload: payload.clone(),
+            payload: Payload::json(payload.clone()),
             reply: Reply { queued: None, outcome: tokio::sync::oneshot::channel().0 },
         };
-        let headers = record::command_headers("simulation", "tally", &submission);
+        let headers = wire::command_headers("simulation", "tally", &submission);
         let (headers, answer_to) = self.addressed(headers);
         self.append_command(key, Some(payload), headers, Sent::Command(command.clone(), answer_to));
     }
@@ -218,28 +221,28 @@ impl World {
     fn send_malformed(&mut self) {
         self.count("malformed record");
         let key = self.rng.usize(0..self.clients.keys.len());
-        self.append_command(key, Some(b"?"), OwnedHeaders::new(), Sent::Malformed);
+        self.append_command(key, Some(b"?"), Headers::default(), Sent::Malformed);
     }
 
     /// Asks for the state of an aggregate.
     pub(super) fn question(&mut self, key: usize) {
         let id = self.new_id();
-        let headers = record::state_query_headers("simulation", "tally", &self.clients.keys[key], id);
+        let headers = wire::state_query_headers("simulation", "tally", &self.clients.keys[key], id);
         let (headers, answer_to) = self.addressed(headers);
         self.append_command(key, Some(b"null"), headers, Sent::Question { key, id, answer_to });
     }
 
     /// Headers with an address for the answer, or without.
-    fn addressed(&mut self, headers: OwnedHeaders) -> (OwnedHeaders, Option<u32>) {
+    fn addressed(&mut self, headers: Headers) -> (Headers, Option<u32>) {
         if self.rng.bool() {
             return (headers, None);
         }
         self.count("sent with an address");
         let partition = self.rng.u32(0..self.topics[0].partitions);
-        (record::answered_to(headers, partition), Some(partition))
+        (wire::answered_to(headers, partition), Some(partition))
     }
 
-    fn append_command(&mut self, key: usize, value: Option<&[u8]>, headers: OwnedHeaders, sent: Sent) {
+    fn append_command(&mut self, key: usize, value: Option<&[u8]>, headers: Headers, sent: Sent) {
         let (shard, time) = (self.shard_of(key), self.now);
         let key = Some(self.clients.keys[key].as_bytes().to_vec());
         let record = Written { key, value: value.map(<[u8]>::to_vec), headers, time };
@@ -258,8 +261,8 @@ impl World {
             let mut next = self.clients.read.get(&partition).copied().unwrap_or(0);
             while let Some((offset, message)) = self.partition(&topics[0].response, partition).committed_from(next) {
                 next = offset + 1;
-                let response = record::read_response(message).expect("an answer is read");
-                let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default().to_owned();
+                let response = wire::read_response(message).expect("an answer is read");
+                let key = message.key_text().unwrap_or_default().to_owned();
                 if let Response::Outcome { id, outcome, first, .. } = response {
                     self.told(id, &key, outcome.answer, first);
                 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use simple_sourcing::engine::Shard;
 
-use super::{topics::Refused, world::World};
-use crate::worker::log::Change;
+use super::{partitions::BrokerError, world::World};
+use crate::log::Change;
 
 /// After this time without a sign of life a member is thrown out. Shorter than on Kafka, so that it happens more often.
 const SESSION_TIMEOUT: u64 = 1_000;
@@ -49,14 +49,14 @@ impl Group {
     }
 
     /// The check of Kafka's `ClassicGroup.validateOffsetCommit` for a transaction.
-    fn validate(&self, (member, generation): &Membership) -> Result<(), Refused> {
+    fn validate(&self, (member, generation): &Membership) -> Result<(), BrokerError> {
         if *generation < 0 && member.is_empty() {
             return Ok(());
         }
         if !self.members.contains_key(member) {
-            return Err(Refused::UnknownMember);
+            return Err(BrokerError::UnknownMember);
         }
-        if *generation == self.generation { Ok(()) } else { Err(Refused::IllegalGeneration) }
+        if *generation == self.generation { Ok(()) } else { Err(BrokerError::IllegalGeneration) }
     }
 
     pub(super) fn commit_in_transaction(
@@ -64,7 +64,7 @@ impl Group {
         producer: u64,
         membership: &Membership,
         offsets: &BTreeMap<Shard, Offset>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), BrokerError> {
         self.validate(membership)?;
         self.records_ever += 1;
         let records = offsets.iter().map(|(&shard, next)| (shard, (self.records_ever, next.clone())));
@@ -83,9 +83,9 @@ impl Group {
     }
 
     /// The committed offsets, unless a transaction that has not ended may change one.
-    pub(super) fn fetch(&self, shards: &[Shard]) -> Result<BTreeMap<u32, Option<Offset>>, Refused> {
+    pub(super) fn fetch(&self, shards: &[Shard]) -> Result<BTreeMap<u32, Option<Offset>>, BrokerError> {
         if self.pending.values().any(|pending| shards.iter().any(|shard| pending.contains_key(shard))) {
-            return Err(Refused::Unstable);
+            return Err(BrokerError::Unstable);
         }
         Ok(shards.iter().map(|shard| (shard.partition, self.committed.get(shard).cloned())).collect())
     }

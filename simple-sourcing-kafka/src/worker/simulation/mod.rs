@@ -3,7 +3,7 @@
 //! sent twice; processes die, pause and come back; the group moves partitions; transactions time out.
 //!
 //! ```text
-//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ port.rs, reader.rs ─▶ topics.rs, transactions.rs, group.rs
+//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ log.rs, reader.rs ─▶ partitions.rs, transactions.rs, group.rs
 //!                                     ▲ schedule.rs: who goes on      └ world.rs: what becomes of a request
 //!                                                                      check.rs: what must be there in the end
 //! ```
@@ -14,10 +14,10 @@ mod check;
 mod clients;
 pub(super) mod domain;
 mod group;
-mod port;
+mod log;
+mod partitions;
 mod reader;
 mod schedule;
-mod topics;
 mod transactions;
 mod world;
 
@@ -42,14 +42,11 @@ use tempfile::TempDir;
 use self::{
     domain::Tally,
     group::Consumer,
-    port::SimLog,
+    log::SimLog,
     schedule::Task,
     world::{Shared, World},
 };
-use super::{
-    keeping::Keeping,
-    run::{Joining, Worker},
-};
+use super::{joining::Joining, restore::Storage, run::Worker};
 
 /// How many seeds a run has unless `SIMPLE_SOURCING_SEEDS` says otherwise.
 const SEEDS: u64 = 5_000;
@@ -267,7 +264,7 @@ impl Run {
 
     /// Starts a process that is not there.
     fn start_one(&mut self) {
-        let (log, definition, topics, stopped, keeping) = {
+        let (log, definition, topics, stopped, storage) = {
             let mut world = self.world.borrow_mut();
             let now = world.now;
             let down = world.processes.iter().position(|process| !process.running && process.restarts_at <= now);
@@ -280,16 +277,16 @@ impl Run {
                 if started.named { format!("{process}") } else { format!("{process}-{}", started.incarnation) };
             let (stopped, store) = (started.stopped.clone(), started.store.clone());
             let standby = store.is_some();
-            let keeping = Keeping { store, standby, origins: ["here".to_owned()].into(), ..Keeping::default() };
+            let storage = Storage { store, standby, origins: ["here".to_owned()].into(), ..Storage::default() };
             let incarnation = started.incarnation;
             let log = SimLog { world: self.world.clone(), process, incarnation, transactional_id };
-            (log, world.definition.clone(), world.topics.clone(), stopped, keeping)
+            (log, world.definition.clone(), world.topics.clone(), stopped, storage)
         };
         let (world, process) = (self.world.clone(), log.process);
         self.tasks.push(Task::new(process, async move {
             let joining = Joining::new(mpsc::channel().0);
             let ended =
-                match Worker::start(log, definition, topics, stopped.clone(), joining, keeping, DEATHS_MAX).await {
+                match Worker::start(log, definition, topics, stopped.clone(), joining, storage, DEATHS_MAX).await {
                     Ok(worker) => worker.run().await.map(drop),
                     // It does not start without a broker; somebody starts it again.
                     Err(error) if error.is_retryable() => Ok(()),

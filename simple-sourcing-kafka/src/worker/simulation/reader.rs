@@ -2,19 +2,19 @@
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Range, time::Duration};
 
-use rdkafka::message::OwnedMessage;
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use super::{
     group::Offset,
-    port::{TRIES, failed},
+    log::{TRIES, failed},
+    partitions::BrokerError,
     schedule::sleep,
-    topics::Refused,
     world::{Shared, World, pass, request},
 };
 use crate::{
+    log::{Next, Reader, Records},
     progress::Committed,
-    worker::log::{Next, Reader, Records},
+    record::OwnedRecord,
 };
 
 pub(super) struct SimReader {
@@ -29,8 +29,8 @@ impl SimReader {
     async fn ask<T: 'static>(
         &self,
         what: String,
-        answer: impl Fn(&mut World) -> Result<T, Refused> + 'static,
-    ) -> Result<T, Refused> {
+        answer: impl Fn(&mut World) -> Result<T, BrokerError> + 'static,
+    ) -> Result<T, BrokerError> {
         let slow = {
             let mut world = self.world.borrow_mut();
             let slow = world.rolls(50);
@@ -62,15 +62,15 @@ impl Reader for SimReader {
                     let read = |(next, metadata): Offset| Committed::read(next, &metadata);
                     return Ok(offsets.into_iter().map(|(at, offset)| (at, offset.map(read))).collect());
                 }
-                Err(Refused::Unstable) if !wanted() => return Err(BackendError::Closed),
-                Err(Refused::Unstable) => {
+                Err(BrokerError::Unstable) if !wanted() => return Err(BackendError::Closed),
+                Err(BrokerError::Unstable) => {
                     self.world.borrow_mut().count("waited for offsets of a transaction");
                     sleep(&self.world, 20).await;
                 }
                 Err(refused) => return Err(failed(refused)),
             }
         }
-        Err(failed(Refused::Unstable))
+        Err(failed(BrokerError::Unstable))
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
@@ -80,13 +80,13 @@ impl Reader for SimReader {
         Ok(0..end)
     }
 
-    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
+    async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
         let name = topic.to_owned();
         let end = move |world: &mut World| Ok(world.partition(&name, partition).stable_end() as i64);
         self.ask(format!("asks for the committed end of {topic} {partition}"), end).await.map_err(failed)
     }
 
-    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedRecord>, BackendError> {
         let name = topic.to_owned();
         let first = move |world: &mut World| {
             let found = world.partition(&name, partition).committed_from(0);
@@ -136,9 +136,9 @@ pub(super) struct SimRecords {
 }
 
 impl Records for SimRecords {
-    type Record<'a> = OwnedMessage;
+    type Record<'a> = OwnedRecord;
 
-    async fn next(&self) -> Result<Next<OwnedMessage>, BackendError> {
+    async fn next(&self) -> Result<Next<OwnedRecord>, BackendError> {
         // Records come many at a time.
         if self.world.borrow_mut().rng.u32(0..4) == 0 {
             pass(&self.world).await;
@@ -147,7 +147,7 @@ impl Records for SimRecords {
             let (mut world, mut next) = (self.world.borrow_mut(), self.next.borrow_mut());
             if world.rolls(1_000) {
                 world.count("reading failed");
-                return Err(failed(Refused::NoAnswer));
+                return Err(failed(BrokerError::NoAnswer));
             }
             let mut partitions: Vec<u32> = next.keys().copied().collect();
             world.rng.shuffle(&mut partitions);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{topics::Refused, world::World};
+use super::{partitions::BrokerError, world::World};
 
 /// After this time an open transaction is aborted. Shorter than on Kafka, so that it happens more often, and as there it
 /// may be longer than a session: a broker looks only now and then.
@@ -42,17 +42,17 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    fn of(&mut self, producer: u64) -> Result<&mut Transaction, Refused> {
-        self.by_id.values_mut().find(|transaction| transaction.producer == producer).ok_or(Refused::InvalidState)
+    fn of(&mut self, producer: u64) -> Result<&mut Transaction, BrokerError> {
+        self.by_id.values_mut().find(|transaction| transaction.producer == producer).ok_or(BrokerError::InvalidState)
     }
 
-    fn checked(&mut self, (producer, epoch): (u64, i32)) -> Result<&mut Transaction, Refused> {
+    fn checked(&mut self, (producer, epoch): (u64, i32)) -> Result<&mut Transaction, BrokerError> {
         let transaction = self.of(producer)?;
-        if transaction.epoch == epoch { Ok(transaction) } else { Err(Refused::Fenced) }
+        if transaction.epoch == epoch { Ok(transaction) } else { Err(BrokerError::Fenced) }
     }
 
     /// A producer id and an epoch that shuts out all before it.
-    pub(super) fn init(&mut self, id: &str) -> Result<(u64, i32), Refused> {
+    pub(super) fn init(&mut self, id: &str) -> Result<(u64, i32), BrokerError> {
         let producer = self.by_id.len() as u64 + 1;
         let transaction = self.by_id.entry(id.to_owned()).or_insert_with(|| Transaction {
             producer,
@@ -66,9 +66,9 @@ impl Transactions {
                 transaction.epoch += 1;
                 let ours = (transaction.producer, transaction.epoch);
                 self.decide(ours, false);
-                Err(Refused::Concurrent)
+                Err(BrokerError::Concurrent)
             }
-            State::Stopped(_) => Err(Refused::Concurrent),
+            State::Stopped(_) => Err(BrokerError::Concurrent),
             State::Empty | State::Ended(_) => {
                 transaction.epoch += 1;
                 transaction.state = State::Empty;
@@ -78,10 +78,10 @@ impl Transactions {
     }
 
     /// Takes a place into the transaction, which begins with the first.
-    pub(super) fn add(&mut self, producer: (u64, i32), place: Place, now: u64) -> Result<(), Refused> {
+    pub(super) fn add(&mut self, producer: (u64, i32), place: Place, now: u64) -> Result<(), BrokerError> {
         let transaction = self.checked(producer)?;
         match transaction.state {
-            State::Stopped(_) => return Err(Refused::Concurrent),
+            State::Stopped(_) => return Err(BrokerError::Concurrent),
             State::Ongoing => {}
             State::Empty | State::Ended(_) => {
                 (transaction.state, transaction.since) = (State::Ongoing, now);
@@ -93,22 +93,22 @@ impl Transactions {
     }
 
     /// Whether a place takes part: a leader asks that before it takes the first record.
-    pub(super) fn verify(&mut self, producer: (u64, i32), place: &Place) -> Result<(), Refused> {
+    pub(super) fn verify(&mut self, producer: (u64, i32), place: &Place) -> Result<(), BrokerError> {
         let transaction = self.checked(producer)?;
         let takes_part = transaction.state == State::Ongoing && transaction.places.contains(place);
-        if takes_part { Ok(()) } else { Err(Refused::InvalidState) }
+        if takes_part { Ok(()) } else { Err(BrokerError::InvalidState) }
     }
 
     /// Ends whatever transaction the producer has open, be it the one that was meant or not. Whether that was one.
-    pub(super) fn end(&mut self, producer: (u64, i32), commit: bool) -> Result<bool, Refused> {
+    pub(super) fn end(&mut self, producer: (u64, i32), commit: bool) -> Result<bool, BrokerError> {
         match self.checked(producer)?.state {
             State::Ongoing => {
                 self.decide(producer, commit);
                 Ok(true)
             }
-            State::Stopped(how) if how == commit => Err(Refused::Concurrent),
+            State::Stopped(how) if how == commit => Err(BrokerError::Concurrent),
             State::Ended(how) if how == commit => Ok(false),
-            _ => Err(Refused::InvalidState),
+            _ => Err(BrokerError::InvalidState),
         }
     }
 

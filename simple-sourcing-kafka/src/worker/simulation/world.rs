@@ -15,11 +15,11 @@ use simple_sourcing::engine::Definition;
 use super::{
     clients::Clients,
     group::{Consumer, Group},
+    partitions::{BrokerError, Partition},
     schedule::{Task, point, sleep},
-    topics::{Partition, Refused},
     transactions::Transactions,
 };
-use crate::{access::Role, store::LocalStore, topics::Topics};
+use crate::{access::Role, topics::Topics, worker::store::local::LocalStore};
 
 /// 2023-11-14, in milliseconds since 1970.
 const BEGINNING: u64 = 1_700_000_000_000;
@@ -95,7 +95,7 @@ impl World {
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
-            give_up: String::new(),
+            reset_advice: String::new(),
         };
         let Topics { command, event, state, response, answer, dead_letter, .. } = &topics;
         let all = [command, event, state, response, answer, dead_letter];
@@ -191,9 +191,9 @@ pub(super) async fn request<T: 'static>(
     world: &Shared,
     process: usize,
     what: String,
-    effect: impl Fn(&mut World) -> Result<T, Refused> + 'static,
+    effect: impl Fn(&mut World) -> Result<T, BrokerError> + 'static,
     mut twice: impl FnMut(),
-) -> Result<T, Refused> {
+) -> Result<T, BrokerError> {
     pass(world).await;
     let fate = {
         let mut world = world.borrow_mut();
@@ -209,12 +209,12 @@ pub(super) async fn request<T: 'static>(
     let result = match fate {
         1 => {
             count("request lost");
-            Err(Refused::NoAnswer)
+            Err(BrokerError::NoAnswer)
         }
         2 => {
             count("reply lost");
             let _ = arrive(&mut world.borrow_mut(), ", reply lost");
-            Err(Refused::NoAnswer)
+            Err(BrokerError::NoAnswer)
         }
         3 => {
             count("reply lost, sent again");
@@ -231,7 +231,7 @@ pub(super) async fn request<T: 'static>(
                 arrive(&mut world.borrow_mut(), ", sent again")
             } else {
                 count("held back");
-                Err(Refused::NoAnswer)
+                Err(BrokerError::NoAnswer)
             };
             let arrive = Box::new(move |world: &mut World| {
                 let result = effect(world).err();
