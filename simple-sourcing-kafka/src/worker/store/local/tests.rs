@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bytes::Bytes;
 use simple_sourcing::{
     CommandId, Position, Sequence, Timestamp,
     codec::{Fingerprint, Payload},
