@@ -96,6 +96,9 @@ pub mod conformance;
 mod describe;
 #[cfg(feature = "embedded")]
 pub mod disk;
+#[cfg(doc)]
+#[path = "../docs/mod.rs"]
+pub mod docs;
 pub mod engine;
 mod error;
 mod follow;
