@@ -10,7 +10,8 @@ use crate::{
     port::{BoxFuture, Feed, Port, Read},
 };
 
-/// A running app. Clones are handles to the same one; it stops with [`shutdown`](AppHandle::shutdown) or with the last.
+/// A handle to a running app. Clones are handles to the same app, which stops with [`shutdown`](AppHandle::shutdown), or when
+/// the last handle is dropped.
 #[derive(Clone)]
 pub struct AppHandle {
     port: Arc<dyn Port>,
@@ -40,7 +41,7 @@ impl AppHandle {
     ///
     /// # Errors
     /// When neither can be read, or not within 30 seconds.
-    // Not an `async fn`: of a wrong key the compiler would tell three times, at the call, its future and the `.await`.
+    // Not an `async fn`: the compiler would report a wrong key three times, at the call, its future and the `.await`.
     pub fn state<A: Aggregate>(
         &self,
         key: impl Into<KeyOf<A>>,

@@ -15,7 +15,7 @@ use crate::{
     settings::Settings,
 };
 
-/// What one process serves and sends commands to. Built up, then started on a backend.
+/// What one process serves and sends commands to. Build it, then start it on a backend.
 ///
 /// ```
 /// # use simple_sourcing::{App, Memory};
@@ -33,21 +33,21 @@ pub struct App {
     definition: Definition,
 }
 
-/// How many decoded states of one aggregate type a worker keeps unless told otherwise.
+/// How many decoded states of one aggregate type a worker keeps by default.
 const STATES_CACHED_MAX: usize = 50_000;
 
 impl App {
-    /// An app without aggregates. Service processes of one name share the work.
+    /// An app without aggregates. Service processes with the same name share the work.
     pub fn new(name: impl Into<String>) -> Self {
         App { definition: Definition { name: name.into(), aggregates: Vec::new() } }
     }
 
-    /// Serves an aggregate type, with the default settings, and lets this process be its client.
+    /// Serves an aggregate type with the default options. This process can also be its client.
     pub fn aggregate<A: Aggregate>(self) -> Self {
         self.aggregate_with::<A>(|options| options)
     }
 
-    /// Serves an aggregate type with settings of its own.
+    /// Serves an aggregate type with options of its own.
     ///
     /// ```
     /// # use simple_sourcing::{App, Aggregate, Concurrency};
@@ -73,23 +73,23 @@ impl App {
         self
     }
 
-    /// Lets this process be a client and a reader of an aggregate type that others serve.
+    /// Makes this process a client and reader of an aggregate type that other processes serve.
     pub fn contract<C: Command>(self) -> Self {
         self.contract_with::<C>(Settings::default())
     }
 
-    /// The same with other limits than the default. They should be those of the service.
+    /// [`contract`](App::contract) with other limits. They should be those of the service.
     pub fn contract_with<C: Command>(mut self, settings: Settings) -> Self {
         let name = C::Event::AGGREGATE;
         self.definition.aggregates.push(AggregateDefinition { name, settings, states_cached_max: 0, model: None });
         self
     }
 
-    /// Starts on a backend: [`Memory`](crate::Memory), `Embedded`, or Kafka. When this returns, the
-    /// app takes commands. Needs a tokio runtime with time enabled.
+    /// Starts the app on a backend: [`Memory`](crate::Memory), `Embedded` or Kafka. When this returns, the app takes commands.
+    /// Needs a tokio runtime with time enabled.
     ///
     /// # Errors
-    /// When the app names an aggregate twice, or the backend does not start.
+    /// When the app's name is invalid, an aggregate is added twice, or the backend does not start.
     pub async fn start(self, backend: impl Backend) -> Result<AppHandle, StartError> {
         let definition = Arc::new(self.definition);
         check(&definition)?;
@@ -97,7 +97,7 @@ impl App {
         Ok(AppHandle::new(port, definition))
     }
 
-    /// What a backend is given. For tests of a backend or of the engine alone.
+    /// What a backend gets. For tests of a backend or the engine alone.
     #[doc(hidden)]
     pub fn into_definition(self) -> Definition {
         self.definition
@@ -109,14 +109,14 @@ fn check(definition: &Definition) -> Result<(), StartError> {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
     };
     if !valid(&definition.name) {
-        let reason = format!("its name `{}` must be of ASCII letters, digits, `.`, `_` and `-`", definition.name);
+        let reason = format!("its name `{}` must consist of ASCII letters, digits, `.`, `_`, `-`", definition.name);
         return Err(StartError::Definition(reason));
     }
     let mut names: Vec<_> = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(StartError::Definition(format!(
-            "aggregate `{}` is added twice; add each once, and give two types of one name different ones with \
+            "aggregate `{}` is added twice; add each type once, and give types with the same name different names with \
              `#[event(name = \"...\")]`",
             pair[0]
         ))),
@@ -133,7 +133,7 @@ pub struct AggregateOptions<A: Aggregate> {
 }
 
 impl<A: Aggregate> AggregateOptions<A> {
-    /// What is asked of the sequence that a client expects.
+    /// What is required of the sequence that a client expects; [`Concurrency::Any`] by default.
     pub fn concurrency(mut self, concurrency: Concurrency<A>) -> Self {
         self.concurrency = concurrency;
         self
@@ -145,8 +145,8 @@ impl<A: Aggregate> AggregateOptions<A> {
         self
     }
 
-    /// How many decoded states a worker keeps between batches, at most twice this many. Default 50,000. Others are
-    /// decoded when they are needed.
+    /// How many decoded states a worker keeps between batches; it may keep up to twice as many. Default 50,000. Other states
+    /// are decoded when they are needed.
     pub fn states_cached_max(mut self, states: usize) -> Self {
         self.states_cached_max = states;
         self

@@ -10,9 +10,9 @@ use crate::{
     port::{Reply, Submission, TIMEOUT_DEFAULT},
 };
 
-/// A command that is about to be sent: await it for its receipt, or [`publish`](Call::publish) it.
+/// A command to be sent: await it for its receipt, or [`publish`](Call::publish) it.
 ///
-/// Commands of one client for one key take effect in the order in which their calls are first polled.
+/// One client's commands to one key take effect in the order in which their calls are first polled.
 #[must_use = "a command is sent when it is awaited or published"]
 pub struct Call<C: Command> {
     client: Client<C>,
@@ -37,21 +37,21 @@ impl<C: Command> Call<C> {
         }
     }
 
-    /// Accept the command only if the aggregate is at this sequence, else
-    /// [`Conflict`](CommandError::Conflict). 0 is an aggregate that never existed.
+    /// Accepts the command only if the aggregate is at this sequence; otherwise it fails with
+    /// [`Conflict`](CommandError::Conflict). An aggregate that never existed is at 0.
     pub fn expect_sequence(mut self, sequence: impl Into<Sequence>) -> Self {
         self.expected = Some(sequence.into());
         self
     }
 
-    /// Sends under this id: a command that was sent before takes no effect again, and its first outcome is the answer.
-    /// An id is for one command to one key: what was sent under it to a key in another partition is not looked at.
+    /// Sends the command under this id. A command that was sent before takes no effect again, and gets its first outcome.
+    /// Use an id for one command to one key: a command under the same id in another partition is not noticed.
     pub fn command_id(mut self, id: CommandId) -> Self {
         self.id = id;
         self
     }
 
-    /// How long to wait for the answer; 30 seconds unless set. When it has passed the outcome is unknown.
+    /// How long to wait for the response; 30 seconds by default. After that, the outcome is unknown.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -63,19 +63,19 @@ impl<C: Command> Call<C> {
         self
     }
 
-    /// Names what caused the command. The command and its events carry it.
+    /// Names the cause of the command. The command and its events carry it.
     pub fn causation_id(mut self, id: impl Into<String>) -> Self {
         self.trace_mut().causation_id = Some(id.into());
         self
     }
 
-    /// The W3C trace context. The command and its events carry it.
+    /// Sets the W3C trace context. The command and its events carry it.
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
         self.trace_mut().traceparent = Some(traceparent.into());
         self
     }
 
-    /// The id that the command is sent under.
+    /// The id under which the command is sent.
     pub fn id(&self) -> CommandId {
         self.id
     }
@@ -88,11 +88,11 @@ impl<C: Command> Call<C> {
         Arc::make_mut(self.trace.get_or_insert_default())
     }
 
-    /// Sends the command and returns as soon as it is durably queued: it will be processed whatever becomes of this
-    /// process. The outcome can be awaited from what is returned, or asked for with [`Client::outcome`].
+    /// Sends the command and returns once it is durably queued: it will be processed even if this process dies. Await the
+    /// [`Pending`] for the outcome, or ask for it later with [`Client::outcome`].
     ///
     /// # Errors
-    /// When it was not queued. After [`Timeout`](CommandError::Timeout) it may have been.
+    /// When the command was not queued. After a [`Timeout`](CommandError::Timeout) it may have been.
     pub async fn publish(self) -> Result<Pending<C>, CommandError<C::Error>> {
         let (command_id, timeout) = (self.id, self.timeout);
         let unknown = || CommandError::Timeout { command_id };
@@ -115,7 +115,7 @@ impl<C: Command> Call<C> {
         let name = command.name();
         let payload = codec::encode(&command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
-        // What the service reads must be what was meant.
+        // The service must read what was meant.
         codec::read_back(&command, &payload).map_err(|reason| CommandError::Invalid(format!("`{name}` {reason}")))?;
         settings.check_lengths(&key, &payload).map_err(CommandError::Invalid)?;
         settings.check_trace(trace.as_deref()).map_err(CommandError::Invalid)?;

@@ -1,4 +1,4 @@
-//! Sending commands and waiting for what becomes of them.
+//! Sending commands and waiting for their outcomes.
 
 mod call;
 mod future;
@@ -31,7 +31,7 @@ use crate::{
 /// }
 /// ```
 pub struct Client<C: Command> {
-    /// None in an app that does not know the aggregate.
+    /// None if the app does not know the aggregate.
     route: Option<Arc<Route>>,
     commands: PhantomData<fn(C)>,
 }
@@ -48,21 +48,21 @@ impl<C: Command> Client<C> {
         Client { route: route.map(Arc::new), commands: PhantomData }
     }
 
-    /// A command for the aggregate of this key. It is sent when the call is awaited or published.
+    /// A command to the aggregate with this key. It is sent when the call is awaited or published.
     pub fn send(&self, key: impl Into<<C::Event as Event>::Key>, command: C) -> Call<C> {
         Call::new(self.clone(), key.into(), command)
     }
 
-    /// The outcome of a command that was sent before, from this process or another, waiting for it where it is not there
-    /// yet. Asking does not send the command again.
+    /// The outcome of a command that was sent before, by this process or another. Waits up to 30 seconds for it, and does not
+    /// send the command again.
     ///
     /// # Errors
-    /// The command's own error; [`Timeout`](CommandError::Timeout) where no outcome came within 30 seconds.
+    /// The command's own error; [`Timeout`](CommandError::Timeout) if there is no outcome within 30 seconds.
     pub async fn outcome(&self, command_id: CommandId) -> Result<Receipt, CommandError<C::Error>> {
         self.outcome_within(command_id, TIMEOUT_DEFAULT).await
     }
 
-    /// [`outcome`](Client::outcome) with another limit to the waiting.
+    /// [`outcome`](Client::outcome) with another timeout.
     ///
     /// # Errors
     /// As [`outcome`](Client::outcome).

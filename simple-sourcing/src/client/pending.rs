@@ -11,9 +11,9 @@ use crate::{
 /// Where the outcome of a command arrives.
 pub(super) type Answer = oneshot::Receiver<Result<Outcome, BackendError>>;
 
-/// A command that is queued and whose outcome is still to come: await it for the receipt.
+/// A command that is durably queued. Await it for the receipt.
 ///
-/// Dropping it changes nothing for the command. From another process, ask for the outcome by the command's id.
+/// Dropping it has no effect on the command. Any process can ask for the outcome by the command's id.
 #[must_use = "the command is queued, but its outcome is unknown until this is awaited"]
 pub struct Pending<C: Command> {
     pub(super) id: CommandId,
@@ -27,7 +27,7 @@ impl<C: Command> Pending<C> {
         Pending { id, answer, timeout, command: PhantomData }
     }
 
-    /// The id of the command.
+    /// The command's id.
     pub fn command_id(&self) -> CommandId {
         self.id
     }

@@ -1,5 +1,5 @@
-//! How commands, events, states and answers are written: JSON, exactly what serde makes of the enum, with the entries of maps
-//! in the order of their keys. The one place that knows.
+//! How commands, events, states and outcomes are written: JSON, exactly as serde writes the enum, with the entries of maps in
+//! the order of their keys. Only this module knows.
 
 mod fingerprint;
 mod ordered;
@@ -15,7 +15,7 @@ use ordered::Ordered;
 /// The media type of what [`encode`] writes.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// A longer buffer is not kept for the next value.
+/// A longer buffer is not reused for the next value.
 const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
 
 /// Writes a value. Equal values have equal bytes: the entries of a map are written in the order of their keys.
@@ -24,7 +24,7 @@ const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
 /// When the value has no JSON form, such as a map whose keys are not text.
 pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
     thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-    // Written where there is room, then copied to where there is just enough: one allocation, and none that grows.
+    // Written to a reused buffer, then copied: one allocation of the exact size, and none that grows.
     let mut buffer = BUFFER.take();
     buffer.clear();
     let written = serde_json::to_writer(&mut buffer, &Ordered(value));
@@ -38,12 +38,12 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
 /// Reads a value.
 ///
 /// # Errors
-/// When the bytes are not the value's JSON form; the message names the field, where it is in one.
+/// When the bytes are not the JSON form of such a value; the message names the field, if the error is in one.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|error| located::<T>(bytes).unwrap_or_else(|| error.to_string()))
 }
 
-/// What is wrong with the bytes and in which field, found by reading them once more.
+/// The error and the field that it is in, found by reading the bytes once more.
 fn located<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
@@ -53,10 +53,10 @@ fn located<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Reads a value back from what was written of it.
+/// Reads a value back from its bytes.
 ///
 /// # Errors
-/// When the bytes can't be read, or are those of another value; the message shows where they differ.
+/// When the bytes can't be read, or are read as another value; the message shows where they differ.
 pub fn read_back<T: DeserializeOwned + PartialEq + Debug>(value: &T, bytes: &[u8]) -> Result<T, String> {
     let read: T = decode(bytes).map_err(|reason| format!("can't be read back: {reason}"))?;
     if read == *value { Ok(read) } else { Err(difference(value, &read)) }
@@ -64,9 +64,9 @@ pub fn read_back<T: DeserializeOwned + PartialEq + Debug>(value: &T, bytes: &[u8
 
 fn difference(written: &dyn Debug, read: &dyn Debug) -> String {
     let (written, read) = (format!("{written:#?}"), format!("{read:#?}"));
-    // One of them may go on where the other ends.
+    // One of them may be longer than the other.
     let lines = written.lines().map(Some).chain([None]).zip(read.lines().map(Some).chain([None]));
-    // The lines that the present one stands within, by their indentation.
+    // The lines that enclose the current one, by their indentation.
     let mut within: Vec<(usize, &str)> = Vec::new();
     for (written, read) in lines {
         let line = written.unwrap_or_default();
@@ -80,7 +80,7 @@ fn difference(written: &dyn Debug, read: &dyn Debug) -> String {
         }
         within.push((indentation, line.trim_start()));
     }
-    "does not equal what is read back of it, as a NaN never does".to_owned()
+    "does not equal what is read back from it, as a NaN never does".to_owned()
 }
 
 fn shown(line: Option<&str>) -> &str {
