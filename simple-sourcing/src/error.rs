@@ -6,6 +6,20 @@ use crate::{
 };
 
 /// Why a command got no receipt. A conflict, a duplicate, a rejection and an unknown outcome can always be told apart.
+///
+/// ```
+#[doc = include_str!("../docs/examples/account.md")]
+#[doc = include_str!("../docs/examples/bank.md")]
+/// let id = CommandId::new();
+/// match accounts.withdraw("alice", 500).command_id(id).await {
+///     Ok(receipt) => println!("done, the account is at {}", receipt.sequence),
+///     Err(CommandError::Rejected(AccountError::InsufficientFunds { balance, .. })) => println!("only {balance}"),
+///     Err(CommandError::Conflict { .. }) => println!("somebody else was faster: read, and decide again"),
+///     Err(error) if error.is_retryable() => println!("{error}"),    // send it again, under the same id
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError<E> {

@@ -18,14 +18,13 @@ use crate::{
 /// What one process serves and sends commands to. Build it, then start it on a backend.
 ///
 /// ```
-/// # use simple_sourcing::{App, Memory};
-/// # tokio_test(async {
-/// let app = App::new("bank").start(Memory::new()).await?;
+#[doc = include_str!("../../docs/examples/account.md")]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = App::new("bank").aggregate::<Account>().start(Memory::new()).await?;
+/// let accounts: AccountClient = app.client();
+/// accounts.open("alice").await?;
 /// app.shutdown().await?;
-/// # Ok::<(), Box<dyn std::error::Error>>(()) });
-/// # fn tokio_test<T>(f: impl Future<Output = Result<T, Box<dyn std::error::Error>>>) {
-/// #     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(f).unwrap();
-/// # }
+/// # Ok(()) }
 /// ```
 #[must_use = "an app does nothing until it is started"]
 #[derive(Debug)]
@@ -47,16 +46,7 @@ impl App {
         self.aggregate_with::<A>(|options| options)
     }
 
-    /// Serves an aggregate type with options of its own.
-    ///
-    /// ```
-    /// # use simple_sourcing::{App, Aggregate, Concurrency};
-    /// # fn example<Account: Aggregate>() -> App {
-    /// App::new("bank").aggregate_with::<Account>(|options| {
-    ///     options.concurrency(Concurrency::Strict).settings(|settings| settings.events_per_command_max = 10)
-    /// })
-    /// # }
-    /// ```
+    /// Serves an aggregate type with [options](AggregateOptions) of its own.
     pub fn aggregate_with<A: Aggregate>(
         mut self,
         configure: impl FnOnce(AggregateOptions<A>) -> AggregateOptions<A>,
@@ -74,6 +64,17 @@ impl App {
     }
 
     /// Makes this process a client and reader of an aggregate type that other processes serve.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let memory = Memory::new();
+    /// # let service = App::new("bank").aggregate::<Account>().start(memory.clone()).await?;
+    /// let app = App::new("web").contract::<AccountCommand>().start(memory.clone()).await?;
+    /// let accounts: AccountClient = app.client();
+    /// accounts.open("alice").await?;    // the app that serves accounts decides it
+    /// # Ok(()) }
+    /// ```
     pub fn contract<C: Command>(self) -> Self {
         self.contract_with::<C>(Settings::default())
     }
@@ -125,6 +126,18 @@ fn check(definition: &Definition) -> Result<(), StartError> {
 }
 
 /// How an app serves one aggregate type.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+/// use simple_sourcing::Concurrency;
+///
+/// let app = App::new("bank").aggregate_with::<Account>(|options| {
+///     options
+///         .concurrency(Concurrency::Strict)    // clients must use `expect_sequence`
+///         .settings(|settings| settings.events_per_command_max = 10)
+///         .states_cached_max(10_000)
+/// });
+/// ```
 #[must_use = "options are returned from the function that is given them"]
 pub struct AggregateOptions<A: Aggregate> {
     settings: Settings,
@@ -139,7 +152,7 @@ impl<A: Aggregate> AggregateOptions<A> {
         self
     }
 
-    /// Changes the limits.
+    /// Changes the [limits](Settings).
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self

@@ -20,6 +20,16 @@ pin_project! {
     ///
     /// A call is sent when its future is first polled. The future is small and needs no allocation, because a busy client
     /// holds thousands.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// # accounts.open("bob").await?;
+    /// // Both are in flight at the same time.
+    /// let (alice, bob) = tokio::join!(accounts.deposit("alice", 50), accounts.deposit("bob", 50));
+    /// # alice?; bob?;
+    /// # Ok(()) }
+    /// ```
     #[must_use = "a command is sent when its future is polled"]
     pub struct ReceiptFuture<C: Command> {
         #[pin]

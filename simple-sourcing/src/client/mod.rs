@@ -21,14 +21,19 @@ use crate::{
 };
 
 /// Sends the commands of one aggregate type. The client that `#[command]` generates wraps it, with a method for each
-/// command; this one sends commands that are values already, e.g. in code that is generic over aggregates.
+/// command; this one sends commands that are already values, e.g. in code that is generic over aggregates.
 ///
 /// ```
-/// # use simple_sourcing::{prelude::*, Client, Command, Event};
-/// async fn send<C: Command<Event: Event<Key = String>>>(app: &AppHandle, key: &str, command: C) -> Result<Receipt, CommandError<C::Error>> {
-///     let client: Client<C> = app.client();
-///     client.send(key, command).await
-/// }
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// use simple_sourcing::Client;
+///
+/// let client: Client<AccountCommand> = app.client();
+/// client.send("alice", AccountCommand::Deposit { amount: 50 }).await?;
+///
+/// let accounts: AccountClient = app.client();    // the same, with a method for each command
+/// accounts.deposit("alice", 50).await?;
+/// # Ok(()) }
 /// ```
 pub struct Client<C: Command> {
     /// None if the app does not know the aggregate.
@@ -55,6 +60,16 @@ impl<C: Command> Client<C> {
 
     /// The outcome of a command that was sent before, by this process or another. Waits up to 30 seconds for it, and does not
     /// send the command again.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let id = accounts.deposit("alice", 50).publish().await?.command_id();
+    /// // Later, perhaps in another process:
+    /// let receipt = accounts.outcome(id).await?;
+    /// assert_eq!((receipt.command_id, receipt.sequence.get()), (id, 2));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// The command's own error; [`Timeout`](CommandError::Timeout) if there is no outcome within 30 seconds.

@@ -14,6 +14,15 @@ pub(super) type Answer = oneshot::Receiver<Result<Outcome, BackendError>>;
 /// A command that is durably queued. Await it for the receipt.
 ///
 /// Dropping it has no effect on the command. Any process can ask for the outcome by the command's id.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// let pending = accounts.deposit("alice", 50).publish().await?;
+/// println!("deposit {} is queued", pending.command_id());
+/// println!("the account is at {}", pending.await?.sequence);
+/// # Ok(()) }
+/// ```
 #[must_use = "the command is queued, but its outcome is unknown until this is awaited"]
 pub struct Pending<C: Command> {
     pub(super) id: CommandId,

@@ -22,6 +22,23 @@ use crate::{
 /// An event that can't be decoded is an error that says where the event is, and the stream continues after it; so does a
 /// record on Kafka that is no event at all. Any other error of the backend ends the stream. So does an event that is not the
 /// next one of its aggregate: an event before it is missing or was written twice, so what follows would be wrong.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// # accounts.deposit("alice", 50).await?;
+/// use simple_sourcing::Cursor;
+///
+/// let mut cursor = Cursor::beginning();    // or one that was stored
+/// let mut events = app.follow::<AccountEvent>(cursor.clone());
+/// while let Some(recorded) = events.next().await {
+///     let recorded = recorded?;
+///     println!("{}: {:?}", recorded.meta.key, recorded.event);
+///     cursor.advance(recorded.meta.partition, recorded.meta.offset);
+/// #   if recorded.meta.offset == 1 { break }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct EventStream<E> {
     feed: Feed,
@@ -36,6 +53,15 @@ impl<E: Event> EventStream<E> {
     }
 
     /// Waits for the next event; none at the end of the stream.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let mut events = app.follow::<AccountEvent>(simple_sourcing::Cursor::beginning());
+    /// let opened = events.next().await.expect("it follows the log")?;
+    /// assert_eq!((opened.meta.key.as_str(), opened.event), ("alice", AccountEvent::Opened));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the event can't be decoded, or the backend fails.
@@ -65,6 +91,14 @@ impl<E: Event> EventStream<E> {
     }
 
     /// Collects all events up to the end. It never completes on a stream that follows the log.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let history = app.history::<AccountEvent>("alice", Sequence::ZERO).try_collect().await?;
+    /// assert_eq!(history.len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// The first error of the stream.

@@ -21,6 +21,26 @@ use crate::{
 ///
 /// It follows the log for as long as it exists. Readers see it between two events, never in the middle of one. It stops at
 /// an event that can't be read, and tells whoever waits for it: beyond that event it would be wrong forever.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+/// #[derive(Default)]
+/// struct Total(u64);
+///
+/// impl AccountProjector for Total {    // it has a method for each event, which by default does nothing
+///     fn deposited(&mut self, _: &EventMeta<String>, amount: u64) { self.0 += amount }
+///     fn withdrawn(&mut self, _: &EventMeta<String>, amount: u64) { self.0 -= amount }
+/// }
+///
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// let total = app.view::<AccountEvent, _>(Total::default());
+/// total.caught_up().await?;                                  // in a readiness probe
+///
+/// let receipt = accounts.deposit("alice", 50).await?;
+/// total.wait_for(&receipt).await?;                           // read your own writes
+/// assert_eq!(total.read(|total| total.0), 50);
+/// # Ok(()) }
+/// ```
 pub struct View<P> {
     projector: Arc<RwLock<P>>,
     progress: watch::Receiver<Progress>,
@@ -54,6 +74,14 @@ impl<P: Send + Sync + 'static> View<P> {
     }
 
     /// Reads the view as it is now. It takes no events meanwhile, so be quick.
+    ///
+    /// ```
+    /// # use std::collections::HashMap;
+    /// # use simple_sourcing::View;
+    /// fn balance(balances: &View<HashMap<String, u64>>, key: &str) -> Option<u64> {
+    ///     balances.read(|balances| balances.get(key).copied())
+    /// }
+    /// ```
     pub fn read<T>(&self, read: impl FnOnce(&P) -> T) -> T {
         read(&self.projector.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -94,6 +122,14 @@ impl<P: Send + Sync + 'static> View<P> {
     }
 
     /// Waits until the view holds the events of the command with this receipt, for up to 30 seconds: read your own writes.
+    ///
+    /// ```
+    /// # use simple_sourcing::{Receipt, View};
+    /// # async fn example<P: Send + Sync + 'static>(view: View<P>, cookie: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let receipt: Receipt = cookie.parse()?;    // from the response to the previous request
+    /// view.wait_for(&receipt).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When the receipt belongs to another aggregate type, the view has stopped, or the events do not arrive in time.
