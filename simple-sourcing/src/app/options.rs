@@ -7,6 +7,18 @@ use crate::{
 };
 
 /// How an app serves one aggregate type.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+/// use simple_sourcing::Concurrency;
+///
+/// let app = App::new("bank").aggregate_with::<Account>(|options| {
+///     options
+///         .concurrency(Concurrency::Strict)    // clients must use `expect_sequence`
+///         .settings(|settings| settings.events_per_command_max = 10)
+///         .states_cached_max(10_000)
+/// });
+/// ```
 #[must_use = "options are returned from the function that is given them"]
 pub struct AggregateOptions<A: Aggregate> {
     pub(super) codecs: Codecs,
@@ -16,7 +28,7 @@ pub struct AggregateOptions<A: Aggregate> {
 }
 
 impl<A: Aggregate> AggregateOptions<A> {
-    /// What is asked of the sequence that a client expects.
+    /// What is required of the sequence that a client expects; [`Concurrency::Any`] by default.
     pub fn concurrency(mut self, concurrency: Concurrency<A>) -> Self {
         self.concurrency = concurrency;
         self
@@ -35,14 +47,14 @@ impl<A: Aggregate> AggregateOptions<A> {
         self
     }
 
-    /// Changes the limits.
+    /// Changes the [limits](Settings).
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
         self
     }
 
-    /// How many decoded states a worker keeps between batches, at most twice this many. Default 50,000. Others are
-    /// decoded when they are needed.
+    /// How many decoded states a worker keeps between batches; it may keep up to twice as many. Default 50,000. Other states
+    /// are decoded when they are needed.
     pub fn states_cached_max(mut self, states: usize) -> Self {
         self.states_cached_max = states;
         self

@@ -8,8 +8,8 @@ use crate::{
     port::{Port, Read, TIMEOUT_DEFAULT},
 };
 
-/// The state of an aggregate. One that can't be decoded is refolded, for this caller alone: a service does it when the next
-/// command comes.
+/// The state of an aggregate. If it can't be decoded, it is refolded for this caller only; a service refolds it when the
+/// next command arrives.
 pub(super) async fn read<A: Aggregate>(
     port: &dyn Port,
     aggregate: usize,
@@ -24,12 +24,12 @@ pub(super) async fn read<A: Aggregate>(
     let name = EventOf::<A>::AGGREGATE;
     let refolded = tokio::time::timeout(TIMEOUT_DEFAULT, refold::<A>(port, aggregate, codecs, key.into(), &stored));
     let refolded = refolded.await.map_err(|_| ReadError::Timeout {
-        what: format!("the events of {name} `{key}`, whose state can't be decoded ({reason}),"),
+        what: format!("the events of {name} `{key}`, because its stored state can't be decoded ({reason})"),
         after: TIMEOUT_DEFAULT,
     })??;
     refolded.and_then(|stored| decode(codecs, &stored)).map_err(|events| ReadError::Undecodable {
         what: format!("the state of {name} `{key}`"),
-        reason: format!("{reason}, nor its events: {events}"),
+        reason: format!("{reason}; it can't be recreated from its events either: {events}"),
     })
 }
 
@@ -39,7 +39,7 @@ fn decode<A: Aggregate>(codecs: &Codecs, stored: &StoredState) -> Result<Option<
     Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
 }
 
-/// The state that the events make. The inner error says why they make none.
+/// The state, recreated from the events. The inner error says why it can't be.
 async fn refold<A: Aggregate>(
     port: &dyn Port,
     aggregate: usize,

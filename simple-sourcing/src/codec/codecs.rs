@@ -107,10 +107,10 @@ impl Codecs {
         }
     }
 
-    /// Reads a value back from what was written of it.
+    /// Reads a value back from its bytes.
     ///
     /// # Errors
-    /// When the bytes can't be read, or are those of another value; the message shows where they differ.
+    /// When the bytes can't be read, or are read as another value; the message shows where they differ.
     pub fn read_back<T>(&self, role: Role, value: &T, payload: &Payload) -> Result<T, String>
     where
         T: DeserializeOwned + PartialEq + Debug,

@@ -5,13 +5,13 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::{ContentType, Payload};
 
-/// XXH3 of a JSON payload, with 64 bits, seeded with that of the key.
+/// The 64-bit XXH3 of a JSON payload, seeded with that of the key.
 const XXH3: u8 = 0;
 
-/// The hash of a command's key and payload, and how it was made: the same id with another hash is another command.
+/// The hash of a command's key and payload, with its algorithm: the same id with another hash is another command.
 ///
-/// As text it has two hexadecimal digits for the algorithm and sixteen for the hash: `000123456789abcdef`. Earlier versions
-/// wrote the sixteen alone.
+/// Its text has two hexadecimal digits for the algorithm and sixteen for the hash: `000123456789abcdef`. Earlier versions
+/// wrote only the sixteen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     algorithm: u8,
@@ -21,8 +21,8 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint of a command.
     ///
-    /// The same command has other bytes under another codec, so each content type counts as an algorithm of its own: whoever
-    /// sends a command again after it has changed its codec is not told that the id is another command's.
+    /// Another codec writes the same command as other bytes, so each content type counts as an algorithm of its own. A client
+    /// that sends a command again after it has changed its codec is not told that the id belongs to another command.
     pub fn of(key: &str, payload: &Payload) -> Self {
         let hash = xxh3_64_with_seed(&payload.bytes, xxh3_64(key.as_bytes()));
         let algorithm = match &payload.encoding.content_type {
@@ -32,13 +32,13 @@ impl Fingerprint {
         Fingerprint { algorithm, hash }
     }
 
-    /// A hash by the one algorithm that earlier versions knew.
+    /// A hash by the only algorithm that earlier versions knew.
     pub const fn xxh3(hash: u64) -> Self {
         Fingerprint { algorithm: XXH3, hash }
     }
 
-    /// Whether both can be of the same command. Hashes of two algorithms can't be compared. They count as equal then: an id
-    /// that was sent again is common, one that was used for two commands is a mistake.
+    /// Whether both may belong to the same command. Hashes by different algorithms can't be compared, and count as equal:
+    /// sending an id again is common, using it for two commands is a mistake.
     pub fn agrees(self, other: Fingerprint) -> bool {
         self.algorithm != other.algorithm || self.hash == other.hash
     }
@@ -54,7 +54,7 @@ impl FromStr for Fingerprint {
     type Err = NoFingerprint;
 
     fn from_str(text: &str) -> Result<Self, NoFingerprint> {
-        // Not by `from_str_radix` alone, which takes a sign.
+        // `from_str_radix` alone would accept a sign.
         if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(NoFingerprint);
         }
@@ -69,9 +69,9 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A text that is no [`Fingerprint`].
+/// The text is not a [`Fingerprint`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a fingerprint has 18 hexadecimal digits, or 16 where an earlier version wrote it")]
+#[error("a fingerprint has 18 hexadecimal digits, or 16 if an earlier version wrote it")]
 pub struct NoFingerprint;
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(text.len(), 18);
         assert_eq!(text.parse(), Ok(fingerprint));
         assert_eq!(text[2..].parse(), Ok(fingerprint), "as it was written before there were algorithms");
-        // They read a hash as a number, and zeros in front of it change nothing.
+        // They read the hash as a number, so leading zeros change nothing.
         assert_eq!(u64::from_str_radix(&text, 16), u64::from_str_radix(&text[2..], 16));
         for text in ["", "7", "zz0123456789abcdef", "00zz23456789abcdef", "0000123456789abcdef0", "+123456789abcdef"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(NoFingerprint), "{text}");

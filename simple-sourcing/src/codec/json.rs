@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{ordered::Ordered, read_back::compare};
 
-/// A longer buffer is not kept for the next value.
+/// A longer buffer is not reused for the next value.
 const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
 
 /// Writes a value. Equal values have equal bytes: the entries of a map are written in the order of their keys.
@@ -16,7 +16,7 @@ const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
 /// When the value has no JSON form, such as a map whose keys are not text.
 pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
     thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-    // Written where there is room, then copied to where there is just enough: one allocation, and none that grows.
+    // Written to a reused buffer, then copied: one allocation of the exact size, and none that grows.
     let mut buffer = BUFFER.take();
     buffer.clear();
     let written = serde_json::to_writer(&mut buffer, &Ordered(value));
@@ -30,12 +30,12 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
 /// Reads a value.
 ///
 /// # Errors
-/// When the bytes are not the value's JSON form; the message names the field, where it is in one.
+/// When the bytes are not the JSON form of such a value; the message names the field, if the error is in one.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|error| located::<T>(bytes).unwrap_or_else(|| error.to_string()))
 }
 
-/// What is wrong with the bytes and in which field, found by reading them once more.
+/// The error and the field that it is in, found by reading the bytes once more.
 fn located<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
@@ -45,10 +45,10 @@ fn located<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Reads a value back from what was written of it.
+/// Reads a value back from its bytes.
 ///
 /// # Errors
-/// When the bytes can't be read, or are those of another value; the message shows where they differ.
+/// When the bytes can't be read, or are read as another value; the message shows where they differ.
 pub fn read_back<T: DeserializeOwned + PartialEq + Debug>(value: &T, bytes: &[u8]) -> Result<T, String> {
     compare(value, decode(bytes).map_err(|reason| format!("can't be read back: {reason}"))?)
 }

@@ -1,8 +1,8 @@
 //! How commands, events and states are written, and the one place that reads them.
 //!
-//! A [`Payload`] says how its bytes were written: its [`Encoding`]. Whoever writes chooses a [`Codec`], JSON unless told
-//! otherwise; whoever reads goes by the payload, so that one topic may hold payloads of several codecs while the apps that
-//! write it are moved one by one. What the engine says itself, refusals, is JSON.
+//! A [`Payload`] says how its bytes were written, by its [`Encoding`]. Each app chooses the [`Codec`] that it writes with; JSON
+//! is the default. Readers go by the payload, so one topic may hold payloads of several codecs while the apps that write it
+//! are moved one by one. Refusals, which the engine writes itself, are always JSON.
 
 mod codecs;
 mod content;

@@ -1,5 +1,5 @@
-//! A value whose maps are written in the order of their keys. A `HashMap` gives its entries in another order each time, and a
-//! command that is sent again must have the same bytes. All else is left to the serializer beneath, which must be that of
+//! A value whose maps are written in the order of their keys. A `HashMap` yields its entries in another order each time, but a
+//! command that is sent again must have the same bytes. Everything else is left to the inner serializer, which must be that of
 //! `serde_json`: the entries of a map are kept as JSON until all are there.
 
 use std::fmt;
@@ -28,7 +28,7 @@ struct Ordering<S>(S);
 /// A sequence, a tuple or a struct: what it holds may be a map.
 struct Within<C>(C);
 
-/// A map whose entries are still to be put into order.
+/// A map whose entries are not sorted yet.
 struct Map<S> {
     serializer: S,
     entries: Vec<(String, Box<RawValue>)>,

@@ -10,9 +10,9 @@ pub(super) fn compare<T: PartialEq + Debug>(written: &T, read: T) -> Result<T, S
 
 fn difference(written: &dyn Debug, read: &dyn Debug) -> String {
     let (written, read) = (format!("{written:#?}"), format!("{read:#?}"));
-    // One of them may go on where the other ends.
+    // One of them may be longer than the other.
     let lines = written.lines().map(Some).chain([None]).zip(read.lines().map(Some).chain([None]));
-    // The lines that the present one stands within, by their indentation.
+    // The lines that enclose the current one, by their indentation.
     let mut within: Vec<(usize, &str)> = Vec::new();
     for (written, read) in lines {
         let line = written.unwrap_or_default();
@@ -26,7 +26,7 @@ fn difference(written: &dyn Debug, read: &dyn Debug) -> String {
         }
         within.push((indentation, line.trim_start()));
     }
-    "does not equal what is read back of it, as a NaN never does".to_owned()
+    "does not equal what is read back from it, as a NaN never does".to_owned()
 }
 
 fn shown(line: Option<&str>) -> &str {

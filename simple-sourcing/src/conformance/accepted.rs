@@ -1,4 +1,4 @@
-//! An accepted command is written as its receipt says, and one that is not changes nothing.
+//! An accepted command is written as its receipt says, and one that is not accepted changes nothing.
 
 use super::{
     Subject,
@@ -28,7 +28,7 @@ pub(super) async fn a_receipt_says_what_was_written<S: Subject>() {
     assert_eq!((first.meta.command_id, first.meta.command_position), (opened.command_id, opened.position));
     assert_eq!((second.meta.command_id, second.meta.command_position), (id, deposited.position));
     assert!(first.meta.offset < second.meta.offset);
-    // The broker's clock is another than this machine's.
+    // The broker's clock differs from this machine's.
     let late = first.meta.time.since(before).max(before.since(first.meta.time));
     assert!(late.as_secs() < 600, "an event has the time of its command, not {:?}", first.meta.time);
     check_log(&history);

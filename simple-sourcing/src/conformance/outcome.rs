@@ -1,4 +1,4 @@
-//! What became of a command can be asked for by its id, by anybody.
+//! Anybody can ask for the outcome of a command by its id.
 
 use std::time::Duration;
 

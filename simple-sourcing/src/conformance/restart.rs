@@ -1,4 +1,4 @@
-//! What was acknowledged outlives the app, and everything goes on where it was.
+//! What was acknowledged outlives the app, and everything continues where it was.
 
 use super::{
     Subject,

@@ -1,11 +1,11 @@
 //! How the embedded store writes its records: a version, then the value in
-//! [postcard](https://postcard.jamesmunns.com/wire-format). A change to a type that is a [`Record`] is a change of this
-//! format: it needs a new version, and a reader for the old one.
+//! [postcard](https://postcard.jamesmunns.com/wire-format). To change a type that is a [`Record`] is to change this format:
+//! it needs a new version, and a reader for the old one.
 //!
 //! | version | what changed |
 //! |---|---|
-//! | 2 | the first that was released |
-//! | 3 | a fingerprint has an algorithm, and a command may have had nothing to do |
+//! | 2 | the first released version |
+//! | 3 | a fingerprint has an algorithm, and a command may have nothing to do |
 //! | 4 | events and states say how they are encoded |
 
 use std::{mem, sync::Arc};
@@ -20,12 +20,12 @@ use crate::{
     model::{CommandId, Position, Sequence, Timestamp, Trace},
 };
 
-/// The version that stands before each record.
+/// The version in front of each record.
 const VERSION: u8 = 4;
 
-/// What is read as a record.
+/// A value that can be read as a record.
 pub trait Record: Serialize + DeserializeOwned {
-    /// Reads what version 3 wrote, and returns what stands behind it. Most types have not changed since.
+    /// Reads what version 3 wrote, and returns it with the rest of the bytes. Most types have not changed since.
     ///
     /// # Errors
     /// When it is damaged.
@@ -33,7 +33,7 @@ pub trait Record: Serialize + DeserializeOwned {
         postcard::take_from_bytes(bytes)
     }
 
-    /// The same of version 2.
+    /// Reads what version 2 wrote, in the same way.
     ///
     /// # Errors
     /// When it is damaged.
@@ -111,21 +111,21 @@ impl Record for Vec<(CommandId, Outcome)> {
     }
 }
 
-/// Writes a record behind what is in the buffer.
+/// Appends a record to the buffer.
 ///
 /// # Errors
-/// When it has no such form, which no record of ours has.
+/// When it can't be encoded, which never happens to the types here.
 pub fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), BackendError> {
     buffer.push(VERSION);
     *buffer = postcard::to_extend(value, mem::take(buffer))
-        .map_err(|error| BackendError::failed("a record of the embedded store can't be written").because(error))?;
+        .map_err(|error| BackendError::failed("a record of the embedded store can't be encoded").because(error))?;
     Ok(())
 }
 
-/// Reads the first of the records, which is taken out. The message says what it is, for the error.
+/// Reads the first record and removes it from the bytes. `what` names it in errors.
 ///
 /// # Errors
-/// When it is damaged, or of a version that is not known.
+/// When it is damaged, or of an unknown version.
 pub fn read<T: Record>(bytes: &mut &[u8], what: impl FnOnce() -> String) -> Result<T, BackendError> {
     let read = match bytes.split_first() {
         Some((&VERSION, record)) => postcard::take_from_bytes(record),
@@ -133,7 +133,7 @@ pub fn read<T: Record>(bytes: &mut &[u8], what: impl FnOnce() -> String) -> Resu
         Some((2, record)) => T::read_version_2(record),
         Some((version, _)) => {
             return Err(BackendError::damaged(format!(
-                "{} has format version {version}; this version of simple-sourcing reads versions 2 to {VERSION}",
+                "{} has format version {version}, but this version of simple-sourcing reads versions 2 to {VERSION}",
                 what()
             )));
         }
@@ -224,10 +224,8 @@ mod tests {
     #[test]
     fn another_version_is_named() {
         let error = read::<StoredState>(&mut &[9, 0][..], || "state of `alice`".into()).unwrap_err();
-        assert!(
-            error.to_string().contains(
-                "state of `alice` has format version 9; this version of simple-sourcing reads versions 2 to 4"
-            )
-        );
+        assert!(error.to_string().contains(
+            "state of `alice` has format version 9, but this version of simple-sourcing reads versions 2 to 4"
+        ));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Live(Box<dyn Any + Send>);
 struct State<A: Aggregate> {
     /// None if the aggregate does not exist.
     state: Option<A>,
-    /// That of the last command: each makes it its own.
+    /// The context of the last command; each command overwrites it.
     context: Context<KeyOf<A>>,
 }
 
@@ -31,19 +31,19 @@ impl fmt::Debug for Live {
     }
 }
 
-/// An aggregate type, seen through bytes: what lets one worker run many types.
+/// An aggregate type in terms of bytes, so that one worker can run many types.
 pub(crate) trait AnyAggregate: Send + Sync {
-    /// Decodes a state; none is an aggregate that does not exist.
+    /// Decodes a state; none stands for an aggregate that does not exist.
     fn decode(&self, key: &str, state: Option<&Payload>) -> Result<Live, Undecodable>;
 
-    /// Encodes a state, which must be read back as it is; none if the aggregate does not exist.
+    /// Encodes a state, which must be read back unchanged; none if the aggregate does not exist.
     fn encode(&self, live: &Live) -> Result<Option<Payload>, String>;
 
     /// Applies an encoded event to a state.
     fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String>;
 
-    /// Decides a command. If it is accepted, its events are added and applied to the state. If there was nothing to do, or
-    /// it is not accepted, no event is added.
+    /// Decides a command. If it is accepted, its events are added and applied to the state. If there was nothing to do, or it
+    /// was not accepted, no event is added.
     fn execute(
         &self,
         live: &mut Live,
@@ -54,7 +54,7 @@ pub(crate) trait AnyAggregate: Send + Sync {
     ) -> Result<(), CommandFailure>;
 }
 
-/// What of an aggregate can't be decoded, and why.
+/// Which part of an aggregate can't be decoded, and why.
 #[derive(Debug)]
 pub(crate) enum Undecodable {
     Key(String),
@@ -69,24 +69,24 @@ impl Undecodable {
     }
 }
 
-/// What a command must keep to.
+/// The limits for a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits<'a> {
     pub(crate) settings: &'a Settings,
-    /// Also encode the state after this command, to see whether it is this one that makes it too long or unreadable.
+    /// Also encode the state after this command, to see whether this command makes it too long or unreadable.
     pub(crate) check_state: bool,
 }
 
 /// A command that was not accepted.
 #[derive(Debug)]
 pub(crate) enum CommandFailure {
-    /// The answer of the domain, or to a rule that the sender did not keep to. The state is as before.
+    /// The domain refused it, or it broke a rule that its sender should know. The state is unchanged.
     Refused(Answer),
-    /// It can't be decoded. The state is as before.
+    /// It can't be decoded. The state is unchanged.
     Undecodable(String),
-    /// The user's code failed. The state is as before.
+    /// The user's code failed. The state is unchanged.
     Failed(String),
-    /// The user's code failed half-way: the state must be made again from what was there before.
+    /// The user's code failed halfway: the state must be restored from what was there before.
     StateLost(String),
 }
 
@@ -107,7 +107,7 @@ impl<A: Aggregate> Typed<A> {
         live.0.downcast_mut().expect("a state is only given to the type that made it")
     }
 
-    /// Whether the command may run at the sequence at which the aggregate is.
+    /// Whether the command may run at the aggregate's current sequence.
     fn check_sequence(
         &self,
         command: &A::Command,
@@ -120,7 +120,7 @@ impl<A: Aggregate> Typed<A> {
                 variant.is_some_and(|variant| variant.role == CommandRole::Create)
             };
             return if matches!(self.concurrency, Concurrency::Strict) && !create() {
-                let what = "must say at which sequence it expects the aggregate (`expect_sequence`): its concurrency is strict";
+                let what = "must name the sequence at which it expects the aggregate (`expect_sequence`): its concurrency is strict";
                 Err(Refusal::Invalid(format!("`{}` {what}", command.name())).into())
             } else {
                 Ok(())
@@ -149,7 +149,7 @@ impl<A: Aggregate> Typed<A> {
         settings: &Settings,
     ) -> Result<Accepted<EventOf<A>>, CommandFailure> {
         let command: A::Command = self.codecs.decode(Role::Command, &record.payload).map_err(|error| {
-            CommandFailure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
+            CommandFailure::Undecodable(format!("not a command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
         self.check_sequence(&command, record.expected, state)?;
         let State { state, context } = state;
@@ -162,7 +162,7 @@ impl<A: Aggregate> Typed<A> {
         })
     }
 
-    /// Moves the state on by the events. An error leaves it half-way.
+    /// Applies the events to the state. An error leaves the state half changed.
     fn apply(&self, state: &mut Option<A>, events: Events<EventOf<A>>, limits: Limits<'_>) -> Result<(), String> {
         catch_unwind(AssertUnwindSafe(|| events.into_iter().try_for_each(|event| event.apply_to(state))))
             .map_err(|panic| format!("the applier panicked: {}", panic_message(&*panic)))?
@@ -185,8 +185,8 @@ impl<A: Aggregate> Typed<A> {
         Ok(payload)
     }
 
-    /// Encodes what was decided. The events are returned as they are read back from their bytes: a state is what the log says,
-    /// not what was meant.
+    /// Encodes the decided events, and returns them as they are read back from their bytes: a state follows from what the
+    /// log says, not from what was meant.
     fn record(
         &self,
         decided: Events<EventOf<A>>,
@@ -272,7 +272,7 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
                 self.record(decided, command, sequence, limits.settings, events).map_err(CommandFailure::Failed)?;
             self.apply(&mut state.state, recorded, limits).map_err(CommandFailure::StateLost)
         });
-        // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
+        // Handlers and appliers have guards with better messages; this one is for the user's codecs and conversions.
         let result = catch_unwind(run).unwrap_or_else(|panic| {
             Err(CommandFailure::StateLost(format!("the user's code panicked: {}", panic_message(&*panic))))
         });
@@ -302,13 +302,13 @@ fn failed(what: &str, panic: &(dyn Any + Send)) -> CommandFailure {
     CommandFailure::Failed(format!("{what}: {}", panic_message(panic)))
 }
 
-/// Runs code of the user's that belongs to no command.
+/// Runs user code that belongs to no command.
 fn guard<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(format!("the user's code panicked: {}", panic_message(&*panic))))
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

@@ -4,10 +4,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Accepted, Context, Event};
 
-/// What a client may ask of an aggregate: an enum with a variant for each command. Written by `#[command]`.
+/// What a client may ask of an aggregate: an enum with a variant for each command. `#[command]` implements it.
 ///
-/// A command is compared with what is read back of its bytes before it is sent (hence `PartialEq`), and shown where the two
-/// differ (hence `Debug`).
+/// Before a command is sent, it is compared with what is read back from its bytes (hence `PartialEq`), and the difference is
+/// shown (hence `Debug`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command",
     note = "annotate the enum with `#[command(event = ..., error = ...)]`"
@@ -21,7 +21,7 @@ pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Syn
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [CommandVariant];
 
-    /// What [`describe`](crate::describe) says of the commands, line by line.
+    /// The lines of the commands in [`describe`](crate::describe).
     const DESCRIPTION: &'static [&'static str];
 
     /// The wire name of this command's variant, as serde writes it.
@@ -42,13 +42,13 @@ pub struct CommandVariant {
 pub enum CommandRole {
     /// `#[create]`: no aggregate, else [`CommandError::AlreadyExists`](crate::CommandError::AlreadyExists).
     Create,
-    /// Not marked: an aggregate, else [`CommandError::NotFound`](crate::CommandError::NotFound).
+    /// Unmarked: an aggregate, else [`CommandError::NotFound`](crate::CommandError::NotFound).
     Update,
     /// `#[upsert]`: either.
     Upsert,
 }
 
-/// An error of the domain: it travels typed to the client that sent the command. Every type that qualifies has it.
+/// An error of the domain, which reaches the client as a typed value. Implemented for every type that qualifies.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the error of a command",
     label = "must implement `Error`, `Serialize` and `Deserialize`",
@@ -57,7 +57,8 @@ pub enum CommandRole {
 pub trait DomainError: Error + Serialize + DeserializeOwned + Send + Sync + 'static {}
 impl<E: Error + Serialize + DeserializeOwned + Send + Sync + 'static> DomainError for E {}
 
-/// A command that the aggregate `A` decides. `#[command]` implements it for every type with the generated handler trait.
+/// A command that the aggregate `A` decides. `#[command]` implements it for every type that implements the generated handler
+/// trait.
 #[diagnostic::on_unimplemented(
     message = "`{A}` does not handle `{Self}`",
     note = "implement the handler trait that `#[command]` generated for `{Self}`, on `{A}`"
@@ -66,7 +67,7 @@ pub trait HandledBy<A>: Command {
     /// Calls the handler method of this command's variant.
     ///
     /// # Errors
-    /// The handler's rejection, or that the aggregate exists where it must not, or the reverse.
+    /// The handler's rejection; or the aggregate exists but must not, or the reverse.
     fn handle(
         self,
         state: Option<&A>,
@@ -77,7 +78,7 @@ pub trait HandledBy<A>: Command {
 /// Why a handler did not accept a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAccepted<E> {
-    /// The handler said no.
+    /// The handler rejected it.
     Rejected(E),
     /// The command needs an aggregate and there is none.
     NotFound,

@@ -1,4 +1,4 @@
-//! What a user's enums become: the traits behind `#[event]`, `#[command]` and `#[aggregate]`, and the values they speak in.
+//! The traits behind `#[event]`, `#[command]` and `#[aggregate]`, and the values in their methods.
 
 mod aggregate;
 mod command;

@@ -87,13 +87,13 @@ async fn make(directory: &Path) {
     shorten(&directory.join("0.jnl"));
 }
 
-/// Takes the space away that fjall has reserved behind a journal, which only takes time to copy.
+/// Truncates the space that fjall has reserved at the end of a journal, which only takes time to copy.
 fn shorten(journal: &Path) {
     let content = journal::written(&mut File::open(journal).expect("it can be read"), 0).expect("it can be read");
     fs::write(journal, content).expect("it can be written");
 }
 
-/// Everything that was made is there, and goes on.
+/// Everything that was written is there, and the store takes commands.
 async fn is_complete(app: &AppHandle) {
     let lamps: LampClient = app.client();
     for lamp in 0..LAMPS {
@@ -111,7 +111,7 @@ async fn is_complete(app: &AppHandle) {
     assert_eq!(receipt.sequence, Sequence::new(1));
 }
 
-/// Writes what is in memory and journals to tables, so that these have everything.
+/// Writes what is in memory and in journals to tables, so that these have everything.
 fn flush(directory: &Path) {
     with(directory, |database| {
         for name in database.list_keyspace_names() {
@@ -129,7 +129,7 @@ fn with(directory: &Path, change: impl FnOnce(&Database)) {
     database.persist(PersistMode::SyncAll).expect("it is synced");
 }
 
-/// All files of a directory, by their names in it, but for the one that says who has it.
+/// All files of a directory by name, except the one that says which process has claimed it.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut directories = vec![directory.to_owned()];
