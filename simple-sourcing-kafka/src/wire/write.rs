@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt::Display};
+use std::borrow::Cow;
 
 use simple_sourcing::{
     CommandId, Timestamp, Trace,
@@ -12,18 +12,12 @@ use super::{
     EXPECTED_SEQUENCE, ID, REPEATED, SEQUENCE, SOURCE, SPEC_VERSION, STATE_QUERY, SUBJECT, TIME, TRACEPARENT, TYPE,
     UNCHANGED,
 };
-use crate::record::Headers;
+use crate::record::{HeaderText, Headers};
 
 /// Headers that many records share.
 trait CloudEvent {
-    fn cloud_event(
-        self,
-        id: impl Display,
-        source: impl Display,
-        kind: impl Display,
-        subject: impl Display,
-        time: Timestamp,
-    ) -> Self;
+    fn cloud_event(self, id: impl HeaderText, source: &str, kind: (&str, &str), subject: &str, time: Timestamp)
+    -> Self;
 
     fn trace(self, trace: Option<&Trace>) -> Self;
 }
@@ -31,56 +25,53 @@ trait CloudEvent {
 impl CloudEvent for Headers {
     fn cloud_event(
         self,
-        id: impl Display,
-        source: impl Display,
-        kind: impl Display,
-        subject: impl Display,
+        id: impl HeaderText,
+        source: &str,
+        (aggregate, name): (&str, &str),
+        subject: &str,
         time: Timestamp,
     ) -> Self {
         self.with(SPEC_VERSION, "1.0")
             .with(ID, id)
             .with(SOURCE, source)
-            .with(TYPE, kind)
+            .with(TYPE, (aggregate, ".", name))
             .with(SUBJECT, subject)
-            .with(TIME, humantime::format_rfc3339_millis(time.into()))
+            .with(TIME, format_args!("{}", humantime::format_rfc3339_millis(time.into())))
             .with(CONTENT, CONTENT_TYPE)
     }
 
     fn trace(self, trace: Option<&Trace>) -> Self {
         let Some(trace) = trace else { return self };
-        self.with_some(CORRELATION_ID, trace.correlation_id.as_ref())
-            .with_some(CAUSATION_ID, trace.causation_id.as_ref())
-            .with_some(TRACEPARENT, trace.traceparent.as_ref())
+        self.with_some(CORRELATION_ID, trace.correlation_id.as_deref())
+            .with_some(CAUSATION_ID, trace.causation_id.as_deref())
+            .with_some(TRACEPARENT, trace.traceparent.as_deref())
     }
 }
 
 /// The headers of a command.
 pub(crate) fn command_headers(app: &str, aggregate: &str, submission: &Submission) -> Headers {
-    let kind = format_args!("{aggregate}.{}", submission.name);
     Headers::with_capacity(11)
-        .cloud_event(submission.id, app, kind, &submission.key, Timestamp::now())
+        .cloud_event(submission.id, app, (aggregate, submission.name), &submission.key, Timestamp::now())
         .with_some(EXPECTED_SEQUENCE, submission.expected)
         .trace(submission.trace.as_deref())
 }
 
 /// The headers of a state query.
 pub(crate) fn state_query_headers(app: &str, aggregate: &str, key: &str, id: CommandId) -> Headers {
-    let kind = format_args!("{aggregate}.{STATE_QUERY}");
-    Headers::with_capacity(7).cloud_event(id, app, kind, key, Timestamp::now())
+    Headers::with_capacity(7).cloud_event(id, app, (aggregate, STATE_QUERY), key, Timestamp::now())
 }
 
 /// The headers of a command or state query whose answer belongs into this partition of the answer topic.
 pub(crate) fn answered_to(headers: Headers, partition: u32) -> Headers {
-    headers.with(ANSWER_TO, partition)
+    headers.with(ANSWER_TO, u64::from(partition))
 }
 
 /// The headers of an event.
 pub(crate) fn event_headers(app: &str, aggregate: &str, event: &EventRecord) -> Headers {
     let EventRecord { key, sequence, .. } = event;
-    let (id, kind) = (format_args!("{key}/{sequence}"), format_args!("{aggregate}.{}", event.name));
     Headers::with_capacity(13)
-        .cloud_event(id, app, kind, key, event.time)
-        .with(SEQUENCE, sequence)
+        .cloud_event((&**key, "/", *sequence), app, (aggregate, &event.name), key, event.time)
+        .with(SEQUENCE, *sequence)
         .with(COMMAND_ID, event.command_id)
         .with(COMMAND_OFFSET, event.command_position.offset)
         .trace(event.trace.as_deref())
@@ -104,7 +95,7 @@ pub(crate) fn outcome(record: &OutcomeRecord) -> (Headers, Cow<'_, [u8]>) {
     let answer = &record.outcome.answer;
     let (sequence, value) = match answer {
         Answer::Accepted(sequence) | Answer::Unchanged(sequence) => {
-            (Some(sequence), Cow::Owned(format!(r#"{{"Ok":{{"sequence":{sequence}}}}}"#).into_bytes()))
+            (Some(*sequence), Cow::Owned(format!(r#"{{"Ok":{{"sequence":{sequence}}}}}"#).into_bytes()))
         }
         Answer::Refused(refusal) => (None, Cow::Owned([br#"{"Err":"#, &**refusal, b"}"].concat())),
     };
@@ -112,7 +103,7 @@ pub(crate) fn outcome(record: &OutcomeRecord) -> (Headers, Cow<'_, [u8]>) {
         .with(CONTENT, CONTENT_TYPE)
         .with(COMMAND_ID, record.id)
         .with(COMMAND_OFFSET, record.outcome.position.offset)
-        .with(COMMAND_HASH, record.fingerprint)
+        .with(COMMAND_HASH, format_args!("{}", record.fingerprint))
         .with_some(SEQUENCE, sequence)
         .with_some(UNCHANGED, matches!(answer, Answer::Unchanged(_)).then_some("true"))
         .with_some(REPEATED, (!record.first).then_some("true"));
@@ -124,7 +115,7 @@ pub(crate) fn state_answer<'a>(aggregate: &str, id: CommandId, state: Option<&'a
     let deleted = state.is_some_and(|state| state.state.is_none());
     let headers = Headers::with_capacity(7)
         .with(CONTENT, CONTENT_TYPE)
-        .with(TYPE, format_args!("{aggregate}.{STATE_QUERY}"))
+        .with(TYPE, (aggregate, ".", STATE_QUERY))
         .with(COMMAND_ID, id)
         .with(REPEATED, "true")
         .with_some(SEQUENCE, state.map(|state| state.sequence))
