@@ -25,11 +25,28 @@
 //! a policy that loses records, the app stops within about 10 seconds, with an error that names the topic, what would be lost
 //! and what to do. A start refuses the same topics. If a transaction of somebody else holds back readers for more than 20
 //! seconds, the log names it, with the commands that show whose it is and abort it ([`OpenTransaction`]). Once it has ended,
-//! readers go on by themselves.
+//! readers continue by themselves.
 //!
 //! Each process also checks the consumer group of the service. The log names members that do not belong to the app, and
 //! offsets that somebody else has committed or deleted. Committed offsets are not trusted alone: a worker resumes behind the
 //! last command of which an event, a state or a response was written, so that no command is skipped or takes effect twice.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | assigned, revoked, fenced | what the consumer group does to a worker: it gives partitions to it, takes them back, or expels it for good |
+//! | generation | the group's number for an assignment. Offsets of an earlier generation are rejected |
+//! | high watermark | the end of a partition, open transactions included |
+//! | last stable offset | where the first open transaction of a partition begins. Readers of committed records stop there |
+//! | changelog | the aggregate and response topics: a partition is restored from them |
+//! | restore | read the changelog of a partition, before a worker serves it |
+//! | refold | make the state of one aggregate again, from its events |
+//! | standby copy | a partition in the local store of a process that does not serve it |
+//! | suspect | a command that may have killed the process that ran it |
+//! | dead letter | a record that is not a command, or a command on which the service failed |
+//! | claim, owner | an app's record that it serves an aggregate type, and the app whose claim holds |
+//! | driver | our interface to the Kafka client library |
 //!
 //! # Modules
 //!

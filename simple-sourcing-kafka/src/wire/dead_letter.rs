@@ -24,10 +24,10 @@ impl<'a> DeadLetter<'a> {
             || format!("{bytes} bytes of key, value and headers, over the `max.message.bytes` of this topic");
         let headers = headers
             .with("dead_letter_topic", record.topic())
-            .with("dead_letter_partition", record.partition())
-            .with("dead_letter_offset", record.offset())
+            .with("dead_letter_partition", u64::from(record.partition()))
+            .with("dead_letter_offset", format_args!("{}", record.offset()))
             .with("dead_letter_cause", cause)
-            .with_some("dead_letter_left_out", (!fits).then(left_out));
+            .with_some("dead_letter_left_out", (!fits).then(left_out).as_deref());
         let (key, value) = (record.key().filter(|_| fits), record.value().filter(|_| fits));
         DeadLetter { key, value, headers }
     }

@@ -25,6 +25,7 @@ use crate::{
     access::{Operation, Right},
     config::Kafka,
     log::Next,
+    record::Record,
 };
 
 /// How long a read waits for a record.
@@ -149,7 +150,11 @@ impl Consumer {
     }
 
     /// Waits for a record or the end of a partition.
-    pub(crate) fn poll(&self) -> Result<Next<BorrowedMessage<'_>>, ClientError> {
+    pub(crate) fn poll(&self) -> Result<Next<impl Record>, ClientError> {
+        self.poll_message()
+    }
+
+    fn poll_message(&self) -> Result<Next<BorrowedMessage<'_>>, ClientError> {
         match self.base.poll(POLL) {
             None => Ok(Next::Nothing),
             Some(Ok(message)) => Ok(Next::Record(message)),
@@ -208,8 +213,12 @@ impl<'a> TopicReader<'a> {
     }
 
     /// Waits for a record or the end of a partition.
-    pub(crate) fn poll(&self) -> Result<Next<BorrowedMessage<'_>>, BackendError> {
-        self.consumer.poll().or_else(|ClientError(error)| {
+    pub(crate) fn poll(&self) -> Result<Next<impl Record>, BackendError> {
+        self.poll_message()
+    }
+
+    pub(super) fn poll_message(&self) -> Result<Next<BorrowedMessage<'_>>, BackendError> {
+        self.consumer.poll_message().or_else(|ClientError(error)| {
             if is_passing(&error) {
                 tracing::debug!(topic = self.topic, %error, "reading");
                 return Ok(Next::Nothing);

@@ -192,6 +192,6 @@ impl Records for TopicRecords<'_> {
         Self: 'a;
 
     async fn next(&self) -> Result<Next<BorrowedMessage<'_>>, BackendError> {
-        self.0.poll()
+        self.0.poll_message()
     }
 }

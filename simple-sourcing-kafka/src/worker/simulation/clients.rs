@@ -30,9 +30,9 @@ const PATIENCE: u64 = 1_500;
 /// A record of the command topic.
 #[derive(Clone)]
 pub(super) enum Sent {
-    /// And where its answer is to come to, as below.
+    /// With the address for its answer, like below.
     Command(Rc<Command>, Option<u32>),
-    /// Is no command; answered where it has an id.
+    /// Not a command. It is answered if it has an id.
     Malformed,
     Question {
         key: usize,
@@ -45,7 +45,7 @@ pub(super) struct Command {
     pub(super) key: usize,
     pub(super) id: CommandId,
     pub(super) expected: Option<Sequence>,
-    /// None where the payload is none.
+    /// None if the payload is not a command of the domain.
     pub(super) command: Option<TallyCommand>,
     pub(super) payload: Bytes,
 }
@@ -54,16 +54,16 @@ pub(super) struct Command {
 struct Client {
     /// How many commands it will still send.
     left: u32,
-    /// What was not answered, and when it was sent.
+    /// Commands without an answer, and when each was sent.
     waiting: Vec<(Rc<Command>, u64)>,
 }
 
 #[derive(Default)]
 pub(super) struct Clients {
     pub(super) keys: Vec<String>,
-    /// Whether one of them will still send a command that ends the process.
+    /// Whether one of them will still send a command that kills the process.
     deadly: bool,
-    /// Those of which a client was told that the aggregate is quarantined, and asks no more.
+    /// Commands that a client has given up because it was told that the aggregate is quarantined.
     pub(super) given_up: BTreeSet<CommandId>,
     clients: Vec<Client>,
     /// By partition and offset.
@@ -92,7 +92,7 @@ impl Clients {
     }
 }
 
-/// What is told of a refusal.
+/// The refusal in an answer, if it is one.
 pub(super) fn refusal(answer: &Answer) -> Option<Refusal<TallyError>> {
     match answer {
         Answer::Accepted(_) | Answer::Unchanged(_) => None,
@@ -174,7 +174,7 @@ impl World {
         command
     }
 
-    /// A command for an aggregate that is there afterwards.
+    /// A command after which the aggregate exists.
     pub(super) fn last_command(&mut self, key: usize, begin: bool) {
         let command = if begin { TallyCommand::Begin } else { TallyCommand::Add { n: 1 } };
         let command = self.make(key, Some(command), None);
@@ -183,7 +183,7 @@ impl World {
         self.clients.clients[0].waiting.push((command, now));
     }
 
-    /// Sends something that was answered or is on its way, or something else under its id.
+    /// Sends an earlier command again, or another one under its id.
     fn send_again_what_was_sent(&mut self) {
         let old = self.clients.all[self.rng.usize(0..self.clients.all.len())].clone();
         if self.rng.u32(0..4) == 0 {
@@ -232,7 +232,7 @@ impl World {
         self.append_command(key, Some(b"null"), headers, Sent::Question { key, id, answer_to });
     }
 
-    /// Headers with an address for the answer, or without.
+    /// Adds an address for the answer to some headers.
     fn addressed(&mut self, headers: Headers) -> (Headers, Option<u32>) {
         if self.rng.bool() {
             return (headers, None);
@@ -274,8 +274,9 @@ impl World {
     fn told(&mut self, id: CommandId, key: &str, answer: Answer, first: bool) {
         if matches!(refusal(&answer), Some(Refusal::Quarantined)) {
             self.count("quarantined");
-            // Whoever dies with a command leaves a state that can't be read as it was, and the next process answers so before
-            // it has recreated that. Sent again and again, the command would end one process after the other.
+            // The process that dies may leave an unreadable state, and the next process answers that the aggregate is
+            // quarantined before it has refolded it. If the command were sent again and again, it would kill one
+            // process after the other.
             let is_deadly = |command: &Command| command.id == id && matches!(command.command, Some(TallyCommand::Die));
             for client in &mut self.clients.clients {
                 let waiting = client.waiting.len();

@@ -1,4 +1,4 @@
-//! The simulated log as a worker sees it.
+//! The simulated log, as a worker sees it.
 
 use std::{
     any::Any,
@@ -14,10 +14,10 @@ use simple_sourcing::{BackendError, codec::json, engine::Shard};
 use super::{
     domain::{REFUSED, TallyEvent},
     group::{self, Membership, Offset},
-    partitions::{BrokerError, Entry, Written},
+    partitions::{BrokerError, Entry, TRIES, Written, failed},
     reader::SimReader,
     schedule::{Task, sleep},
-    transactions::Place,
+    transactions::Participant,
     world::{Shared, World, pass, request},
 };
 use crate::{
@@ -26,9 +26,6 @@ use crate::{
     progress::Progress,
     record::OwnedRecord,
 };
-
-/// How often a request is made again to which the broker said so.
-pub(super) const TRIES: usize = 400;
 
 pub(super) struct SimLog {
     pub(super) world: Shared,
@@ -76,7 +73,7 @@ impl Log for SimLog {
                 world.count("polling failed");
                 return Err(Failure::Retryable(BackendError::unavailable("polling failed")));
             }
-            // The end of a batch is anywhere.
+            // A batch may end anywhere.
             if world.rng.u32(0..6) == 0 {
                 return Ok(None);
             }
@@ -201,22 +198,18 @@ impl World {
     }
 }
 
-pub(super) fn failed(refused: BrokerError) -> BackendError {
-    BackendError::unavailable(format!("{refused:?}"))
-}
-
 /// A transactional producer with the habits of librdkafka.
 pub(super) struct SimProducer {
     world: Shared,
     process: usize,
-    /// Of the process.
+    /// The name of the process.
     name: String,
-    /// And its epoch.
+    /// The producer id and its epoch.
     id: (u64, i32),
     /// How many records were sent to each partition.
     next: BTreeMap<(String, u32), usize>,
-    /// What takes part in the transaction.
-    places: BTreeSet<Place>,
+    /// The participants of the transaction.
+    places: BTreeSet<Participant>,
     unsent: BTreeMap<(String, u32), Vec<Rc<Written>>>,
     /// Something was sent twice.
     twice: Cell<bool>,
@@ -253,7 +246,7 @@ impl SimProducer {
         self.request(format!("producer {id:?} {what}"), end).await.map_err(failed)
     }
 
-    async fn take_part(&mut self, place: Place) -> Result<(), BackendError> {
+    async fn take_part(&mut self, place: Participant) -> Result<(), BackendError> {
         if self.places.insert(place.clone()) {
             let id = self.id;
             let add = move |world: &mut World| world.transactions.add(id, place.clone(), world.now);
@@ -262,7 +255,7 @@ impl SimProducer {
         Ok(())
     }
 
-    /// Some records no broker takes, for what they are.
+    /// Brokers reject some records because of their contents.
     fn check_accepted(&self, records: &[Rc<Written>]) -> Result<(), BackendError> {
         let refused = json::encode(&TallyEvent::Added { n: REFUSED }).expect("an event is written");
         if records.iter().all(|record| record.value.as_deref() != Some(&*refused)) {
@@ -273,7 +266,7 @@ impl SimProducer {
         Err(BackendError::failed("a record is refused").because(error))
     }
 
-    /// Sends what is for one of the partitions. Whether there was anything is returned.
+    /// Sends the records for one of the partitions. Returns whether there were any.
     async fn send_some(&mut self) -> Result<bool, BackendError> {
         let mut to: Vec<_> = self.unsent.keys().cloned().collect();
         if to.is_empty() {
@@ -281,7 +274,7 @@ impl SimProducer {
         }
         let to = to.swap_remove(self.world.borrow_mut().rng.usize(0..to.len()));
         let records = self.unsent.remove(&to).unwrap_or_default();
-        let place = Place::Partition(to.0.clone(), to.1);
+        let place = Participant::Partition(to.0.clone(), to.1);
         self.take_part(place.clone()).await?;
         self.check_accepted(&records)?;
         let next = self.next.entry(to.clone()).or_default();
@@ -322,14 +315,14 @@ impl Producer for SimProducer {
         progress: &BTreeMap<Shard, Progress>,
         membership: Membership,
     ) -> Result<(), Failure> {
-        // Meanwhile the library sends records.
+        // The library sends records in the meantime.
         while self.world.borrow_mut().rng.bool() && self.send_some().await? {}
-        self.take_part(Place::Offsets).await?;
+        self.take_part(Participant::Offsets).await?;
         let offset = |(&shard, progress): (&Shard, &Progress)| (shard, (progress.next, progress.metadata(&self.name)));
         let (id, next): (_, BTreeMap<Shard, Offset>) = (self.id, progress.iter().map(offset).collect());
         let what = format!("producer {id:?} of {membership:?} adds offsets {:?}", next.values());
         let commit = move |world: &mut World| {
-            world.transactions.verify(id, &Place::Offsets)?;
+            world.transactions.verify(id, &Participant::Offsets)?;
             let accepted = world.group.commit_in_transaction(id.0, &membership, &next);
             match accepted {
                 Err(BrokerError::UnknownMember) => world.count("offsets of a stranger refused"),

@@ -1,24 +1,31 @@
-//! The partitions of the simulated broker, with what read_committed shows of them.
+//! The partitions of the simulated broker, and what read_committed shows of them.
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use simple_sourcing::Timestamp;
+use simple_sourcing::{BackendError, Timestamp};
 
 use crate::record::{Headers, OwnedRecord};
+
+/// How often a request is retried if the broker asks for that.
+pub(super) const TRIES: usize = 400;
 
 /// Why the broker refuses a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BrokerError {
-    /// No answer came: whether the request took effect, or will, is unknown.
+    /// No answer came: whether the request has taken effect, or will, is unknown.
     NoAnswer,
     Fenced,
-    /// The transaction before this one is still being ended; ask again.
+    /// The previous transaction is still being ended; ask again.
     Concurrent,
     InvalidState,
     OutOfOrder,
     UnknownMember,
     IllegalGeneration,
     Unstable,
+}
+
+pub(super) fn failed(refused: BrokerError) -> BackendError {
+    BackendError::unavailable(format!("{refused:?}"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +35,7 @@ pub(super) enum Status {
     Aborted,
 }
 
-/// A record before it has a place.
+/// A record that has no offset yet.
 pub(super) struct Written {
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
@@ -56,13 +63,13 @@ pub(super) enum Entry {
     Marker,
     Record {
         message: OwnedRecord,
-        /// Whose, where a transaction wrote it.
+        /// The producer, if a transaction wrote it.
         producer: Option<u64>,
         status: Status,
     },
 }
 
-/// What a partition knows of a producer.
+/// What a partition knows about a producer.
 #[derive(Default)]
 struct Writer {
     epoch: i32,
@@ -78,17 +85,17 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    /// The true end.
+    /// The high watermark.
     pub(super) fn end(&self) -> usize {
         self.entries.len()
     }
 
-    /// In front of the first open transaction.
+    /// The last stable offset.
     pub(super) fn stable_end(&self) -> usize {
         self.writers.values().filter_map(|writer| writer.open).min().unwrap_or(self.entries.len())
     }
 
-    /// The first committed record from here, and its offset.
+    /// The first committed record from an offset on, and its offset.
     pub(super) fn committed_from(&self, offset: usize) -> Option<(usize, &OwnedRecord)> {
         (offset..self.stable_end()).find_map(|offset| match &self.entries[offset] {
             Entry::Record { message, status: Status::Committed, .. } => Some((offset, message)),
@@ -102,7 +109,7 @@ impl Partition {
         self.entries.push(Entry::Record { message, producer: None, status: Status::Committed });
     }
 
-    /// Damages the last committed record. Its key is returned.
+    /// Damages the last committed record, and returns its key.
     pub(super) fn damage_last(&mut self, topic: &str, partition: u32) -> Option<String> {
         let stable = self.stable_end();
         let (offset, message) =
@@ -122,7 +129,7 @@ impl Partition {
         self.writers.get(&producer).is_some_and(|writer| writer.open.is_some())
     }
 
-    /// Appends what a transaction writes, once however often it is sent.
+    /// Appends what a transaction writes, once, however often it is sent.
     pub(super) fn produce(
         &mut self,
         (producer, epoch): (u64, i32),

@@ -1,4 +1,4 @@
-//! Reading the simulated log, for the jobs beside a worker.
+//! Reads the simulated log for the jobs beside a worker.
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Range, time::Duration};
 
@@ -6,8 +6,7 @@ use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use super::{
     group::Offset,
-    log::{TRIES, failed},
-    partitions::BrokerError,
+    partitions::{BrokerError, TRIES, failed},
     schedule::sleep,
     world::{Shared, World, pass, request},
 };
@@ -20,12 +19,12 @@ use crate::{
 pub(super) struct SimReader {
     pub(super) world: Shared,
     pub(super) process: usize,
-    /// Which job reads.
+    /// The job that reads.
     pub(super) job: &'static str,
 }
 
 impl SimReader {
-    /// A question that may stay without an answer.
+    /// A question that may get no answer.
     async fn ask<T: 'static>(
         &self,
         what: String,
@@ -98,7 +97,7 @@ impl Reader for SimReader {
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<SimRecords, BackendError> {
         let next = from.iter().map(|(&partition, &offset)| (partition, (offset.unwrap_or(0) as usize, None))).collect();
         let reads_on = from.values().any(|offset| offset.is_some_and(|offset| offset > 0));
-        // Of the others the end is read, whatever is in a store.
+        // Other topics are read near their end, with or without a store.
         let of_store = {
             let world = self.world.borrow();
             topic == world.topics[0].state || topic == world.topics[0].response
@@ -131,7 +130,7 @@ impl Reader for SimReader {
 pub(super) struct SimRecords {
     world: Shared,
     topic: String,
-    /// For each partition the next offset, and where its end was met last.
+    /// For each partition the next offset, and the last end that was reported.
     next: RefCell<BTreeMap<u32, (usize, Option<usize>)>>,
 }
 
@@ -139,7 +138,7 @@ impl Records for SimRecords {
     type Record<'a> = OwnedRecord;
 
     async fn next(&self) -> Result<Next<OwnedRecord>, BackendError> {
-        // Records come many at a time.
+        // Records come in batches.
         if self.world.borrow_mut().rng.u32(0..4) == 0 {
             pass(&self.world).await;
         }
@@ -158,7 +157,7 @@ impl Records for SimRecords {
                     *offset = found + 1;
                     return Some(Next::Record(message.clone()));
                 }
-                // The end is told once, and again when it has moved.
+                // The end is reported once, and again after it has moved.
                 let end = log.stable_end();
                 *offset = end.max(*offset);
                 (met.replace(end) != Some(end)).then_some(Next::End(partition))
