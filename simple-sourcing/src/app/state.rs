@@ -32,7 +32,7 @@ pub(super) async fn read<A: Aggregate>(
     })
 }
 
-/// None where the aggregate is deleted.
+/// None if the aggregate is deleted.
 fn decode<A: Aggregate>(stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
     let state = stored.state.as_deref().map(codec::decode).transpose()?;
     Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
