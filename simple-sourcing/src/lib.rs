@@ -6,10 +6,10 @@
 //! written in **one atomic operation**.
 //!
 //! ```text
-//!  user's enums ──macros──▶ model (traits)
-//!                              │
+//!  your enums ──macros──▶ model (traits)
+//!                            │
 //!  client ─▶ backend ─▶ engine (pure) ─▶ one atomic commit ─▶ event log ─▶ follow (streams, views)
-//!                         ▲ state, seen ids                └▶ answer ─▶ client
+//!                         ▲ state, seen ids                └▶ response ─▶ client
 //! ```
 //!
 //! A module uses only those above it in this table:
@@ -17,13 +17,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `one_line` | shows untrusted text in one line, so that it can't forge a line of a log |
-//! | `model` | the traits behind the macros, and the values they speak in; re-exported here |
+//! | `model` | the traits behind the macros, and the values in their methods; re-exported here |
 //! | `error` | what can go wrong, for clients, readers and whoever starts an app; re-exported here |
 //! | `settings` | the limits of an aggregate type; re-exported here |
 //! | `describe` | an aggregate as it appears on the wire; re-exported here |
 //! | [`codec`] | how values are written |
 //! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
-//! | [`port`] | what an app needs of a backend: commands in, outcomes, states and events out |
+//! | [`port`] | what an app needs from a backend: commands in, outcomes, states and events out |
 //! | `disk` | how states are stored on disk (feature `embedded`) |
 //! | `local` | the backends of one process, [`Memory`] and `Embedded` (feature `embedded`) |
 //! | [`client`] | sending commands, and their outcomes |

@@ -9,6 +9,7 @@ pub use serde;
 
 pub use crate::{
     client::{Call, Client, TypedClient},
+    model::exact::{IsExact, Unknown},
     model::{
         Accepted, Aggregate, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole,
         EventVariant, HandledBy, Key, KeyError, Misapplied, NotAccepted, ProjectedBy,

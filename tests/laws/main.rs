@@ -9,6 +9,7 @@
 //!   the other.
 
 mod domain;
+mod exact;
 mod seen;
 mod store;
 

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::{item, place, private};
+use super::{exact, item, place, private};
 use crate::{describe, model::Aggregate};
 
 pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
@@ -14,6 +14,7 @@ pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
     let Aggregate { item, command, .. } = aggregate;
     let (ident, lints, p) = (&item.node.ident, &item.lints, private(item.root.as_ref()));
     let description = describe::aggregate(aggregate);
+    let exact = exact::exact(item);
     // A missing handler or applier is reported where `command` stands here: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
     quote! {
@@ -21,6 +22,8 @@ pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
         #(#lints)*
         impl #p::Aggregate for #ident {
             #command
+
+            #exact
 
             const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
         }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    bound, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
+    bound, exact, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
 };
 use crate::{
     describe,
@@ -45,6 +45,7 @@ fn command_impl(command: &Command) -> TokenStream {
         quote!(#(#cfgs)* #p::CommandVariant { name: #wire_name, role: #p::CommandRole::#role })
     });
     let description = describe::command(command);
+    let exact = exact::exact(item);
     quote! {
         #[automatically_derived]
         #lints
@@ -53,6 +54,8 @@ fn command_impl(command: &Command) -> TokenStream {
             #error
 
             const VARIANTS: &'static [#p::CommandVariant] = &[#(#table),*];
+
+            #exact
 
             const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 

@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
-use super::{arguments, bound, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private};
+use super::{
+    arguments, bound, exact, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+};
 use crate::{
     describe,
     model::{Event, EventRole, Variant},
@@ -43,6 +45,7 @@ fn event_impl(event: &Event) -> TokenStream {
         quote!(#(#cfgs)* #p::EventVariant { name: #wire_name, role: #p::EventRole::#role })
     });
     let description = describe::event(event);
+    let exact = exact::exact(item);
     quote! {
         #[automatically_derived]
         #lints
@@ -52,6 +55,8 @@ fn event_impl(event: &Event) -> TokenStream {
             const AGGREGATE: &'static str = #aggregate;
 
             const VARIANTS: &'static [#p::EventVariant] = &[#(#table),*];
+
+            #exact
 
             const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 

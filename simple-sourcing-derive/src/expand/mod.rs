@@ -17,6 +17,7 @@ use crate::{
 pub(crate) mod aggregate;
 pub(crate) mod command;
 pub(crate) mod event;
+mod exact;
 pub(crate) mod key;
 
 /// The module in which all names of the expansion are found.

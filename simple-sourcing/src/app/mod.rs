@@ -118,7 +118,7 @@ fn check(definition: &Definition) -> Result<(), StartError> {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
     };
     if !valid(&definition.name) {
-        let reason = format!("its name `{}` must consist of ASCII letters, digits, `.`, `_`, `-`", definition.name);
+        let reason = format!("its name `{}` must consist of ASCII letters, digits, `.`, `_` and `-`", definition.name);
         return Err(StartError::Definition(reason));
     }
     let mut names: Vec<_> = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();

@@ -107,6 +107,13 @@ impl Codecs {
         }
     }
 
+    /// Whether a value of a type that is exact in JSON ([`Event::EXACT`](crate::Event::EXACT)) need not be read back, because
+    /// JSON is what is written.
+    #[inline]
+    pub fn is_exact(&self, in_json: bool) -> bool {
+        in_json && matches!(self.writer, Codec::Json)
+    }
+
     /// Reads a value back from its bytes.
     ///
     /// # Errors

@@ -171,7 +171,7 @@ impl<S: Serializer> SerializeMap for Map<S> {
     }
 
     fn end(mut self) -> Result<S::Ok, S::Error> {
-        // Stable: what a type writes twice stays in its order.
+        // Stable: if a type writes a key twice, the order stays.
         self.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut map = self.serializer.serialize_map(Some(self.entries.len()))?;
         for (key, value) in &self.entries {
@@ -181,7 +181,7 @@ impl<S: Serializer> SerializeMap for Map<S> {
     }
 }
 
-/// The text that a key of a map becomes. `serde_json` knows which values have one, and tells it only within a map.
+/// The text of a map's key. `serde_json` knows which values have one, but only tells within a map.
 fn text_of<T: Serialize + ?Sized>(key: &T) -> serde_json::Result<String> {
     let mut buffer = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut buffer);

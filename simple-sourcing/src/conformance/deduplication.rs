@@ -41,7 +41,7 @@ pub(super) async fn a_command_sent_100_times_at_once_takes_effect_once<S: Subjec
     let app = fixture.restart(app).await;
     let after_restart = withdraw_100_times(&app, id, 40).await;
 
-    assert_eq!(after_restart, answers, "also after a restart");
+    assert_eq!(after_restart, answers, "after a restart, too");
     assert_eq!(account(&app, "alice").await.balance, 60);
     let history = history(&app, "alice").await;
     assert_eq!(history.len(), 3, "the withdrawal stands there once: {history:?}");
@@ -57,7 +57,7 @@ pub(super) async fn a_rejection_sent_100_times_at_once_is_the_same_each_time<S: 
 
     assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected);
     let app = fixture.restart(app).await;
-    assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected, "also after a restart");
+    assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected, "after a restart, too");
 
     assert_eq!(events(&app, "alice").await.len(), 2);
 }

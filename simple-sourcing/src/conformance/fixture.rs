@@ -89,7 +89,7 @@ impl<S: Subject> Fixture<S> {
         let mut log = Vec::new();
         while !ahead.is_empty() {
             let event = within("the next event of the log", events.next()).await;
-            let event = event.expect("the log goes on to what was touched last").expect("the log can be read");
+            let event = event.expect("the log continues to the last touch").expect("the log can be read");
             ahead.retain(|position| {
                 let (partition, offset) = (event.meta.partition, event.meta.command_position.offset);
                 position.partition != partition || position.offset > offset

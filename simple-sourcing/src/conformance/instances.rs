@@ -20,7 +20,7 @@ async fn check_agreement<S: Subject>(fixture: &Fixture<S>, apps: &[AppHandle], s
     for (key, (sequence, account)) in fold(&log).accounts {
         let folded = account.map(|account| (sequence, account));
         for app in apps {
-            assert_eq!(state(app, &key).await, folded, "each app reads the state of {key}");
+            assert_eq!(state(app, &key).await, folded, "every app reads the state of {key}");
         }
     }
 }

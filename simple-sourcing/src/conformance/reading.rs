@@ -19,7 +19,7 @@ pub(super) async fn a_stream_follows_what_comes<S: Subject>() {
         let receipt = accounts.note("alice", number).await.expect("a note is accepted");
         let event = loop {
             let event =
-                within("the next event", events.next()).await.expect("the stream goes on").expect("it can be read");
+                within("the next event", events.next()).await.expect("the stream continues").expect("it can be read");
             if event.meta.sequence == receipt.sequence {
                 break event;
             }
@@ -43,7 +43,7 @@ pub(super) async fn a_stream_goes_on_from_its_cursor<S: Subject>() {
         let mut events = app.follow::<AccountEvent>(cursor.clone());
         for _ in 0..50 {
             let event =
-                within("the next event", events.next()).await.expect("the stream goes on").expect("it can be read");
+                within("the next event", events.next()).await.expect("the stream continues").expect("it can be read");
             cursor.advance(event.meta.partition, event.meta.offset);
             if !super::fixture::is_end(&event.meta.key) {
                 pieces.push(event);
@@ -117,7 +117,7 @@ pub(super) async fn an_event_that_does_not_decode_is_an_error_and_the_stream_goe
     let mut events = app.follow::<other_version::AccountEvent>(Cursor::beginning());
     let mut seen = Vec::new();
     while seen.len() < 3 {
-        seen.push(within("the next event", events.next()).await.expect("the stream goes on"));
+        seen.push(within("the next event", events.next()).await.expect("the stream continues"));
     }
 
     assert_eq!(

@@ -341,7 +341,7 @@ impl Processor {
         let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
         let events = &self.batch.changes.aggregates[shard.aggregate].events;
         for event in events.iter().filter(|event| event.key == command.key) {
-            // They could be applied before: the code is not deterministic, so don't go on with half a state.
+            // They could be applied before, so the code is not deterministic: don't continue with half a state.
             model.replay(&mut live, &event.payload).map_err(|_| Unreadable::Quarantined)?;
         }
         Ok(live)

@@ -181,7 +181,9 @@ impl<A: Aggregate> Typed<A> {
 
     fn encode_state(&self, state: &A) -> Result<Payload, String> {
         let payload = self.codecs.encode(Role::State, state).map_err(|reason| format!("can't be encoded: {reason}"))?;
-        self.codecs.read_back(Role::State, state, &payload)?;
+        if !self.codecs.is_exact(A::EXACT) {
+            self.codecs.read_back(Role::State, state, &payload)?;
+        }
         Ok(payload)
     }
 
@@ -215,10 +217,12 @@ impl<A: Aggregate> Typed<A> {
             if all_bytes > max {
                 return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
             }
-            let event = self
-                .codecs
-                .read_back(Role::Event, &event, &payload)
-                .map_err(|reason| format!("event `{name}` {reason}"))?;
+            let event = if self.codecs.is_exact(EventOf::<A>::EXACT) {
+                event
+            } else {
+                let read = self.codecs.read_back(Role::Event, &event, &payload);
+                read.map_err(|reason| format!("event `{name}` {reason}"))?
+            };
             sequence = sequence.next();
             events.push(EventRecord {
                 key: command.key.clone(),

@@ -19,9 +19,9 @@ use crate::{
 /// [`next`](EventStream::next) and [`try_collect`](EventStream::try_collect) of its own, so that simple readers need no other
 /// crate.
 ///
-/// An event that can't be decoded is an error that says where the event is, and the stream continues after it; so does a
-/// record on Kafka that is no event at all. Any other error of the backend ends the stream. So does an event that is not the
-/// next one of its aggregate: an event before it is missing or was written twice, so what follows would be wrong.
+/// An event that can't be decoded is an error that says where the event is, and the stream continues after it. The same goes
+/// for a record on Kafka that is no event at all. Any other error of the backend ends the stream. So does an event that is not
+/// the next one of its aggregate: an event before it is missing or was written twice, so what follows would be wrong.
 ///
 /// ```
 #[doc = include_str!("../../docs/examples/account.md")]

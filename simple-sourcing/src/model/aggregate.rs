@@ -19,6 +19,10 @@ pub trait Aggregate: Sized + Serialize + DeserializeOwned + PartialEq + Debug + 
     /// The commands that this aggregate decides.
     type Command: Command<Event: AppliedTo<Self>> + HandledBy<Self>;
 
+    /// Whether each state is read back from JSON as it was written, whatever it is, so that nobody has to try. The macro
+    /// knows it of the types of the fields.
+    const EXACT: bool = false;
+
     /// The lines of the state in [`describe`](crate::describe).
     const DESCRIPTION: &'static [&'static str];
 }

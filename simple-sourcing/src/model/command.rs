@@ -21,6 +21,10 @@ pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Syn
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [CommandVariant];
 
+    /// Whether each command is read back from JSON as it was written, whatever it is, so that nobody has to try. The macro
+    /// knows it of the types of the fields.
+    const EXACT: bool = false;
+
     /// The lines of the commands in [`describe`](crate::describe).
     const DESCRIPTION: &'static [&'static str];
 

@@ -22,6 +22,10 @@ pub trait Event: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync 
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [EventVariant];
 
+    /// Whether each event is read back from JSON as it was written, whatever it is, so that nobody has to try. The macro
+    /// knows it of the types of the fields.
+    const EXACT: bool = false;
+
     /// The lines of the events in [`describe`](crate::describe).
     const DESCRIPTION: &'static [&'static str];
 

@@ -6,6 +6,7 @@ mod concurrency;
 mod context;
 mod decision;
 mod event;
+pub(crate) mod exact;
 mod id;
 mod into_events;
 mod key;

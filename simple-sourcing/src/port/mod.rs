@@ -73,7 +73,7 @@ pub trait Port: Send + Sync + 'static {
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>>;
 }
 
-/// A command on its way to the log.
+/// A command to be written to the log.
 #[derive(Debug)]
 pub struct Submission {
     /// The aggregate type.

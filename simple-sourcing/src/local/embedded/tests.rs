@@ -70,10 +70,10 @@ async fn refused(directory: &Path) -> String {
     }
 }
 
-/// The lamps, which are lit as often as their number says.
+/// The lamps; each is lit as many times as its number says.
 const LAMPS: u64 = 5;
 
-/// Makes a store with some lamps, and closes it.
+/// Creates a store with some lamps, and closes it.
 async fn make(directory: &Path) {
     let app = start(directory).await.expect("it starts");
     let lamps: LampClient = app.client();
@@ -107,7 +107,7 @@ async fn is_complete(app: &AppHandle) {
         }
         assert_eq!(sequences, (1..=lamp + 1).collect::<Vec<_>>(), "{key}");
     }
-    let receipt = lamps.mount(format!("lamp-{}", CommandId::new())).await.expect("it goes on");
+    let receipt = lamps.mount(format!("lamp-{}", CommandId::new())).await.expect("the store takes commands");
     assert_eq!(receipt.sequence, Sequence::new(1));
 }
 
@@ -122,7 +122,7 @@ fn flush(directory: &Path) {
     shorten(&directory.join("0.jnl"));
 }
 
-/// Opens the database past the library.
+/// Opens the database without the library.
 fn with(directory: &Path, change: impl FnOnce(&Database)) {
     let database = Database::builder(directory).open().expect("it opens");
     change(&database);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Cursor;
 
-/// Has every record of a keyspace whose key ends so written as another version would write it.
+/// Overwrites every record of a keyspace whose key ends with this, as another version would write it.
 fn damage(directory: &Path, keyspace: &str, ends_with: &[u8]) {
     with(directory, |database| {
         let keyspace = database.keyspace(keyspace, KeyspaceCreateOptions::default).unwrap();

@@ -1,4 +1,4 @@
-//! The directory under a running app, and what may stand in its place.
+//! The directory of a running app, and what may take its place.
 
 use super::*;
 
