@@ -60,19 +60,15 @@ impl Beginning {
         // A foreign offset proves nothing.
         let committed = commands.committed.as_ref().filter(|committed| committed.is_by_a_worker());
         if let Some(next) = committed.map(|committed| committed.next).filter(|&next| next > end) {
-            return recreated(
-                Topic::Command,
-                format!("commands up to {next} were processed, but the topic ends at {end}"),
-            );
+            let why = format!("commands up to {next} were processed, but the topic ends at {end}");
+            return recreated(Topic::Command, why);
         }
         if let Some(last) = proven.map(|next| next - 1).filter(|&last| last >= end) {
             if reader.bounds(&topics.command, partition).await?.end > last {
                 return Err(overtaken());
             }
-            return recreated(
-                Topic::Command,
-                format!("the command at {last} was processed, but the topic ends at {end}"),
-            );
+            let why = format!("the command at {last} was processed, but the topic ends at {end}");
+            return recreated(Topic::Command, why);
         }
         if self.bounds.start > 0 {
             return Err(RestoreFailure::Fatal(topics.truncated(Topic::Event, partition, self.bounds.start)));
@@ -93,13 +89,8 @@ impl Beginning {
                     ))));
                 }
                 if sequence.get() != 1 {
-                    return recreated(
-                        Topic::Event,
-                        format!(
-                            "the first event is event {sequence} of `{key}`, not its \
-                     first"
-                        ),
-                    );
+                    let why = format!("the first event is event {sequence} of `{key}`, not its first");
+                    return recreated(Topic::Event, why);
                 }
                 if store.state(key)?.is_none() {
                     return recreated(Topic::State, format!("there are events of `{key}`, but no state"));
