@@ -3,7 +3,7 @@
 use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 
 use simple_sourcing::{
-    BackendError, CommandId, Position, Timestamp, codec,
+    Aggregate, BackendError, CommandId, Position, Timestamp, codec,
     engine::{CommandRecord, Outcome, Processor, Refold, Refolded, Shard, Store, StoredState},
     prelude::*,
 };
@@ -28,7 +28,8 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
         unit: Unit::PerSecond,
         contenders: vec![
             Contender::new("written by hand", move || by_hand(commands, accounts, owner)),
-            Contender::new("engine", move || engine(commands, accounts, owner)),
+            Contender::new("engine", move || engine::<Account>(commands, accounts, owner)),
+            Contender::new("engine, values read back", move || engine::<read_back::Account>(commands, accounts, owner)),
         ],
     };
     vec![
@@ -60,7 +61,7 @@ fn steps(commands: usize) -> Comparison {
         title: format!("the steps of a decision, {ACCOUNTS} accounts"),
         unit: Unit::Nanoseconds,
         contenders: vec![
-            Contender::new("engine, all of it", move || 1e9 / engine(commands, ACCOUNTS, OWNER_BYTES)),
+            Contender::new("engine, all of it", move || 1e9 / engine::<Account>(commands, ACCOUNTS, OWNER_BYTES)),
             step(
                 "decode the command",
                 Box::new(|record, _| {
@@ -136,8 +137,8 @@ impl Store for Nothing {
     }
 }
 
-fn engine(commands: usize, accounts: usize, owner: usize) -> f64 {
-    let definition = App::new("bank").aggregate::<Account>().into_definition();
+fn engine<A: Aggregate>(commands: usize, accounts: usize, owner: usize) -> f64 {
+    let definition = App::new("bank").aggregate::<A>().into_definition();
     let mut processor = Processor::new(Arc::new(definition));
     let mut batch = |records: &mut dyn Iterator<Item = CommandRecord>| {
         records.for_each(|record| processor.process(&Nothing, 0, record).unwrap());
@@ -180,4 +181,65 @@ fn by_hand(commands: usize, accounts: usize, owner: usize) -> f64 {
         black_box((events, outcomes, states));
     }
     commands as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// The account once more, with a word of serde after which nobody knows whether a value is read back as it was written. So each
+/// event, and each state that is stored, is.
+mod read_back {
+    use simple_sourcing::prelude::*;
+
+    #[event(key = String)]
+    pub(super) enum AccountEvent {
+        #[create]
+        Opened {
+            #[serde(default)]
+            owner: String,
+        },
+        Deposited {
+            amount: u64,
+        },
+    }
+
+    #[command(event = AccountEvent, error = Never)]
+    pub(super) enum AccountCommand {
+        #[create]
+        Open {
+            owner: String,
+        },
+        Deposit {
+            amount: u64,
+        },
+    }
+
+    #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+    #[error("it never is")]
+    pub(super) struct Never;
+
+    #[aggregate(command = AccountCommand)]
+    pub(super) struct Account {
+        #[serde(default)]
+        owner: String,
+        balance: u64,
+    }
+
+    impl AccountHandler for Account {
+        fn open(owner: String) -> Decision<Self> {
+            emit(AccountEvent::Opened { owner })
+        }
+
+        fn deposit(&self, amount: u64) -> Decision<Self> {
+            ensure!(self.balance.checked_add(amount).is_some(), Never);
+            emit(AccountEvent::Deposited { amount })
+        }
+    }
+
+    impl AccountApplier for Account {
+        fn opened(owner: String) -> Self {
+            Account { owner, balance: 0 }
+        }
+
+        fn deposited(&mut self, amount: u64) {
+            self.balance += amount;
+        }
+    }
 }
