@@ -3,7 +3,7 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use simple_sourcing::{
     CommandId, Position, Sequence, Trace,
-    codec::{self, ContentType, Encoding, Fingerprint, Payload},
+    codec::{self, Encoding, Fingerprint, Payload},
     engine::{Answer, CommandRecord, EventRecord, Logged, Outcome, StoredState},
     port::partition_of,
 };
@@ -89,9 +89,10 @@ impl<'a> ReadHeaders<'a> {
 
     /// What its writer says of the value. Without a word it is JSON.
     fn payload(&self, value: &[u8]) -> Result<Payload, String> {
-        let content_type = self.text(CONTENT).map_or(ContentType::Json, ContentType::from);
         let version = self.text(SCHEMA_VERSION).map(|_| self.parsed(SCHEMA_VERSION)).transpose()?;
-        let encoding = Encoding { content_type, schema_version: version.unwrap_or(codec::SCHEMA_VERSION) };
+        let version = version.unwrap_or(codec::SCHEMA_VERSION);
+        let json = Encoding::default();
+        let encoding = Encoding::new(self.text(CONTENT).unwrap_or(json.content_type()), version);
         Ok(Payload { encoding, bytes: Bytes::copy_from_slice(value) })
     }
 

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use simple_sourcing::{
     CommandId, Timestamp, Trace,
-    codec::{self, ContentType, Encoding, Payload},
+    codec::{self, Encoding, Payload},
     engine::{Answer, EventRecord, OutcomeRecord, StateRecord, StoredState},
     port::Submission,
 };
@@ -50,9 +50,10 @@ impl CloudEvent for Headers {
             .encoding(encoding)
     }
 
-    fn encoding(self, Encoding { content_type, schema_version }: &Encoding) -> Self {
-        let version = (*schema_version != codec::SCHEMA_VERSION).then_some(u64::from(*schema_version));
-        self.with(CONTENT, content_type.as_str()).with_some(SCHEMA_VERSION, version)
+    fn encoding(self, encoding: &Encoding) -> Self {
+        let version = encoding.schema_version();
+        let version = (version != codec::SCHEMA_VERSION).then_some(u64::from(version));
+        self.with(CONTENT, encoding.content_type()).with_some(SCHEMA_VERSION, version)
     }
 
     fn trace(self, trace: Option<&Trace>) -> Self {
@@ -126,7 +127,7 @@ pub(crate) fn outcome(record: &OutcomeRecord) -> (Headers, Cow<'_, [u8]>) {
         Answer::Refused(refusal) => (None, Cow::Owned([br#"{"Err":"#, &**refusal, b"}"].concat())),
     };
     let headers = Headers::with_capacity(7)
-        .with(CONTENT, ContentType::Json.as_str())
+        .encoding(&Encoding::default())
         .with(COMMAND_ID, record.id)
         .with(COMMAND_OFFSET, record.outcome.position.offset)
         .with(COMMAND_HASH, format_args!("{}", record.fingerprint))

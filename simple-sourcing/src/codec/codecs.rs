@@ -2,7 +2,7 @@ use std::{fmt::Debug, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ContentType, Encoding, Format, Payload, Role, SCHEMA_VERSION, Subject, content, json, read_back::compare};
+use super::{Encoding, Format, Payload, Role, SCHEMA_VERSION, Subject, content, json, read_back::compare};
 
 /// What writes and reads payloads.
 #[derive(Debug, Clone, Default)]
@@ -20,10 +20,10 @@ impl Codec {
         Codec::Other(Arc::new(format))
     }
 
-    fn content_type(&self) -> ContentType {
+    fn encoding(&self) -> Encoding {
         match self {
-            Codec::Json => ContentType::Json,
-            Codec::Other(format) => format.content_type().into(),
+            Codec::Json => Encoding::default(),
+            Codec::Other(format) => Encoding::new(format.content_type(), SCHEMA_VERSION),
         }
     }
 
@@ -59,7 +59,7 @@ impl Codecs {
 
     /// Writes with this codec from now on, and reads it.
     pub fn write(&mut self, codec: Codec) {
-        self.encoding = Encoding { content_type: codec.content_type(), schema_version: SCHEMA_VERSION };
+        self.encoding = codec.encoding();
         self.read(codec.clone());
         self.writer = codec;
     }
@@ -67,7 +67,7 @@ impl Codecs {
     /// Reads what others have written with this codec.
     pub fn read(&mut self, codec: Codec) {
         if matches!(codec, Codec::Other(_)) {
-            self.others.retain(|other| other.content_type() != codec.content_type());
+            self.others.retain(|other| other.encoding() != codec.encoding());
             self.others.push(codec);
         }
     }
@@ -98,13 +98,13 @@ impl Codecs {
     /// When the bytes can't be read, or the codec is not known here; the message says which.
     pub fn decode<T: DeserializeOwned>(&self, role: Role, payload: &Payload) -> Result<T, String> {
         let Payload { encoding, bytes } = payload;
-        if encoding.schema_version != SCHEMA_VERSION {
+        if encoding.schema_version() != SCHEMA_VERSION {
             return Err(format!("it is {encoding}, which a later version of this app has written; upgrade this one"));
         }
-        match &encoding.content_type {
-            ContentType::Json => json::decode(bytes),
-            other => self.other(other)?.decode(&self.subject(role), bytes),
+        if encoding.is_json() {
+            return json::decode(bytes);
         }
+        self.other(encoding)?.decode(&self.subject(role), bytes)
     }
 
     /// Whether a value of a type that is exact in JSON ([`Event::EXACT`](crate::Event::EXACT)) need not be read back, because
@@ -125,11 +125,11 @@ impl Codecs {
         compare(value, self.decode(role, payload).map_err(|reason| format!("can't be read back: {reason}"))?)
     }
 
-    fn other(&self, content_type: &ContentType) -> Result<&Codec, String> {
-        self.others.iter().find(|codec| codec.content_type() == *content_type).ok_or_else(|| {
+    fn other(&self, encoding: &Encoding) -> Result<&Codec, String> {
+        self.others.iter().find(|codec| codec.encoding() == *encoding).ok_or_else(|| {
             let aggregate = self.aggregate;
             format!(
-                "it is `{content_type}`, which this app does not read; name the codec where `{aggregate}` is added to the                  `App`: `options.also_reads(...)`"
+                "it is {encoding}, which this app does not read; name the codec where `{aggregate}` is added to the                  `App`: `options.also_reads(...)`"
             )
         })
     }

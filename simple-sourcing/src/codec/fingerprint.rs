@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{ContentType, Payload};
+use super::Payload;
 
 /// The 64-bit XXH3 of a JSON payload, seeded with that of the key.
 const XXH3: u8 = 0;
@@ -25,9 +25,11 @@ impl Fingerprint {
     /// that sends a command again after it has changed its codec is not told that the id belongs to another command.
     pub fn of(key: &str, payload: &Payload) -> Self {
         let hash = xxh3_64_with_seed(&payload.bytes, xxh3_64(key.as_bytes()));
-        let algorithm = match &payload.encoding.content_type {
-            ContentType::Json => XXH3,
-            ContentType::Other(name) => 1 + (xxh3_64(name.as_bytes()) % u64::from(u8::MAX)) as u8,
+        let encoding = &payload.encoding;
+        let algorithm = if encoding.is_json() {
+            XXH3
+        } else {
+            1 + (xxh3_64(encoding.content_type().as_bytes()) % u64::from(u8::MAX)) as u8
         };
         Fingerprint { algorithm, hash }
     }
@@ -77,6 +79,7 @@ pub struct NoFingerprint;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Encoding;
 
     #[test]
     fn its_text_is_read_back_and_so_is_that_of_earlier_versions() {
@@ -96,7 +99,7 @@ mod tests {
     fn a_command_is_the_same_under_another_codec() {
         let json = Payload::json("{}");
         let mut other = Payload::json("[]");
-        other.encoding.content_type = "application/cbor".into();
+        other.encoding = Encoding::new("application/cbor", 1);
         let of = |payload: &Payload| Fingerprint::of("alice", payload);
         assert!(of(&json).agrees(of(&other)));
         assert!(!of(&json).agrees(of(&Payload::json("[]"))));

@@ -16,4 +16,4 @@ mod read_back;
 pub use codecs::{Codec, Codecs};
 pub use fingerprint::{Fingerprint, NoFingerprint};
 pub use format::{Format, Role, Subject};
-pub use payload::{ContentType, Encoding, Payload, SCHEMA_VERSION};
+pub use payload::{Encoding, Payload, SCHEMA_VERSION};

@@ -196,7 +196,7 @@ mod tests {
         };
         let before = format!("{event}0027b7d");
         check(&event_of(Payload::json("{}")), &[(2, &before), (3, &before), (4, &format!("{event}00001027b7d"))]);
-        let cbor = Encoding { content_type: "application/cbor".into(), schema_version: 300 };
+        let cbor = Encoding::new("application/cbor", 300);
         let cbor = Payload { encoding: cbor, bytes: Bytes::from_static(b"{}") };
         check(&event_of(cbor), &[(4, &format!("{event}001106170706c69636174696f6e2f63626f72ac02027b7d"))]);
         let state_of = |state| StoredState { sequence: Sequence::new(2), command_position: position, state };

@@ -51,24 +51,20 @@ struct KeptState {
     sequence: Sequence,
     command_position: Position,
     state: Option<Box<[u8]>>,
-    /// None for what nearly all are: JSON.
-    encoding: Option<Box<Encoding>>,
+    encoding: Encoding,
 }
 
 impl From<StoredState> for KeptState {
     fn from(StoredState { sequence, command_position, state }: StoredState) -> Self {
         let (encoding, state) = state.map(|Payload { encoding, bytes }| (encoding, Vec::from(bytes).into())).unzip();
-        let encoding = encoding.filter(|encoding| *encoding != Encoding::default()).map(Box::new);
-        KeptState { sequence, command_position, state, encoding }
+        KeptState { sequence, command_position, state, encoding: encoding.unwrap_or_default() }
     }
 }
 
 impl From<&KeptState> for StoredState {
     fn from(KeptState { sequence, command_position, state, encoding }: &KeptState) -> Self {
-        let state = state.as_deref().map(|bytes| Payload {
-            encoding: encoding.as_deref().cloned().unwrap_or_default(),
-            bytes: Bytes::copy_from_slice(bytes),
-        });
+        let state =
+            state.as_deref().map(|bytes| Payload { encoding: encoding.clone(), bytes: Bytes::copy_from_slice(bytes) });
         StoredState { sequence: *sequence, command_position: *command_position, state }
     }
 }
