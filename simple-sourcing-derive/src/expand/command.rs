@@ -4,16 +4,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    bound, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
+    bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
 };
-use crate::{
-    describe,
-    model::{Command, CommandRole, Expected, Variant},
-};
+use crate::model::{Command, CommandRole, Expected, Variant};
 
 pub(crate) fn expand(command: &Command) -> TokenStream {
     [
         item(&command.item),
+        described::of_command(command),
         command_impl(command),
         handler(command, command.variants.iter()),
         handled_by(command),
@@ -44,7 +42,6 @@ fn command_impl(command: &Command) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::CommandVariant { name: #wire_name, role: #p::CommandRole::#role })
     });
-    let description = describe::command(command);
     quote! {
         #[automatically_derived]
         #lints
@@ -53,8 +50,6 @@ fn command_impl(command: &Command) -> TokenStream {
             #error
 
             const VARIANTS: &'static [#p::CommandVariant] = &[#(#table),*];
-
-            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 
             fn name(&self) -> &'static str {
                 match self { #names }

@@ -3,15 +3,13 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
-use super::{arguments, bound, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private};
-use crate::{
-    describe,
-    model::{Event, EventRole, Variant},
-};
+use super::{arguments, bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private};
+use crate::model::{Event, EventRole, Variant};
 
 pub(crate) fn expand(event: &Event) -> TokenStream {
     [
         item(&event.item),
+        described::of_event(event),
         event_impl(event),
         applier(event, event.variants.iter()),
         applied_to(event),
@@ -42,7 +40,6 @@ fn event_impl(event: &Event) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::EventVariant { name: #wire_name, role: #p::EventRole::#role })
     });
-    let description = describe::event(event);
     quote! {
         #[automatically_derived]
         #lints
@@ -52,8 +49,6 @@ fn event_impl(event: &Event) -> TokenStream {
             const AGGREGATE: &'static str = #aggregate;
 
             const VARIANTS: &'static [#p::EventVariant] = &[#(#table),*];
-
-            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 
             fn name(&self) -> &'static str {
                 match self { #names }

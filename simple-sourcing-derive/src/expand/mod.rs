@@ -16,8 +16,11 @@ use crate::{
 
 pub(crate) mod aggregate;
 pub(crate) mod command;
+pub(crate) mod described;
 pub(crate) mod event;
 pub(crate) mod key;
+mod shape;
+mod table;
 
 /// The module in which all names of the expansion are found.
 pub(crate) fn private(root: Option<&Root>) -> TokenStream {

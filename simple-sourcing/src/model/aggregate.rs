@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppliedTo, Command, Event, HandledBy};
+use super::{AppliedTo, Command, Described, Event, HandledBy};
 
 /// The state of one aggregate and, through its command, everything that belongs to it. Written by `#[aggregate]`.
 ///
@@ -16,12 +16,9 @@ use super::{AppliedTo, Command, Event, HandledBy};
     message = "`{Self}` is not an aggregate",
     note = "annotate it with `#[aggregate(command = ...)]`"
 )]
-pub trait Aggregate: Sized + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Aggregate: Sized + Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// The commands that this aggregate decides.
     type Command: Command<Event: AppliedTo<Self>> + HandledBy<Self>;
-
-    /// What [`describe`](crate::describe) says of the state, line by line.
-    const DESCRIPTION: &'static [&'static str];
 }
 
 /// The events of an aggregate.

@@ -2,7 +2,7 @@ use std::{error::Error, fmt::Debug};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Accepted, Context, Event};
+use super::{Accepted, Context, Described, Event};
 
 /// What a client may ask of an aggregate: an enum with a variant for each command. Written by `#[command]`.
 ///
@@ -12,7 +12,7 @@ use super::{Accepted, Context, Event};
     message = "`{Self}` is not a command",
     note = "annotate the enum with `#[command(event = ..., error = ...)]`"
 )]
-pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Command: Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// What happens when a command is accepted.
     type Event: Event;
     /// Why a command is rejected.
@@ -20,9 +20,6 @@ pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Syn
 
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [CommandVariant];
-
-    /// What [`describe`](crate::describe) says of the commands, line by line.
-    const DESCRIPTION: &'static [&'static str];
 
     /// The wire name of this command's variant, as serde writes it.
     fn name(&self) -> &'static str;

@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{EventMeta, Key};
+use super::{Described, EventMeta, Key};
 
 /// What has happened to an aggregate: an enum with a variant for each event. Written by `#[event]`.
 ///
@@ -12,7 +12,7 @@ use super::{EventMeta, Key};
     message = "`{Self}` is not an event",
     note = "annotate the enum with `#[event(key = ...)]`"
 )]
-pub trait Event: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Event: Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// The key that names one aggregate.
     type Key: Key;
 
@@ -21,9 +21,6 @@ pub trait Event: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync 
 
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [EventVariant];
-
-    /// What [`describe`](crate::describe) says of the events, line by line.
-    const DESCRIPTION: &'static [&'static str];
 
     /// The wire name of this event's variant, as serde writes it.
     fn name(&self) -> &'static str;
