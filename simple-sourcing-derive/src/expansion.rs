@@ -79,7 +79,8 @@ fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
         if derives(&item.attrs).iter().any(|derive| derive == DESCRIBED_DERIVE) {
             return Ok(pipeline::described(item.into_token_stream()));
         }
-        let message = "has none of `#[event]`, `#[command]`, `#[aggregate]`, `#[derive(Key)]` and `#[derive(Described)]`";
+        let message =
+            "has none of `#[event]`, `#[command]`, `#[aggregate]`, `#[derive(Key)]` and `#[derive(Described)]`";
         return Err(syn::Error::new(item.ident.span(), format!("`{}` {message}", item.ident)));
     };
     let args = match item.attrs.remove(i).meta {

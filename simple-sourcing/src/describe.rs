@@ -138,7 +138,7 @@ fn text(lines: Option<Vec<String>>) -> String {
 
 fn event_lines(event: &TypeSchema) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(TypeRole::Event { aggregate, key }) = &event.role {
+    if let Some(TypeRole::EventType { aggregate, key }) = &event.role {
         lines.extend([format!("aggregate: {aggregate}"), format!("key: {}", key.text)]);
     }
     lines.push(format!("event: {}", type_name(event)));
@@ -148,7 +148,7 @@ fn event_lines(event: &TypeSchema) -> Vec<String> {
 
 fn command_lines(command: &TypeSchema) -> Vec<String> {
     let mut lines = vec![format!("command: {}", type_name(command))];
-    if let Some(TypeRole::Command { error, client }) = &command.role {
+    if let Some(TypeRole::CommandType { error, client }) = &command.role {
         lines.extend([format!("error: {}", error.text), format!("client: {client}")]);
     }
     lines.extend(variants(command));
@@ -178,12 +178,12 @@ fn variants(ty: &TypeSchema) -> Vec<String> {
 
 fn variant_lines(variant: &Variant) -> Vec<String> {
     let role = match &variant.role {
-        Some(VariantRole::Event { role, .. }) => match role {
+        Some(VariantRole::OfEvent { role, .. }) => match role {
             EventRole::Create => "create  ".to_owned(),
             EventRole::Change => "change  ".to_owned(),
             EventRole::Delete => "delete  ".to_owned(),
         },
-        Some(VariantRole::Command { role, method }) => match role {
+        Some(VariantRole::OfCommand { role, method }) => match role {
             CommandRole::Create => format!("create  {method}: "),
             CommandRole::Update => format!("update  {method}: "),
             CommandRole::Upsert => format!("upsert  {method}: "),

@@ -64,7 +64,7 @@ fn of_an_item_that_is_given() {
                 const {
                     &__schema::Type {
                         name: "Note",
-                        role: __schema::Role::State,
+                        role: __schema::Role::OfState,
                         shape: __schema::Shape::Enum {
                             tagging: __schema::Tagging::External,
                             variants: &[

@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
+    bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+    with_fields,
 };
 use crate::model::{Command, CommandRole, Expected, Variant};
 

@@ -40,7 +40,7 @@ pub(crate) fn of_event(event: &Event) -> TokenStream {
     let of_variants: Vec<Entries> = variants.iter().map(|variant| role_of_event(variant)).collect();
     let key = type_of(&key);
     let table = source.table(&of_variants, |table| {
-        table.set("role", quote!(__schema::Role::Event { aggregate: #aggregate, key: #key }));
+        table.set("role", quote!(__schema::Role::OfEvents { aggregate: #aggregate, key: #key }));
     });
     source.implementation(&table)
 }
@@ -51,14 +51,14 @@ pub(crate) fn of_command(command: &Command) -> TokenStream {
     let of_variants: Vec<Entries> = variants.iter().map(|variant| role_of_command(variant)).collect();
     let (error, client) = (type_of(error), client.to_string());
     let table = source.table(&of_variants, |table| {
-        table.set("role", quote!(__schema::Role::Command { error: #error, client: #client }));
+        table.set("role", quote!(__schema::Role::OfCommands { error: #error, client: #client }));
     });
     source.implementation(&table)
 }
 
 pub(crate) fn of_aggregate(aggregate: &Aggregate) -> TokenStream {
     let source = Source::new(&aggregate.item, AGGREGATE);
-    let table = source.table(&[], |table| table.set("role", quote!(__schema::Role::State)));
+    let table = source.table(&[], |table| table.set("role", quote!(__schema::Role::OfState)));
     source.implementation(&table)
 }
 
@@ -155,7 +155,7 @@ fn role_of_event(variant: &Variant<EventRole>) -> Entries {
         EventRole::Change => quote!(Change),
         EventRole::Delete => quote!(Delete),
     };
-    does(variant, "Event", quote!(__schema::EventRole::#role))
+    does(variant, "AsEvent", quote!(__schema::EventRole::#role))
 }
 
 fn role_of_command(variant: &Variant<CommandRole>) -> Entries {
@@ -164,7 +164,7 @@ fn role_of_command(variant: &Variant<CommandRole>) -> Entries {
         Expected::Present => quote!(Update),
         Expected::Either => quote!(Upsert),
     };
-    does(variant, "Command", quote!(__schema::CommandRole::#role))
+    does(variant, "AsCommand", quote!(__schema::CommandRole::#role))
 }
 
 fn does<R>(variant: &Variant<R>, kind: &str, role: TokenStream) -> Entries {

@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 
-use super::{arguments, bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private};
+use super::{
+    arguments, bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+};
 use crate::model::{Event, EventRole, Variant};
 
 pub(crate) fn expand(event: &Event) -> TokenStream {

@@ -59,9 +59,9 @@ pub(super) fn type_of(ty: &impl ToTokens) -> TokenStream {
 /// `#[serde(default)]`, `#[serde(default = "...")]`.
 pub(super) fn default(table: &mut Table, words: &SerdeWords) {
     if let Some(function) = words.text(DEFAULT) {
-        table.set("default", quote!(__schema::Default::Function(#function)));
+        table.set("default", quote!(__schema::IfMissing::Function(#function)));
     } else if words.has(DEFAULT) {
-        table.set("default", quote!(__schema::Default::OfType));
+        table.set("default", quote!(__schema::IfMissing::OfType));
     }
 }
 
@@ -162,7 +162,7 @@ fn field(index: usize, node: &Field, place: &Place<'_>) -> TokenStream {
     let of = match () {
         () if words.has(SKIP) => quote!(__schema::skipped),
         () if place.is_custom || words.any(&[WITH, SERIALIZE_WITH, DESERIALIZE_WITH]) => {
-            quote!(__schema::opaque::<#ty>)
+            quote!(__schema::custom::<#ty>)
         }
         () => quote!(__schema::Probe::<#ty>::OF),
     };
@@ -191,7 +191,8 @@ fn directions(table: &mut Table, words: &SerdeWords) {
     table.flag("is_written", !words.any(&[SKIP, SKIP_SERIALIZING]), true);
     table.flag("is_read", !words.any(&[SKIP, SKIP_DESERIALIZING]), true);
     let module = words.text(WITH);
-    let function = |word| words.text(word).or_else(|| Some(format!("{}::{}", module.as_ref()?, word.strip_suffix("_with")?)));
+    let function =
+        |word| words.text(word).or_else(|| Some(format!("{}::{}", module.as_ref()?, word.strip_suffix("_with")?)));
     table.text("written_by", &function(SERIALIZE_WITH).unwrap_or_default());
     table.text("read_by", &function(DESERIALIZE_WITH).unwrap_or_default());
 }

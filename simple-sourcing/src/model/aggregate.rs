@@ -16,7 +16,9 @@ use super::{AppliedTo, Command, Described, Event, HandledBy};
     message = "`{Self}` is not an aggregate",
     note = "annotate it with `#[aggregate(command = ...)]`"
 )]
-pub trait Aggregate: Sized + Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Aggregate:
+    Sized + Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static
+{
     /// The commands that this aggregate decides.
     type Command: Command<Event: AppliedTo<Self>> + HandledBy<Self>;
 }

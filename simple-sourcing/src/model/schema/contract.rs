@@ -3,7 +3,7 @@ use std::{
     fmt::{self, Display},
 };
 
-use super::data::{Field, Form, Shape, Text, TypeRef, TypeRole, TypeSchema};
+use super::data::{Field, Form, Shape, Text, TypeRef, TypeRole, TypeSchema, Variant};
 
 /// A contract: events, commands and, where it is known, the state, with all types that they use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Schema {
         let mut found = BTreeMap::new();
         for (name, ty) in &self.types {
             let mut add = |ty: &TypeRef, place: String| opaque_in(ty, &place, &mut found);
-            if let Some(TypeRole::Command { error, .. }) = &ty.role {
+            if let Some(TypeRole::CommandType { error, .. }) = &ty.role {
                 add(&error.ty, format!("the error of {name}"));
             }
             for (form, what) in [(&ty.written, "writes"), (&ty.read, "reads")] {
@@ -81,7 +81,8 @@ impl Schema {
             match &ty.shape {
                 Shape::Struct(of) => of_fields(&of.fields, "", name, &mut add),
                 Shape::Enum(of) => {
-                    for variant in of.variants.iter().filter(|variant| variant.is_compiled) {
+                    let on_wire = |variant: &&Variant| variant.is_compiled && (variant.is_written || variant.is_read);
+                    for variant in of.variants.iter().filter(on_wire) {
                         of_fields(&variant.fields, &format!("{}.", variant.name), name, &mut add);
                     }
                 }
@@ -105,11 +106,11 @@ fn opaque_in(ty: &TypeRef, place: &str, found: &mut BTreeMap<Text, Vec<String>>)
                 places.push(place.to_owned());
             }
         }
-        TypeRef::Option(of) | TypeRef::List(of) | TypeRef::Set(of) | TypeRef::Array(of, _) => {
+        TypeRef::Optional(of) | TypeRef::List(of) | TypeRef::Set(of) | TypeRef::Array(of, _) => {
             opaque_in(of, place, found);
         }
         TypeRef::Tuple(of) => of.iter().for_each(|ty| opaque_in(ty, place, found)),
-        TypeRef::Map(key, value) => [key, value].into_iter().for_each(|ty| opaque_in(ty, place, found)),
+        TypeRef::Mapping(key, value) => [key, value].into_iter().for_each(|ty| opaque_in(ty, place, found)),
         TypeRef::Bool
         | TypeRef::Integer { .. }
         | TypeRef::Float { .. }

@@ -1,4 +1,7 @@
 //! Types as data. Nothing here knows where the data comes from.
+//!
+//! No name is one of the prelude or of a trait of this crate, not even that of a variant: the compiler would write these with
+//! their paths in all messages to users.
 
 use std::borrow::Cow;
 
@@ -53,7 +56,7 @@ impl TypeSchema {
             written: Form::Declared,
             read: Form::Declared,
             denies_unknown_fields: false,
-            default: DefaultValue::None,
+            default: DefaultValue::NoDefault,
             shape,
         }
     }
@@ -73,21 +76,21 @@ impl TypeSchema {
 #[non_exhaustive]
 pub enum TypeRole {
     /// The events: `#[event]`.
-    Event {
+    EventType {
         /// The name of the aggregate on the wire.
         aggregate: Text,
         /// The type of the key. On the wire it is a text, see [`Key`](crate::Key).
         key: TypeUse,
     },
     /// The commands: `#[command]`.
-    Command {
+    CommandType {
         /// The type of the error.
         error: TypeUse,
         /// The name of the generated client.
         client: Text,
     },
     /// The state: `#[aggregate]`.
-    State,
+    StateType,
 }
 
 /// A type where it is used.
@@ -124,7 +127,7 @@ pub enum TypeRef {
     /// `()`: in JSON, `null`.
     Unit,
     /// A value or none: in JSON, `null`. A field of this type may be missing when it is read.
-    Option(Box<TypeRef>),
+    Optional(Box<TypeRef>),
     /// Values in order.
     List(Box<TypeRef>),
     /// Values of which no two are equal, written as a list.
@@ -134,7 +137,7 @@ pub enum TypeRef {
     /// A list with a type for each place.
     Tuple(Vec<TypeRef>),
     /// Keys and values. In JSON the keys are texts, also those that are numbers.
-    Map(Box<TypeRef>, Box<TypeRef>),
+    Mapping(Box<TypeRef>, Box<TypeRef>),
     /// A type in [`Schema::types`](super::Schema::types).
     Named(Text),
     /// Any JSON value.
@@ -169,7 +172,7 @@ pub enum TextFormat {
     /// An address and a port.
     SocketAddress,
     /// The path of a file.
-    Path,
+    FilePath,
 }
 
 /// How a type is written, or read.
@@ -332,14 +335,14 @@ impl Variant {
 #[non_exhaustive]
 pub enum VariantRole {
     /// An event.
-    Event {
+    OfEvent {
         /// What it does to the state.
         role: EventRole,
         /// The method of appliers and projectors.
         method: Text,
     },
     /// A command.
-    Command {
+    OfCommand {
         /// What it expects to find.
         role: CommandRole,
         /// The method of the client and of handlers.
@@ -393,7 +396,7 @@ impl Field {
             attributes: Vec::new(),
             is_compiled: true,
             ty: TypeUse { text: text.into(), ty },
-            default: DefaultValue::None,
+            default: DefaultValue::NoDefault,
             is_flattened: false,
             is_written: true,
             is_read: true,
@@ -406,7 +409,8 @@ impl Field {
     /// Whether the field may be missing in what is read: it has a default, or is an `Option`. The default of the type, see
     /// [`TypeSchema::default`], makes all fields of a struct optional besides.
     pub fn is_optional(&self) -> bool {
-        self.default != DefaultValue::None || matches!(self.ty.ty, TypeRef::Option(_)) || !self.is_read
+        let is_option = matches!(self.ty.ty, TypeRef::Optional(_)) && self.read_by.is_none();
+        self.default != DefaultValue::NoDefault || is_option || !self.is_read
     }
 }
 
@@ -415,7 +419,7 @@ impl Field {
 #[non_exhaustive]
 pub enum DefaultValue {
     /// From nowhere: it is an error.
-    None,
+    NoDefault,
     /// From `Default`.
     OfType,
     /// From a function.

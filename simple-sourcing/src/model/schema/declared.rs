@@ -5,6 +5,7 @@
 
 use std::{any::type_name, marker::PhantomData};
 
+pub use super::data::Style;
 use super::{
     data::{
         DefaultValue, EnumSchema, Field as FieldSchema, Form, Shape as ShapeSchema, StructSchema,
@@ -12,7 +13,6 @@ use super::{
     },
     registry::{Described, Registry, short_name},
 };
-pub use super::data::Style;
 pub use crate::model::{CommandRole, EventRole};
 
 /// Describes a type. `Probe::<T>::OF` is one, for every `T`.
@@ -57,16 +57,16 @@ pub struct Type {
     pub written: How,
     pub read: How,
     pub denies_unknown_fields: bool,
-    pub default: Default,
+    pub default: IfMissing,
     pub shape: Shape,
 }
 
 /// What a type is in a contract.
 pub enum Role {
-    None,
-    Event { aggregate: &'static str, key: TypeOf },
-    Command { error: TypeOf, client: &'static str },
-    State,
+    OfField,
+    OfEvents { aggregate: &'static str, key: TypeOf },
+    OfCommands { error: TypeOf, client: &'static str },
+    OfState,
 }
 
 /// How a type is written or read.
@@ -88,8 +88,8 @@ pub enum Tagging {
     Untagged,
 }
 
-pub enum Default {
-    None,
+pub enum IfMissing {
+    Fails,
     OfType,
     Function(&'static str),
 }
@@ -97,8 +97,8 @@ pub enum Default {
 /// What a variant of a contract does, and its method.
 pub enum Does {
     Nothing,
-    Event(EventRole, &'static str),
-    Command(CommandRole, &'static str),
+    AsEvent(EventRole, &'static str),
+    AsCommand(CommandRole, &'static str),
 }
 
 pub struct Variant {
@@ -128,7 +128,7 @@ pub struct Field {
     pub is_compiled: bool,
     pub text: &'static str,
     pub of: Describe,
-    pub default: Default,
+    pub default: IfMissing,
     pub is_flattened: bool,
     pub is_written: bool,
     pub is_read: bool,
@@ -143,13 +143,13 @@ pub const TYPE: Type = Type {
     wire_name: "",
     docs: "",
     attributes: &[],
-    role: Role::None,
+    role: Role::OfField,
     is_generic: false,
     arguments: &[],
     written: How::Declared,
     read: How::Declared,
     denies_unknown_fields: false,
-    default: Default::None,
+    default: IfMissing::Fails,
     shape: Shape::Struct { style: Style::Unit, fields: &[], tag: "", is_transparent: false },
 };
 
@@ -185,7 +185,7 @@ pub const fn field(name: &'static str, text: &'static str, of: Describe) -> Fiel
         is_compiled: true,
         text,
         of,
-        default: Default::None,
+        default: IfMissing::Fails,
         is_flattened: false,
         is_written: true,
         is_read: true,
@@ -206,6 +206,11 @@ pub fn opaque<T: ?Sized>(_: &mut Registry) -> TypeRef {
     opaque_path(type_name::<T>())
 }
 
+/// The type of a field that is written or read by a function of the user's own.
+pub fn custom<T: ?Sized>(_: &mut Registry) -> TypeRef {
+    TypeRef::Opaque(type_name::<T>().into())
+}
+
 /// The type of a field that is neither written nor read.
 pub fn skipped(_: &mut Registry) -> TypeRef {
     TypeRef::Opaque(Text::default())
@@ -214,7 +219,7 @@ pub fn skipped(_: &mut Registry) -> TypeRef {
 fn opaque_path(path: &'static str) -> TypeRef {
     let within = |container: &str| path.strip_prefix(container)?.strip_prefix('<')?.strip_suffix('>');
     if let Some(of) = within("core::option::Option") {
-        return TypeRef::Option(Box::new(opaque_path(of)));
+        return TypeRef::Optional(Box::new(opaque_path(of)));
     }
     if let Some(of) = within("alloc::vec::Vec").or_else(|| within("alloc::collections::vec_deque::VecDeque")) {
         return TypeRef::List(Box::new(opaque_path(of)));
@@ -248,14 +253,14 @@ impl TypeOf {
 impl Type {
     fn resolved(&'static self, registry: &mut Registry) -> TypeSchema {
         let role = match &self.role {
-            Role::None => None,
-            Role::Event { aggregate, key } => {
-                Some(TypeRole::Event { aggregate: Text::Borrowed(aggregate), key: key.resolved(registry) })
+            Role::OfField => None,
+            Role::OfEvents { aggregate, key } => {
+                Some(TypeRole::EventType { aggregate: Text::Borrowed(aggregate), key: key.resolved(registry) })
             }
-            Role::Command { error, client } => {
-                Some(TypeRole::Command { error: error.resolved(registry), client: Text::Borrowed(client) })
+            Role::OfCommands { error, client } => {
+                Some(TypeRole::CommandType { error: error.resolved(registry), client: Text::Borrowed(client) })
             }
-            Role::State => Some(TypeRole::State),
+            Role::OfState => Some(TypeRole::StateType),
         };
         let arguments = self.arguments.iter().map(|argument| argument.resolved(registry)).collect();
         TypeSchema {
@@ -283,12 +288,12 @@ impl How {
     }
 }
 
-impl Default {
+impl IfMissing {
     fn resolved(&self) -> DefaultValue {
         match self {
-            Default::None => DefaultValue::None,
-            Default::OfType => DefaultValue::OfType,
-            Default::Function(path) => DefaultValue::Function(Text::Borrowed(path)),
+            IfMissing::Fails => DefaultValue::NoDefault,
+            IfMissing::OfType => DefaultValue::OfType,
+            IfMissing::Function(path) => DefaultValue::Function(Text::Borrowed(path)),
         }
     }
 }
@@ -321,8 +326,8 @@ impl Variant {
     fn resolved(&'static self, registry: &mut Registry) -> VariantSchema {
         let role = match self.does {
             Does::Nothing => None,
-            Does::Event(role, method) => Some(VariantRole::Event { role, method: method.into() }),
-            Does::Command(role, method) => Some(VariantRole::Command { role, method: method.into() }),
+            Does::AsEvent(role, method) => Some(VariantRole::OfEvent { role, method: method.into() }),
+            Does::AsCommand(role, method) => Some(VariantRole::OfCommand { role, method: method.into() }),
         };
         let wire_name = or(self.wire_name, self.name);
         let fields = self.fields.iter().map(|field| field.resolved(registry)).collect();
@@ -374,9 +379,9 @@ mod tests {
     #[test]
     fn what_is_described_is_found_and_the_rest_is_opaque() {
         let registry = &mut Registry::new();
-        assert_eq!(Probe::<Option<bool>>::OF(registry), TypeRef::Option(Box::new(TypeRef::Bool)));
+        assert_eq!(Probe::<Option<bool>>::OF(registry), TypeRef::Optional(Box::new(TypeRef::Bool)));
         assert_eq!(Probe::<Unknown>::OF(registry), TypeRef::Opaque(type_name::<Unknown>().into()));
-        let TypeRef::Option(list) = Probe::<Option<Box<Vec<Unknown>>>>::OF(registry) else {
+        let TypeRef::Optional(list) = Probe::<Option<Box<Vec<Unknown>>>>::OF(registry) else {
             panic!("the containers are known")
         };
         assert_eq!(*list, TypeRef::List(Box::new(TypeRef::Opaque(type_name::<Unknown>().into()))));

@@ -56,12 +56,16 @@
 //! | nothing | `is_written` and `is_read` of variants and fields; `is_compiled` of what `#[cfg]` leaves out |
 //! | something else than the declaration says | [`TypeSchema::written`], [`TypeSchema::read`], `written_by` and `read_by` |
 
+#[cfg(feature = "chrono")]
+mod chrono_types;
 mod contract;
 mod data;
 #[doc(hidden)]
 pub mod declared;
 mod registry;
 mod std_types;
+#[cfg(feature = "time")]
+mod time_types;
 mod values;
 
 pub use contract::{OpaqueType, Schema};

@@ -71,7 +71,7 @@ described! {
     f32 => TypeRef::Float { bits: 32 };
     f64 => TypeRef::Float { bits: 64 };
     str, String => TypeRef::Text(TextFormat::Any);
-    Path, PathBuf => TypeRef::Text(TextFormat::Path);
+    Path, PathBuf => TypeRef::Text(TextFormat::FilePath);
     Ipv4Addr => TypeRef::Text(TextFormat::Ipv4);
     Ipv6Addr => TypeRef::Text(TextFormat::Ipv6);
     IpAddr => TypeRef::Text(TextFormat::Ip);
@@ -102,7 +102,6 @@ impl<T: Described> Described for Wrapping<T> {
     }
 }
 
-
 impl<T: Described + ToOwned + ?Sized> Described for Cow<'static, T> {
     fn describe(registry: &mut Registry) -> TypeRef {
         T::describe(registry)
@@ -111,7 +110,7 @@ impl<T: Described + ToOwned + ?Sized> Described for Cow<'static, T> {
 
 impl<T: Described> Described for Option<T> {
     fn describe(registry: &mut Registry) -> TypeRef {
-        TypeRef::Option(Box::new(T::describe(registry)))
+        TypeRef::Optional(Box::new(T::describe(registry)))
     }
 }
 
@@ -142,13 +141,13 @@ impl<T: Described, const N: usize> Described for [T; N] {
 
 impl<K: Described, V: Described> Described for BTreeMap<K, V> {
     fn describe(registry: &mut Registry) -> TypeRef {
-        TypeRef::Map(Box::new(K::describe(registry)), Box::new(V::describe(registry)))
+        TypeRef::Mapping(Box::new(K::describe(registry)), Box::new(V::describe(registry)))
     }
 }
 
 impl<K: Described, V: Described, S: 'static> Described for HashMap<K, V, S> {
     fn describe(registry: &mut Registry) -> TypeRef {
-        TypeRef::Map(Box::new(K::describe(registry)), Box::new(V::describe(registry)))
+        TypeRef::Mapping(Box::new(K::describe(registry)), Box::new(V::describe(registry)))
     }
 }
 
