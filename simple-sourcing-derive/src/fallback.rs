@@ -32,7 +32,7 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
     let applier_trait = expand::event::applier(&event, first_of_each_name(&event.variants));
     let projector_trait = expand::event::projector(&event, first_of_each_name(&event.variants));
     let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = &event;
-    let (ident, key, p) = (&node.ident, expand::event::key(&event), private(root.as_ref()));
+    let (ident, key, p) = (&node.ident, expand::key_type(&event), private(root.as_ref()));
     let described = expand::described::stub(node, root.as_ref());
     quote! {
         #item

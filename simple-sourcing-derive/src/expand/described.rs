@@ -6,7 +6,7 @@ use quote::quote;
 use syn::{DeriveInput, GenericParam, ext::IdentExt, parse_quote};
 
 use super::{
-    local, private,
+    key_type, local, private,
     shape::{Entries, attributes, default, docs, shape, type_of},
     table::Table,
 };
@@ -35,7 +35,7 @@ pub(crate) fn expand(described: &Described) -> TokenStream {
 
 pub(crate) fn of_event(event: &Event) -> TokenStream {
     let Event { item, aggregate, variants, .. } = event;
-    let key = super::event::key(event);
+    let key = key_type(event);
     let source = Source::new(item, EVENT);
     let of_variants: Vec<Entries> = variants.iter().map(|variant| role_of_event(variant)).collect();
     let key = type_of(&key);

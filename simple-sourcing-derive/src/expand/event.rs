@@ -1,10 +1,11 @@
 //! `#[event]`: the event trait, and the traits of those who apply and project events.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use super::{
-    arguments, bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+    arguments, bound, described, item, key_type, link, lints, local, method, name_arms, on_unimplemented, pattern,
+    place, private,
 };
 use crate::model::{Event, EventRole, Variant};
 
@@ -22,15 +23,9 @@ pub(crate) fn expand(event: &Event) -> TokenStream {
     .collect()
 }
 
-/// The type of the key. Where it is not known, one that lets the rest type-check.
-pub(crate) fn key(event: &Event) -> TokenStream {
-    let p = private(event.item.root.as_ref());
-    event.key.as_ref().map_or_else(|| quote!(#p::String), ToTokens::to_token_stream)
-}
-
 fn event_impl(event: &Event) -> TokenStream {
     let Event { item, aggregate, variants, .. } = event;
-    let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
+    let (ident, key, p) = (&item.node.ident, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, variants);
     let names = name_arms(variants);
     let key = quote_spanned!(place(&key)=> type Key = #key;);
@@ -132,7 +127,7 @@ fn applied_to(event: &Event) -> TokenStream {
 /// The projector trait, with the methods of these variants.
 pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
     let Event { item, projector, .. } = event;
-    let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(event), private(item.root.as_ref()));
+    let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, &event.variants);
     let methods = variants.map(|variant| {
         let documentation = format!(" Projects {}; does nothing unless it is written.", link(item, variant));
@@ -160,7 +155,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
 
 fn projected_by(event: &Event) -> TokenStream {
     let Event { item, projector, variants, .. } = event;
-    let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
+    let (ident, key, p) = (&item.node.ident, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, variants);
     let (view, meta) = (local("projector"), local("meta"));
     let arms = variants.iter().map(|variant| {

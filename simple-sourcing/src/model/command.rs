@@ -2,7 +2,7 @@ use std::{error::Error, fmt::Debug};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Accepted, Context, Described, Event};
+use super::{Accepted, CommandRole, Context, Described, Event};
 
 /// What a client may ask of an aggregate: an enum with a variant for each command. Written by `#[command]`.
 ///
@@ -32,17 +32,6 @@ pub struct CommandVariant {
     pub name: &'static str,
     /// What the command expects to find.
     pub role: CommandRole,
-}
-
-/// What a command expects to find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CommandRole {
-    /// `#[create]`: no aggregate, else [`CommandError::AlreadyExists`](crate::CommandError::AlreadyExists).
-    Create,
-    /// Not marked: an aggregate, else [`CommandError::NotFound`](crate::CommandError::NotFound).
-    Update,
-    /// `#[upsert]`: either.
-    Upsert,
 }
 
 /// An error of the domain: it travels typed to the client that sent the command. Every type that qualifies has it.

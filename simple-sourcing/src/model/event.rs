@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Described, EventMeta, Key};
+use super::{Described, EventMeta, EventRole, Key};
 
 /// What has happened to an aggregate: an enum with a variant for each event. Written by `#[event]`.
 ///
@@ -33,17 +33,6 @@ pub struct EventVariant {
     pub name: &'static str,
     /// What the event does to the state.
     pub role: EventRole,
-}
-
-/// What an event does to the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventRole {
-    /// `#[create]`: makes it.
-    Create,
-    /// Not marked: changes it.
-    Change,
-    /// `#[delete]`: removes it.
-    Delete,
 }
 
 /// An event that changes the state of `A`. `#[event]` implements it for every type with the generated applier trait.
