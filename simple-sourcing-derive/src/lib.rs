@@ -1,27 +1,26 @@
-//! The macros of `simple-sourcing`, which re-exports them: a domain is a few
-//! annotated enums, and what they have in common with every other domain is written by these.
+//! The macros of `simple-sourcing`, which re-exports them: a domain is a few annotated enums, and these write what every domain
+//! has in common.
 //!
 //! | macro | on | writes |
 //! |---|---|---|
 //! | [`#[event]`](macro@event) | an enum of what has happened | the applier trait, the projector trait |
 //! | [`#[command]`](macro@command) | an enum of what may be asked | the handler trait, the typed client |
-//! | [`#[aggregate]`](macro@aggregate) | the state, a struct or an enum | the tie between the state and its commands |
-//! | [`#[derive(Key)]`](macro@Key) | a newtype that names an aggregate | its way to text and back |
+//! | [`#[aggregate]`](macro@aggregate) | the state, a struct or an enum | the link between the state and its commands |
+//! | [`#[derive(Key)]`](macro@Key) | a newtype that names an aggregate | its conversion to text and back |
 //! | [`#[derive(Described)]`](macro@Described) | the type of a field | what it looks like on the wire, as data |
-//! | [`expansion!`] | any of these | what the macro writes for it, as a text |
+//! | [`expansion!`] | any of these | what the macro writes for it, as text |
 //!
-//! `#[event]`, `#[command]` and `#[aggregate]` add the derives `Debug`, `Clone`, `PartialEq`, `Serialize` and
-//! `Deserialize`, except those that you write yourself **below** the attribute, and those that you write by hand and name in
-//! `manual(...)`. serde comes with the framework.
+//! `#[event]`, `#[command]` and `#[aggregate]` derive `Debug`, `Clone`, `PartialEq`, `Serialize` and `Deserialize`, except
+//! traits that you derive yourself **below** the attribute, and traits that you implement by hand and name in `manual(...)`.
+//! serde comes with the framework.
 //!
-//! # What they expect of their place
+//! # Where they work
 //!
-//! Names of the prelude may mean something else, and the framework may have another name (`crate = "..."`). Two things can't
-//! be helped: a constant, a static or a unit struct that is called like a field is taken for its value where the field is a
-//! parameter; and a command with the method `into` has to be sent with `AccountClient::into(&accounts, ...)`, because Rust
-//! finds `Into::into` first.
+//! Names of the prelude may be shadowed, and the framework may have another name (`crate = "..."`). Two limits remain: a
+//! constant, static or unit struct with the name of a field is taken for a pattern where the field is a parameter; and a command
+//! with the method `into` must be sent with `AccountClient::into(&accounts, ...)`, because Rust finds `Into::into` first.
 //!
-//! # How it is made
+//! # How they work
 //!
 //! parse (tokens to what was written) → model (what was meant, with all names) → validate (every rule, all mistakes
 //! together) → expand (code), or, after a mistake, fallback (the item, stubs, the errors).

@@ -6,15 +6,15 @@ use simple_sourcing::{Command, Event, engine::AggregateDefinition};
 
 use crate::{config::Kafka, naming::Topic};
 
-/// What rights are for.
+/// The resource that a right applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Resource {
-    /// The topic of this name.
+    /// The topic with this name.
     Topic(String),
-    /// The consumer group of this name.
+    /// The consumer group with this name.
     Group(String),
-    /// All transactional ids that begin so.
+    /// All transactional ids with this prefix.
     TransactionalIds(String),
 }
 
@@ -28,7 +28,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// What Kafka lets a principal do.
+/// An operation that Kafka can grant to a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names are Kafka's")]
@@ -40,12 +40,12 @@ pub enum Operation {
     DescribeConfigs,
 }
 
-/// What has to be granted. It is displayed as the options of `kafka-acls.sh` that grant it.
+/// A right to be granted. Its `Display` gives the options of `kafka-acls.sh` that grant it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Right {
-    /// What may be done.
+    /// The operation that is allowed.
     pub operation: Operation,
-    /// With what.
+    /// The resource on which it is allowed.
     pub resource: Resource,
 }
 
@@ -67,14 +67,14 @@ impl fmt::Display for Right {
 pub enum Role {
     /// It serves commands.
     Service,
-    /// It sends commands, and reads events.
+    /// It sends commands and reads events.
     Client,
-    /// It makes the topics that are missing. It is one of the others, too.
+    /// It creates missing topics, in addition to one of the other roles.
     Creator,
 }
 
 impl Role {
-    /// What this process does with an aggregate type of its app.
+    /// The role of this process for an aggregate type of its app.
     pub(crate) fn of(aggregate: &AggregateDefinition) -> Self {
         if aggregate.is_served() { Role::Service } else { Role::Client }
     }
@@ -94,20 +94,21 @@ impl Role {
         }
     }
 
-    /// The topics of an aggregate type that are of any use to it.
+    /// The topics of an aggregate type that this role uses.
     pub(crate) fn topics(self) -> impl Iterator<Item = Topic> {
         Topic::ALL.into_iter().filter(move |&topic| !self.operations(topic).is_empty())
     }
 
-    /// Whether it can do without a topic for as long as nobody else has made it.
+    /// Whether this role works without a topic until another process has created it.
     pub(crate) fn does_without(self, topic: Topic) -> bool {
         (self, topic) == (Role::Client, Topic::Answer)
     }
 }
 
 impl Kafka {
-    /// The rights that a process of an app needs for one aggregate type, and no others: see the [page](crate::access) on
-    /// security. They are the trust boundary: records carry no signature, and the page says what a forged one can do.
+    /// The rights that a process of an app needs for one aggregate type, and no others; see the [page](crate::access)
+    /// on security. These rights are the trust boundary: records carry no signature, and the page says what a forged
+    /// one can do.
     ///
     /// ```
     /// # use simple_sourcing::prelude::*;
@@ -155,6 +156,16 @@ impl Kafka {
         }
         rights
     }
+
+    /// Says that one of these rights is missing, and how to grant it.
+    pub(crate) fn lacking(&self, rights: &[&Right]) -> String {
+        let (user, servers) = (self.user().unwrap_or("..."), &self.bootstrap_servers);
+        let command = format!("kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:{user}");
+        let names: Vec<String> = rights.iter().map(|right| right.in_words()).collect();
+        let commands: Vec<String> = rights.iter().map(|right| format!("`{command} {right}`")).collect();
+        let (names, commands) = (names.join(" or "), commands.join(" and "));
+        format!("{} lacks {names}; grant it with {commands}", self.principal())
+    }
 }
 
 impl Right {
@@ -175,7 +186,7 @@ impl Right {
         format!("{:?} on {}", self.operation, self.resource)
     }
 
-    /// The ids begin with the name of the group.
+    /// Transactional ids begin with the name of the group.
     pub(crate) fn on_transactions(group: &str) -> Self {
         Right { operation: Operation::Write, resource: Resource::TransactionalIds(format!("{group}-")) }
     }
@@ -185,7 +196,7 @@ impl Right {
 mod tests {
     use super::*;
 
-    /// The table of the page says what is granted.
+    /// Keeps the table of the page in step with the code.
     #[test]
     fn the_table_is_that_of_the_rights() {
         let kafka = Kafka::new("");

@@ -1,17 +1,10 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use rdkafka::ClientConfig;
-use simple_sourcing::{
-    BackendError,
-    engine::Definition,
-    port::{Backend, BoxFuture, Port},
-};
+use simple_sourcing::BackendError;
 
 use crate::{
-    error,
     naming::{DefaultNaming, Naming, Topic},
-    port::KafkaPort,
-    restoring::Restoring,
+    status::Restoring,
 };
 
 /// Apache Kafka as the event store, the command queue and the lock.
@@ -44,39 +37,40 @@ pub struct Kafka {
     pub(crate) standby: bool,
     pub(crate) deaths_max: u32,
     pub(crate) restoring: Restoring,
-    /// The apps that are taken over from.
+    /// The apps whose aggregate types this app takes over.
     pub(crate) predecessors: Vec<String>,
-    /// The consumer group of the service processes: prefix and app. Set when the app is started.
+    /// The consumer group of the service processes: prefix and app. Set when the app starts.
     pub(crate) group: String,
-    /// Names this process in what its workers commit. Another after each start.
+    /// Identifies this process in the metadata that its workers commit. New with each start.
     pub(crate) process: Arc<str>,
 }
 
-/// How much memory the local store takes to keep what it has read unless told otherwise.
+/// The default size of the local store's read cache.
 const STORE_CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
-/// The most workers of a process: beyond it a number is a mistake, and the threads of it would take down the machine.
+/// The most workers of a process. A larger number is a mistake: its threads would take down the machine.
 const WORKERS_MAX: u32 = 1_000;
 
-/// How many processes may end while they run one command unless told otherwise.
+/// How many processes may die while they run one command, by default.
 const DEATHS_MAX_DEFAULT: u32 = 3;
 
-/// How many partitions new topics have unless told otherwise.
+/// How many partitions new topics have, by default.
 pub(crate) const PARTITIONS_DEFAULT: u32 = 6;
 
-/// After this time without a commit the broker aborts the transaction of a process that is gone.
+/// The broker aborts the transaction of a dead process after this time without a commit.
 pub(crate) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest record that the producers take: the limits of the aggregates are below it, and checked against the topics.
+/// The longest record that the producers accept. The limits of the aggregates are below it, and are checked against the
+/// topics.
 pub(crate) const RECORD_BYTES_MAX: usize = 100_000_000;
 
-/// The longest name of an app: it stands in every record that the app writes.
+/// The longest name of an app: it is part of every record that the app writes.
 pub(crate) const APP_BYTES_MAX: usize = 255;
 
-/// The name of each client, unless the user sets another.
+/// The `client.id` of each client, unless the user sets another.
 pub(crate) const CLIENT_ID: &str = "simple-sourcing";
 
-/// The settings that the guarantees rest on.
+/// The properties that the guarantees depend on.
 const OURS: [&str; 12] = [
     "bootstrap.servers",
     "group.id",
@@ -93,7 +87,7 @@ const OURS: [&str; 12] = [
 ];
 
 impl Kafka {
-    /// The cluster with these brokers: `host:port`, several separated by commas.
+    /// Connects to the cluster with these brokers: `host:port`, several separated by commas.
     pub fn new(bootstrap_servers: impl Into<String>) -> Self {
         Kafka {
             bootstrap_servers: bootstrap_servers.into(),
@@ -117,69 +111,71 @@ impl Kafka {
         }
     }
 
-    /// Put before the names of topics, the group id and transactional ids, so that several installations can share a
-    /// cluster.
+    /// Sets a prefix for the names of topics, the consumer group and transactional ids, so that several installations
+    /// can share a cluster.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// The number of partitions of each topic, and so the most workers that can share the work. New topics get 6 unless
-    /// this is set; where it is set, topics that are there must have as many. It can't be changed later: keys would move. At
-    /// most [`PARTITIONS_MAX`](simple_sourcing::port::PARTITIONS_MAX) are made.
+    /// Sets the number of partitions of each topic, which is also the most workers that can share the work. The default
+    /// is 6 for new topics; if you set a number, existing topics must have the same. You can't change it later, because
+    /// keys would move to other partitions. At most [`PARTITIONS_MAX`](simple_sourcing::port::PARTITIONS_MAX) are
+    /// created.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));
         self
     }
 
-    /// The replication factor of new topics; the broker's default unless set.
+    /// Sets the replication factor of new topics. The default is the broker's.
     #[must_use]
     pub fn replication_factor(mut self, replicas: u32) -> Self {
         self.replication_factor = Some(replicas);
         self
     }
 
-    /// How many workers this process has, each a thread with a consumer and a producer of its own; 1 unless set. About the
-    /// number of cores is of use, and no more than there are partitions; more than 1,000 are refused.
+    /// Sets how many workers this process has. Each is a thread with its own consumer and producers. The default is 1;
+    /// about as many as there are cores is useful, and no more than there are partitions. More than 1,000 are refused.
     #[must_use]
     pub fn workers(mut self, workers: u32) -> Self {
         self.workers = workers.max(1);
         self
     }
 
-    /// A name of this process that is the same after a restart and that no other process has: a quick restart then moves
-    /// no partitions, and what the process left open is ended at once and not after 10 seconds. Without it each start
-    /// has a new name, so that after a crash its partitions wait until the group misses the process before: 10 seconds,
-    /// unless the property `session.timeout.ms` says otherwise.
+    /// Gives this process a name that stays the same after a restart and that no other process has. A quick restart
+    /// then moves no partitions, and the broker ends what the process left open at once instead of after 10 seconds.
+    /// Without a name each start gets a new one: after a crash, the partitions wait until the group notices, which
+    /// takes 10 seconds unless the property `session.timeout.ms` says otherwise.
     #[must_use]
     pub fn instance(mut self, instance: impl Into<String>) -> Self {
         self.instance = Some(instance.into());
         self
     }
 
-    /// Keeps states and command ids in a local store in this directory, and not in memory.
+    /// Keeps states and command ids in a local store in this directory instead of in memory.
     ///
-    /// Without it the memory of a service grows with the number of its aggregates and ids, and a start reads all of its
-    /// partitions from the topics. With it a start on the same disk reads only what came since, and a service takes memory
-    /// for what stands below, and a few MiB for each worker to read ahead while partitions are restored. What was once in
-    /// use the allocator may keep: after a new store was made of a million aggregates of 100 bytes a process had 172 to
-    /// 223 MB, of ten million 303 to 372 MB.
+    /// Without it, memory grows with the number of aggregates and command ids, and a start reads all partitions from
+    /// the topics. With it, a start on the same disk reads only what is new. The service then needs the memory in the
+    /// table, and a few MiB per worker to read ahead while partitions are restored. The allocator may keep more than
+    /// that: after a new store was built from a million aggregates of 100 bytes, a process used 172 to 223 MB, and from
+    /// ten million 303 to 372 MB.
     ///
     /// | what takes memory | how much |
     /// |---|---|
-    /// | decoded states of a worker and aggregate type | twice [`states_cached_max`](simple_sourcing::AggregateOptions::states_cached_max) of them, which is 50,000 |
-    /// | what was read from the store | [`store_cache_bytes`](Kafka::store_cache_bytes), 64 MiB |
-    /// | what is about to be written to it | 64 MiB |
+    /// | decoded states, for each worker and aggregate type | twice [`states_cached_max`](simple_sourcing::AggregateOptions::states_cached_max), which is 50,000 by default |
+    /// | the read cache of the store | [`store_cache_bytes`](Kafka::store_cache_bytes), 64 MiB |
+    /// | writes to the store that wait | 64 MiB |
     ///
-    /// The store is a cache of the topics: it need not be saved, and can be deleted while the service is down. What is
-    /// damaged, or of another cluster or topic, is noticed, thrown away and made again from the topics, with a line in the
-    /// log. If the disk fails or is full while the service runs, it goes on in memory, with an error in the log. A state
-    /// that somebody else writes to an aggregate topic is not seen for as long as the store has one that can be read.
+    /// The store is a cache of the topics: you need no backup of it, and you can delete it while the service is down.
+    /// If it is damaged, or belongs to another cluster or topic, it is discarded and restored from the topics, with a
+    /// line in the log. If the disk fails or is full while the service runs, the service continues in memory, with an
+    /// error in the log. A state that somebody else writes to an aggregate topic is ignored as long as the store has a
+    /// readable one.
     ///
-    /// Each process needs a directory of its own; one that is in use is refused. [`deduplication_ids_max`] has no effect:
-    /// ids are kept for the whole window.
+    /// Each process needs its own directory; a start refuses one that is in use. [`deduplication_ids_max`] has no
+    /// effect: ids are kept for the whole window.
     ///
     /// [`deduplication_ids_max`]: simple_sourcing::Settings::deduplication_ids_max
     #[must_use]
@@ -188,60 +184,61 @@ impl Kafka {
         self
     }
 
-    /// How much of what it has read from the local store a process keeps in memory; 64 MiB unless set.
+    /// Sets the size of the local store's read cache; 64 MiB by default.
     #[must_use]
     pub fn store_cache_bytes(mut self, bytes: u64) -> Self {
         self.store_cache_bytes = bytes;
         self
     }
 
-    /// Whether this process keeps copies of the partitions that others serve in its local store, which is needed for it; not
-    /// unless set.
+    /// Keeps copies of the partitions that other processes serve in the local store of this process, which must have
+    /// one. Off by default.
     ///
-    /// To take a partition over is then to read what its topics have behind the copy, and not all of it: of a process that
-    /// has died, what was written in its last second or so. It is of use where every process of the service does it.
+    /// Taking over a partition then means reading what its topics have behind the copy instead of all of it: after a
+    /// crash, what was written in about the last second. It is useful if every process of the service does it.
     ///
-    /// It costs what the partitions cost those that serve them, without their handlers and events: each process reads every
-    /// state and every response of the service from the brokers and writes them to its disk, where all of them take space.
-    /// With n processes that is n times what the service writes. It takes up to half of a core while it is behind, and
-    /// little besides; while partitions of this process are restored it rests. [`Restoring`] shows how far each copy is.
+    /// A copy costs what its partition costs, without handlers and events: each process reads every state and response
+    /// of the service from the brokers and writes them to its disk. With n processes that is n times what the service
+    /// writes. It takes up to half a core while it is behind, and little otherwise; it rests while partitions of this
+    /// process are restored. [`Restoring`] shows how far each copy is.
     #[must_use]
     pub fn standby(mut self, standby: bool) -> Self {
         self.standby = standby;
         self
     }
 
-    /// How many processes in a row may end while they run one command, before it goes to the dead letters; 3 unless set.
+    /// Sets how many processes in a row may die while they run one command, before the command goes to the dead
+    /// letters; 3 by default.
     ///
-    /// A handler that ends its process, by an endless recursion, an abort or too much memory, would end each process that
-    /// takes the partition over. So a worker notes in the committed offset that it begins the commands which wait for it. If
-    /// the process ends before they are done, the next one runs them one by one, each noted beside the offset. A command with
-    /// which so many processes have ended is not run any more: its sender is told `HandlerFailed`, it goes to the dead
-    /// letters with that cause, and the partition goes on.
+    /// A handler that kills its process, by an endless recursion, an abort or too much memory, would kill each process
+    /// that takes the partition over. So a worker notes beside the committed offset which waiting commands it begins.
+    /// If the process dies before they are done, the next one runs them one by one, and notes each. A command with
+    /// which so many processes have died does not run again: its sender gets `HandlerFailed`, it goes to the dead
+    /// letters with that cause, and the partition continues.
     ///
-    /// A process that is killed for another reason counts only if it is killed while it runs a command alone, which takes
-    /// about as long as a transaction, and only if the next ones are killed with the same command.
+    /// A process that is killed for another reason counts only if it was just running this command alone, which takes
+    /// about as long as a transaction, and only if the next processes are killed with the same command.
     #[must_use]
     pub fn deaths_max(mut self, processes: u32) -> Self {
         self.deaths_max = processes.max(1);
         self
     }
 
-    /// Shows there which partitions are being restored, and how far the [standby](Kafka::standby) copies are.
+    /// Reports there which partitions are being restored, and how far the [standby](Kafka::standby) copies are.
     #[must_use]
     pub fn restoring(mut self, restoring: &Restoring) -> Self {
         self.restoring = restoring.clone();
         self
     }
 
-    /// Takes over what an app of this name has served: for a service that is renamed.
+    /// Takes over what an app of this name has served, to rename a service.
     ///
-    /// Only one app serves an aggregate type, and every other name is refused: see [`Topic::Owner`]. To rename a service, end
-    /// all processes under the old name, and start the new one with this. It is refused while any of the others runs; then it
-    /// claims what it serves, and goes on at the offsets up to which the other one has come. From then on the old name is
-    /// refused. Once it has started this is of no use any more, and does no harm.
+    /// Only one app may serve an aggregate type; any other name is refused, see [`Topic::Owner`]. To rename a service,
+    /// stop all processes under the old name and start the new one with this setting. The start is refused while any of
+    /// the old processes runs. It then claims the aggregate types and continues at the committed offsets of the old
+    /// app, whose name is refused from then on. After that the setting has no effect and can be removed.
     ///
-    /// It takes the right to read the group of the other app (`Read` on group `bank`), until it has started.
+    /// Until it has started, it needs the right to read the group of the other app (`Read` on group `bank`).
     ///
     /// ```no_run
     /// # use simple_sourcing::App;
@@ -257,31 +254,31 @@ impl Kafka {
         self
     }
 
-    /// How long a start waits for an answer from the brokers; 10 seconds unless set.
+    /// Sets how long a start waits for an answer from the brokers; 10 seconds by default.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Other names for the topics.
+    /// Sets other names for the topics.
     #[must_use]
     pub fn naming(mut self, naming: impl Naming) -> Self {
         self.naming = Arc::new(naming);
         self
     }
 
-    /// A [property](https://kafka.apache.org/documentation/#topicconfigs) with which a topic is made, beside or in the
-    /// place of ours.
+    /// Sets a [property](https://kafka.apache.org/documentation/#topicconfigs) for new topics, in addition to ours or
+    /// instead of them.
     #[must_use]
     pub fn topic_property(mut self, topic: Topic, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.topic_properties.push((topic, name.into(), value.into()));
         self
     }
 
-    /// A [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md), for every
-    /// client that is made: workers, producers, command clients, admin and readers. TLS and SASL are set
-    /// [this way](crate::access).
+    /// Sets a [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/v2.12.1/CONFIGURATION.md) for
+    /// every client: workers, producers, command clients, admin and readers. TLS and SASL are set [this
+    /// way](crate::access).
     #[must_use]
     pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.push((name.into(), value.into()));
@@ -298,17 +295,17 @@ impl Kafka {
         format!("{}{app}", self.prefix)
     }
 
-    /// The name under which the brokers know this process, as far as its properties tell.
+    /// The user name of this process, if it is in the properties.
     pub(crate) fn user(&self) -> Option<&str> {
         self.value("sasl.username")
     }
 
-    /// What the clients of this process call themselves.
+    /// The `client.id` of this process.
     pub(crate) fn client_id(&self) -> &str {
         self.value("client.id").unwrap_or(CLIENT_ID)
     }
 
-    /// As whom this process comes, for messages.
+    /// The principal of this process, for messages.
     pub(crate) fn principal(&self) -> String {
         let mechanism = self.value("sasl.mechanism").or_else(|| self.value("sasl.mechanisms"));
         match (self.user(), mechanism) {
@@ -318,116 +315,46 @@ impl Kafka {
         }
     }
 
-    /// That of a property; the last one holds.
+    /// The value of a property. The last one counts.
     pub(crate) fn value(&self, property: &str) -> Option<&str> {
         self.properties.iter().rfind(|(name, _)| name == property).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses properties that the guarantees rest on, a standby without a store, more workers than a process can have, and
-    /// an app with a name for which there is no room.
+    /// Refuses properties that the guarantees depend on, a standby without a store, too many workers, and a name of an
+    /// app that is too long.
     pub(crate) fn check(&self, app: &str) -> Result<(), BackendError> {
         if self.workers > WORKERS_MAX {
             return Err(BackendError::failed(format!(
-                "{} workers are too many: each is a thread with clients of its own, {WORKERS_MAX} is the most of a process, \
-                 and about the number of cores is of use",
+                "{} workers are too many: each is a thread with its own clients, and a process can have {WORKERS_MAX} \
+                 at most. About as many as there are cores is useful",
                 self.workers
             )));
         }
         if app.len() > APP_BYTES_MAX {
             let bytes = app.len();
             return Err(BackendError::failed(format!(
-                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it stands in every record; give \
-                 `App::new(...)` a shorter one"
+                "the name of the app has {bytes} bytes, over the limit of {APP_BYTES_MAX}: it is part of every record. \
+                 Give `App::new(...)` a shorter name"
             )));
         }
         if self.standby && self.store.is_none() {
             return Err(BackendError::failed(
-                "a standby keeps its copies in the local store, and there is none; give it a directory with `.store(...)`",
+                "a standby keeps its copies in the local store, but there is none; set a directory with `.store(...)`",
             ));
         }
         match self.properties.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
             Some((name, _)) => Err(BackendError::failed(format!(
-                "the property `{name}` can't be set: the guarantees rest on the value that simple-sourcing gives it"
+                "the property `{name}` can't be set: the guarantees depend on the value that simple-sourcing sets"
             ))),
             None => Ok(()),
         }
-    }
-
-    /// The settings of a client: the defaults given here, then what the user set, which wins.
-    pub(crate) fn client(&self, defaults: &[(&str, &str)]) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.bootstrap_servers);
-        config.set("client.id", CLIENT_ID);
-        // A topic that was deleted is not to come again, empty and with the settings of nobody, because somebody asks for it.
-        config.set("allow.auto.create.topics", "false");
-        for (name, value) in defaults {
-            config.set(*name, *value);
-        }
-        for (name, value) in &self.properties {
-            config.set(name, value);
-        }
-        config
-    }
-
-    /// The settings of a reader of committed records that starts where it is told. It never joins the group, whose name
-    /// it bears so that no further name needs to be granted; nothing is committed.
-    pub(crate) fn reader(&self) -> ClientConfig {
-        self.client(&[
-            ("group.id", &self.group),
-            ("isolation.level", "read_committed"),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("auto.offset.reset", "error"),
-            ("enable.partition.eof", "true"),
-            ("fetch.wait.max.ms", "100"),
-            ("fetch.queue.backoff.ms", "10"),
-        ])
-    }
-
-    /// The settings of a reader that soon comes to an end, and waits there for as long as a fetch does.
-    pub(crate) fn brief_reader(&self) -> ClientConfig {
-        let mut config = self.reader();
-        config.set("fetch.wait.max.ms", "10");
-        config
-    }
-
-    /// The settings of a reader of whole partitions, one after the other. Some of them run beside each other.
-    pub(crate) fn restore_reader(&self) -> ClientConfig {
-        let mut config = self.brief_reader();
-        // With more it is no faster, and of the memory that it took at most, malloc gives back little.
-        config.set("queued.min.messages", "10000");
-        config.set("queued.max.messages.kbytes", "2048");
-        config
-    }
-
-    /// The settings of a reader of a single record here and there: it fetches no more than that.
-    pub(crate) fn single_reader(&self) -> ClientConfig {
-        let mut config = self.brief_reader();
-        config.set("fetch.message.max.bytes", "1024");
-        config.set("queued.min.messages", "1");
-        config
-    }
-
-    /// The settings of a reader that only asks for the true ends of logs, open transactions included.
-    pub(crate) fn end_reader(&self) -> ClientConfig {
-        let mut config = self.reader();
-        config.set("isolation.level", "read_uncommitted");
-        config
-    }
-}
-
-impl Backend for Kafka {
-    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
-        let group = self.group_of(&definition.name);
-        let process = uuid::Uuid::now_v7().to_string().into();
-        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
     }
 }
 
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the values of the properties: there may be passwords among them.
-        let properties: Vec<_> = self.properties.iter().map(|(name, _)| error::name_of(name)).collect();
+        // Without the values of the properties: they may contain passwords.
+        let properties: Vec<_> = self.properties.iter().map(|(name, _)| name_of(name)).collect();
         f.debug_struct("Kafka")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("prefix", &self.prefix)
@@ -440,6 +367,11 @@ impl fmt::Debug for Kafka {
             .field("properties", &properties)
             .finish_non_exhaustive()
     }
+}
+
+/// The name of a property. If it was written with its value, the part before the `=`.
+pub(crate) fn name_of(property: &str) -> &str {
+    property.split_once('=').map_or(property, |(name, _)| name)
 }
 
 #[cfg(test)]

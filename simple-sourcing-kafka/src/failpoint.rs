@@ -1,10 +1,10 @@
-//! Points at which the process dies when a test says so (feature `failpoints`). Without the feature there is nothing of
-//! them.
+//! Points at which the process aborts if a test says so (feature `failpoints`). Without the feature they compile to
+//! nothing.
 //!
-//! `SIMPLE_SOURCING_FAILPOINT=after-produce:3` in the environment: the third time that a worker comes by that point, the
-//! process aborts, without a farewell to the broker or anything else.
+//! With `SIMPLE_SOURCING_FAILPOINT=after-produce:3` in the environment, the process aborts the third time that a worker
+//! passes that point, without saying goodbye to the broker.
 
-/// A point with a name.
+/// A named point.
 macro_rules! failpoint {
     ($name:literal) => {
         #[cfg(feature = "failpoints")]

@@ -1,4 +1,4 @@
-//! A running app on Kafka: the client, the readers, and the workers if it serves anything.
+//! A running app on Kafka: the client, the readers and, if it serves anything, the workers.
 
 use std::{
     sync::{
@@ -11,16 +11,18 @@ use std::{
 use simple_sourcing::{
     BackendError, CommandId, Cursor,
     engine::{Definition, Outcome, StoredState},
-    port::{BoxFuture, Feed, Port, Read, Stopped, Submission},
+    port::{Backend, BoxFuture, Feed, Port, Read, Stopped, Submission},
 };
 use tracing::info;
 
 use crate::{
     client::CommandClient,
-    closed::Closed,
+    cluster::{self, Owners, Watch},
     config::Kafka,
+    driver::WorkerLog,
     reader::Readers,
-    topics::{self, Ends, Owners, Topics, Watch},
+    shutdown::Shutdown,
+    topics::{Ends, Topics},
     worker::Workers,
 };
 
@@ -33,58 +35,75 @@ pub(crate) struct KafkaPort {
     topics: Arc<[Topics]>,
     client: Arc<CommandClient>,
     readers: Arc<Readers>,
-    closed: Arc<Closed>,
+    shutdown: Arc<Shutdown>,
     ending: Stopped,
     workers: Mutex<Option<Workers>>,
     watch: Mutex<Option<Watch>>,
 }
 
+impl Backend for Kafka {
+    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
+        let group = self.group_of(&definition.name);
+        let process = uuid::Uuid::now_v7().to_string().into();
+        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
+    }
+}
+
 impl KafkaPort {
-    /// Connects, makes or checks the topics, and serves. Ready when the first partitions are restored.
+    /// Connects, creates or checks the topics, and serves. Ready when the first partitions are restored.
     pub(crate) async fn start(kafka: Kafka, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
         kafka.check(&definition.name)?;
         let runtime = tokio::runtime::Handle::current();
         let started = tokio::task::spawn_blocking(move || {
-            let topics: Arc<[Topics]> = topics::ensure(&kafka, &definition)?.into();
-            let (ending, closed, stopped) = (Stopped::new(), Arc::<Closed>::default(), Arc::<AtomicBool>::default());
+            let topics: Arc<[Topics]> = cluster::ensure(&kafka, &definition)?.into();
+            let (ending, shutdown, stopped) =
+                (Stopped::new(), Arc::<Shutdown>::default(), Arc::<AtomicBool>::default());
             let names = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
             let client = CommandClient::new(kafka.clone(), definition.name.clone(), names, topics.clone(), runtime);
             let owners = Arc::new(Owners::new(&kafka, &definition, topics.clone()));
             owners.claim()?;
             let ends = Arc::new(Ends::new(topics.clone()));
-            // Before the workers: a restore may have to wait for somebody else's transaction.
+            // Before the workers: a restore may have to wait for somebody else's transaction, which the watch names.
             let watch = Watch::start(&kafka, &definition, &topics, (&ends, &owners), {
-                let (ending, closed, stopped, client) =
-                    (ending.clone(), closed.clone(), stopped.clone(), client.clone());
+                let (ending, shutdown, stopped, client) =
+                    (ending.clone(), shutdown.clone(), stopped.clone(), client.clone());
                 move |error| {
                     stopped.store(true, Ordering::Release);
-                    closed.fail(error.clone());
+                    shutdown.fail(error.clone());
                     client.fail(error.clone());
                     ending.set(Err(error));
                 }
             })?;
-            let workers = Workers::start(&kafka, &definition, &topics, (&ends, &owners), &ending, &stopped);
-            let workers = workers.map_err(|error| closed.failure().unwrap_or(error))?;
+            let log = {
+                let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
+                let ending = ending.clone();
+                move |name| {
+                    WorkerLog::open(kafka.clone(), &definition, topics.clone(), ends.clone(), name, ending.clone())
+                }
+            };
+            let workers = Workers::start(&kafka, &definition, &topics, &owners, log, &ending, &stopped);
+            let workers = workers.map_err(|error| shutdown.cause().unwrap_or(error))?;
             Ok(KafkaPort {
-                readers: Readers::new(kafka.clone(), closed.clone()),
+                readers: Readers::new(kafka.clone(), shutdown.clone()),
                 kafka,
                 definition,
                 topics,
                 client,
-                closed,
+                shutdown,
                 ending,
                 workers: Mutex::new(Some(workers)),
                 watch: Mutex::new(Some(watch)),
             })
         });
-        let port: KafkaPort =
-            started.await.map_err(|error| BackendError::failed("the start has panicked").because(error))??;
+        let port: KafkaPort = started
+            .await
+            .map_err(|error| BackendError::failed("the start panicked; see the log for details").because(error))??;
         info!(app = %port.definition.name, servers = %port.kafka.bootstrap_servers, "started");
         Ok(Arc::new(port))
     }
 
     fn check_open(&self) -> Result<(), BackendError> {
-        self.closed.check()
+        self.shutdown.check()
     }
 
     fn take_watch(&self) -> Option<Watch> {
@@ -113,7 +132,9 @@ impl Port for KafkaPort {
             self.check_open()?;
             let find = move || readers.outcome(&topics[aggregate], id, clock_ahead_max, timeout);
             let found = tokio::task::spawn_blocking(find).await;
-            found.map_err(|error| BackendError::failed("the search for an outcome has panicked").because(error))?
+            found.map_err(|error| {
+                BackendError::failed("the search for an outcome panicked; see the log for details").because(error)
+            })?
         })
     }
 
@@ -134,7 +155,13 @@ impl Port for KafkaPort {
         Box::pin(async move {
             self.check_open()?;
             let end = tokio::task::spawn_blocking(move || readers.end(&topics[aggregate])).await;
-            end.map_err(|error| BackendError::failed("the search for the end of the log has panicked").because(error))?
+            end.map_err(|error| {
+                BackendError::failed(
+                    "the search for the end of the log panicked; see the log for \
+             details",
+                )
+                .because(error)
+            })?
         })
     }
 
@@ -150,18 +177,19 @@ impl Port for KafkaPort {
     }
 
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>> {
-        self.closed.close();
+        self.shutdown.begin();
         let (workers, watch, client) = (self.take_workers(), self.take_watch(), self.client.clone());
         Box::pin(async move {
             let stop = move || {
-                // First the client: the workers of this process may be those that answer what it has sent.
+                // First the client: workers of this process may have to answer its last commands.
                 drop(watch);
                 let flushed = client.close(DRAIN_TIMEOUT);
                 let stopped = workers.map_or(Ok(()), Workers::stop);
                 flushed.and(stopped)
             };
             let stopped = tokio::task::spawn_blocking(stop).await;
-            let stopped = stopped.map_err(|error| BackendError::failed("the shutdown has panicked").because(error));
+            let stopped = stopped
+                .map_err(|error| BackendError::failed("the shutdown panicked; see the log for details").because(error));
             self.ending.set(stopped.flatten());
             self.ending.wait().await
         })
@@ -170,7 +198,7 @@ impl Port for KafkaPort {
 
 impl Drop for KafkaPort {
     fn drop(&mut self) {
-        self.closed.close();
+        self.shutdown.begin();
         if let Some(workers) = self.take_workers() {
             workers.tell_to_stop();
         }

@@ -1,14 +1,14 @@
-//! What a worker commits for a partition: the offset of the next command and, beside it, as the metadata of that offset, who
-//! has committed it and what was begun behind it.
+//! What a worker commits for a partition: the offset of the next command and, as the metadata of that offset, who has
+//! committed it and which commands behind it were begun.
 //!
 //! The metadata is text, `ss1;next=42;process=0198…;end=57;deaths=1;begun=true`:
 //!
 //! | field | |
 //! |---|---|
-//! | `ss1` | the version: metadata that does not begin so was not written here |
-//! | `next` | the committed offset once more. Where both differ, somebody has moved the offset and kept the metadata |
-//! | `process` | the process of the worker; another one after each start |
-//! | `end`, `deaths`, `begun` | an [`Attempt`], where there is one |
+//! | `ss1` | the version: other metadata was not written by this crate |
+//! | `next` | the committed offset again. If they differ, somebody has moved the offset and kept the metadata |
+//! | `process` | the process of the worker; it has a new name after each start |
+//! | `end`, `deaths`, `begun` | an [`Attempt`], if there is one |
 //!
 //! A reader ignores fields that it does not know.
 
@@ -17,10 +17,10 @@ use std::fmt::Write;
 /// The version of the metadata.
 const VERSION: &str = "ss1";
 
-/// The most bytes of somebody else's metadata that are shown.
+/// How many bytes of foreign metadata a message shows.
 const FOREIGN_BYTES_SHOWN: usize = 100;
 
-/// What is committed of a partition.
+/// What is committed for a partition.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Progress {
     /// The offset of the next command.
@@ -28,18 +28,18 @@ pub(crate) struct Progress {
     pub(crate) attempt: Option<Attempt>,
 }
 
-/// Commands behind a committed offset that may end the process which runs them.
+/// Commands behind a committed offset that may kill the process that runs them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Attempt {
     /// The offset behind the last of them.
     pub(crate) end: i64,
-    /// How many processes are known to have ended with them, before this attempt.
+    /// How many processes are known to have died with them before this attempt.
     pub(crate) deaths: u32,
-    /// Whether they were begun. If the process that has begun them is gone, they may be why.
+    /// Whether they were begun. If the process that has begun them is gone, they may be the reason.
     pub(crate) begun: bool,
 }
 
-/// A committed offset as it was read.
+/// A committed offset, as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Committed {
     pub(crate) next: i64,
@@ -49,19 +49,19 @@ pub(crate) struct Committed {
 /// Who has committed an offset.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum By {
-    /// A worker of this process.
+    /// A worker of this app.
     Worker { process: String, attempt: Option<Attempt> },
-    /// Somebody else, or a worker of a version that wrote no metadata. With what stands there, for messages.
+    /// Somebody else, or a worker of a version without metadata. Has the metadata, for messages.
     Other(String),
 }
 
 impl Progress {
-    /// The metadata that stands beside the offset.
+    /// The metadata of the offset.
     pub(crate) fn metadata(&self, process: &str) -> String {
         let Progress { next, attempt } = self;
         let mut text = format!("{VERSION};next={next};process={process}");
         if let Some(Attempt { end, deaths, begun }) = attempt {
-            // Writing to a text never fails.
+            // Writing to a string never fails.
             let _ = write!(text, ";end={end};deaths={deaths};begun={begun}");
         }
         text
@@ -80,7 +80,7 @@ impl Committed {
     }
 }
 
-/// None where the metadata does not belong to the offset.
+/// None if the metadata does not belong to the offset.
 fn read(next: i64, metadata: &str) -> Option<By> {
     let mut fields = metadata.split(';');
     if fields.next() != Some(VERSION) {
@@ -98,7 +98,7 @@ fn read(next: i64, metadata: &str) -> Option<By> {
     Some(By::Worker { process: shown(value("process")?), attempt: attempt() })
 }
 
-/// Text of somebody else as it may stand in a line of the log.
+/// Foreign text, made safe for a line of the log.
 fn shown(text: &str) -> String {
     let mut shown: String = text.chars().flat_map(char::escape_debug).collect();
     if let Some(cut) = (0..=FOREIGN_BYTES_SHOWN).rev().find(|&at| shown.is_char_boundary(at))
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    /// What the first version writes: it must stay readable.
+    /// Metadata of the first version must stay readable.
     #[test]
     fn the_first_version_is_read() {
         let attempt = Some(Attempt { end: 57, deaths: 1, begun: true });

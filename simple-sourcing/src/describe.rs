@@ -8,8 +8,8 @@ use crate::model::{
 /// A longer line is broken: a line for each field.
 const LINE_WIDTH_MAX: usize = 100;
 
-/// An aggregate as it is on the wire, as a text: to be kept as a snapshot, so that a change of what is in the log, or may be
-/// sent, is seen in review.
+/// An aggregate as it appears on the wire, as text. Keep it as a snapshot, so that a change to what is in the log, or may be
+/// sent, shows up in review.
 ///
 /// ```
 /// use simple_sourcing::{describe, prelude::*};
@@ -58,7 +58,7 @@ const LINE_WIDTH_MAX: usize = 100;
 ///     label: String,
 /// }
 ///
-/// /// The label is made of the rest when it is asked for, so it is neither kept nor compared.
+/// /// The label is derived from the other fields when it is needed, so it is neither stored nor compared.
 /// impl PartialEq for Account {
 ///     fn eq(&self, other: &Self) -> bool {
 ///         (&self.owner, self.balance) == (&other.owner, other.balance)
@@ -88,21 +88,21 @@ const LINE_WIDTH_MAX: usize = 100;
 ///
 /// In a test, with [insta](https://docs.rs/insta): `insta::assert_snapshot!(describe::<Account>());`.
 ///
-/// Each variant has a line: its role, the method of the client that sends it, its name on the wire, and its fields with their
-/// names on the wire and the types that the source names. What the macros can't apply, other words of serde and `#[cfg]`, stands
-/// there as it was written.
+/// Each variant has a line: its role, the client method that sends it, its wire name, and its fields with their wire names and
+/// their types as written in the source. Attributes that the macros can't apply, i.e. `#[cfg]` and other attributes of serde,
+/// appear as they were written.
 ///
-/// The types of fields, of the error and of the key are only named here: [`schema`] has what is known of them. Of what is
-/// serialized by hand nothing is known. A snapshot of a value's JSON shows that, e.g.
-/// `insta::assert_snapshot!(serde_json::to_string(&AccountError::NotEmpty)?);`. Topics are the backend's own: the Kafka crate has
-/// `Kafka::describe_topics` for them.
+/// The text only names the types of fields, of the error and of the key: [`schema`] has what is known of them. Nothing is
+/// known of what is serialized by hand. A snapshot of a value's JSON shows that, e.g.
+/// `insta::assert_snapshot!(serde_json::to_string(&AccountError::NotEmpty)?);`. Topics belong to the backend: the Kafka crate
+/// has `Kafka::describe_topics` for them.
 pub fn describe<A: Aggregate>() -> String {
     let schema = schema::<A>();
     let state = schema.state.as_ref().and_then(|state| schema.get(state));
     format!("{}\n{}", contract(&schema), text(state.map(state_lines)))
 }
 
-/// [`describe`] without the state: for a crate that knows the contract alone.
+/// [`describe`] without the state, for a crate that only knows the contract.
 pub fn describe_contract<C: Command>() -> String {
     contract(&schema_of_contract::<C>())
 }

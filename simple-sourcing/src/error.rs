@@ -5,52 +5,65 @@ use crate::{
     one_line::OneLine,
 };
 
-/// Why a command has no receipt. Conflict, duplicate, rejection and unknown outcome never look alike.
+/// Why a command got no receipt. A conflict, a duplicate, a rejection and an unknown outcome can always be told apart.
+///
+/// ```
+#[doc = include_str!("../docs/examples/account.md")]
+#[doc = include_str!("../docs/examples/bank.md")]
+/// let id = CommandId::new();
+/// match accounts.withdraw("alice", 500).command_id(id).await {
+///     Ok(receipt) => println!("done, the account is at {}", receipt.sequence),
+///     Err(CommandError::Rejected(AccountError::InsufficientFunds { balance, .. })) => println!("only {balance}"),
+///     Err(CommandError::Conflict { .. }) => println!("somebody else was faster: read, and decide again"),
+///     Err(error) if error.is_retryable() => println!("{error}"),    // send it again, under the same id
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError<E> {
-    /// The handler said no. Nothing has changed. Change the command, or tell the user.
+    /// The handler rejected the command. Nothing has changed. Change the command, or tell the user.
     #[error("rejected: {0}")]
     Rejected(E),
-    /// There is no aggregate of this key. Create it first.
-    #[error("there is no aggregate of this key")]
+    /// There is no aggregate with this key. Create it first.
+    #[error("there is no aggregate with this key")]
     NotFound,
-    /// There is an aggregate of this key already. Often the work is done: read its state.
-    #[error("there is an aggregate of this key already")]
+    /// An aggregate with this key already exists. Often the work is already done: read its state.
+    #[error("an aggregate with this key already exists")]
     AlreadyExists,
-    /// The aggregate is not at the expected sequence. Read it again, decide again, send under a new id.
-    #[error("expected the aggregate at sequence {expected}, it is at {actual}")]
+    /// The aggregate is not at the expected sequence. Read it again, decide again, and send under a new id.
+    #[error("expected the aggregate at sequence {expected}, but it is at {actual}")]
     Conflict {
         /// What the command expected.
         expected: Sequence,
         /// Where the aggregate was.
         actual: Sequence,
     },
-    /// Another command was sent under this id before. Use a new id for each command, and the same one only to send a
+    /// The id was already used for another command. Use a new id for each command; reuse one only to send the same
     /// command again.
-    #[error("another command was sent under this id before; use a new id for a new command")]
+    #[error("the command's id was already used for another command; use a new id for each command")]
     IdReused,
-    /// The id is older than the deduplication window, so whether the command ran before is no longer known; it did not
-    /// run now. Look at the aggregate, and send under a new id if the command is still wanted.
-    #[error("the command's id is older than the deduplication window: {}", OneLine(.0))]
+    /// The id is older than the deduplication window, so it is no longer known whether the command ran before. It did not
+    /// run now. Look at the aggregate, and send the command under a new id if it is still wanted.
+    #[error("the command's id has expired: {}", OneLine(.0))]
     Expired(String),
-    /// The command can't be read, or is over a limit. It will never be accepted as it is.
+    /// The command can't be read, or exceeds a limit. It will never be accepted as it is.
     #[error("the command is invalid: {}", OneLine(.0))]
     Invalid(String),
-    /// The user's code panicked or broke a rule, and nothing has changed. The service lives on; the log of the service
-    /// has the details.
+    /// The handler or an applier panicked or broke a rule. Nothing has changed, and the service keeps running; its log has
+    /// the details.
     #[error("the command's handler failed: {}", OneLine(.0))]
     HandlerFailed(String),
-    /// The aggregate's stored state can't be read, and none was made of its events yet: they are still being read, or one
-    /// of them can't be. The log of the service says which and where; nothing has changed, and the command can be sent
-    /// again.
+    /// The aggregate's stored state can't be read and is not recreated yet: its events are still being read, or one of
+    /// them can't be. The service's log says which one and where. Nothing has changed, and the command can be sent again.
     #[error("the aggregate is quarantined: its stored state can't be read; see the service's log")]
     Quarantined,
-    /// **The outcome is unknown**: no answer came in time. Send the command again under the same id, or ask for its
+    /// **The outcome is unknown**: no response came in time. Send the command again under the same id, or ask for its
     /// [`outcome`](crate::Client::outcome).
-    #[error("no answer to command {command_id} in time, its outcome is unknown; send it again under the same id")]
+    #[error("no response to command {command_id} in time, so its outcome is unknown; send it again under the same id")]
     Timeout {
-        /// The id to ask for, or to send again with.
+        /// The id of the command, to ask for its outcome or to send it again.
         command_id: CommandId,
     },
     /// The command did not reach the log.
@@ -59,7 +72,7 @@ pub enum CommandError<E> {
 }
 
 impl<E> CommandError<E> {
-    /// Whether the same command, under the same id, may succeed when it is sent again.
+    /// Whether the same command may succeed when it is sent again under the same id.
     pub fn is_retryable(&self) -> bool {
         match self {
             CommandError::Timeout { .. } | CommandError::Quarantined => true,
@@ -91,41 +104,41 @@ impl<E> From<Refusal<E>> for CommandError<E> {
     }
 }
 
-/// What went wrong beneath the domain: the store, the broker, the network.
+/// What went wrong below the domain: in the store, the broker or the network.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
     /// The app has been shut down.
     #[error("the app has been shut down")]
     Closed,
-    /// The aggregate was not given to the [`App`](crate::App).
+    /// The aggregate was not added to the [`App`](crate::App).
     #[error(
         "aggregate `{0}` is not part of this app; add it to the `App` with `.aggregate::<...>()` to serve it or \
          `.contract::<...>()` to be its client"
     )]
     UnknownAggregate(&'static str),
-    /// It may work later: the broker does not answer, a queue is full.
+    /// It may work later: the broker does not respond, or a queue is full.
     #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Unavailable {
         /// What was tried, where, and what to do.
         what: String,
-        /// What lies beneath.
+        /// The cause.
         source: Option<SharedError>,
     },
-    /// It will not work until somebody mends it: wrong settings, a damaged store.
+    /// It will not work until somebody fixes it: the settings are wrong, or the store is damaged.
     #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Failed {
         /// What was tried, where, and what to do.
         what: String,
-        /// What lies beneath.
+        /// The cause.
         source: Option<SharedError>,
     },
-    /// One record of the store can't be read: it is damaged, or of another version. The rest of the store serves on.
+    /// One record of the store can't be read: it is damaged, or another version wrote it. The rest of the store still works.
     #[error("{what}{}", reason(.source))]
     Damaged {
         /// Which record, and what is wrong with it.
         what: String,
-        /// What lies beneath.
+        /// The cause.
         source: Option<SharedError>,
     },
 }
@@ -136,7 +149,7 @@ impl BackendError {
         BackendError::Unavailable { what: what.into(), source: None }
     }
 
-    /// It will not work until somebody mends it.
+    /// It will not work until somebody fixes it.
     pub fn failed(what: impl Into<String>) -> Self {
         BackendError::Failed { what: what.into(), source: None }
     }
@@ -146,7 +159,7 @@ impl BackendError {
         BackendError::Damaged { what: what.into(), source: None }
     }
 
-    /// The same, with what lies beneath.
+    /// Adds the cause.
     #[must_use]
     pub fn because(self, error: impl Error + Send + Sync + 'static) -> Self {
         let cause = Some(SharedError(Arc::new(error)));
@@ -164,7 +177,7 @@ impl BackendError {
     }
 }
 
-// Two errors are equal if they say the same: what lies beneath has no equality.
+// Two errors are equal if their messages are: causes can't be compared.
 impl PartialEq for BackendError {
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
@@ -175,7 +188,7 @@ fn reason(source: &Option<SharedError>) -> String {
     source.as_ref().map(|error| format!(": {error}")).unwrap_or_default()
 }
 
-/// An error that many waiting callers receive.
+/// An error that can be cloned, because many callers may wait for it.
 #[derive(Clone)]
 pub struct SharedError(Arc<dyn Error + Send + Sync>);
 
@@ -197,7 +210,7 @@ impl Error for SharedError {
     }
 }
 
-/// Why an app did not start.
+/// Why an app could not start.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -213,18 +226,18 @@ pub enum StartError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// What is stored can't be decoded: it was damaged, or written by a version that knew more.
+    /// A stored value can't be decoded: it is damaged, or a newer version wrote it.
     #[error("{} can't be read: {}", OneLine(.what), OneLine(.reason))]
     Undecodable {
-        /// What it is and where it stands.
+        /// What it is and where it is stored.
         what: String,
         /// Why it can't be decoded.
         reason: String,
     },
-    /// An event is not the next one of its aggregate. Events in front of it are gone, as when somebody has deleted records, or
-    /// the sequence goes back, as when two have written the log. What is made of these events would be wrong.
+    /// An event is not the next one of its aggregate. Events before it are missing, e.g. because somebody deleted records,
+    /// or the sequence goes back, e.g. because two processes wrote to the log. Whatever is built from them would be wrong.
     #[error(
-        "{log}, partition {partition}, offset {offset}: event {found} of `{key}`, where event {expected} is the next: {}",
+        "{log}, partition {partition}, offset {offset}: event {found} of `{key}` where event {expected} was expected: {}",
         out_of_sequence(*expected, *found)
     )]
     OutOfSequence {
@@ -232,32 +245,32 @@ pub enum ReadError {
         log: String,
         /// The partition.
         partition: u32,
-        /// Where the event stands in it.
+        /// The offset of the event.
         offset: u64,
         /// The key of the aggregate, as text.
         key: String,
-        /// The sequence that was due.
+        /// The sequence that was expected.
         expected: Sequence,
-        /// That of the event.
+        /// The sequence of the event.
         found: Sequence,
     },
-    /// It did not arrive in time.
-    #[error("{} did not arrive within {after:?}", OneLine(.what))]
+    /// The wait timed out.
+    #[error("timed out after {after:?}, waiting for {}", OneLine(.what))]
     Timeout {
-        /// What was waited for.
+        /// What was awaited.
         what: String,
-        /// How long.
+        /// For how long.
         after: Duration,
     },
-    /// A view was asked to wait for a command to another aggregate type: it would wait for ever.
-    #[error("the view follows aggregate `{view}`, and the receipt is of aggregate `{receipt}`")]
+    /// A view was asked to wait for a command to another aggregate type, which it would never see.
+    #[error("the view follows aggregate `{view}`, but the receipt belongs to aggregate `{receipt}`")]
     NotFollowed {
         /// The aggregate type of the view.
         view: &'static str,
         /// The aggregate type of the receipt.
         receipt: String,
     },
-    /// A projector panicked, so its view stands still; the log has the details.
+    /// A projector panicked, so its view has stopped. The log has the details.
     #[error("the view has stopped: {}", OneLine(.0))]
     ViewStopped(String),
     /// The backend failed.
@@ -266,5 +279,5 @@ pub enum ReadError {
 }
 
 fn out_of_sequence(expected: Sequence, found: Sequence) -> &'static str {
-    if found > expected { "events in front of it are missing" } else { "the sequence goes back" }
+    if found > expected { "events before it are missing" } else { "the sequence goes back" }
 }

@@ -1,39 +1,39 @@
 //! Event sourcing where a domain is a few annotated enums.
 //!
-//! A user writes commands, events and state as enums; [`command`], [`event`] and [`aggregate`] turn them into handler and
-//! applier traits, codecs and a typed client. Clients send commands for one aggregate, named by its key. A command is
-//! validated against the aggregate's state; if it is accepted, its events, the new state, the response and the fact that it
-//! was consumed are written in **one atomic operation**.
+//! You write commands, events and state as enums; [`command`], [`event`] and [`aggregate`] turn them into handler and applier
+//! traits, codecs and a typed client. Clients send each command to one aggregate, named by its key. The command is decided on
+//! the aggregate's state. If it is accepted, its events, the new state, the response and the fact that it was consumed are
+//! written in **one atomic operation**.
 //!
 //! ```text
-//!  user's enums ──macros──▶ model (traits)
-//!                              │
+//!  your enums ──macros──▶ model (traits)
+//!                            │
 //!  client ─▶ backend ─▶ engine (pure) ─▶ one atomic commit ─▶ event log ─▶ follow (streams, views)
-//!                         ▲ state, seen ids                └▶ answer ─▶ client
+//!                         ▲ state, seen ids                └▶ response ─▶ client
 //! ```
 //!
 //! A module uses only those above it in this table:
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `one_line` | texts of strangers, so that none forges a line of a log |
-//! | `model` | the traits behind the macros, and the values they speak in; re-exported here |
+//! | `one_line` | shows untrusted text in one line, so that it can't forge a line of a log |
+//! | `model` | the traits behind the macros, and the values in their methods; re-exported here |
 //! | `error` | what can go wrong, for clients, readers and whoever starts an app; re-exported here |
 //! | `settings` | the limits of an aggregate type; re-exported here |
-//! | `describe` | an aggregate as it is on the wire, as a text and as data; re-exported here |
+//! | `describe` | an aggregate as it appears on the wire, as text and as data; re-exported here |
 //! | [`codec`] | how values are written |
 //! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
-//! | [`port`] | what an app needs of a backend: commands in, outcomes, states and events out |
-//! | `disk` | how states are kept on disk (feature `embedded`) |
+//! | [`port`] | what an app needs from a backend: commands in, outcomes, states and events out |
+//! | `disk` | how states are stored on disk (feature `embedded`) |
 //! | `local` | the backends of one process, [`Memory`] and `Embedded` (feature `embedded`) |
-//! | [`client`] | a command on its way, and what becomes of it |
+//! | [`client`] | sending commands, and their outcomes |
 //! | `follow` | the event log as a stream, and views; re-exported here |
 //! | `app` | [`App`], and the handle to a running one |
 //! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
-//! | `conformance` | what every backend must pass (feature `conformance`) |
+//! | `conformance` | the suite that every backend must pass (feature `conformance`) |
 //!
-//! [`describe`] shows what of an aggregate is on the wire, [`expansion!`] what the macros write for it: texts to be kept as
-//! snapshots, so that a change is seen in review.
+//! [`describe`] shows how an aggregate appears on the wire, and [`expansion!`] what the macros write for it. Keep both as
+//! snapshots, so that changes show up in review. The [`docs`] explain the words and the unusual decisions.
 //!
 //! To follow one command: [`Call`] → [`port::Port::submit`] → `local/worker.rs` (or `worker` of the Kafka crate) →
 //! [`engine::Processor`] → the commit → [`port::Reply`] → [`Receipt`].
@@ -82,7 +82,7 @@
 //! assert_eq!(app.state::<Counter>(7_u32).await?.map(|counter| counter.0), Some(2));
 //! # Ok(()) }
 //! ```
-// The macros write absolute paths to this crate; its own modules and tests use them too.
+// The macros write absolute paths to this crate; its own modules and tests use the macros too.
 extern crate self as simple_sourcing;
 
 #[doc(hidden)]
@@ -96,6 +96,9 @@ pub mod conformance;
 mod describe;
 #[cfg(feature = "embedded")]
 pub mod disk;
+#[cfg(doc)]
+#[path = "../docs/mod.rs"]
+pub mod docs;
 pub mod engine;
 mod error;
 mod follow;
@@ -107,7 +110,7 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AggregateOptions, App, AppHandle};
+pub use app::{AggregateOptions, App, AppHandle, ContractOptions};
 pub use client::{Call, Client, Pending, ReceiptFuture, TypedClient};
 pub use describe::{describe, describe_contract, schema, schema_of_contract};
 pub use error::{BackendError, CommandError, ReadError, SharedError, StartError};
@@ -119,7 +122,7 @@ pub use model::*;
 pub use settings::Settings;
 pub use simple_sourcing_derive::{Described, Key, aggregate, command, event, expansion};
 
-/// What a domain, its service and its clients need.
+/// Everything that a domain, its service and its clients need.
 pub mod prelude {
     #[cfg(feature = "embedded")]
     pub use crate::Embedded;

@@ -1,7 +1,7 @@
 use std::fmt::{self, Display, Write};
 
-/// Shows a value in one line, whatever somebody has put into it: what would end the line, or move the cursor of who reads it,
-/// is escaped. For texts of clients in errors and logs, so that none of them passes for a line of its own.
+/// Shows a value in one line, whatever it contains: characters that would end the line, or move the cursor of a terminal, are
+/// escaped. Use it for text from clients in errors and logs, so that it can't pass for a line of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct OneLine<T>(pub T);
 
@@ -29,7 +29,7 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// Control characters, the ends of lines and paragraphs, and what changes the direction in which is read.
+/// Control characters, line and paragraph separators, and characters that change the reading direction.
 fn is_escaped(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,6 +1,7 @@
-//! What generated code uses. Not part of the public interface: the derive crate is pinned to exactly this version.
+//! What generated code uses. Not part of the public API: the derive crate is pinned to exactly this version.
 //!
-//! The generated code only chooses the function for each variant; what it does is written, and can be stepped through, here.
+//! The generated code only chooses the function for each variant; the functions are here, where a debugger can step through
+//! them.
 
 pub use std::string::String;
 
@@ -8,6 +9,7 @@ pub use serde;
 
 pub use crate::{
     client::{Call, Client, TypedClient},
+    model::exact::{IsExact, Unknown},
     model::{
         Accepted, Aggregate, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole,
         EventVariant, HandledBy, Key, KeyError, Misapplied, NotAccepted, ProjectedBy,
@@ -15,10 +17,10 @@ pub use crate::{
     },
 };
 
-/// A command that creates met an aggregate.
+/// A command that creates the aggregate found one.
 pub struct Found;
 
-/// A command that needs an aggregate met none.
+/// A command that needs an aggregate found none.
 pub struct NotFound;
 
 impl<E> From<Found> for NotAccepted<E> {
@@ -41,37 +43,37 @@ pub fn not_found<A>(state: Option<&A>) -> Result<(), Found> {
     if state.is_some() { Err(Found) } else { Ok(()) }
 }
 
-/// For a command that is not marked: there must be an aggregate.
+/// For an unmarked command: there must be an aggregate.
 #[inline]
 pub fn found<A>(state: Option<&A>) -> Result<&A, NotFound> {
     state.ok_or(NotFound)
 }
 
-/// What a handler's method said.
+/// The decision of a handler method.
 #[inline]
 pub fn decided<E, X>(decision: Result<Accepted<E>, X>) -> Result<Accepted<E>, NotAccepted<X>> {
     decision.map_err(NotAccepted::Rejected)
 }
 
-/// Before a `#[create]` event: the place of the state, which must be empty.
+/// Before a `#[create]` event: the slot for the state, which must be empty.
 #[inline]
 pub fn vacant<'a, A>(state: &'a mut Option<A>, event: &'static str) -> Result<&'a mut Option<A>, Misapplied> {
     if state.is_some() { Err(Misapplied::Exists(event)) } else { Ok(state) }
 }
 
-/// The state that a `#[create]` event makes.
+/// Stores the state that a `#[create]` event makes.
 #[inline]
 pub fn fill<A>(vacant: &mut Option<A>, state: A) {
     *vacant = Some(state);
 }
 
-/// For an event that is not marked: the state, which must be there.
+/// For an unmarked event: the state, which must exist.
 #[inline]
 pub fn occupied<'a, A>(state: &'a mut Option<A>, event: &'static str) -> Result<&'a mut A, Misapplied> {
     state.as_mut().ok_or(Misapplied::Missing(event))
 }
 
-/// For a `#[delete]` event: removes the state, which must be there.
+/// For a `#[delete]` event: removes the state, which must exist.
 #[inline]
 pub fn remove<A>(state: &mut Option<A>, event: &'static str) -> Result<(), Misapplied> {
     state.take().map(drop).ok_or(Misapplied::Missing(event))

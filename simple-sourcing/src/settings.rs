@@ -2,34 +2,41 @@ use std::time::Duration;
 
 use crate::model::Trace;
 
-/// The limits of one aggregate type, with units in the names.
+/// The limits of one aggregate type, with the units in the names.
+///
+/// ```
+/// # use simple_sourcing::{App, Aggregate};
+/// # fn example<Account: Aggregate>() -> App {
+/// App::new("bank").aggregate_with::<Account>(|options| options.settings(|settings| settings.state_bytes_max = 64 * 1024))
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
     /// The longest key, as text. Default 1 KiB.
     pub key_bytes_max: usize,
-    /// The longest command, encoded. Default 512 KiB. Kafka's brokers take records of 1 MiB unless told otherwise.
+    /// The longest command, encoded. Default 512 KiB. By default, Kafka's brokers take records of up to 1 MiB.
     pub command_bytes_max: usize,
-    /// The longest event, and the longest error with which a command is rejected, encoded. Default 512 KiB.
+    /// The longest event, and the longest error of a rejection, encoded. Default 512 KiB.
     pub event_bytes_max: usize,
     /// The longest state, encoded. Default 512 KiB.
     pub state_bytes_max: usize,
-    /// The longest trace: correlation id, causation id and `traceparent` together. Each event of a command carries them,
-    /// beside its own payload. Default 8 KiB.
+    /// The longest trace: correlation id, causation id and `traceparent` together. Each event of a command carries them in
+    /// addition to its payload. Default 8 KiB.
     pub trace_bytes_max: usize,
     /// The most events that one command may emit. Default 1,000.
     pub events_per_command_max: usize,
-    /// The most bytes of all events that one command may emit, encoded: they are written in one transaction, which has to
-    /// end in time. Default 16 MiB.
+    /// The most bytes of all events that one command may emit, encoded: they are written in one transaction, which must end
+    /// in time. Default 16 MiB.
     pub events_bytes_per_command_max: usize,
-    /// How long a command id is remembered: a command sent again within it gets its first outcome, one with an older id
-    /// is [`Expired`](crate::CommandError::Expired). Default 1 day.
+    /// How long a command id is remembered. A command that is sent again within this time gets its first outcome; one with
+    /// an older id is [`Expired`](crate::CommandError::Expired). Default 1 day.
     pub deduplication_window: Duration,
-    /// The most command ids that the memory of one partition holds, where ids are kept in memory; past it the window
-    /// is shorter. Default 1,000,000 (about 100 bytes each).
+    /// The most command ids that one partition holds in memory, if ids are kept in memory. With more, the window gets
+    /// shorter. Default 1,000,000 (about 100 bytes each).
     pub deduplication_ids_max: usize,
-    /// How far a client's clock may be ahead: a command id from further in the future is refused, because it would have
-    /// to be remembered for longer than the window. Default 1 hour.
+    /// How far ahead a client's clock may be. A command id from further in the future is refused, because it would have to
+    /// be remembered for longer than the window. Default 1 hour.
     pub clock_ahead_max: Duration,
 }
 
@@ -51,7 +58,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Says what is too long of a command, in the words that its client gets.
+    /// Checks the lengths of a command. The error is for its client.
     pub(crate) fn check_lengths(&self, key: &str, payload: &[u8]) -> Result<(), String> {
         let (bytes, max) = (key.len(), self.key_bytes_max);
         if bytes > max {
@@ -64,12 +71,12 @@ impl Settings {
         Ok(())
     }
 
-    /// The same of what ties a command to other work.
+    /// Checks the length of a command's trace. The error is for its client.
     pub(crate) fn check_trace(&self, trace: Option<&Trace>) -> Result<(), String> {
         let (bytes, max) = (trace.map_or(0, Trace::bytes), self.trace_bytes_max);
         if bytes > max {
             return Err(format!(
-                "its correlation id, causation id and traceparent have {bytes} bytes together, over the limit of {max} \
+                "its correlation id, causation id and traceparent have {bytes} bytes in total, over the limit of {max} \
                  (`trace_bytes_max`)"
             ));
         }

@@ -85,6 +85,11 @@ fn of_an_item_that_is_given() {
     #[automatically_derived]
     impl ::simple_sourcing::__private::Aggregate for Note {
         type Command = NoteCommand;
+        const EXACT: bool = {
+            #[allow(unused_imports)]
+            use ::simple_sourcing::__private::Unknown as _;
+            true &&::simple_sourcing::__private::IsExact::<u64>::YES
+        };
     }
     "#);
 }

@@ -40,7 +40,7 @@ const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(3 * 60 * 60);
 /// How many accounts are asked for their states.
 const STATES: u64 = 12;
 
-const POISON: &str = "poison: a record is no command";
+const POISON: &str = "poison: a record is not a command";
 
 pub(crate) async fn of_a_service() -> Row {
     let bank = Bank::open().await;

@@ -85,7 +85,7 @@ async fn run(damage: Damage) -> Row {
 
     history.sent(QUARANTINED, held);
     assert_eq!(deposit(&accounts, QUARANTINED, held).await, Err(CommandError::Quarantined), "never taken for none");
-    let alarm = node.says("quarantined: no state can be made of the events");
+    let alarm = node.says("quarantined: the state can't be refolded from the events");
     let (place, partition) = (topics.name("event"), format!("partition={}", partition_of(QUARANTINED, PARTITIONS)));
     assert!([&*place, &*partition, "event 3"].iter().all(|part| alarm.contains(part)), "{alarm}");
     load.progress(SOME).await;

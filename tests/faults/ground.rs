@@ -371,13 +371,14 @@ async fn started(arguments: Vec<String>) -> Node {
 
 async fn client(servers: &str, prefix: &str, limits: Limits) -> AppHandle {
     let kafka = Kafka::new(servers).prefix(prefix).partitions(PARTITIONS);
-    let mut settings = Settings::default();
-    if let Some(seconds) = limits.window {
-        settings.deduplication_window = Duration::from_secs(seconds);
-    }
-    if let Some(seconds) = limits.ahead {
-        settings.clock_ahead_max = Duration::from_secs(seconds);
-    }
-    let app = App::new("bank").contract_with::<AccountCommand>(settings);
+    let set = |settings: &mut Settings| {
+        if let Some(seconds) = limits.window {
+            settings.deduplication_window = Duration::from_secs(seconds);
+        }
+        if let Some(seconds) = limits.ahead {
+            settings.clock_ahead_max = Duration::from_secs(seconds);
+        }
+    };
+    let app = App::new("bank").contract_with::<AccountCommand>(|options| options.settings(set));
     app.start(kafka).await.expect("the client starts")
 }

@@ -44,7 +44,8 @@ async fn start() -> (Bank, Node, AppHandle) {
     let bank = Bank::open().await;
     let kafka = Kafka::new(broker().bootstrap_servers()).prefix(bank.prefix()).partitions(PARTITIONS);
     let kafka = kafka.topic_property(Topic::Event, "max.message.bytes", BATCH_BYTES_MAX);
-    let client = App::new("bank").contract_with::<TroubleCommand>(trouble::settings());
+    let client = App::new("bank")
+        .contract_with::<TroubleCommand>(|options| options.settings(|settings| *settings = trouble::settings()));
     let client = client.start(kafka).await.expect("the client starts");
     let node = bank.node_with(&["serve=trouble"]);
     client.client::<TroubleClient>().make(KEY).await.expect("it is made");

@@ -129,7 +129,7 @@ pub(crate) async fn put_back() -> Row {
         let back = committed.iter().filter_map(|(&at, offset)| Some((at, (0, metadata(&offset.as_ref()?.1)))));
         offsets.put(&back.collect());
         let waiting = Waiting::send(&bank, &offsets).await;
-        let again = serves_again(bank, history, waiting, "the committed offset was put back").await;
+        let again = serves_again(bank, history, waiting, "the committed offset was moved back").await;
         row = row.and(again.with("offsets put back to 0", 1));
     }
     row
@@ -144,7 +144,7 @@ pub(crate) async fn put_forward() -> Row {
     let is_forward = |(at, (end, _)): (&i32, &(i64, String))| before[at].as_ref().is_some_and(|(next, _)| next < end);
     assert!(ends.iter().all(is_forward), "each partition has commands that wait: {ends:?} {before:?}");
     offsets.put(&ends);
-    let row = serves_again(bank, history, waiting, "the committed offset was put forward by somebody else").await;
+    let row = serves_again(bank, history, waiting, "the committed offset was moved forward by somebody else").await;
     row.with("offsets put forward over commands that wait", 1)
 }
 
@@ -160,7 +160,7 @@ pub(crate) async fn stranger() -> Row {
     let skipped = stranger.skipped();
     spawn_blocking(move || drop(stranger)).await.expect("it leaves");
     load.progress(SOME).await;
-    let said = nodes.iter().flat_map(|node| node.said("the committed offset was put forward by somebody else"));
+    let said = nodes.iter().flat_map(|node| node.said("the committed offset was moved forward by somebody else"));
     assert!(said.count() > 0, "whoever serves the partitions says so");
     let row = bank.check_load(load, History::new(), nodes).await;
     row.with("command committed by a stranger in the group", skipped as usize)
@@ -169,7 +169,7 @@ pub(crate) async fn stranger() -> Row {
 /// Waits until each process has named the stranger.
 fn named(nodes: Vec<Node>) -> Vec<Node> {
     for node in &nodes {
-        let line = node.says("a member of the group is none of this app");
+        let line = node.says("a member of the group does not belong to this app");
         assert!(line.contains(STRANGER) && line.contains("127.0.0.1"), "{line}");
     }
     nodes

@@ -110,7 +110,7 @@ pub(crate) async fn before_commands() -> Row {
 
     load.progress(SOME).await;
     let (node, over) = spawn_blocking(|| {
-        let over = node.says("readers go on");
+        let over = node.says("readers continue");
         (node, over)
     })
     .await

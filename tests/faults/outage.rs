@@ -48,9 +48,9 @@ async fn restarted(signal: Signal, what: &'static str, node: fn(&Bank) -> Node) 
     broker().restart();
 
     load.progress(SOME).await;
-    let shut_out = nodes.iter().filter(|node| node.has_said("shut out by the group")).count();
+    let shut_out = nodes.iter().filter(|node| node.has_said("fenced by the group")).count();
     let row = bank.check_load(load, History::new(), nodes).await.with(what, 1);
-    if shut_out > 0 { row.with("process shut out by the group that joined again", shut_out) } else { row }
+    if shut_out > 0 { row.with("process fenced by the group that joined again", shut_out) } else { row }
 }
 
 pub(crate) async fn paused() -> Row {

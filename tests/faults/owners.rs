@@ -31,7 +31,7 @@ const TAKE_OVER: &str = "take_over_from=bank";
 fn assert_names_the_owner(words: &str, owner: &str) {
     let last = words.lines().last().expect("it says why");
     let take_over = format!(".take_over_from(\"{owner}\")");
-    for part in [&*format!("is served by app `{owner}`"), "Call this one", ".prefix(...)", &take_over] {
+    for part in [&*format!("is served by app `{owner}`"), "Name this app", ".prefix(...)", &take_over] {
         assert!(last.contains(part), "it does not say `{part}`: {last}");
     }
 }

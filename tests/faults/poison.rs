@@ -30,11 +30,11 @@ fn poison(number: usize) -> (Record, &'static str) {
     let cause = match number % 7 {
         0 => {
             record.value = Some(b"\x00\xff\x13\x37 random".to_vec());
-            "no command"
+            "not a command"
         }
         1 => {
             record.value = Some(Vec::new());
-            "no command"
+            "not a command"
         }
         2 => {
             record.value = None;
@@ -54,7 +54,7 @@ fn poison(number: usize) -> (Record, &'static str) {
         }
         _ => {
             record.value = Some(br#"{"Freeze":{"by":"a court"}}"#.to_vec());
-            "no command"
+            "not a command"
         }
     };
     (record, cause)

@@ -137,7 +137,7 @@ pub(crate) async fn made_anew() -> Row {
     bank::check(&bank.app, PARTITIONS, &history).await;
     bank.stop(restarted).await;
     let row = Row::new(history.count(), Aborted::default()).answered_within(longest);
-    row.with("topics made anew while the process was down", 1)
+    row.with("topics recreated while the process was down", 1)
 }
 
 /// From now on each write to a file fails.

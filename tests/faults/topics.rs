@@ -1,4 +1,4 @@
-//! Fault 16: topics are deleted, made anew, divided otherwise, or set to lose records, while a service runs and while none
+//! Fault 16: topics are deleted, recreated, divided otherwise, or set to lose records, while a service runs and while none
 //! does.
 
 use std::time::{Duration, Instant};
@@ -177,16 +177,16 @@ pub(crate) async fn deleted() -> Row {
     for (topic, _) in POLICIES {
         let busy = Busy::open().await;
         busy.bank.topics().delete(topic).await;
-        let stopped = busy.stops(topic, "is gone").await;
+        let stopped = busy.stops(topic, "was deleted while the app was running").await;
         assert!(!stopped.bank.topics().is_there(topic), "somebody has made it again");
-        stopped.refused(topic, "deleted and made again").await;
+        stopped.refused(topic, "deleted and recreated").await;
         row = row.and(stopped.begins_anew().await.with("topic deleted under a service", 1));
     }
     // Nothing goes by these.
     for topic in ["answer", "dead_letter"] {
         let busy = Busy::open().await;
         busy.bank.topics().delete(topic).await;
-        let stopped = busy.stops(topic, "is gone").await;
+        let stopped = busy.stops(topic, "was deleted while the app was running").await;
         row = row.and(stopped.goes_on().await.with("topic that is made again deleted under a service", 1));
     }
     row
@@ -198,11 +198,11 @@ pub(crate) async fn made_anew() -> Row {
         let busy = Busy::open().await;
         busy.bank.topics().delete(topic).await;
         busy.bank.topics().make(topic, policy).await;
-        let stopped = busy.stops(topic, "deleted and made again").await;
+        let stopped = busy.stops(topic, "deleted and recreated").await;
         if topic != "command_response" {
-            stopped.refused(topic, "deleted and made again").await;
+            stopped.refused(topic, "deleted and recreated").await;
         }
-        row = row.and(stopped.begins_anew().await.with("topic deleted and made again under a service", 1));
+        row = row.and(stopped.begins_anew().await.with("topic deleted and recreated under a service", 1));
     }
     row
 }
@@ -217,9 +217,9 @@ pub(crate) async fn made_anew_while_down() -> Row {
         bank.topics().delete(topic).await;
         bank.topics().make(topic, policy).await;
         let advice = refusal(&bank).await;
-        assert!(advice.contains(&bank.topics().name(topic)) && advice.contains("deleted and made again"), "{advice}");
+        assert!(advice.contains(&bank.topics().name(topic)) && advice.contains("deleted and recreated"), "{advice}");
         let stopped = Stopped { bank, history, unanswered: CommandId::new(), advice };
-        row = row.and(stopped.begins_anew().await.with("topic deleted and made again before a start", 1));
+        row = row.and(stopped.begins_anew().await.with("topic deleted and recreated before a start", 1));
     }
     row
 }

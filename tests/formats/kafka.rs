@@ -26,8 +26,13 @@ use crate::{
 /// The cluster on which fixtures are recorded and opened: the local store knows it again.
 const CLUSTER: &str = "FormatsGoldenFixturesA";
 
-/// The prefix of the topics that the local store is of.
-const PREFIX: &str = "formats.";
+/// The prefix of the topics that the local store of a version is of. They are all on one broker.
+fn store_prefix(version: &Path) -> String {
+    match version.file_name().unwrap_or_default().to_string_lossy() {
+        first if first == "v1" => "formats.".to_owned(),
+        version => format!("formats-{version}."),
+    }
+}
 
 /// How long to wait between two looks at a topic.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -62,10 +67,11 @@ pub(crate) async fn topics(version: &Path) {
 /// the positions of the store: that the states and answers are right is the proof that they come from there.
 pub(crate) async fn store(version: &Path) {
     let (directory, place) = (version.join("kafka"), tempfile::tempdir().expect("a directory can be made"));
-    let topics = Topics { servers: servers(), prefix: PREFIX };
+    let prefix = store_prefix(version);
+    let topics = Topics { servers: servers(), prefix: &prefix };
     topics.load(&directory, falsify).await;
     files::unpack(&fs::read_to_string(directory.join("store.txt")).expect("it is there"), place.path());
-    check(&directory, kafka(PREFIX).store(place.path())).await;
+    check(&directory, kafka(&prefix).store(place.path())).await;
 }
 
 /// Changes the states, and the hashes of the commands that were answered. Not from the last of them on that is remembered of
@@ -180,14 +186,15 @@ impl Service<'_> {
 /// Records the topics and the local store of today.
 pub(crate) async fn record(version: &Path) {
     let (directory, place) = (version.join("kafka"), tempfile::tempdir().expect("a directory can be made"));
-    let topics = Topics { servers: servers(), prefix: PREFIX };
+    let prefix = store_prefix(version);
+    let topics = Topics { servers: servers(), prefix: &prefix };
     let between = |sent: &[Sent]| {
         files::flush(&place.path().join("data"));
         addressed_again(&topics);
         topics.append("command_request", &foreign_records());
         addressed(&topics, sent)
     };
-    let expected = script::run(|| kafka(PREFIX).store(place.path()), between).await;
+    let expected = script::run(|| kafka(&prefix).store(place.path()), between).await;
     topics.save(&directory).await;
     fs::write(directory.join("store.txt"), files::pack(place.path())).expect("it can be written");
     expected.save(&directory.join("expected.json"));

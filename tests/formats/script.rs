@@ -123,9 +123,8 @@ pub(crate) fn app() -> App {
 
 /// The app that only sends commands.
 pub(crate) fn client() -> App {
-    let mut limits = simple_sourcing::Settings::default();
-    limits.deduplication_window = WINDOW;
-    App::new("a-client").contract_with::<LedgerCommand>(limits)
+    App::new("a-client")
+        .contract_with::<LedgerCommand>(|options| options.settings(|limits| limits.deduplication_window = WINDOW))
 }
 
 /// Does all of it. What is to be done between the two halves, when the app is not running, is given; it may send commands

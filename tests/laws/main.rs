@@ -9,6 +9,7 @@
 //!   the other.
 
 mod domain;
+mod exact;
 mod seen;
 mod store;
 
@@ -147,7 +148,7 @@ const ONE_BY_ONE: &[Cut] = &[Cut { commands: 1, fate: Fate::Committed }];
 fn refusal(answer: &Answer) -> Option<Refusal<domain::CounterError>> {
     match answer {
         Answer::Accepted(_) | Answer::Unchanged(_) => None,
-        Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal decodes")),
+        Answer::Refused(refusal) => Some(codec::json::decode(refusal).expect("a refusal decodes")),
     }
 }
 
@@ -186,10 +187,10 @@ proptest! {
         for (key, stored) in &store.states {
             let mut folded: Option<Counter> = None;
             for event in store.events.iter().filter(|event| event.key == *key) {
-                let event: CounterEvent = codec::decode(&event.payload).expect("an event decodes");
+                let event: CounterEvent = codec::json::decode(&event.payload.bytes).expect("an event decodes");
                 event.apply_to(&mut folded).expect("what was accepted can be applied");
             }
-            let state = stored.state.as_ref().map(|state| codec::decode::<Counter>(state).expect("a state decodes"));
+            let state = stored.state.as_ref().map(|state| codec::json::decode::<Counter>(&state.bytes).expect("a state decodes"));
             prop_assert_eq!(state, folded);
         }
         let changed = store.events.iter().filter(|event| !store.states.contains_key(&event.key)).count();

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
 use simple_sourcing::{
     BackendError, CommandId, Position, Sequence, Timestamp, codec,
     engine::{
@@ -28,7 +27,7 @@ pub(crate) struct MemoryStore {
 impl MemoryStore {
     /// Makes every state one that can't be decoded.
     pub(crate) fn damage_states(&mut self) {
-        self.states.values_mut().for_each(|stored| stored.state = Some(Bytes::from_static(b"damaged")));
+        self.states.values_mut().for_each(|stored| stored.state = Some(codec::Payload::json("damaged")));
     }
 
     pub(crate) fn commit(&mut self, Changes { aggregates, outcomes, poison }: &Changes) {
@@ -86,6 +85,6 @@ pub(crate) fn command(
         id: text.parse().expect("it is a UUID of version 7"),
         expected,
         trace: None,
-        payload: codec::encode(command).expect("a command encodes"),
+        payload: codec::Payload::json(codec::json::encode(command).expect("a command encodes")),
     }
 }

@@ -117,6 +117,9 @@ impl<'ast> Visit<'ast> for Visitor {
         }
     }
 
+    /// `pub(in crate::worker)` uses nothing.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_path(&mut self, path: &'ast Path) {
         let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if let Some(path) = self.absolute(&segments).filter(|path| !path.is_empty() && segments.len() > 1) {

@@ -4,5 +4,6 @@
 mod crates;
 mod imports;
 mod layers;
+mod names;
 mod purity;
 mod sizes;

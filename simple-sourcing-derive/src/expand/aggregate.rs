@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::{described, item, place, private};
+use super::{described, exact, item, place, private};
 use crate::model::Aggregate;
 
 pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
@@ -13,6 +13,7 @@ pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
 pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
     let Aggregate { item, command, .. } = aggregate;
     let (ident, lints, p) = (&item.node.ident, &item.lints, private(item.root.as_ref()));
+    let exact = exact::exact(item);
     // A missing handler or applier is reported where `command` stands here: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
     quote! {
@@ -20,6 +21,8 @@ pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
         #(#lints)*
         impl #p::Aggregate for #ident {
             #command
+
+            #exact
         }
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    bound, described, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+    bound, described, exact, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
     with_fields,
 };
 use crate::model::{Command, CommandRole, Expected, Variant};
@@ -43,6 +43,7 @@ fn command_impl(command: &Command) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::CommandVariant { name: #wire_name, role: #p::CommandRole::#role })
     });
+    let exact = exact::exact(item);
     quote! {
         #[automatically_derived]
         #lints
@@ -51,6 +52,8 @@ fn command_impl(command: &Command) -> TokenStream {
             #error
 
             const VARIANTS: &'static [#p::CommandVariant] = &[#(#table),*];
+
+            #exact
 
             fn name(&self) -> &'static str {
                 match self { #names }

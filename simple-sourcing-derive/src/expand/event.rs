@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::{
-    arguments, bound, described, item, key_type, link, lints, local, method, name_arms, on_unimplemented, pattern,
-    place, private,
+    arguments, bound, described, exact, item, key_type, link, lints, local, method, name_arms, on_unimplemented,
+    pattern, place, private,
 };
 use crate::model::{Event, EventRole, Variant};
 
@@ -37,6 +37,7 @@ fn event_impl(event: &Event) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::EventVariant { name: #wire_name, role: #p::EventRole::#role })
     });
+    let exact = exact::exact(item);
     quote! {
         #[automatically_derived]
         #lints
@@ -46,6 +47,8 @@ fn event_impl(event: &Event) -> TokenStream {
             const AGGREGATE: &'static str = #aggregate;
 
             const VARIANTS: &'static [#p::EventVariant] = &[#(#table),*];
+
+            #exact
 
             fn name(&self) -> &'static str {
                 match self { #names }

@@ -18,6 +18,7 @@ pub(crate) mod aggregate;
 pub(crate) mod command;
 pub(crate) mod described;
 pub(crate) mod event;
+mod exact;
 pub(crate) mod key;
 mod shape;
 mod table;

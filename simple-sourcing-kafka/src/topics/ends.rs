@@ -1,4 +1,4 @@
-//! How far the topics have been seen to go.
+//! How far the topics were seen to go.
 
 use std::{
     collections::HashMap,
@@ -10,49 +10,49 @@ use simple_sourcing::BackendError;
 use super::Topics;
 use crate::naming::Topic;
 
-/// The end of each partition, as far as this process knows. An end never goes back: where it does, the topic is not the one
-/// that was there, or has lost records.
+/// The high watermark of each partition, as far as this process knows. It never decreases: if it seems to, the topic
+/// was recreated or has lost records.
 pub(crate) struct Ends {
     topics: Arc<[Topics]>,
     seen: Mutex<HashMap<(String, u32), i64>>,
-    made_anew: OnceLock<BackendError>,
+    recreated: OnceLock<BackendError>,
 }
 
 impl Ends {
     pub(crate) fn new(topics: Arc<[Topics]>) -> Self {
-        Ends { topics, seen: Mutex::default(), made_anew: OnceLock::new() }
+        Ends { topics, seen: Mutex::default(), recreated: OnceLock::new() }
     }
 
-    /// Takes note of the end of a partition.
+    /// Notes the high watermark of a partition.
     ///
     /// # Errors
-    /// When it has gone further before.
-    pub(crate) fn see(&self, topic: &str, partition: u32, end: i64) -> Result<(), BackendError> {
+    /// If it was higher before.
+    pub(crate) fn observe(&self, topic: &str, partition: u32, end: i64) -> Result<(), BackendError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let before = seen.entry((topic.to_owned(), partition)).or_insert(end);
         if end < *before {
-            return Err(self.other(topic, &format!("partition {partition} went up to {before}, and now to {end}")));
+            return Err(self.other(topic, &format!("partition {partition} ended at {before}, and now ends at {end}")));
         }
         *before = end;
         Ok(())
     }
 
-    /// A record was written in front of another that this process has written: there is no doubt.
-    pub(crate) fn found_made_anew(&self, topic: &str, partition: u32, earlier: i64, later: i64) -> BackendError {
-        let why = format!("in partition {partition} a record came to {later}, and the one before it to {earlier}");
-        self.made_anew.get_or_init(|| self.other(topic, &why)).clone()
+    /// A record was written before an earlier one of this process, which leaves no doubt.
+    pub(crate) fn found_recreated(&self, topic: &str, partition: u32, earlier: i64, later: i64) -> BackendError {
+        let why = format!("in partition {partition} a record was written at {later}, behind one at {earlier}");
+        self.recreated.get_or_init(|| self.other(topic, &why)).clone()
     }
 
     /// What was found in that way.
-    pub(super) fn made_anew(&self) -> Option<&BackendError> {
-        self.made_anew.get()
+    pub(crate) fn recreated(&self) -> Option<&BackendError> {
+        self.recreated.get()
     }
 
     fn other(&self, name: &str, why: &str) -> BackendError {
         let mut all = self.topics.iter().flat_map(|topics| Topic::ALL.map(|topic| (topics, topic)));
         match all.find(|(topics, topic)| topics.name(*topic) == name) {
-            Some((topics, topic)) => topics.made_anew(topic, why),
-            None => BackendError::failed(format!("topic `{name}` was deleted and made again: {why}")),
+            Some((topics, topic)) => topics.recreated(topic, why),
+            None => BackendError::failed(format!("topic `{name}` was deleted and recreated: {why}")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The properties with which topics are made.
+//! The properties of new topics.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use crate::{
     naming::Topic,
 };
 
-/// How long commands are kept, so that a service may be away.
+/// How long commands are kept, so that a service may be down.
 const COMMAND_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How long answers with an address are kept, so that a client may be slow.
 const ANSWER_RETENTION: Duration = Duration::from_secs(60 * 60);
 
-/// How far ahead of its own clock a broker lets a record be: an hour unless told otherwise, and past that it refuses the
-/// whole transaction. What comes of a command bears the time of the command, which another broker may have set, or this
-/// one before its clock was put back: the partition would stand still for as long as the clocks differ.
+/// How far a record may be ahead of a broker's clock. The broker's default is an hour; beyond it, the broker rejects
+/// the whole transaction. A record that a command leads to carries the time of the command. Another broker may have set
+/// that, or this one before its clock was put back, and the partition would be blocked for as long as the clocks
+/// differ.
 const AFTER_MAX: &str = "message.timestamp.after.max.ms";
 const TIME_MAX: &str = "9223372036854775807";
 
 impl Kafka {
-    /// The topics of an aggregate type as they are made, as a text: to be kept as a snapshot beside
+    /// Describes the topics of an aggregate type as they are created. Keep the text as a snapshot beside
     /// [`describe`](simple_sourcing::describe), so that a change of a name or a policy is seen in review.
     ///
     /// ```
@@ -72,8 +73,8 @@ impl Kafka {
     }
 }
 
-/// The properties with which a topic is made: ours, unless the user sets them, and the user's.
-pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
+/// The properties of a new topic: ours, unless the user sets them, and the user's.
+pub(crate) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Vec<(String, String)> {
     let mut ours = match topic {
         Topic::Command => vec![
             ("cleanup.policy", "delete".to_owned()),
@@ -85,7 +86,7 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
             ("retention.ms", "-1".to_owned()),
             ("retention.bytes", "-1".to_owned()),
         ],
-        // It takes whatever can stand in the command topic, and the place and the cause beside it.
+        // It accepts whatever fits into the command topic, and the position and cause beside it.
         Topic::DeadLetter => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("max.message.bytes", RECORD_BYTES_MAX.to_string()),
@@ -102,7 +103,7 @@ pub(super) fn properties(kafka: &Kafka, topic: Topic, settings: &Settings) -> Ve
             ("retention.ms", response_retention(settings).as_millis().to_string()),
             ("retention.bytes", "-1".to_owned()),
         ],
-        // An answer may be to a command that waited for longer than answers are kept.
+        // The command may have waited for longer than answers are kept.
         Topic::Answer => vec![
             ("cleanup.policy", "delete".to_owned()),
             ("message.timestamp.type", "LogAppendTime".to_owned()),

@@ -1,51 +1,48 @@
-//! The reading side of a batch: commands are taken from the log and decided, and what is no command is put aside.
+//! Takes commands from the log into a batch and has the engine decide each. A record that is not a command becomes a
+//! dead letter.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::Message;
 use simple_sourcing::{
     Position, Refusal, Timestamp,
     codec::Fingerprint,
-    engine::{Answer, CommandRecord, Outcome, OutcomeRecord, Shard, brief},
+    engine::{Answer, CommandRecord, Definition, Outcome, OutcomeRecord, Processor, Shard, brief},
     port::partition_of,
 };
 use tracing::error;
 
 use super::{
-    log::{Failure, Log},
-    run::{Owned, Worker},
+    bisection::Bisection,
+    limits::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, BATCH_EVENT_BYTES_ENOUGH},
+    worker_store::WorkerStore,
 };
-use crate::record::{self, Malformed, Request, Sender as Asker};
+use crate::{
+    log::{Failure, Log},
+    record::Record,
+    topics::Topics,
+    wire::{self, Malformed, Request, Requester},
+};
 
-/// The most commands in one transaction. It is committed earlier when no more commands wait.
-pub(super) const BATCH_COMMANDS_MAX: usize = 5_000;
-
-/// The most bytes of commands in one transaction, with their keys and headers.
-pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// A transaction with so many bytes of events takes no further commands. It has to be written before its time is over.
-pub(super) const BATCH_EVENT_BYTES_ENOUGH: usize = 16 * 1024 * 1024;
-
-/// How long an idle worker waits for a command before it looks at partitions and at whether it is to stop.
+/// How long an idle worker waits for a command before it looks at its partitions and whether it must stop.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
 /// The same while a partition is being restored.
 const RESTORING_POLL: Duration = Duration::from_millis(5);
 
-/// What was taken from the log, which lends its records `R`.
+/// The records of one transaction. The log lends them as `R`.
 pub(super) struct Batch<R> {
     pub(super) commands: usize,
     pub(super) bytes: usize,
     /// The offset of the next command, for each partition with commands in this batch.
     pub(super) next: BTreeMap<Shard, i64>,
-    /// With the time at which each was put.
-    pub(super) questions: Vec<(Shard, Asker, Timestamp)>,
-    /// And where they are to come to.
-    pub(super) refusals: Vec<(OutcomeRecord, Option<u32>)>,
-    /// What was given to the engine, in that order, and where its answer is to come to: which of it is poison shows at the
-    /// end of the batch.
-    pub(super) messages: Vec<(R, Option<u32>)>,
-    /// What is no command of an aggregate type, and why.
+    /// With the timestamp of each.
+    pub(super) state_queries: Vec<(Shard, Requester, Timestamp)>,
+    /// The answers to records that are not commands, and the addresses for them.
+    pub(super) malformed_outcomes: Vec<(OutcomeRecord, Option<u32>)>,
+    /// What the engine has decided, in order, and the addresses for the answers. The end of the batch shows which of it
+    /// is poison.
+    pub(super) decided: Vec<(R, Option<u32>)>,
+    /// What is not a command, by aggregate type, and why.
     pub(super) malformed: Vec<(usize, R, String)>,
 }
 
@@ -55,86 +52,107 @@ impl<R> Batch<R> {
             commands: 0,
             bytes: 0,
             next: BTreeMap::new(),
-            questions: Vec::new(),
-            refusals: Vec::new(),
-            messages: Vec::new(),
+            state_queries: Vec::new(),
+            malformed_outcomes: Vec::new(),
+            decided: Vec::new(),
             malformed: Vec::new(),
         }
     }
 }
 
-impl<L: Log> Worker<L> {
-    /// Decides the commands that wait, up to the limits of a batch.
-    pub(super) async fn collect<'a>(&mut self, log: &'a L, batch: &mut Batch<L::Record<'a>>) -> Result<(), Failure> {
-        let restoring = self.owned.values().any(|owned| *owned != Owned::Serving);
-        let mut wait = if restoring || !self.joining.admitted { RESTORING_POLL } else { IDLE_POLL };
-        while batch.commands < self.refusals.commands_max(BATCH_COMMANDS_MAX)
+/// Fills a batch. It borrows from the worker what it takes to decide a command.
+pub(super) struct Collector<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) topics: &'a [Topics],
+    pub(super) store: &'a WorkerStore,
+    pub(super) processor: &'a mut Processor,
+    pub(super) bisection: &'a Bisection,
+}
+
+impl Collector<'_> {
+    /// Takes waiting commands, up to the limits of a batch. An idle worker waits a moment for the first one, and less
+    /// while partitions are being restored.
+    pub(super) async fn collect<'l, L: Log>(
+        &mut self,
+        log: &'l L,
+        is_restoring: bool,
+        batch: &mut Batch<L::Record<'l>>,
+    ) -> Result<(), Failure> {
+        let mut wait = if is_restoring { RESTORING_POLL } else { IDLE_POLL };
+        while batch.commands < self.bisection.commands_max(BATCH_COMMANDS_MAX)
             && batch.bytes < BATCH_BYTES_MAX
-            && self.processor.event_bytes() < BATCH_EVENT_BYTES_ENOUGH
+            && !self.is_full()
         {
-            let Some((shard, message)) = log.next(wait).await? else { break };
-            self.take(shard, message, None, batch)?;
+            let Some((shard, record)) = log.next(wait).await? else { break };
+            self.take(shard, record, None, batch)?;
             wait = Duration::ZERO;
         }
         Ok(())
     }
 
-    /// Takes one record of a command topic into the batch. With a cause it is a command that must not run.
-    pub(super) fn take<M: Message>(
+    /// Whether the batch has so many events that it takes no further commands.
+    pub(super) fn is_full(&self) -> bool {
+        self.processor.event_bytes() >= BATCH_EVENT_BYTES_ENOUGH
+    }
+
+    /// Takes one record of a command topic into the batch. If there is a cause, the command must not run.
+    pub(super) fn take<R: Record>(
         &mut self,
         shard: Shard,
-        message: M,
+        record: R,
         cause: Option<String>,
-        batch: &mut Batch<M>,
+        batch: &mut Batch<R>,
     ) -> Result<(), Failure> {
         let Some(next) = batch.next.get(&shard).copied().or_else(|| self.store.next(shard)) else {
-            // Fetched before the partition was taken away.
+            // Fetched before the partition was revoked.
             return Ok(());
         };
-        if message.offset() < next {
+        if record.offset() < next {
             return Ok(());
         }
         let Shard { aggregate, partition } = shard;
         batch.commands += 1;
-        batch.next.insert(shard, message.offset() + 1);
-        let (request, bytes) = record::read_request(&message, self.topics[aggregate].partitions);
+        batch.next.insert(shard, record.offset() + 1);
+        let (request, bytes) = wire::read_request(&record, self.topics[aggregate].partitions);
         batch.bytes += bytes;
         match request.and_then(|request| self.check_key(shard, request)) {
             Ok(Request::Command { command, answer_to }) => {
-                let cause = cause.or_else(|| Some(self.refusals.cause(shard, command.position)?.to_owned()));
+                let cause = cause.or_else(|| Some(self.bisection.cause(shard, command.position)?.to_owned()));
                 let decided = match cause {
-                    Some(cause) => self.processor.condemn(&self.store, aggregate, command, cause),
-                    None => self.processor.process(&self.store, aggregate, command),
+                    Some(cause) => self.processor.condemn(self.store, aggregate, command, cause),
+                    None => self.processor.process(self.store, aggregate, command),
                 };
-                decided.map_err(Failure::Passing)?;
-                batch.messages.push((message, answer_to));
+                decided.map_err(Failure::Retryable)?;
+                batch.decided.push((record, answer_to));
             }
-            Ok(Request::State(asker)) => batch.questions.push((shard, asker, record::time(&message))),
-            Err(Malformed { reason, sender }) => {
-                let (position, reason) = (record::position(&message), brief(reason));
+            Ok(Request::StateQuery(requester)) => batch.state_queries.push((shard, requester, record.time())),
+            Err(Malformed { reason, requester }) => {
+                let (position, reason) = (record.position(), brief(reason));
                 error!(
-                    topic = message.topic(),
+                    topic = record.topic(),
                     partition,
                     offset = position.offset,
                     reason,
-                    "poison: a record is no command"
+                    "poison: a record is not a command; it goes to the dead letters"
                 );
-                // An answer must fit its topic: who sends a longer key than a client of ours gets none.
+                // An answer must fit its topic, so a sender with a longer key than our clients allow gets none.
                 let key_bytes_max = self.definition.aggregates[aggregate].settings.key_bytes_max;
-                let sender = sender.filter(|sender| sender.key.len() <= key_bytes_max);
-                let time = record::time(&message);
-                batch.refusals.extend(sender.map(|sender| refuse(sender, shard, position, time, reason.clone())));
-                batch.malformed.push((aggregate, message, reason));
+                let requester = requester.filter(|requester| requester.key.len() <= key_bytes_max);
+                let time = record.time();
+                batch
+                    .malformed_outcomes
+                    .extend(requester.map(|requester| refuse(requester, shard, position, time, reason.clone())));
+                batch.malformed.push((aggregate, record, reason));
             }
         }
         Ok(())
     }
 
-    /// A key is not too long, and has one partition: in another it would be another aggregate.
+    /// A key must not be too long, and must be in its partition: in another partition it would be another aggregate.
     fn check_key(&self, shard: Shard, request: Request) -> Result<Request, Malformed> {
         let key = match &request {
             Request::Command { command, .. } => &command.key,
-            Request::State(asker) => &asker.key,
+            Request::StateQuery(requester) => &requester.key,
         };
         let right = partition_of(key, self.topics[shard.aggregate].partitions);
         let (bytes, max) = (key.len(), self.definition.aggregates[shard.aggregate].settings.key_bytes_max);
@@ -148,25 +166,25 @@ impl<L: Log> Worker<L> {
         } else {
             return Ok(request);
         };
-        let sender = match request {
+        let requester = match request {
             Request::Command { command: CommandRecord { key, id, payload, .. }, answer_to } => {
-                Asker { fingerprint: Fingerprint::of(&key, &payload), key, id, answer_to }
+                Requester { fingerprint: Fingerprint::of(&key, &payload), key, id, answer_to }
             }
-            Request::State(asker) => asker,
+            Request::StateQuery(requester) => requester,
         };
-        Err(Malformed { reason, sender: Some(sender) })
+        Err(Malformed { reason, requester: Some(requester) })
     }
 }
 
-/// A refusal of a record that is no command. It is not remembered: under its id nothing has run.
+/// The answer to a record that is not a command. It is not remembered: nothing has run under its id.
 fn refuse(
-    sender: Asker,
+    requester: Requester,
     shard: Shard,
     position: Position,
     time: Timestamp,
     reason: String,
 ) -> (OutcomeRecord, Option<u32>) {
-    let Asker { key, id, fingerprint, answer_to } = sender;
+    let Requester { key, id, fingerprint, answer_to } = requester;
     let answer = Answer::refused(&Refusal::Invalid(reason));
     let outcome = Outcome { fingerprint, position, answer };
     let record =

@@ -1,28 +1,30 @@
-//! The workers of a process. Each is a thread with a consumer, two transactional producers, and what is committed of its
-//! partitions; `run.rs` has its loop, `collect.rs` and `write.rs` the two halves of a batch, `resume.rs` where the commands
-//! of a partition go on, and `suspects.rs` what becomes of those that end the process. What they need of Kafka is in `log.rs`,
-//! and the calls for it in `kafka/`.
+//! The workers of a process. Each is a thread with a member of the group, two transactional producers, and what is
+//! committed for its partitions.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `run.rs` | the loop, with the path of a batch from top to bottom |
+//! | `collect.rs`, `limits.rs` | taking commands into a batch, and how many |
+//! | `write.rs`, `producers.rs` | writing a batch in one transaction |
+//! | `worker_store.rs` | what is committed for all partitions, which the engine decides with |
+//! | `partitions.rs`, `joining.rs` | which partitions are assigned, and how far each is |
+//! | `bisection.rs` | finding the command whose record the broker rejects |
+//! | `restore/` | restoring a partition before it is served; standby copies; refolding states |
+//! | `store/` | what is committed for one partition, in memory or on disk |
+//! | `simulation/` | for tests: the loop on a simulated log, where everything that can go wrong does |
 
-mod catch_up;
+mod bisection;
 mod collect;
-mod kafka;
-mod keeping;
-mod last_event;
-mod log;
+mod joining;
+mod limits;
+mod partitions;
 mod producers;
-mod reading;
-mod refused;
-mod repair;
 mod restore;
-mod resume;
 mod run;
-mod shard;
 #[cfg(test)]
 mod simulation;
-mod standby;
 mod store;
-mod suspects;
-mod whole;
+mod worker_store;
 mod write;
 
 use std::{
@@ -39,22 +41,19 @@ use simple_sourcing::{BackendError, engine::Definition, port::Stopped};
 use tracing::{error, warn};
 
 use self::{
-    kafka::KafkaLog,
-    keeping::Keeping,
-    run::{Ended, Joined, Joining, Worker},
+    joining::{Joined, Joining},
+    restore::Storage,
+    run::{Ended, Worker},
 };
-use crate::{
-    config::Kafka,
-    topics::{Ends, Owners, Topics},
-};
+use crate::{cluster::Owners, config::Kafka, log::Log, topics::Topics};
 
-/// How long a start waits to be admitted to the group.
+/// How long a start waits for the group to admit a worker.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a stop waits for the workers: longer than a transaction takes in which a broker does not answer.
+/// How long a stop waits for the workers. It is longer than a transaction in which a broker does not answer.
 const STOP_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How often is looked whether they have ended.
+/// How often a stop checks whether they have ended.
 const STOP_POLL: Duration = Duration::from_millis(5);
 
 /// The threads that process commands.
@@ -64,13 +63,14 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts the workers, none where nothing is served, and waits until they serve the partitions that they are given
-    /// first. They end when they are told to by `stopped`.
-    pub(crate) fn start(
+    /// Starts the workers, if anything is served, and waits until they serve the first partitions that are assigned to
+    /// them. Each opens a log under its own name. They stop when `stopped` is set.
+    pub(crate) fn start<L: Log>(
         kafka: &Kafka,
         definition: &Arc<Definition>,
         topics: &Arc<[Topics]>,
-        (ends, owners): (&Arc<Ends>, &Arc<Owners>),
+        owners: &Arc<Owners>,
+        open: impl Fn(String) -> Result<L, BackendError> + Clone + Send + 'static,
         ending: &Stopped,
         stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
@@ -78,54 +78,45 @@ impl Workers {
         if !definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             return Ok(workers);
         }
-        // Unlike a name that is given, this one is never used again.
+        // Unlike a name that the user sets, this one is never used again.
         let instance = kafka.instance.clone().unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
-        let keeping = Keeping::open(kafka, definition, topics)?;
+        let storage = Storage::open(kafka, definition, topics, owners)?;
         let (sender, joined) = mpsc::channel();
         for number in 0..kafka.workers {
-            let (kafka, definition, topics) = (kafka.clone(), definition.clone(), topics.clone());
-            let known = (ends.clone(), owners.clone());
-            let (name, stopped, joined) = (format!("{instance}-{number}"), workers.stopped.clone(), sender.clone());
+            let (open, name) = (open.clone(), format!("{instance}-{number}"));
+            let (definition, topics, deaths_max) = (definition.clone(), topics.clone(), kafka.deaths_max);
+            let (stopped, ending, joined) = (workers.stopped.clone(), ending.clone(), sender.clone());
+            // One of them keeps the standby copies for all.
+            let standby = storage.standby && number == 0;
+            let storage = Storage { standby, ..storage.clone() };
             let thread = thread::Builder::new().name(format!("worker-{number}"));
-            // One of them keeps the copies for all.
-            let standby = keeping.standby && number == 0;
-            let (ending, keeping) = (ending.clone(), Keeping { standby, ..keeping.clone() });
             let thread = thread.spawn(move || {
                 let start = async |joining| {
-                    let log = KafkaLog::open(
-                        kafka.clone(),
-                        &definition,
-                        topics.clone(),
-                        known.clone(),
-                        name.clone(),
-                        ending.clone(),
-                    )?;
-                    let (stopped, keeping) = (stopped.clone(), keeping.clone());
-                    let deaths_max = kafka.deaths_max;
-                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, keeping, deaths_max).await
+                    let (log, stopped, storage) = (open(name.clone())?, stopped.clone(), storage.clone());
+                    Worker::start(log, definition.clone(), topics.clone(), stopped, joining, storage, deaths_max).await
                 };
                 let first = pollster::block_on(start(Joining::new(joined)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {
-                    error!(worker = number, %error, "the worker has ended");
+                    error!(worker = number, %error, "the worker has failed");
                     ending.set(Err(error.clone()));
                 })
             });
-            workers.threads.push(
-                thread.map_err(|error| BackendError::failed("the worker thread can't be started").because(error))?,
-            );
+            let failed = |error| BackendError::failed("the worker thread can't be spawned").because(error);
+            workers.threads.push(thread.map_err(failed)?);
         }
         drop(sender);
         workers.await_first_partitions(&joined)?;
         Ok(workers)
     }
 
-    /// Waits until every worker is in the group and serves what it was given. On an error all are stopped.
+    /// Waits until the group has admitted all workers and they serve what was assigned to them. On an error it stops
+    /// all.
     fn await_first_partitions(&mut self, joined: &mpsc::Receiver<Joined>) -> Result<(), BackendError> {
         let (mut admitted, mut serving) = (0, 0);
         let all = self.threads.len();
         while serving < all {
             let all_admitted = admitted >= all;
-            // Restoring takes as long as it takes, and says in the log how far it is.
+            // Restoring takes as long as it takes, and logs its progress.
             let timeout = if all_admitted { Duration::MAX } else { JOIN_TIMEOUT };
             match joined.recv_timeout(timeout) {
                 Ok(Joined::Admitted) => admitted += 1,
@@ -133,10 +124,11 @@ impl Workers {
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     self.tell_to_stop();
                     return Err(BackendError::unavailable(format!(
-                        "the group coordinator did not admit this process within {JOIN_TIMEOUT:?}"
+                        "the group coordinator did not admit this process within {JOIN_TIMEOUT:?}; check that the \
+                         brokers are healthy"
                     )));
                 }
-                // A worker has ended: it says why.
+                // A worker has ended, and its result says why.
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     let ended = Workers { stopped: self.stopped.clone(), threads: std::mem::take(&mut self.threads) };
                     return Err(ended.stop().err().unwrap_or(BackendError::Closed));
@@ -146,7 +138,7 @@ impl Workers {
         Ok(())
     }
 
-    /// Tells the workers to finish their batch and leave. They do so by themselves.
+    /// Tells the workers to finish their batch and leave. Does not wait.
     pub(crate) fn tell_to_stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
@@ -165,31 +157,31 @@ impl Workers {
         let ended = self.threads.into_iter().map(|thread| match thread.is_finished() {
             true => thread
                 .join()
-                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; the log has the details"))),
+                .unwrap_or_else(|_| Err(BackendError::failed("a worker has panicked; see the log for details"))),
             false => Err(BackendError::unavailable(format!(
-                "a worker has not ended within {timeout:?}, in which a handler or the brokers may hold it; what it has not \
-                 committed when the process ends has no effect"
+                "a worker has not stopped within {timeout:?}: a handler or a broker is holding it up. What it has not \
+                 committed when the process exits has no effect"
             ))),
         });
-        // All are asked, whatever the first says.
+        // Collect all results first: each thread is joined, whatever the others return.
         ended.collect::<Vec<_>>().into_iter().collect()
     }
 }
 
-/// Runs a worker until it is told to stop, and another in its place each time that the group has shut one out. If that is
-/// shut out too before it was given partitions, then it has failed: another process has its name.
-async fn work(
-    mut worker: Worker<KafkaLog>,
-    start: impl AsyncFn(Joining) -> Result<Worker<KafkaLog>, BackendError>,
+/// Runs a worker until it is told to stop, and starts another one each time the group has fenced it. If that one is
+/// fenced too, before any partitions were assigned to it, it has failed: another process has its name.
+async fn work<L: Log>(
+    mut worker: Worker<L>,
+    start: impl AsyncFn(Joining) -> Result<Worker<L>, BackendError>,
     stopped: &AtomicBool,
 ) -> Result<(), BackendError> {
-    while let Ended::ShutOut(joining) = worker.run().await? {
-        warn!("shut out by the group after the session was over, joining again");
+    while let Ended::Fenced(joining) = worker.run().await? {
+        warn!("fenced by the group after the session expired, joining again");
         worker = loop {
             match start(joining.again()).await {
                 Ok(worker) => break worker,
                 Err(_) if stopped.load(Ordering::Acquire) => return Ok(()),
-                Err(error) if error.is_retryable() => warn!(%error, "joining again failed, trying once more"),
+                Err(error) if error.is_retryable() => warn!(%error, "could not join the group again, retrying"),
                 Err(error) => return Err(error),
             }
         };
@@ -214,6 +206,6 @@ mod tests {
         let stop = |threads| Workers { stopped: Arc::default(), threads }.stop_within(Duration::from_millis(50));
         assert!(stop(vec![orderly(), orderly()]).is_ok());
         let error = stop(vec![stuck(), orderly()]).unwrap_err();
-        assert!(error.to_string().contains("has not ended within 50ms"), "{error}");
+        assert!(error.to_string().contains("has not stopped within 50ms"), "{error}");
     }
 }

@@ -1,11 +1,11 @@
-//! The loop of a worker: partitions come and go between batches; each batch is one transaction.
+//! The loop of a worker. Partitions come and go between batches, and each batch is one transaction. The path of a batch
+//! is `Worker::batch` and `Worker::commit`.
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::Sender,
     },
     time::Duration,
 };
@@ -14,78 +14,55 @@ use simple_sourcing::{
     BackendError,
     engine::{Definition, Processor, Shard},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    collect::Batch,
-    keeping::Keeping,
-    log::{Change, Failure, Log},
-    producers::Producers,
-    refused::Refusals,
-    repair::Repairs,
-    restore::{Ready, Restored, Restorer},
-    standby::Standby,
-    store::WorkerStore,
-    suspects::Suspects,
+    bisection::Bisection,
+    collect::{Batch, Collector},
+    joining::Joining,
+    limits::BATCH_COMMANDS_MAX,
+    partitions::Partitions,
+    restore::{Ready, Refolds, Restorer, Standby, Storage, Suspects},
+    worker_store::WorkerStore,
+    write::Transactions,
 };
-use crate::topics::Topics;
+use crate::{
+    failpoint::failpoint,
+    log::{Change, Failure, Log},
+    progress::{Attempt, Progress},
+    record::Record,
+    topics::Topics,
+};
 
-/// How long to wait after a failed transaction, doubled with each that follows, up to the second figure.
+/// How long to wait after a failed transaction. It doubles with each further failure, up to the second figure.
 const BACKOFF: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
-/// How far a worker has come at its start.
-pub(super) enum Joined {
-    /// It is in the group.
-    Admitted,
-    /// It serves the partitions that it was given first.
-    Serving,
-}
-
 pub(super) struct Worker<L: Log> {
-    pub(super) log: Arc<L>,
-    pub(super) definition: Arc<Definition>,
-    pub(super) topics: Arc<[Topics]>,
+    log: Arc<L>,
+    definition: Arc<Definition>,
+    topics: Arc<[Topics]>,
     stopped: Arc<AtomicBool>,
-    pub(super) producers: Producers<L::Producer>,
-    restorer: Restorer,
-    _standby: Option<Standby>,
-    /// The partitions that the group gave to this worker.
-    pub(super) owned: BTreeMap<Shard, Owned>,
-    requests: u64,
-    /// Those that are restored and not read yet, with the commands with which a process has ended.
-    pub(super) held: BTreeMap<Shard, Option<Suspects>>,
-    /// How many processes may end with a command.
-    pub(super) deaths_max: u32,
-    pub(super) store: WorkerStore,
-    pub(super) processor: Processor,
-    pub(super) joining: Joining,
-    pub(super) refusals: Refusals,
+    joining: Joining,
+    partitions: Partitions,
+    /// What is committed for them.
+    store: WorkerStore,
+    processor: Processor,
+    transactions: Transactions<L>,
+    bisection: Bisection,
+    /// How many processes may die with a command.
+    deaths_max: u32,
+    /// How many transactions in a row have failed.
     failures: u32,
+    _standby: Option<Standby>,
 }
 
-/// What becomes of a partition.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Owned {
-    /// Under the number of the request.
-    Restoring(u64),
-    /// Restored, and not read yet.
-    Held,
-    Serving,
-}
-
-/// Tells the start how far the worker has come.
-pub(super) struct Joining {
-    sender: Option<Sender<Joined>>,
-    pub(super) admitted: bool,
-}
-
-/// How a worker ends that has not failed.
+/// How a worker ends without a failure.
 pub(super) enum Ended {
     /// It was told to stop.
     Stopped,
-    /// The group has shut it out. Another may take its place, and its name.
-    ShutOut(Joining),
+    /// The group has fenced it. Another worker may take its place, and its name.
+    Fenced(Joining),
 }
 
 impl<L: Log> Worker<L> {
@@ -96,84 +73,74 @@ impl<L: Log> Worker<L> {
         topics: Arc<[Topics]>,
         stopped: Arc<AtomicBool>,
         joining: Joining,
-        keeping: Keeping,
+        storage: Storage,
         deaths_max: u32,
     ) -> Result<Self, BackendError> {
-        let producers = Producers::open(&log).await?;
-        let restorer = Restorer::start(&log, &definition, &topics, &keeping)?;
-        let standby = Standby::start(&log, &definition, &topics, &keeping)?;
-        let store = WorkerStore::new(Repairs::start(&log, &topics)?);
+        let log = Arc::new(log);
+        let transactions = Transactions::open(log.clone(), definition.clone(), topics.clone()).await?;
+        let restorer = Restorer::start(&*log, &definition, &topics, &storage)?;
+        let standby = Standby::start(&*log, &definition, &topics, &storage)?;
+        let store = WorkerStore::new(Refolds::start(&*log, &topics)?);
         log.join()?;
         Ok(Worker {
-            log: Arc::new(log),
+            log,
             processor: Processor::new(definition.clone()),
             definition,
             topics,
             stopped,
-            producers,
-            restorer,
-            _standby: standby,
-            owned: BTreeMap::new(),
-            requests: 0,
-            held: BTreeMap::new(),
-            deaths_max,
-            store,
             joining,
-            refusals: Refusals::default(),
+            partitions: Partitions::new(restorer),
+            store,
+            transactions,
+            bisection: Bisection::default(),
+            deaths_max,
             failures: 0,
+            _standby: standby,
         })
     }
 
-    /// Processes commands until it is told to stop. Leaves the group in the end, whatever happened.
+    /// Processes commands until it is told to stop. Always leaves the group in the end.
     pub(super) async fn run(mut self) -> Result<Ended, BackendError> {
         let result = self.serve().await;
         if result.is_ok() {
-            let owned: Vec<Shard> = self.owned.keys().copied().collect();
-            if let Err(failure) = self.put_down(&owned).await {
+            let assigned = self.partitions.all();
+            if let Err(failure) = self.clear_attempts(&assigned).await {
                 let error = failure.into_error();
-                warn!(%error, "whoever takes over these partitions runs their next commands one by one");
+                warn!(
+                    %error,
+                    "could not note that these partitions are handed over cleanly; the next worker runs their next \
+                     commands one by one"
+                );
             }
         }
         self.log.leave();
         match result {
             Ok(()) => Ok(Ended::Stopped),
-            Err(Failure::ShutOut) => Ok(Ended::ShutOut(self.joining)),
+            Err(Failure::Fenced) => Ok(Ended::Fenced(self.joining)),
             Err(failure) => Err(failure.into_error()),
         }
     }
 
     async fn serve(&mut self) -> Result<(), Failure> {
-        // Lends the records of a batch, while the rest of the worker changes.
+        // Lends the records of a batch while the rest of the worker changes.
         let log = self.log.clone();
         while !self.is_stopped() {
             for change in self.log.changes() {
-                self.rebalance(change).await.map_err(Failure::Lasting)?;
+                self.rebalance(change).await.map_err(Failure::Fatal)?;
             }
-            while let Some(restored) = self.restorer.next() {
-                self.begin_serving(restored).map_err(Failure::Lasting)?;
+            while let Some((shard, ready)) = self.partitions.next_restored().map_err(Failure::Fatal)? {
+                self.begin_serving(shard, ready).map_err(Failure::Fatal)?;
             }
-            if let Err(error) = self.store.take_repaired() {
-                self.start_over(&error).await.map_err(Failure::Lasting)?;
+            if let Err(error) = self.store.take_refolded() {
+                self.start_over(&error).await.map_err(Failure::Fatal)?;
                 continue;
             }
-            self.joining.report(&self.owned);
-            match self.go_on(&log).await {
+            self.joining.report(|| self.partitions.all_serving());
+            match self.batch(&log).await {
                 Ok(()) => {}
-                Err(Failure::Passing(error)) => self.start_over(&error).await.map_err(Failure::Lasting)?,
+                Err(Failure::Retryable(error)) => self.start_over(&error).await.map_err(Failure::Fatal)?,
                 Err(failure) => return Err(failure),
             }
-        }
-        Ok(())
-    }
-
-    /// Goes on with partitions that are held, and takes a batch from those that are read.
-    async fn go_on(&mut self, log: &L) -> Result<(), Failure> {
-        self.go_on_with_held().await?;
-        let mut batch = Batch::new();
-        self.collect(log, &mut batch).await?;
-        if batch.commands > 0 {
-            self.write(batch).await?;
-            self.failures = 0;
         }
         Ok(())
     }
@@ -182,137 +149,240 @@ impl<L: Log> Worker<L> {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Applies what the group said.
+    /// The path of a batch, first half: from waiting commands to decisions.
+    async fn batch(&mut self, log: &L) -> Result<(), Failure> {
+        // 0. Start the partitions that were restored: note the commands that wait for them, or run suspects alone.
+        self.advance_held().await?;
+        // 1. Take waiting commands, up to the limits of a batch, and decide each.
+        let mut batch = Batch::new();
+        let is_restoring = !self.partitions.all_serving() || !self.joining.is_admitted();
+        self.collector().collect(log, is_restoring, &mut batch).await?;
+        if batch.commands > 0 {
+            self.commit(batch).await?;
+            self.failures = 0;
+        }
+        Ok(())
+    }
+
+    async fn commit<R: Record>(&mut self, batch: Batch<R>) -> Result<(), Failure> {
+        // 2. Gather what the decisions change.
+        let mut changes = self.processor.finish(&self.store).map_err(Failure::Retryable)?;
+        // 3. Write that, and the offsets of the next commands, in one transaction.
+        match self.transactions.write(&batch, &changes, &self.store).await {
+            Err(Failure::StaleGeneration(error)) => {
+                info!(
+                    %error,
+                    commands = batch.commands,
+                    "the group has rebalanced; nothing of this batch was written, reading it again"
+                );
+                return self.rewind(&batch);
+            }
+            Err(Failure::RecordRejected(error)) => return self.isolate(&batch, &error).await,
+            written => written?,
+        }
+        debug!(commands = batch.commands, "committed");
+        failpoint!("after-commit");
+        // 4. Only after the commit, change what this worker knows.
+        let producer = self.transactions.last_producer();
+        let applied = self.store.apply(&mut changes, &batch.next, &self.definition, producer);
+        applied.map_err(Failure::Retryable)?;
+        self.processor.committed(changes);
+        self.bisection.done(&batch.next);
+        Ok(())
+    }
+
+    fn collector(&mut self) -> Collector<'_> {
+        Collector {
+            definition: &self.definition,
+            topics: &self.topics,
+            store: &self.store,
+            processor: &mut self.processor,
+            bisection: &self.bisection,
+        }
+    }
+
+    /// Runs a batch again without the command whose record the broker rejects, or with fewer commands, to find it.
+    async fn isolate<R>(&mut self, batch: &Batch<R>, error: &BackendError) -> Result<(), Failure> {
+        warn!(
+            %error,
+            commands = batch.commands,
+            "the broker refuses a record of this batch; running it again in smaller parts to find the command"
+        );
+        let is_command = !batch.decided.is_empty();
+        self.bisection.refused(batch.commands, &batch.next, is_command, error).map_err(Failure::Fatal)?;
+        // New producers end the transaction. If they can't be had, all partitions are restored, and what was found so
+        // far is kept.
+        self.transactions.reopen().await.map_err(Failure::Retryable)?;
+        self.rewind(batch)
+    }
+
+    /// Reads the commands of a batch again. Nothing of it was written.
+    fn rewind<R>(&mut self, batch: &Batch<R>) -> Result<(), Failure> {
+        self.processor.aborted();
+        let read = batch.next.keys().filter(|&&shard| self.partitions.is_serving(shard));
+        let next = read.filter_map(|&shard| Some((shard, self.store.next(shard)?))).collect();
+        self.log.seek(&next).map_err(Failure::Retryable)
+    }
+
+    /// Starts over after a failed transaction whose outcome is unknown. New producers commit or abort it, and all
+    /// partitions are restored from what is committed then.
+    async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
+        self.processor.aborted();
+        let shards = self.partitions.all();
+        self.release(shards.clone())?;
+        self.processor.forget_all();
+        let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
+        self.failures += 1;
+        warn!(
+            %error,
+            failures = self.failures,
+            partitions = shards.len(),
+            "a transaction failed; aborting it and restoring all partitions from what is committed"
+        );
+        while !self.is_stopped() {
+            self.log.pause(backoff.min(BACKOFF_MAX)).await;
+            match self.transactions.reopen().await {
+                Ok(()) => break,
+                Err(error) if error.is_retryable() => warn!(%error, "no new producers yet, retrying"),
+                Err(error) => return Err(error),
+            }
+            backoff *= 2;
+        }
+        self.partitions.restore(shards);
+        Ok(())
+    }
+
+    /// Applies a change of the assignment.
     async fn rebalance(&mut self, change: Change) -> Result<(), BackendError> {
         match change {
             Change::Assigned(shards) => {
-                info!(partitions = shards.len(), "given by the group");
-                // Accepted at once, so that the group goes on; each is added when it is restored.
+                info!(partitions = shards.len(), "assigned by the group");
+                // Accept at once, so that the group can continue. Each partition is read once it is restored.
                 self.log.accept()?;
-                self.restore(shards);
+                self.partitions.restore(shards);
                 self.joining.admit();
                 Ok(())
             }
             Change::Revoked { shards, lost } => {
-                info!(partitions = shards.len(), lost, "taken away by the group");
-                shards.iter().for_each(|&shard| self.refusals.forget(shard));
-                let put_down = if lost { Ok(()) } else { self.put_down(&shards).await };
-                self.give_up(shards)?;
-                match put_down {
-                    Err(Failure::Passing(error)) => self.start_over(&error).await,
+                info!(partitions = shards.len(), lost, "revoked by the group");
+                shards.iter().for_each(|&shard| self.bisection.forget(shard));
+                let cleared = if lost { Ok(()) } else { self.clear_attempts(&shards).await };
+                self.release(shards)?;
+                match cleared {
+                    Err(Failure::Retryable(error)) => self.start_over(&error).await,
                     other => other.map_err(Failure::into_error),
                 }
             }
         }
     }
 
-    /// Forgets partitions.
-    fn give_up(&mut self, mut shards: Vec<Shard>) -> Result<(), BackendError> {
-        shards.retain(|&shard| self.drop_shard(shard) == Some(Owned::Serving));
-        self.log.remove(&shards)
-    }
-
-    /// Has partitions restored, which are served when that is done.
-    fn restore(&mut self, shards: Vec<Shard>) {
-        self.requests += 1;
-        let requests: Vec<_> = shards.into_iter().map(|shard| (shard, self.requests)).collect();
-        self.owned.extend(requests.iter().map(|&(shard, request)| (shard, Owned::Restoring(request))));
-        if !requests.is_empty() {
-            self.restorer.request(requests);
-        }
-    }
-
-    /// Forgets a partition. What it was is returned.
-    fn drop_shard(&mut self, shard: Shard) -> Option<Owned> {
-        let owned = self.owned.remove(&shard)?;
-        self.held.remove(&shard);
-        if let Owned::Restoring(request) = owned {
-            self.restorer.cancel(shard, request);
-        }
-        self.store.remove(shard);
-        self.processor.forget(shard);
-        Some(owned)
-    }
-
-    /// Serves a partition that has been restored, unless it was taken away meanwhile.
-    fn begin_serving(&mut self, Restored { shard, request, partition }: Restored) -> Result<(), BackendError> {
-        if self.owned.get(&shard) != Some(&Owned::Restoring(request)) {
-            return Ok(());
-        }
-        let Ready { store, suspects, put_right } = partition?;
-        let (next, is_held) = (store.next, put_right || store.attempt.is_some());
+    /// Begins to serve a partition that has been restored.
+    fn begin_serving(&mut self, shard: Shard, ready: Ready) -> Result<(), BackendError> {
+        let Ready { store, suspects, corrected } = ready;
+        let (next, is_held) = (store.next, corrected || store.attempt.is_some());
         self.store.insert(shard, store);
         if is_held {
-            self.held.insert(shard, suspects);
-            self.owned.insert(shard, Owned::Held);
+            self.partitions.hold(shard, suspects);
             return Ok(());
         }
         self.read_from(shard, next)
     }
 
-    /// Reads a partition that was restored.
-    pub(super) fn read_from(&mut self, shard: Shard, next: i64) -> Result<(), BackendError> {
+    /// Reads the commands of a partition.
+    fn read_from(&mut self, shard: Shard, next: i64) -> Result<(), BackendError> {
         self.log.add(shard, next)?;
-        self.owned.insert(shard, Owned::Serving);
+        self.partitions.serve(shard);
         Ok(())
     }
 
-    /// After a failed transaction, whose outcome is not known: new producers end it one way or the other, and all
-    /// partitions are restored from what is then committed.
-    async fn start_over(&mut self, error: &BackendError) -> Result<(), BackendError> {
-        self.processor.aborted();
-        let shards: Vec<Shard> = self.owned.keys().copied().collect();
-        self.give_up(shards.clone())?;
-        self.processor.forget_all();
-        let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
-        self.failures += 1;
-        warn!(%error, failures = self.failures, partitions = shards.len(), "starting over from what is committed");
-        while !self.is_stopped() {
-            self.log.pause(backoff.min(BACKOFF_MAX)).await;
-            match Producers::open(&*self.log).await {
-                Ok(producers) => {
-                    self.producers = producers;
-                    break;
-                }
-                Err(error) if error.is_retryable() => warn!(%error, "new producers can't be made yet, trying again"),
-                Err(error) => return Err(error),
+    /// Forgets partitions and stops reading them.
+    fn release(&mut self, mut shards: Vec<Shard>) -> Result<(), BackendError> {
+        shards.retain(|&shard| {
+            let Some(was_read) = self.partitions.remove(shard) else { return false };
+            self.store.remove(shard);
+            self.processor.forget(shard);
+            was_read
+        });
+        self.log.remove(&shards)
+    }
+
+    /// Advances partitions that are restored but not read yet: notes their waiting commands as begun, or takes the next
+    /// step with suspects, one partition after the other.
+    async fn advance_held(&mut self) -> Result<(), Failure> {
+        let waiting = self.partitions.held_without_suspects();
+        if !waiting.is_empty() {
+            return self.begin_waiting(waiting).await;
+        }
+        if let Some((shard, suspects)) = self.partitions.take_suspects()
+            && let Some(left) = self.run_suspects(shard, suspects).await?
+        {
+            self.partitions.hold(shard, Some(left));
+        }
+        Ok(())
+    }
+
+    /// Notes that the waiting commands are begun, and reads them.
+    async fn begin_waiting(&mut self, shards: Vec<Shard>) -> Result<(), Failure> {
+        let progress = shards.iter().filter_map(|&shard| {
+            let next = self.store.next(shard)?;
+            let attempt = self.store.attempt(shard).map(|attempt| Attempt { begun: true, ..*attempt });
+            Some((shard, Progress { next, attempt }))
+        });
+        let progress: BTreeMap<Shard, Progress> = progress.collect();
+        if !self.transactions.commit_progress(&progress).await? {
+            return Ok(());
+        }
+        for (shard, Progress { next, .. }) in progress {
+            self.store.has_begun(shard);
+            self.read_from(shard, next).map_err(Failure::Fatal)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the next suspects. Returns those that are left.
+    async fn run_suspects(&mut self, shard: Shard, mut suspects: Suspects) -> Result<Option<Suspects>, Failure> {
+        let Some(next) = self.store.next(shard) else { return Ok(None) };
+        let step = suspects.step(self.bisection.commands_max(BATCH_COMMANDS_MAX));
+        let cause = suspects.cause(self.deaths_max);
+        if let (Some(last), None) = (step.last(), &cause) {
+            let progress = BTreeMap::from([(shard, Progress { next, attempt: Some(suspects.begun_to(last)) })]);
+            if !self.transactions.commit_progress(&progress).await? {
+                return Ok(Some(suspects));
             }
-            backoff *= 2;
+            self.store.has_begun(shard);
         }
-        self.restore(shards);
+        let mut batch = Batch::new();
+        for command in step {
+            let mut collector = self.collector();
+            if collector.is_full() {
+                break;
+            }
+            collector.take(shard, command, cause.clone(), &mut batch)?;
+        }
+        self.commit(batch).await?;
+        // If the group has rejected the offsets, this is unchanged.
+        let next = self.store.next(shard).unwrap_or(next);
+        suspects.done(next);
+        if !suspects.is_empty() {
+            return Ok(Some(suspects));
+        }
+        info!(partition = shard.partition, next, "all suspected commands have run");
+        self.read_from(shard, next).map_err(Failure::Fatal)?;
+        Ok(None)
+    }
+
+    /// Commits that the commands begun in these partitions have not killed this process, before it gives them back. If
+    /// that fails, the next worker runs some commands one by one.
+    async fn clear_attempts(&mut self, shards: &[Shard]) -> Result<(), Failure> {
+        let left = |&shard: &Shard| {
+            let attempt = Attempt { begun: false, ..*self.store.attempt(shard)? };
+            let next = self.store.next(shard)?;
+            Some((shard, Progress { next, attempt: Some(attempt).filter(|attempt| attempt.deaths > 0) }))
+        };
+        let progress: BTreeMap<Shard, Progress> = shards.iter().filter_map(left).collect();
+        if !progress.is_empty() {
+            self.transactions.commit_progress(&progress).await?;
+        }
         Ok(())
-    }
-}
-
-impl Joining {
-    pub(super) fn new(sender: Sender<Joined>) -> Self {
-        Joining { sender: Some(sender), admitted: false }
-    }
-
-    /// That of a worker in the place of this one.
-    pub(super) fn again(&self) -> Self {
-        Joining { sender: self.sender.clone(), admitted: false }
-    }
-
-    fn admit(&mut self) {
-        if !self.admitted {
-            self.admitted = true;
-            self.send(Joined::Admitted);
-        }
-    }
-
-    /// Says, once, that all partitions are served.
-    fn report(&mut self, owned: &BTreeMap<Shard, Owned>) {
-        if self.admitted && self.sender.is_some() && owned.values().all(|owned| *owned == Owned::Serving) {
-            self.send(Joined::Serving);
-            self.sender = None;
-        }
-    }
-
-    fn send(&self, joined: Joined) {
-        if let Some(sender) = &self.sender {
-            // The start may have given up.
-            let _ = sender.send(joined);
-        }
     }
 }

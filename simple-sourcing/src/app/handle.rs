@@ -3,14 +3,26 @@ use std::{fmt, sync::Arc};
 use super::state;
 use crate::{
     client::{Client, Route, TypedClient},
-    engine::Definition,
+    codec::Codecs,
+    engine::{AggregateDefinition, Definition},
     error::{BackendError, ReadError},
     follow::{EventStream, Sequences, View},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
     port::{BoxFuture, Feed, Port, Read},
 };
 
-/// A running app. Clones are handles to the same one; it stops with [`shutdown`](AppHandle::shutdown) or with the last.
+/// A handle to a running app. Clones are handles to the same app, which stops with [`shutdown`](AppHandle::shutdown), or when
+/// the last handle is dropped.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// let receipt = accounts.deposit("alice", 50).await?;
+/// let alice = app.state::<Account>("alice").await?.expect("the account is open");
+/// assert_eq!((alice.sequence, alice.balance), (receipt.sequence, 50));
+/// app.shutdown().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct AppHandle {
     port: Arc<dyn Port>,
@@ -22,25 +34,42 @@ impl AppHandle {
         AppHandle { port, definition }
     }
 
-    /// The client of an aggregate type: `let accounts: AccountClient = app.client();`, or without names
-    /// `let accounts: Client<AccountCommand> = app.client();`
+    /// The client of an aggregate type: the generated one, or [`Client`].
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let accounts: AccountClient = app.client();
+    /// accounts.deposit("alice", 50).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn client<T: TypedClient>(&self) -> T {
         let name = <T::Command as Command>::Event::AGGREGATE;
         let route = self.index(name).ok().map(|aggregate| {
-            let settings = self.definition.aggregates[aggregate].settings.clone();
-            Route { port: self.port.clone(), aggregate, settings }
+            let AggregateDefinition { codecs, settings, .. } = &self.definition.aggregates[aggregate];
+            Route { port: self.port.clone(), aggregate, codecs: codecs.clone(), settings: settings.clone() }
         });
         T::new(Client::new(route))
     }
 
-    /// The state of an aggregate with its sequence; none if there is no aggregate of this key.
+    /// The state of an aggregate with its sequence; none if there is no aggregate with this key.
     ///
-    /// It is never older than a receipt that anybody held when this was called, whichever process owns the key. Where the
-    /// stored state can't be decoded, it is refolded from the events.
+    /// It is never older than any receipt that existed when this was called, whichever process serves the key. If the stored
+    /// state can't be decoded, it is refolded from the events.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// match app.state::<Account>("alice").await? {
+    ///     Some(account) => println!("{} at sequence {}", account.balance, account.sequence),
+    ///     None => println!("there is no such account"),
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// When neither can be read, or not within 30 seconds.
-    // Not an `async fn`: of a wrong key the compiler would tell three times, at the call, its future and the `.await`.
+    // Not an `async fn`: the compiler would report a wrong key three times, at the call, its future and the `.await`.
     pub fn state<A: Aggregate>(
         &self,
         key: impl Into<KeyOf<A>>,
@@ -48,35 +77,80 @@ impl AppHandle {
         let key = key.into().into_text();
         Box::pin(async move {
             let aggregate = self.index(EventOf::<A>::AGGREGATE)?;
-            state::read(&*self.port, aggregate, &key).await
+            state::read(&*self.port, aggregate, &self.definition.aggregates[aggregate].codecs, &key).await
         })
     }
 
-    /// The events of one aggregate behind a sequence, up to those of every receipt that anybody held when this was called.
+    /// The events of one aggregate after a sequence, including those of every receipt that existed when this was called.
     /// [`Sequence::ZERO`] is the beginning.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// # let receipt = accounts.deposit("alice", 50).await?;
+    /// let mut history = app.history::<AccountEvent>("alice", Sequence::ZERO);
+    /// while let Some(recorded) = history.next().await {
+    ///     let recorded = recorded?;
+    ///     println!("{}: {:?}", recorded.meta.sequence, recorded.event);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
         let key = key.into().into_text().into();
-        EventStream::new(self.read::<E>(Read::History { key, after }), Sequences::after(after))
+        self.stream(Read::History { key, after }, Sequences::after(after))
     }
 
-    /// Follows the event log of an aggregate type from a cursor: what is there and what comes, until the app is shut
-    /// down. The events of one partition, and so of one key, come in their order.
+    /// Follows the event log of an aggregate type from a cursor: existing events, then new ones, until the app is shut down.
+    /// The events of one partition, and so of one key, arrive in order.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// # accounts.deposit("alice", 50).await?;
+    /// use simple_sourcing::Cursor;
+    ///
+    /// let mut events = app.follow::<AccountEvent>(Cursor::beginning());
+    /// while let Some(recorded) = events.next().await {
+    ///     match recorded?.event {
+    ///         AccountEvent::Deposited { amount } => println!("{amount} came in"),
+    ///         _ => continue,
+    ///     }
+    /// #   break;
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn follow<E: Event>(&self, from: Cursor) -> EventStream<E> {
         let is_beginning = from == Cursor::beginning();
         let sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
-        EventStream::new(self.read::<E>(Read::Follow(from)), sequences)
+        self.stream(Read::Follow(from), sequences)
     }
 
-    /// Builds a view in memory: gives the projector all events of an aggregate type from the beginning, and follows.
+    /// Builds a [view](View) in memory: gives the projector all events of an aggregate type from the beginning, then new ones.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    /// struct Opened(Vec<String>);
+    ///
+    /// impl AccountProjector for Opened {
+    ///     fn opened(&mut self, meta: &EventMeta<String>) { self.0.push(meta.key.clone()) }
+    /// }
+    ///
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let opened = app.view::<AccountEvent, _>(Opened(Vec::new()));
+    /// opened.caught_up().await?;
+    /// assert_eq!(opened.read(|opened| opened.0.clone()), ["alice"]);
+    /// # Ok(()) }
+    /// ```
     pub fn view<E: ProjectedBy<P>, P: Send + Sync + 'static>(&self, projector: P) -> View<P> {
         let log = self.index(E::AGGREGATE).ok().map(|aggregate| (self.port.clone(), aggregate));
         View::start(self.follow::<E>(Cursor::beginning()), log, projector)
     }
 
-    /// Waits until the app no longer serves: a service should end when this does.
+    /// Waits until the app no longer serves. A service process should end when this completes.
     ///
-    /// ```no_run
-    /// # async fn example(app: simple_sourcing::AppHandle, signal: impl Future<Output = ()>) -> Result<(), simple_sourcing::BackendError> {
+    /// ```
+    /// # use simple_sourcing::{AppHandle, BackendError};
+    /// # async fn example(app: AppHandle, signal: impl Future<Output = ()>) -> Result<(), BackendError> {
     /// tokio::select! {
     ///     stopped = app.stopped() => stopped?,      // the disk is full, another process has our name, ...
     ///     () = signal => app.shutdown().await?,
@@ -85,23 +159,35 @@ impl AppHandle {
     /// ```
     ///
     /// # Errors
-    /// The error because of which it can't go on; none after a [`shutdown`](AppHandle::shutdown).
+    /// The error that stopped it; none after a [`shutdown`](AppHandle::shutdown).
     pub async fn stopped(&self) -> Result<(), BackendError> {
         self.port.stopped().await
     }
 
-    /// Stops taking commands, finishes those under way, and leaves. Safe to call again.
+    /// Stops taking commands, finishes those in flight, and leaves. It can be called again.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// # use simple_sourcing::BackendError;
+    /// app.shutdown().await?;
+    /// assert_eq!(accounts.deposit("alice", 50).await, Err(CommandError::Backend(BackendError::Closed)));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// When what was under way could not be finished; then the outcome of commands without an answer is unknown.
+    /// When commands in flight could not be finished; then the outcome of commands without a response is unknown.
     pub async fn shutdown(&self) -> Result<(), BackendError> {
         self.port.shutdown().await
     }
 
-    fn read<E: Event>(&self, read: Read) -> Feed {
+    fn stream<E: Event>(&self, read: Read, sequences: Sequences) -> EventStream<E> {
         match self.index(E::AGGREGATE) {
-            Ok(aggregate) => self.port.read(aggregate, read),
-            Err(error) => Feed::failed(error),
+            Ok(aggregate) => {
+                let codecs = self.definition.aggregates[aggregate].codecs.clone();
+                EventStream::new(self.port.read(aggregate, read), codecs, sequences)
+            }
+            Err(error) => EventStream::new(Feed::failed(error), Codecs::new(E::AGGREGATE), sequences),
         }
     }
 

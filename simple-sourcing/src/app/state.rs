@@ -1,52 +1,54 @@
 use std::sync::Arc;
 
 use crate::{
-    codec,
+    codec::{Codecs, Role},
     engine::{Refold, Shard, StoredState, Typed},
     error::{BackendError, ReadError},
     model::{Aggregate, Concurrency, Event, EventOf, Sequence, Versioned},
     port::{Port, Read, TIMEOUT_DEFAULT},
 };
 
-/// The state of an aggregate. One that can't be decoded is refolded, for this caller alone: a service does it when the next
-/// command comes.
+/// The state of an aggregate. If it can't be decoded, it is refolded for this caller only; a service refolds it when the
+/// next command arrives.
 pub(super) async fn read<A: Aggregate>(
     port: &dyn Port,
     aggregate: usize,
+    codecs: &Codecs,
     key: &str,
 ) -> Result<Option<Versioned<A>>, ReadError> {
     let Some(stored) = port.state(aggregate, key.into(), TIMEOUT_DEFAULT).await? else { return Ok(None) };
-    let reason = match decode(&stored) {
+    let reason = match decode(codecs, &stored) {
         Ok(state) => return Ok(state),
         Err(reason) => reason,
     };
     let name = EventOf::<A>::AGGREGATE;
-    let refolded = tokio::time::timeout(TIMEOUT_DEFAULT, refold::<A>(port, aggregate, key.into(), &stored));
+    let refolded = tokio::time::timeout(TIMEOUT_DEFAULT, refold::<A>(port, aggregate, codecs, key.into(), &stored));
     let refolded = refolded.await.map_err(|_| ReadError::Timeout {
-        what: format!("the events of {name} `{key}`, whose state can't be decoded ({reason}),"),
+        what: format!("the events of {name} `{key}`, because its stored state can't be decoded ({reason})"),
         after: TIMEOUT_DEFAULT,
     })??;
-    refolded.and_then(|stored| decode(&stored)).map_err(|events| ReadError::Undecodable {
+    refolded.and_then(|stored| decode(codecs, &stored)).map_err(|events| ReadError::Undecodable {
         what: format!("the state of {name} `{key}`"),
-        reason: format!("{reason}, nor its events: {events}"),
+        reason: format!("{reason}; it can't be recreated from its events either: {events}"),
     })
 }
 
-/// None where the aggregate is deleted.
-fn decode<A: Aggregate>(stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
-    let state = stored.state.as_deref().map(codec::decode).transpose()?;
+/// None if the aggregate is deleted.
+fn decode<A: Aggregate>(codecs: &Codecs, stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
+    let state = stored.state.as_ref().map(|state| codecs.decode(Role::State, state)).transpose()?;
     Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
 }
 
-/// The state that the events make. The inner error says why they make none.
+/// The state, recreated from the events. The inner error says why it can't be.
 async fn refold<A: Aggregate>(
     port: &dyn Port,
     aggregate: usize,
+    codecs: &Codecs,
     key: Arc<str>,
     stored: &StoredState,
 ) -> Result<Result<StoredState, String>, BackendError> {
     let at = Shard { aggregate, partition: stored.command_position.partition };
-    let model = Arc::new(Typed::<A> { concurrency: Concurrency::Any });
+    let model = Arc::new(Typed::<A> { codecs: codecs.clone(), concurrency: Concurrency::Any });
     let mut refold = match Refold::new(model, at, key.clone(), stored) {
         Ok(refold) => refold,
         Err(error) => return Ok(Err(error.reason())),

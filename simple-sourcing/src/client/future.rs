@@ -16,10 +16,20 @@ use crate::{
 };
 
 pin_project! {
-    /// Ends with the receipt of a command: what a [`Call`] or a [`Pending`](super::Pending) is when it is awaited.
+    /// The future of a [`Call`] or a [`Pending`](super::Pending): it completes with the receipt of the command.
     ///
-    /// A call is sent when this is first polled. Small and without a box of its own, because a busy client holds
-    /// thousands.
+    /// A call is sent when its future is first polled. The future is small and needs no allocation, because a busy client
+    /// holds thousands.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// # accounts.open("bob").await?;
+    /// // Both are in flight at the same time.
+    /// let (alice, bob) = tokio::join!(accounts.deposit("alice", 50), accounts.deposit("bob", 50));
+    /// # alice?; bob?;
+    /// # Ok(()) }
+    /// ```
     #[must_use = "a command is sent when its future is polled"]
     pub struct ReceiptFuture<C: Command> {
         #[pin]
@@ -36,7 +46,6 @@ pin_project! {
     }
 }
 
-/// How a backend answers.
 impl<C: Command> ReceiptFuture<C> {
     pub(super) fn unsent(call: Call<C>) -> Self {
         ReceiptFuture { stage: Stage::Unsent { call: Some(call) } }
@@ -60,7 +69,7 @@ impl<C: Command> IntoFuture for Pending<C> {
     type Output = Result<Receipt, CommandError<C::Error>>;
     type IntoFuture = ReceiptFuture<C>;
 
-    /// Waits as long as the call was told to.
+    /// Waits for as long as the call's timeout says.
     fn into_future(self) -> Self::IntoFuture {
         ReceiptFuture::waiting(self.id, self.answer, self.timeout)
     }
@@ -79,11 +88,11 @@ impl<C: Command> Future for ReceiptFuture<C> {
             stage.set(Stage::Waiting { id, answer, timeout: sleep(timeout) });
         }
         let StageProjection::Waiting { id, answer, timeout } = stage.project() else {
-            panic!("the future of a command was polled again after it had ended");
+            panic!("`ReceiptFuture` polled after completion");
         };
         match Pin::new(answer).poll(context) {
             Poll::Ready(Ok(outcome)) => return Poll::Ready(outcome::receipt::<C>(*id, outcome?)),
-            // The backend went away with the command under way.
+            // The backend went away while the command was in flight.
             Poll::Ready(Err(_)) => {}
             Poll::Pending => ready!(timeout.poll(context)),
         }

@@ -1,4 +1,4 @@
-//! Sending commands and waiting for what becomes of them.
+//! Sending commands and waiting for their outcomes.
 
 mod call;
 mod future;
@@ -14,6 +14,7 @@ pub use typed::TypedClient;
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use crate::{
+    codec::Codecs,
     error::{BackendError, CommandError},
     model::{Command, CommandId, Event, Receipt},
     port::{Port, TIMEOUT_DEFAULT},
@@ -21,17 +22,22 @@ use crate::{
 };
 
 /// Sends the commands of one aggregate type. The client that `#[command]` generates wraps it, with a method for each
-/// command; this one sends commands that are values already, e.g. in code that is generic over aggregates.
+/// command; this one sends commands that are already values, e.g. in code that is generic over aggregates.
 ///
 /// ```
-/// # use simple_sourcing::{prelude::*, Client, Command, Event};
-/// async fn send<C: Command<Event: Event<Key = String>>>(app: &AppHandle, key: &str, command: C) -> Result<Receipt, CommandError<C::Error>> {
-///     let client: Client<C> = app.client();
-///     client.send(key, command).await
-/// }
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// use simple_sourcing::Client;
+///
+/// let client: Client<AccountCommand> = app.client();
+/// client.send("alice", AccountCommand::Deposit { amount: 50 }).await?;
+///
+/// let accounts: AccountClient = app.client();    // the same, with a method for each command
+/// accounts.deposit("alice", 50).await?;
+/// # Ok(()) }
 /// ```
 pub struct Client<C: Command> {
-    /// None in an app that does not know the aggregate.
+    /// None if the app does not know the aggregate.
     route: Option<Arc<Route>>,
     commands: PhantomData<fn(C)>,
 }
@@ -40,6 +46,7 @@ pub struct Client<C: Command> {
 pub(crate) struct Route {
     pub(crate) port: Arc<dyn Port>,
     pub(crate) aggregate: usize,
+    pub(crate) codecs: Codecs,
     pub(crate) settings: Settings,
 }
 
@@ -48,21 +55,31 @@ impl<C: Command> Client<C> {
         Client { route: route.map(Arc::new), commands: PhantomData }
     }
 
-    /// A command for the aggregate of this key. It is sent when the call is awaited or published.
+    /// A command to the aggregate with this key. It is sent when the call is awaited or published.
     pub fn send(&self, key: impl Into<<C::Event as Event>::Key>, command: C) -> Call<C> {
         Call::new(self.clone(), key.into(), command)
     }
 
-    /// The outcome of a command that was sent before, from this process or another, waiting for it where it is not there
-    /// yet. Asking does not send the command again.
+    /// The outcome of a command that was sent before, by this process or another. Waits up to 30 seconds for it, and does not
+    /// send the command again.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let id = accounts.deposit("alice", 50).publish().await?.command_id();
+    /// // Later, perhaps in another process:
+    /// let receipt = accounts.outcome(id).await?;
+    /// assert_eq!((receipt.command_id, receipt.sequence.get()), (id, 2));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// The command's own error; [`Timeout`](CommandError::Timeout) where no outcome came within 30 seconds.
+    /// The command's own error; [`Timeout`](CommandError::Timeout) if there is no outcome within 30 seconds.
     pub async fn outcome(&self, command_id: CommandId) -> Result<Receipt, CommandError<C::Error>> {
         self.outcome_within(command_id, TIMEOUT_DEFAULT).await
     }
 
-    /// [`outcome`](Client::outcome) with another limit to the waiting.
+    /// [`outcome`](Client::outcome) with another timeout.
     ///
     /// # Errors
     /// As [`outcome`](Client::outcome).

@@ -1,13 +1,13 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    codec,
+    codec::json,
     engine::{Answer, Outcome},
     error::CommandError,
     model::{Command, CommandId, Event, Receipt, Refusal},
 };
 
-/// What the stored outcome says to the client.
+/// What a stored outcome means to the client.
 pub(super) fn receipt<C: Command>(command_id: CommandId, outcome: Outcome) -> Result<Receipt, CommandError<C::Error>> {
     let (sequence, unchanged) = match outcome.answer {
         Answer::Accepted(sequence) => (sequence, false),
@@ -18,9 +18,9 @@ pub(super) fn receipt<C: Command>(command_id: CommandId, outcome: Outcome) -> Re
 }
 
 fn refused<E: DeserializeOwned>(refusal: &[u8]) -> CommandError<E> {
-    match codec::decode::<Refusal<E>>(refusal) {
+    match json::decode::<Refusal<E>>(refusal) {
         Ok(refusal) => refusal.into(),
-        // The service knows an error that this client does not: it is refused all the same.
+        // The service has an error that this client does not know: the command was refused nevertheless.
         Err(reason) => {
             let refusal = String::from_utf8_lossy(refusal);
             CommandError::Invalid(format!("it was refused with `{refusal}`, which this client can't read: {reason}"))

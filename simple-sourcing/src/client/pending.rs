@@ -11,9 +11,18 @@ use crate::{
 /// Where the outcome of a command arrives.
 pub(super) type Answer = oneshot::Receiver<Result<Outcome, BackendError>>;
 
-/// A command that is queued and whose outcome is still to come: await it for the receipt.
+/// A command that is durably queued. Await it for the receipt.
 ///
-/// Dropping it changes nothing for the command. From another process, ask for the outcome by the command's id.
+/// Dropping it has no effect on the command. Any process can ask for the outcome by the command's id.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// let pending = accounts.deposit("alice", 50).publish().await?;
+/// println!("deposit {} is queued", pending.command_id());
+/// println!("the account is at {}", pending.await?.sequence);
+/// # Ok(()) }
+/// ```
 #[must_use = "the command is queued, but its outcome is unknown until this is awaited"]
 pub struct Pending<C: Command> {
     pub(super) id: CommandId,
@@ -27,7 +36,7 @@ impl<C: Command> Pending<C> {
         Pending { id, answer, timeout, command: PhantomData }
     }
 
-    /// The id of the command.
+    /// The command's id.
     pub fn command_id(&self) -> CommandId {
         self.id
     }

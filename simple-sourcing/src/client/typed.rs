@@ -10,6 +10,6 @@ pub trait TypedClient: Sized {
     /// The commands that it sends.
     type Command: Command;
 
-    /// Wraps the untyped sender.
+    /// Wraps the generic client.
     fn new(client: Client<Self::Command>) -> Self;
 }

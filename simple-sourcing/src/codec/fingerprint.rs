@@ -3,13 +3,15 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// XXH3 of the payload, with 64 bits, seeded with that of the key.
+use super::{ContentType, Payload};
+
+/// The 64-bit XXH3 of a JSON payload, seeded with that of the key.
 const XXH3: u8 = 0;
 
-/// The hash of a command's key and payload, and how it was made: the same id with another hash is another command.
+/// The hash of a command's key and payload, with its algorithm: the same id with another hash is another command.
 ///
-/// As text it has two hexadecimal digits for the algorithm and sixteen for the hash: `000123456789abcdef`. Earlier versions
-/// wrote the sixteen alone.
+/// Its text has two hexadecimal digits for the algorithm and sixteen for the hash: `000123456789abcdef`. Earlier versions
+/// wrote only the sixteen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     algorithm: u8,
@@ -18,17 +20,25 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// The fingerprint of a command.
-    pub fn of(key: &str, payload: &[u8]) -> Self {
-        Fingerprint::xxh3(xxh3_64_with_seed(payload, xxh3_64(key.as_bytes())))
+    ///
+    /// Another codec writes the same command as other bytes, so each content type counts as an algorithm of its own. A client
+    /// that sends a command again after it has changed its codec is not told that the id belongs to another command.
+    pub fn of(key: &str, payload: &Payload) -> Self {
+        let hash = xxh3_64_with_seed(&payload.bytes, xxh3_64(key.as_bytes()));
+        let algorithm = match &payload.encoding.content_type {
+            ContentType::Json => XXH3,
+            ContentType::Other(name) => 1 + (xxh3_64(name.as_bytes()) % u64::from(u8::MAX)) as u8,
+        };
+        Fingerprint { algorithm, hash }
     }
 
-    /// A hash by the one algorithm that earlier versions knew.
+    /// A hash by the only algorithm that earlier versions knew.
     pub const fn xxh3(hash: u64) -> Self {
         Fingerprint { algorithm: XXH3, hash }
     }
 
-    /// Whether both can be of the same command. Hashes of two algorithms can't be compared. They count as equal then: an id
-    /// that was sent again is common, one that was used for two commands is a mistake.
+    /// Whether both may belong to the same command. Hashes by different algorithms can't be compared, and count as equal:
+    /// sending an id again is common, using it for two commands is a mistake.
     pub fn agrees(self, other: Fingerprint) -> bool {
         self.algorithm != other.algorithm || self.hash == other.hash
     }
@@ -44,7 +54,7 @@ impl FromStr for Fingerprint {
     type Err = NoFingerprint;
 
     fn from_str(text: &str) -> Result<Self, NoFingerprint> {
-        // Not by `from_str_radix` alone, which takes a sign.
+        // `from_str_radix` alone would accept a sign.
         if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(NoFingerprint);
         }
@@ -59,9 +69,9 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// A text that is no [`Fingerprint`].
+/// The text is not a [`Fingerprint`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a fingerprint has 18 hexadecimal digits, or 16 where an earlier version wrote it")]
+#[error("a fingerprint has 18 hexadecimal digits, or 16 if an earlier version wrote it")]
 pub struct NoFingerprint;
 
 #[cfg(test)]
@@ -70,16 +80,27 @@ mod tests {
 
     #[test]
     fn its_text_is_read_back_and_so_is_that_of_earlier_versions() {
-        let fingerprint = Fingerprint::of("alice", b"{}");
+        let fingerprint = Fingerprint::of("alice", &Payload::json("{}"));
         let text = fingerprint.to_string();
         assert_eq!(text.len(), 18);
         assert_eq!(text.parse(), Ok(fingerprint));
         assert_eq!(text[2..].parse(), Ok(fingerprint), "as it was written before there were algorithms");
-        // They read a hash as a number, and zeros in front of it change nothing.
+        // They read the hash as a number, so leading zeros change nothing.
         assert_eq!(u64::from_str_radix(&text, 16), u64::from_str_radix(&text[2..], 16));
         for text in ["", "7", "zz0123456789abcdef", "00zz23456789abcdef", "0000123456789abcdef0", "+123456789abcdef"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(NoFingerprint), "{text}");
         }
+    }
+
+    #[test]
+    fn a_command_is_the_same_under_another_codec() {
+        let json = Payload::json("{}");
+        let mut other = Payload::json("[]");
+        other.encoding.content_type = "application/cbor".into();
+        let of = |payload: &Payload| Fingerprint::of("alice", payload);
+        assert!(of(&json).agrees(of(&other)));
+        assert!(!of(&json).agrees(of(&Payload::json("[]"))));
+        assert!(!of(&other).agrees(of(&Payload { bytes: "()".into(), ..other.clone() })));
     }
 
     #[test]

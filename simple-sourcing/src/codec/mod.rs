@@ -1,148 +1,19 @@
-//! How commands, events, states and answers are written: JSON, exactly what serde makes of the enum, with the entries of maps
-//! in the order of their keys. The one place that knows.
+//! How commands, events and states are written, and the one place that reads them.
+//!
+//! A [`Payload`] says how its bytes were written, by its [`Encoding`]. Each app chooses the [`Codec`] that it writes with; JSON
+//! is the default. Readers go by the payload, so one topic may hold payloads of several codecs while the apps that write it
+//! are moved one by one. Refusals, which the engine writes itself, are always JSON.
 
+mod codecs;
+mod content;
 mod fingerprint;
+mod format;
+pub mod json;
 mod ordered;
+mod payload;
+mod read_back;
 
-use std::{cell::Cell, fmt::Debug};
-
-use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
-
+pub use codecs::{Codec, Codecs};
 pub use fingerprint::{Fingerprint, NoFingerprint};
-use ordered::Ordered;
-
-/// The media type of what [`encode`] writes.
-pub const CONTENT_TYPE: &str = "application/json";
-
-/// A longer buffer is not kept for the next value.
-const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
-
-/// Writes a value. Equal values have equal bytes: the entries of a map are written in the order of their keys.
-///
-/// # Errors
-/// When the value has no JSON form, such as a map whose keys are not text.
-pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
-    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-    // Written where there is room, then copied to where there is just enough: one allocation, and none that grows.
-    let mut buffer = BUFFER.take();
-    buffer.clear();
-    let written = serde_json::to_writer(&mut buffer, &Ordered(value));
-    let bytes = written.map(|()| Bytes::copy_from_slice(&buffer)).map_err(|error| error.to_string());
-    if buffer.capacity() <= BUFFER_BYTES_KEPT_MAX {
-        BUFFER.set(buffer);
-    }
-    bytes
-}
-
-/// Reads a value.
-///
-/// # Errors
-/// When the bytes are not the value's JSON form; the message names the field, where it is in one.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(bytes).map_err(|error| located::<T>(bytes).unwrap_or_else(|| error.to_string()))
-}
-
-/// What is wrong with the bytes and in which field, found by reading them once more.
-fn located<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
-    match error.path().iter().next() {
-        Some(_) => Some(format!("`{}`: {}", error.path(), error.inner())),
-        None => Some(error.into_inner().to_string()),
-    }
-}
-
-/// Reads a value back from what was written of it.
-///
-/// # Errors
-/// When the bytes can't be read, or are those of another value; the message shows where they differ.
-pub fn read_back<T: DeserializeOwned + PartialEq + Debug>(value: &T, bytes: &[u8]) -> Result<T, String> {
-    let read: T = decode(bytes).map_err(|reason| format!("can't be read back: {reason}"))?;
-    if read == *value { Ok(read) } else { Err(difference(value, &read)) }
-}
-
-fn difference(written: &dyn Debug, read: &dyn Debug) -> String {
-    let (written, read) = (format!("{written:#?}"), format!("{read:#?}"));
-    // One of them may go on where the other ends.
-    let lines = written.lines().map(Some).chain([None]).zip(read.lines().map(Some).chain([None]));
-    // The lines that the present one stands within, by their indentation.
-    let mut within: Vec<(usize, &str)> = Vec::new();
-    for (written, read) in lines {
-        let line = written.unwrap_or_default();
-        let indentation = line.len() - line.trim_start().len();
-        within.retain(|(outer, _)| *outer < indentation);
-        if written != read {
-            let fields: Vec<_> = within.iter().filter_map(|(_, line)| Some(line.split_once(": ")?.0)).collect();
-            let place = if fields.is_empty() { String::new() } else { format!(" at `{}`", fields.join(".")) };
-            let (written, read) = (shown(written), shown(read));
-            return format!("is read back as another value{place}: `{written}` was written, `{read}` is read");
-        }
-        within.push((indentation, line.trim_start()));
-    }
-    "does not equal what is read back of it, as a NaN never does".to_owned()
-}
-
-fn shown(line: Option<&str>) -> &str {
-    line.unwrap_or_default().trim().trim_end_matches(',')
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    enum Measured {
-        Weight { kg: f64 },
-        Due { on: Option<Option<u32>> },
-    }
-
-    #[test]
-    fn an_error_names_the_field() {
-        let error = decode::<Measured>(br#"{"Weight":{"kg":null}}"#).unwrap_err();
-        assert!(error.starts_with("`Weight.kg`: invalid type: null, expected f64"), "{error}");
-        let error = decode::<Measured>(b"7").unwrap_err();
-        assert!(error.starts_with("expected value"), "{error}");
-        assert!(decode::<Measured>(b"{").is_err());
-    }
-
-    #[test]
-    fn what_is_read_back_is_what_was_written_or_an_error() {
-        let back = |value: &Measured| read_back(value, &encode(value).unwrap());
-        let weight = Measured::Weight { kg: 1.0 * 1.1e-3 + 0.1 };
-        assert_eq!(back(&weight).as_ref(), Ok(&weight));
-        let error = back(&Measured::Due { on: Some(None) }).unwrap_err();
-        assert_eq!(error, "is read back as another value: `on: Some(` was written, `on: None` is read");
-        let error = back(&Measured::Weight { kg: f64::NAN }).unwrap_err();
-        assert!(error.starts_with("can't be read back: `Weight.kg`"), "{error}");
-        assert_eq!(
-            difference(&(1, Some(Measured::Weight { kg: 1.0 })), &(1, Some(Measured::Weight { kg: 2.0 }))),
-            "is read back as another value: `kg: 1.0` was written, `kg: 2.0` is read"
-        );
-        assert_eq!(
-            difference(&Measured::Due { on: Some(Some(1)) }, &Measured::Due { on: Some(Some(2)) }),
-            "is read back as another value at `on`: `1` was written, `2` is read"
-        );
-        assert!(difference(&f64::NAN, &f64::NAN).contains("NaN"));
-    }
-
-    #[test]
-    fn every_float_is_read_back_as_it_was_written() {
-        for n in 1..20_000_u32 {
-            let float = f64::from(n) * 1.1e-3 + 0.1;
-            assert_eq!(decode::<f64>(&encode(&float).unwrap()), Ok(float));
-        }
-    }
-
-    #[test]
-    fn equal_values_have_equal_bytes() {
-        let numbers = [("b", 1), ("a", 2), ("é", 3), ("c", 4)];
-        for map in (0..50).map(|_| numbers.into_iter().collect::<HashMap<_, _>>()) {
-            assert_eq!(encode(&map).unwrap(), r#"{"a":2,"b":1,"c":4,"é":3}"#);
-        }
-    }
-}
+pub use format::{Format, Role, Subject};
+pub use payload::{ContentType, Encoding, Payload, SCHEMA_VERSION};

@@ -1,5 +1,5 @@
-//! A value whose maps are written in the order of their keys. A `HashMap` gives its entries in another order each time, and a
-//! command that is sent again must have the same bytes. All else is left to the serializer beneath, which must be that of
+//! A value whose maps are written in the order of their keys. A `HashMap` yields its entries in another order each time, but a
+//! command that is sent again must have the same bytes. Everything else is left to the inner serializer, which must be that of
 //! `serde_json`: the entries of a map are kept as JSON until all are there.
 
 use std::fmt;
@@ -28,7 +28,7 @@ struct Ordering<S>(S);
 /// A sequence, a tuple or a struct: what it holds may be a map.
 struct Within<C>(C);
 
-/// A map whose entries are still to be put into order.
+/// A map whose entries are not sorted yet.
 struct Map<S> {
     serializer: S,
     entries: Vec<(String, Box<RawValue>)>,
@@ -171,7 +171,7 @@ impl<S: Serializer> SerializeMap for Map<S> {
     }
 
     fn end(mut self) -> Result<S::Ok, S::Error> {
-        // Stable: what a type writes twice stays in its order.
+        // Stable: if a type writes a key twice, the order stays.
         self.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut map = self.serializer.serialize_map(Some(self.entries.len()))?;
         for (key, value) in &self.entries {
@@ -181,7 +181,7 @@ impl<S: Serializer> SerializeMap for Map<S> {
     }
 }
 
-/// The text that a key of a map becomes. `serde_json` knows which values have one, and tells it only within a map.
+/// The text of a map's key. `serde_json` knows which values have one, but only tells within a map.
 fn text_of<T: Serialize + ?Sized>(key: &T) -> serde_json::Result<String> {
     let mut buffer = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut buffer);

@@ -1,4 +1,4 @@
-//! An accepted command is written as its receipt says, and one that is not changes nothing.
+//! An accepted command is written as its receipt says, and one that is not accepted changes nothing.
 
 use super::{
     Subject,
@@ -28,7 +28,7 @@ pub(super) async fn a_receipt_says_what_was_written<S: Subject>() {
     assert_eq!((first.meta.command_id, first.meta.command_position), (opened.command_id, opened.position));
     assert_eq!((second.meta.command_id, second.meta.command_position), (id, deposited.position));
     assert!(first.meta.offset < second.meta.offset);
-    // The broker's clock is another than this machine's.
+    // The broker's clock differs from this machine's.
     let late = first.meta.time.since(before).max(before.since(first.meta.time));
     assert!(late.as_secs() < 600, "an event has the time of its command, not {:?}", first.meta.time);
     check_log(&history);
@@ -66,9 +66,9 @@ pub(super) async fn a_deleted_aggregate_begins_again_and_goes_on_with_its_sequen
     assert_eq!(accounts.note("alice", 8).await, Err(CommandError::NotFound));
 
     let opened = accounts.open("alice", "Alice II".to_owned()).await.expect("a closed account is opened again");
-    assert_eq!(opened.sequence, Sequence::new(4), "the sequence goes on");
+    assert_eq!(opened.sequence, Sequence::new(4), "the sequence continues");
     let again = account(&app, "alice").await;
-    assert_eq!((again.owner.as_str(), again.noted), ("Alice II", 0), "the state begins anew");
+    assert_eq!((again.owner.as_str(), again.noted), ("Alice II", 0), "the state starts over");
 
     // The same within one decision.
     let reopened = accounts.reopen("alice", "Alice III".to_owned()).await.expect("closing and opening in one");
@@ -149,14 +149,14 @@ pub(super) async fn a_command_with_nothing_to_do_gets_a_receipt_and_writes_no_ev
     let again = accounts.settle("alice").command_id(id).expect_sequence(3).await.expect("it is no error");
 
     assert!(again.is_unchanged());
-    assert_eq!((again.sequence, again.position), (settled.sequence, settled.position), "those of the present sequence");
-    mirror.wait_for(&again).await.expect("what it tells of is there");
+    assert_eq!((again.sequence, again.position), (settled.sequence, settled.position), "those of the current sequence");
+    mirror.wait_for(&again).await.expect("its events are there");
     assert_eq!(events(&app, "alice").await.len(), 3);
     let conflict = CommandError::Conflict { expected: Sequence::new(2), actual: Sequence::new(3) };
     assert_eq!(accounts.settle("alice").expect_sequence(2).await, Err(conflict));
     assert_eq!(accounts.settle("bob").await, Err(CommandError::NotFound));
     let next = accounts.deposit("alice", 5).await.expect("a deposit is accepted");
-    assert_eq!(next.sequence, Sequence::new(4), "the sequence goes on");
+    assert_eq!(next.sequence, Sequence::new(4), "the sequence continues");
 
     let before = again.clone();
     assert_eq!(
@@ -169,7 +169,7 @@ pub(super) async fn a_command_with_nothing_to_do_gets_a_receipt_and_writes_no_ev
     assert_eq!(
         accounts.settle("alice").command_id(id).expect_sequence(3).await,
         Ok(before.clone()),
-        "also after a restart"
+        "after a restart, too"
     );
     assert_eq!(accounts.outcome(id).await, Ok(before));
     assert_eq!(account(&app, "alice").await.balance, 5);

@@ -1,4 +1,4 @@
-//! Responses, events, states and views say the same.
+//! Responses, events, states and views agree.
 
 use super::{
     Subject,
@@ -13,7 +13,7 @@ use crate::{Recorded, Sequence};
 pub(super) async fn receipts_events_states_and_views_agree_after_a_load<S: Subject>() {
     let fixture = Fixture::<S>::new(3);
     let app = fixture.start().await;
-    // One view that sees everything come, and one that finds it.
+    // One view that sees everything arrive, and one that starts later.
     let early = app.view::<AccountEvent, _>(Mirror::default());
     let load = Load::new(2, 1000);
 

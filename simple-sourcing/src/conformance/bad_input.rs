@@ -1,4 +1,4 @@
-//! Whatever a client sends and a handler does: a typed error to whoever asked, and the service goes on with the next command.
+//! Whatever a client sends and a handler does, the caller gets a typed error, and the service continues with the next command.
 
 use serde_json::Value;
 
@@ -19,15 +19,15 @@ async fn start<S: Subject>() -> (Fixture<S>, AppHandle, AccountClient) {
     (fixture, app, accounts)
 }
 
-/// Sends a command that has to fail between others to its key and another, at once, so that they may be in one batch.
-/// Whatever it did halfway must not be seen. The reason why it failed.
+/// Sends a command that must fail, among others to its key and another one, all at once, so that they may be in one batch.
+/// Nothing that it did halfway may be visible. Returns why it failed.
 async fn fails_alone(app: &AppHandle, accounts: &AccountClient, bad: AccountCommand) -> String {
     let before = (account(app, "alice").await, account(app, "bob").await);
     let at = history(app, "alice").await.len() as u64;
     let id = CommandId::new();
 
     let answers: Vec<Answered> = send_all([
-        // While the service is busy with this one, the others gather.
+        // While the service is busy with this one, the others queue up.
         accounts.stall("bob", 50),
         accounts.deposit("alice", 1),
         accounts.deposit("bob", 10),
@@ -51,7 +51,7 @@ async fn fails_alone(app: &AppHandle, accounts: &AccountClient, bad: AccountComm
     check_log(&history);
 
     let again = accounts.send("alice", bad).command_id(id).await;
-    assert_eq!(again, answers[3], "also a failure is answered the same each time");
+    assert_eq!(again, answers[3], "a failure is the same each time, too");
     match &answers[3] {
         Err(CommandError::HandlerFailed(reason)) => reason.clone(),
         other => panic!("the command's handler failed, but the answer is {other:?}"),
@@ -89,7 +89,7 @@ pub(super) async fn an_event_that_is_not_read_back_as_it_was_written_fails_its_c
         if count == 199 {
             let rate = account(&app, "alice").await.rate;
             let app = fixture.restart(app).await;
-            assert_eq!(account(&app, "alice").await.rate, rate, "also after a restart");
+            assert_eq!(account(&app, "alice").await.rate, rate, "after a restart, too");
             assert_eq!(rate, 1.1 / f64::from(count));
             return assert_eq!(events(&app, "alice").await.len() as u64, rated.sequence.get());
         }
@@ -135,7 +135,7 @@ pub(super) async fn a_too_long_command_is_refused_by_the_client<S: Subject>() {
 pub(super) async fn a_too_long_trace_is_refused_by_the_client<S: Subject>() {
     let (_place, app, accounts) = start::<S>().await;
     let long = || accounts.touch("alice");
-    // One that no broker takes, and three that are too long together.
+    // One trace that no broker takes, and one whose three texts are too long in total.
     let calls = [long().correlation_id("x".repeat(1_048_250)), long().causation_id("x".repeat(8193)), {
         long().correlation_id("x".repeat(4096)).causation_id("y".repeat(4096)).traceparent("z")
     }];
@@ -156,13 +156,13 @@ pub(super) async fn a_too_long_command_is_refused_by_the_service<S: Subject>() {
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
-    // A client with another limit than the service.
+    // A client whose limit differs from the service's.
     let payload = format!(r#"{{"Carry":"{}"}}"#, "x".repeat(1000));
     let refused = raw.send(RawClient::ACCOUNT, "alice", payload.as_bytes()).await;
 
     let Err(Refusal::Invalid(reason)) = refused else { panic!("the command is over the limit, but: {refused:?}") };
     assert!(says(&reason, &[&payload.len().to_string(), "1000", "command_bytes_max"]), "{reason}");
-    accounts.touch("alice").await.expect("the service goes on");
+    accounts.touch("alice").await.expect("the service continues");
 }
 
 pub(super) async fn a_payload_that_does_not_decode_is_refused<S: Subject>() {
@@ -185,7 +185,7 @@ pub(super) async fn a_payload_that_does_not_decode_is_refused<S: Subject>() {
         let text = String::from_utf8_lossy(payload);
         let Err(Refusal::Invalid(reason)) = answer else { panic!("`{text}` is no command, but: {answer:?}") };
         assert!(reason.contains("account"), "{reason}");
-        accounts.deposit("alice", 1).await.expect("the service goes on");
+        accounts.deposit("alice", 1).await.expect("the service continues");
     }
     assert_eq!(raw.send(RawClient::ACCOUNT, "alice", br#"{"Deposit":{"amount":1}}"#).await, Ok(Sequence::new(9)));
     check_log(&fixture.read_log(&app).await);
@@ -201,13 +201,13 @@ pub(super) async fn a_key_that_does_not_parse_is_refused<S: Subject>() {
         let Err(Refusal::Invalid(reason)) = answer else { panic!("`{key}` is no order number, but: {answer:?}") };
         assert!(reason.contains(&format!("`{key}`")), "{reason}");
     }
-    orders.place(OrderNumber(7), vec![]).await.expect("the service goes on");
+    orders.place(OrderNumber(7), vec![]).await.expect("the service continues");
     assert_eq!(raw.send(RawClient::ORDER, "7", br#""Pay""#).await, Ok(Sequence::new(2)));
     let order = within("a state", app.state::<Order>(OrderNumber(7))).await.expect("it can be read");
     assert_eq!(order.map(|order| order.sequence), Some(Sequence::new(2)));
 }
 
-/// A service whose state has other fields, and which knows fewer events.
+/// A service whose state has other fields, and that knows fewer events.
 fn other_service() -> App {
     App::new("conformance").aggregate::<other_version::Account>().aggregate::<Order>()
 }
@@ -223,15 +223,15 @@ pub(super) async fn a_state_that_does_not_decode_is_made_again_from_its_events<S
     let alice = || async { within("a state", app.state::<other_version::Account>("alice")).await };
     let made = alice().await.expect("it can be made").expect("there is an account");
     assert_eq!((made.sequence, &*made.state.iban, made.state.balance), (Sequence::new(2), "alice", 5), "to read it");
-    // Where it takes its time, the client is told to try again.
+    // If that takes time, the client is told to try again.
     let deposit = until_certain(|| others.deposit("alice", 7)).await.expect("the deposit is accepted");
-    assert_eq!(deposit.sequence, Sequence::new(3), "the sequence goes on");
+    assert_eq!(deposit.sequence, Sequence::new(3), "the sequence continues");
     let made = alice().await.expect("it can be read").expect("there is an account");
     assert_eq!((made.sequence, made.state.balance), (Sequence::new(3), 12));
     drop(others);
     stop(app).await;
 
-    // And back, beside those whose state the other service did not touch.
+    // And back, together with aggregates whose state the other service did not touch.
     let app = fixture.start().await;
     let accounts: AccountClient = app.client();
     let deposit = until_certain(|| accounts.deposit("alice", 1)).await.expect("the deposit is accepted");
@@ -252,7 +252,7 @@ pub(super) async fn a_state_and_an_event_that_do_not_decode_quarantine_their_agg
     let id = CommandId::new();
     assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
     others.open("carol", "Carol".to_owned()).await.expect("other aggregates are served");
-    until_certain(|| others.deposit("bob", 5)).await.expect("so are those whose state is made again");
+    until_certain(|| others.deposit("bob", 5)).await.expect("so are those whose state is recreated");
     assert_eq!(others.deposit("alice", 5).command_id(id).await, Err(CommandError::Quarantined));
     assert_eq!(others.open("alice", "Eve".to_owned()).await, Err(CommandError::Quarantined), "it does exist");
     let read = within("a state", app.state::<other_version::Account>("alice")).await;

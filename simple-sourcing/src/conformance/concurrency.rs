@@ -1,4 +1,5 @@
-//! `expect_sequence` succeeds only if the aggregate is there when the events are written, and nobody decides on an old state.
+//! `expect_sequence` succeeds only if the aggregate is at that sequence when the events are written, and nobody decides on an
+//! old state.
 
 use super::{
     Subject,
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::{AppHandle, Call, CommandError, Concurrency, Sequence};
 
-/// Lets so many clients send at once; the answers.
+/// Lets this many clients send at once. Returns the outcomes.
 async fn clients_race(
     app: &AppHandle,
     clients: usize,
@@ -101,7 +102,7 @@ pub(super) async fn a_function_resolves_a_mismatch_from_both_sides<S: Subject>()
     assert_eq!(accounts.deposit("other", 132).expect_sequence(1).await, conflict);
     let accepted = accounts.deposit("resolved", 132).expect_sequence(1).await.expect("the function accepts it");
     assert_eq!(accepted.sequence, Sequence::new(4));
-    // And it is not asked where the sequences match.
+    // And it is not called if the sequences match.
     accounts.deposit("resolved", 7).expect_sequence(4).await.expect("the sequence matches");
 
     assert_eq!((account(&app, "resolved").await.balance, account(&app, "other").await.balance), (139, 0));

@@ -1,4 +1,4 @@
-//! A command id takes effect at most once, and every answer to it is the first one.
+//! A command id takes effect at most once, and always has its first outcome.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{AppHandle, CommandError, CommandId, Timestamp};
 
-/// Sends the withdrawal 100 times at once, by 10 clients, under one id.
+/// Sends the withdrawal 100 times at once, from 10 clients, under one id.
 async fn withdraw_100_times(app: &AppHandle, id: CommandId, amount: u64) -> Vec<Answered> {
     let clients = (0..10).map(|_| {
         let accounts: AccountClient = app.client();
@@ -41,7 +41,7 @@ pub(super) async fn a_command_sent_100_times_at_once_takes_effect_once<S: Subjec
     let app = fixture.restart(app).await;
     let after_restart = withdraw_100_times(&app, id, 40).await;
 
-    assert_eq!(after_restart, answers, "also after a restart");
+    assert_eq!(after_restart, answers, "after a restart, too");
     assert_eq!(account(&app, "alice").await.balance, 60);
     let history = history(&app, "alice").await;
     assert_eq!(history.len(), 3, "the withdrawal stands there once: {history:?}");
@@ -57,7 +57,7 @@ pub(super) async fn a_rejection_sent_100_times_at_once_is_the_same_each_time<S: 
 
     assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected);
     let app = fixture.restart(app).await;
-    assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected, "also after a restart");
+    assert_eq!(withdraw_100_times(&app, id, 150).await[0], rejected, "after a restart, too");
 
     assert_eq!(events(&app, "alice").await.len(), 2);
 }
@@ -151,12 +151,12 @@ pub(super) async fn an_id_forgotten_for_want_of_room_never_takes_effect_again<S:
     let app = fixture.start_with(limit).await;
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
-    // Each made in a millisecond of its own: what is forgotten is known to the millisecond.
+    // Each is created in a millisecond of its own: what is forgotten is known to the millisecond.
     let ids: Vec<_> =
         (0..300).rev().map(|n| id_made_at(Timestamp::now().before(n * Duration::from_millis(5)))).collect();
     let send = || ids.iter().map(|&id| accounts.deposit("alice", 1).command_id(id));
 
-    // One after the other, as ids that are made while younger ones come by the hundreds may be forgotten before they run.
+    // One after the other: an id that is created while hundreds of newer ones arrive may be forgotten before it runs.
     let first = accepted(send_all(send()).await);
     let again = send_all(send()).await;
 
@@ -179,7 +179,7 @@ pub(super) async fn a_batch_full_of_repetitions_takes_effect_once_each<S: Subjec
     let accounts: AccountClient = app.client();
     let ids: Vec<_> = (0..20).map(|_| CommandId::new()).collect();
 
-    // The repetitions stand between the commands, so that many are in one batch with the first of their id.
+    // The repetitions are between the commands, so that many are in one batch with the first of their id.
     let calls = (0..400).map(|n| accounts.note("alice", n % 20).command_id(ids[(n % 20) as usize]));
     let answers = accepted(send_all(calls).await);
 
@@ -196,7 +196,7 @@ pub(super) async fn an_equal_command_is_the_same_command_whatever_the_order_of_i
     open_with_100(&app).await;
     let accounts: AccountClient = app.client();
     let id = CommandId::new();
-    // Each map has seeds, and so an order, of its own.
+    // Each map has its own seeds, and so its own order.
     let labels = || (0..20).map(|n| (n.to_string(), n)).collect::<HashMap<_, _>>();
     let first = accounts.label("alice", labels()).command_id(id).await;
     assert!(first.is_ok(), "{first:?}");

@@ -1,5 +1,5 @@
-//! What the cases send: an account whose commands do all that a user's code may do wrong, and an order that differs from
-//! it in everything a type can differ in.
+//! What the cases send: an account whose commands do everything that user code may do wrong, and an order that differs from it
+//! in everything that types can differ in.
 
 use std::{collections::HashMap, panic::resume_unwind, thread, time::Duration};
 
@@ -33,7 +33,7 @@ pub(super) enum AccountEvent {
     Due {
         on: Option<Option<u64>>,
     },
-    /// The applier panics at this one.
+    /// The applier panics at this event.
     Poisoned,
     #[delete]
     Closed,
@@ -56,52 +56,52 @@ pub(super) enum AccountCommand {
     Reopen {
         owner: String,
     },
-    /// Makes the account if there is none.
+    /// Creates the account if there is none.
     #[upsert]
     Touch,
-    /// Writes down a number, to see the order of commands.
+    /// Notes a number, to show the order of commands.
     Note(u64),
-    /// Writes down what the handler is told of its command.
+    /// Notes the context of the command.
     #[context]
     Stamp,
-    /// Deposits this much, one by one.
+    /// Deposits this amount in events of 1 each.
     Split {
         events: usize,
     },
-    /// Makes the state this much longer, with a short event.
+    /// Makes the state longer by this much, with a short event.
     Grow {
         bytes: usize,
     },
-    /// Makes a long event.
+    /// Emits a long event.
     Pad {
         bytes: usize,
     },
-    /// Rejected with a long error.
+    /// Is rejected with a long error.
     Reject {
         bytes: usize,
     },
     /// The handler panics.
     Panic,
-    /// The applier panics, half-way through the events.
+    /// The applier panics, halfway through the events.
     Poison,
-    /// Emits an event that needs another state than there is.
+    /// Emits an event that does not fit the state.
     Misfit,
-    /// The handler takes its time.
+    /// The handler takes this long.
     Stall {
         millis: u64,
     },
-    /// Pays out what there is, if there is anything.
+    /// Pays out the balance, if there is any.
     Settle,
-    /// Has entries, of which the order is not known.
+    /// Has entries in an unknown order.
     Label(HashMap<String, u64>),
-    /// Makes a number, which is none where the count is 0.
+    /// Computes a number, which is NaN if the count is 0.
     Rate {
         sum: f64,
         count: u32,
     },
-    /// Makes an event that is read back as another.
+    /// Emits an event that is read back as another one.
     NeverDue,
-    /// Carries nothing but its length.
+    /// Carries nothing but padding.
     Carry(String),
 }
 
@@ -117,7 +117,7 @@ pub(super) enum AccountError {
     Wordy(String),
 }
 
-/// What a handler is told of its command.
+/// The context that a handler gets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub(super) key: String,
@@ -291,12 +291,12 @@ impl AccountApplier for Account {
     }
 }
 
-/// A panic that is caught like any other, but that the panic hook does not print: these are meant to be.
+/// A panic that is caught like any other but not printed by the panic hook, because it is intended.
 pub(super) fn quiet_panic(message: &'static str) -> ! {
     resume_unwind(Box::new(message))
 }
 
-/// Accepts a late deposit if what it sees of both sides is right: its amount has to say the same in numbers.
+/// Accepts a late deposit if it sees both sides correctly: the amount must encode the same numbers.
 pub(super) fn resolve_deposits(mismatch: &Mismatch<'_, Account>) -> Resolution {
     let Mismatch { key, command, state, expected, actual } = mismatch;
     let seen = 100 * expected.get() + 10 * actual.get() + state.map_or(0, |state| state.touched);
@@ -306,7 +306,7 @@ pub(super) fn resolve_deposits(mismatch: &Mismatch<'_, Account>) -> Resolution {
     }
 }
 
-/// The key of an order: not text, and of a type of its own.
+/// The key of an order: a type of its own that is not text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Key)]
 pub(super) struct OrderNumber(pub(super) u64);
 
@@ -386,7 +386,7 @@ impl OrderApplier for Order {
 }
 
 impl AccountClient {
-    /// Sends any command: what the methods of the client are made of.
+    /// Sends any command, as the methods of the client do.
     pub(super) fn send(&self, key: impl Into<String>, command: AccountCommand) -> Call<AccountCommand> {
         self.0.send(key, command)
     }

@@ -1,4 +1,4 @@
-//! Backends under test with apps on them, and the waiting that every case does.
+//! Backends under test with apps on them, and the waits that every case needs.
 
 use std::{
     future::poll_fn,
@@ -17,12 +17,13 @@ use super::{
 };
 use crate::{
     AggregateOptions, App, AppHandle, Call, Command, CommandError, CommandId, Cursor, Position, Receipt, Recorded,
-    Refusal, Sequence, Timestamp, codec,
+    Refusal, Sequence, Timestamp,
+    codec::{Payload, json},
     engine::{Answer, Outcome},
     port::{Backend, BoxFuture, Port, Reply, Submission, partition_of},
 };
 
-/// How long anything that is promised may take, on a slow machine that runs other cases beside.
+/// How long anything that is promised may take, on a slow machine that runs other cases at the same time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A backend under test, empty at first.
@@ -41,7 +42,7 @@ impl<S: Subject> Fixture<S> {
         self.start_with(|options| options).await
     }
 
-    /// The same with settings of its own for the accounts.
+    /// A service instance with other options for the accounts.
     pub(super) async fn start_with(
         &self,
         configure: impl FnOnce(AggregateOptions<Account>) -> AggregateOptions<Account>,
@@ -49,7 +50,7 @@ impl<S: Subject> Fixture<S> {
         self.start_app(service(configure)).await
     }
 
-    /// An app that is a client only.
+    /// An app that is only a client.
     pub(super) async fn start_client(&self) -> AppHandle {
         self.start_app(App::new("conformance").contract::<AccountCommand>().contract::<OrderCommand>()).await
     }
@@ -61,13 +62,13 @@ impl<S: Subject> Fixture<S> {
         }
     }
 
-    /// Ends an app, and all that it has under way, and starts another in its place.
+    /// Ends an app, and everything that it has in flight, and starts another in its place.
     pub(super) async fn restart(&self, app: AppHandle) -> AppHandle {
         stop(app).await;
         self.start().await
     }
 
-    /// A service instance whose port is in reach, for what no client would send.
+    /// A service instance with access to its port, to send what no client would.
     pub(super) async fn start_raw(
         &self,
         configure: impl FnOnce(AggregateOptions<Account>) -> AggregateOptions<Account>,
@@ -78,9 +79,9 @@ impl<S: Subject> Fixture<S> {
         (AppHandle::new(port.clone(), definition), RawClient { port })
     }
 
-    /// The whole log of the accounts, in the order of each partition: all that was committed before the call.
+    /// The whole log of the accounts, in the order of each partition: everything that was committed before the call.
     ///
-    /// To know where that ends, it touches an account of its own in each partition; those are not in what it returns.
+    /// To find its end, this touches an account of its own in each partition, and leaves it out of the result.
     pub(super) async fn read_log(&self, app: &AppHandle) -> Vec<Recorded<AccountEvent>> {
         let receipts = self.touch_each_partition(app).await;
         let mut events = app.follow::<AccountEvent>(Cursor::beginning());
@@ -88,7 +89,7 @@ impl<S: Subject> Fixture<S> {
         let mut log = Vec::new();
         while !ahead.is_empty() {
             let event = within("the next event of the log", events.next()).await;
-            let event = event.expect("the log goes on to what was touched last").expect("the log can be read");
+            let event = event.expect("the log continues to the last touch").expect("the log can be read");
             ahead.retain(|position| {
                 let (partition, offset) = (event.meta.partition, event.meta.command_position.offset);
                 position.partition != partition || position.offset > offset
@@ -99,7 +100,7 @@ impl<S: Subject> Fixture<S> {
         log
     }
 
-    /// Touches an account in each partition: whoever has seen the receipts' positions has seen all before.
+    /// Touches an account in each partition: whoever has seen the receipts' positions has seen everything before them.
     pub(super) async fn touch_each_partition(&self, app: &AppHandle) -> Vec<Receipt> {
         let accounts: AccountClient = app.client();
         let keys = (0..self.partitions).map(|partition| self.key_in(partition, END));
@@ -113,7 +114,7 @@ impl<S: Subject> Fixture<S> {
     }
 }
 
-/// What the keys begin with that mark the end of a reading.
+/// The prefix of the keys that mark the end of the log.
 const END: &str = "the-end-";
 
 pub(super) fn is_end(key: &str) -> bool {
@@ -129,14 +130,14 @@ pub(super) async fn stop(app: AppHandle) {
     within("the shutdown of an app", app.shutdown()).await.expect("an orderly shutdown");
 }
 
-/// Waits for what is promised, and not for ever.
+/// Waits for what is promised, but not forever.
 pub(super) async fn within<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
     timeout(PATIENCE, future.into_future())
         .await
         .unwrap_or_else(|_| panic!("waited for {what} for {PATIENCE:?}, in vain"))
 }
 
-/// A call that is on its way.
+/// A call in flight.
 pub(super) struct Started<T> {
     call: BoxFuture<'static, T>,
     answer: Option<T>,
@@ -159,13 +160,13 @@ impl<T> Started<T> {
     }
 }
 
-/// Sends calls in this order without waiting: each is polled once, which settles its place.
+/// Sends calls in this order without waiting: each is polled once, which fixes its place.
 pub(super) async fn start_all<T>(
     calls: impl IntoIterator<Item: IntoFuture<Output = T, IntoFuture: Send + 'static>>,
 ) -> Vec<Started<T>> {
     let mut started: Vec<_> =
         calls.into_iter().map(|call| Started { call: Box::pin(call.into_future()), answer: None }).collect();
-    // Without tokio's budget, at the end of which a poll does nothing.
+    // Without tokio's budget: once it is used up, a poll does nothing.
     let poll_each = poll_fn(|context| {
         for call in &mut started {
             let _: Poll<()> = call.poll(context);
@@ -176,7 +177,7 @@ pub(super) async fn start_all<T>(
     started
 }
 
-/// Sends calls in this order without waiting, and then waits for the answer to each.
+/// Sends calls in this order without waiting, and then waits for the outcome of each.
 pub(super) async fn send_all<T>(
     calls: impl IntoIterator<Item: IntoFuture<Output = T, IntoFuture: Send + 'static>>,
 ) -> Vec<T> {
@@ -187,7 +188,7 @@ pub(super) async fn send_all<T>(
     answers
 }
 
-/// Runs futures in a task each, to race.
+/// Runs each future in a task of its own, so that they race.
 pub(super) async fn race<F: Future<Output: Send> + Send + 'static>(
     racers: impl IntoIterator<Item = F>,
 ) -> Vec<F::Output> {
@@ -202,17 +203,17 @@ pub(super) async fn race<F: Future<Output: Send> + Send + 'static>(
     results
 }
 
-/// The receipts of commands that all have to be accepted.
+/// The receipts of commands that must all be accepted.
 pub(super) fn accepted<E: std::fmt::Debug>(answers: Vec<Result<Receipt, E>>) -> Vec<Receipt> {
     answers.into_iter().map(|answer| answer.expect("the command is accepted")).collect()
 }
 
-/// Whether the answer says what became of the command.
+/// Whether the outcome of the command is certain.
 pub(super) fn is_certain(answer: &Answered) -> bool {
     !matches!(answer, Err(CommandError::Timeout { .. } | CommandError::Backend(_)))
 }
 
-/// Sends a command until its outcome is known: again under the same id where it is not.
+/// Sends a command until its outcome is known, each time under the same id.
 pub(super) async fn until_certain<C: Command>(call: impl Fn() -> Call<C>) -> Result<Receipt, CommandError<C::Error>> {
     let attempts = async {
         loop {
@@ -225,7 +226,7 @@ pub(super) async fn until_certain<C: Command>(call: impl Fn() -> Call<C>) -> Res
     within("a certain answer", attempts).await
 }
 
-/// The state of an account that has to be there.
+/// The state of an account that must exist.
 pub(super) async fn account(app: &AppHandle, key: &str) -> Account {
     state(app, key).await.unwrap_or_else(|| panic!("there is no account `{key}`")).1
 }
@@ -242,14 +243,14 @@ pub(super) async fn history(app: &AppHandle, key: &str) -> Vec<Recorded<AccountE
     within("a history", events).await.expect("the history can be read")
 }
 
-/// All events of an account, without what is known of them.
+/// All events of an account, without their metadata.
 pub(super) async fn events(app: &AppHandle, key: &str) -> Vec<AccountEvent> {
     history(app, key).await.into_iter().map(|event| event.event).collect()
 }
 
-/// A new id as if it had been made at another time.
+/// A new id as if it had been created at another time.
 pub(super) fn id_made_at(time: Timestamp) -> CommandId {
-    // The part of an id that is not its time tells it from others.
+    // The rest of the id, apart from its time, makes it unique.
     let random = CommandId::new().as_uuid().as_bytes()[6..].try_into().expect("10 bytes behind the time");
     let uuid = uuid::Builder::from_unix_timestamp_millis(time.as_millis(), &random).into_uuid();
     uuid.try_into().expect("it is of version 7")
@@ -264,7 +265,7 @@ impl RawClient {
     pub(super) const ACCOUNT: usize = 0;
     pub(super) const ORDER: usize = 1;
 
-    /// Sends a key and a payload as they are. The answer is the sequence, or the refusal.
+    /// Sends a key and a payload as they are. Returns the sequence, or the refusal.
     pub(super) async fn send(&self, aggregate: usize, key: &str, payload: &[u8]) -> Result<Sequence, Refusal<Value>> {
         let (outcome, answer) = oneshot::channel();
         let submission = Submission {
@@ -274,7 +275,7 @@ impl RawClient {
             name: "Raw",
             expected: None,
             trace: None,
-            payload: payload.to_vec().into(),
+            payload: Payload::json(payload.to_vec()),
             reply: Reply { queued: None, outcome },
         };
         self.port.submit(submission);
@@ -282,7 +283,7 @@ impl RawClient {
         let Outcome { answer, .. } = outcome.expect("the command is processed");
         match answer {
             Answer::Accepted(sequence) | Answer::Unchanged(sequence) => Ok(sequence),
-            Answer::Refused(refusal) => Err(codec::decode(&refusal).expect("a refusal decodes")),
+            Answer::Refused(refusal) => Err(json::decode(&refusal).expect("a refusal decodes")),
         }
     }
 }

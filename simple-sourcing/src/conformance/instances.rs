@@ -1,4 +1,4 @@
-//! Several apps on one store: service instances that share the work, and clients elsewhere.
+//! Several apps on one store: service instances that share the work, and other clients.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{AppHandle, CommandError, CommandId, Cursor, Sequence};
 
-/// Everything agrees, whoever is asked.
+/// Everything agrees, whichever app is asked.
 async fn check_agreement<S: Subject>(fixture: &Fixture<S>, apps: &[AppHandle], sent: &[Sent]) {
     let log = fixture.read_log(&apps[0]).await;
     check_log(&log);
@@ -20,7 +20,7 @@ async fn check_agreement<S: Subject>(fixture: &Fixture<S>, apps: &[AppHandle], s
     for (key, (sequence, account)) in fold(&log).accounts {
         let folded = account.map(|account| (sequence, account));
         for app in apps {
-            assert_eq!(state(app, &key).await, folded, "each app reads the state of {key}");
+            assert_eq!(state(app, &key).await, folded, "every app reads the state of {key}");
         }
     }
 }
@@ -87,7 +87,7 @@ pub(super) async fn an_instance_that_leaves_in_the_middle_of_a_load_loses_nothin
     let (stays, leaves) = (fixture.start().await, fixture.start().await);
     let client = fixture.start_client().await;
     let load = Load::new(4, 1200);
-    // Also clients of the app that leaves: what it no longer takes, others send again.
+    // This includes clients of the app that leaves: others send again what it no longer takes.
     let clients = [&stays, &leaves, &client, &client].map(AppHandle::client).into();
 
     let (sent, ()) = tokio::join!(load.send(clients), async {
@@ -109,7 +109,7 @@ pub(super) async fn an_instance_that_joins_in_the_middle_of_a_load_doubles_nothi
         load.reached(30).await;
         fixture.start().await
     });
-    // Now the second works alone, on what the first has left.
+    // Now the second works alone, on what the first left.
     stop(first).await;
     let settled = load.settle(sent, &client.client()).await;
 
@@ -134,7 +134,7 @@ pub(super) async fn a_client_reads_and_asks_without_serving<S: Subject>() {
     let first = within("the first event", events.next()).await.expect("it is there").expect("it can be read");
     assert_eq!(first.meta.command_id, opened.command_id);
 
-    // And never less than what a receipt says, whichever app got it.
+    // And never less than a receipt says, whichever app got it.
     for _ in 0..20 {
         let receipt = here.deposit("alice", 1).await.expect("a deposit is accepted");
         let (sequence, _) = state(&client, "alice").await.expect("there is the account");
@@ -145,7 +145,7 @@ pub(super) async fn a_client_reads_and_asks_without_serving<S: Subject>() {
 
 pub(super) async fn without_a_service_the_outcome_is_unknown_until_one_comes<S: Subject>() {
     let fixture = Fixture::<S>::new(1);
-    // What an app needs, such as topics, is made by a service.
+    // A service creates what an app needs, such as topics.
     stop(fixture.start().await).await;
     let client = fixture.start_client().await;
     let accounts: AccountClient = client.client();

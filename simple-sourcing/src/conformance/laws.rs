@@ -16,11 +16,11 @@ pub(super) struct Sent {
     pub(super) answer: Answered,
 }
 
-/// The log for itself, as it was read from the beginning.
+/// Checks the log by itself, as read from the beginning.
 ///
 /// # Panics
-/// When an aggregate's sequences have a gap or a repetition or its events are in two partitions; when offsets or the
-/// positions of the commands do not rise; when an event set is torn, or two stand under one id or one position.
+/// When an aggregate's sequences have a gap or a repetition, or its events are in two partitions; when offsets or the
+/// positions of the commands do not rise; when an event set is torn, or two have the same id or position.
 pub(super) fn check_log<E: Event + Debug>(log: &[Recorded<E>]) {
     let mut aggregates: HashMap<&E::Key, (u32, Sequence)> = HashMap::new();
     let mut partitions: HashMap<u32, (u64, u64, CommandId)> = HashMap::new();
@@ -37,7 +37,7 @@ pub(super) fn check_log<E: Event + Debug>(log: &[Recorded<E>]) {
             Some((offset, _, _)) if offset >= meta.offset => {
                 panic!("offset {} comes behind offset {offset} in partition {partition}", meta.offset)
             }
-            // One more event of the same command.
+            // Another event of the same command.
             Some((_, position, id)) if id == meta.command_id => assert_eq!(
                 position, meta.command_position.offset,
                 "the events of command {id} name two commands: it took effect twice"
@@ -52,11 +52,11 @@ pub(super) fn check_log<E: Event + Debug>(log: &[Recorded<E>]) {
     }
 }
 
-/// The log and what clients were told.
+/// Checks the log against what clients were told.
 ///
 /// # Panics
-/// When an accepted command has not exactly the events that its receipt names, a refused one has events, or there are
-/// events that nobody asked for.
+/// When an accepted command does not have exactly the events that its receipt names, a refused one has events, or there are
+/// events of no command.
 pub(super) fn check_answers<E: Event<Key = String>>(log: &[Recorded<E>], sent: &[Sent]) {
     let mut effects: HashMap<CommandId, (&str, Position, Sequence)> = HashMap::new();
     for Recorded { meta, .. } in log {

@@ -1,4 +1,4 @@
-//! A load of all kinds of commands by several clients, from a seed.
+//! A load of all kinds of commands from several clients, generated from a seed.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{Call, CommandId, Sequence};
 
-/// How many commands a client of the load sends before it waits for their answers.
+/// How many commands a client of the load sends before it waits for their outcomes.
 const COMMANDS_PER_ROUND: usize = 10;
 
-/// A load, which is sent once, perhaps by several clients and perhaps in vain, and then settled.
+/// A load, which is sent once, possibly by several clients and possibly in vain, and then settled.
 pub(super) struct Load {
     planned: Vec<Planned>,
     answered: watch::Sender<usize>,
@@ -39,7 +39,7 @@ impl Planned {
 }
 
 impl Load {
-    /// Draws commands for some accounts. About every tenth is sent twice.
+    /// Draws commands for some accounts. About one in ten is sent twice.
     pub(super) fn new(seed: u64, commands: usize) -> Self {
         let mut random = Random(seed);
         let mut planned: Vec<Planned> = Vec::new();
@@ -59,7 +59,7 @@ impl Load {
         Load { planned, answered: watch::Sender::new(0) }
     }
 
-    /// Sends everything once, the clients taking turns.
+    /// Sends everything once; the clients take turns.
     pub(super) async fn send(&self, clients: Vec<AccountClient>) -> Vec<Sent> {
         let rounds = self.planned.chunks(COMMANDS_PER_ROUND).map(<[Planned]>::to_vec);
         let mut shares = vec![Vec::new(); clients.len()];
@@ -81,15 +81,15 @@ impl Load {
         race(clients).await.into_iter().flatten().collect()
     }
 
-    /// Waits until so many hundredths of the commands are answered.
+    /// Waits until this percentage of the commands has an outcome.
     pub(super) async fn reached(&self, percent: usize) {
         let mut answered = self.answered.subscribe();
         let enough = self.planned.len() * percent / 100;
         within("the load to proceed", answered.wait_for(|answered| *answered >= enough)).await.expect("it is sent");
     }
 
-    /// Sends everything again under the same ids, until each outcome is known. There is one for each id: whatever a
-    /// client was told before has to be the same.
+    /// Sends everything again under the same ids, until each outcome is known. Each id has exactly one: it must be the same as
+    /// what any client was told before.
     pub(super) async fn settle(&self, sent: Vec<Sent>, accounts: &AccountClient) -> Vec<Sent> {
         let mut answers: HashMap<CommandId, Sent> = HashMap::new();
         let answers_before = sent.into_iter().filter(|sent| is_certain(&sent.answer));
@@ -111,7 +111,7 @@ impl Load {
     }
 }
 
-/// Small, fast and the same everywhere: SplitMix64.
+/// SplitMix64: small, fast, and the same everywhere.
 #[derive(Debug)]
 pub(super) struct Random(pub(super) u64);
 

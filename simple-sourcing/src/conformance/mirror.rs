@@ -3,14 +3,14 @@ use std::collections::HashMap;
 use super::domain::{Account, AccountApplier, AccountProjector, Stamp};
 use crate::prelude::*;
 
-/// The accounts as a projector keeps them: what every other reading has to agree with.
+/// The accounts as a projector sees them. Every other way of reading must agree with it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Mirror {
     pub(super) accounts: HashMap<String, (Sequence, Option<Account>)>,
 }
 
 impl Mirror {
-    /// The account in a reading of events, whatever came before.
+    /// The account, created if necessary.
     fn change(&mut self, meta: &EventMeta<String>, change: impl FnOnce(Option<Account>) -> Option<Account>) {
         let entry = self.accounts.entry(meta.key.clone()).or_default();
         *entry = (meta.sequence, change(entry.1.take()));

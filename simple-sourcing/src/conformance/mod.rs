@@ -1,14 +1,14 @@
-//! The suite that every backend has to pass, for backends of your own (feature `conformance`).
+//! The suite that every backend must pass, for backends of your own (feature `conformance`).
 //!
 //! ```text
 //!  your Subject ─▶ cases ─▶ Vec<Case> ─▶ a test harness runs each: a fresh store, apps on it, what they promise
 //! ```
 //!
-//! There is one file for each promise, and a function for each case; [`cases`] lists them all. What they send is in
-//! `domain.rs`: an account with commands that no sane service has, and an order of another shape and key. What holds for
-//! any log and its receipts, whatever was sent, is in `laws.rs`.
+//! There is one file for each promise, and a function for each case; [`cases`] lists them all. `domain.rs` has what they send:
+//! an account with commands that no sane service has, and an order with another shape and key. `laws.rs` has what holds for
+//! any log and its receipts, whatever was sent.
 //!
-//! A backend joins with a few lines. Here one case is run; a harness such as `libtest-mimic` makes a test of each:
+//! A backend joins with a few lines. This example runs one case; a harness such as `libtest-mimic` turns each into a test:
 //!
 //! ```
 //! use simple_sourcing::{Memory, conformance::{Subject, cases}};
@@ -33,11 +33,12 @@
 //! runtime.block_on(case.expect("there is this case").run());
 //! # Ok::<(), std::io::Error>(())
 //! ```
-#![allow(clippy::unwrap_used, reason = "a case fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a case fails by panicking")]
 
 mod accepted;
 mod agreement;
 mod bad_input;
+mod codecs;
 mod concurrency;
 mod deduplication;
 mod domain;
@@ -59,44 +60,44 @@ use std::{fmt, time::Duration};
 
 use crate::port::{Backend, BoxFuture};
 
-/// What a backend has to offer to be tested: empty stores, and itself on one.
+/// What a backend provides to be tested: empty stores, and itself on one of them.
 pub trait Subject: Send + Sync + Sized + 'static {
     /// The backend.
     type Backend: Backend;
 
-    /// Whether several apps can be started on one store at once: service instances that share the work, and clients.
-    /// Without it the cases of `instances` are left out.
+    /// Whether several apps can run on one store at once: service instances that share the work, and clients. If not, the
+    /// cases of `instances` are left out.
     const INSTANCES: bool;
 
-    /// A new and empty store with this many partitions, apart from all others: a temporary directory, a prefix of topic
-    /// names. What it holds outlives the apps on it, and goes when it is dropped.
+    /// A new, empty store with this many partitions, separate from all others: a temporary directory, a prefix of topic names.
+    /// Its content outlives the apps on it, and is removed when it is dropped.
     fn new(partitions: u32) -> Self;
 
     /// The backend on this store: called for the first app on it, for a restart, and for each further instance.
     fn backend(&self) -> Self::Backend;
 }
 
-/// One promise under test. It fails by a panic.
+/// One promise under test. It fails by panicking.
 pub struct Case {
     name: &'static str,
     run: fn() -> BoxFuture<'static, ()>,
 }
 
-/// How long a case may take, on a slow machine that runs others beside it.
+/// How long a case may take, on a slow machine that runs others at the same time.
 const CASE_TIMEOUT: Duration = Duration::from_secs(180);
 
 impl Case {
-    /// What is promised: `theme::behaviour`.
+    /// The promise: `theme::behaviour`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Runs the case, on a multi-threaded tokio runtime of the caller's with time enabled.
+    /// Runs the case, on the caller's multi-threaded tokio runtime with time enabled.
     ///
     /// # Panics
-    /// When the backend does not keep the promise, or not in time.
+    /// When the backend breaks the promise, or does not keep it in time.
     pub async fn run(&self) {
-        // In a task, so that a panic that a case waits for in vain still ends in its time.
+        // In a task, so that a case still ends in time if it waits for something that has panicked.
         let case = tokio::spawn((self.run)());
         match tokio::time::timeout(CASE_TIMEOUT, case).await {
             Ok(Ok(())) => {}
@@ -127,7 +128,7 @@ pub fn cases<S: Subject>() -> Vec<Case> {
     [commands::<S>(), reads::<S>(), ends::<S>(), failures::<S>(), instances].into_iter().flatten().collect()
 }
 
-/// What becomes of commands.
+/// Commands and their outcomes.
 fn commands<S: Subject>() -> Vec<Case> {
     list! {
         accepted {
@@ -193,13 +194,18 @@ fn reads<S: Subject>() -> Vec<Case> {
             a_view_says_when_it_has_caught_up,
             a_view_refuses_a_receipt_of_another_type,
         }
+        codecs {
+            a_log_is_read_whatever_each_payload_was_written_with,
+            a_client_has_a_codec_of_its_own,
+            a_codec_that_is_not_known_is_named,
+        }
         agreement {
             receipts_events_states_and_views_agree_after_a_load,
         }
     }
 }
 
-/// What happens when an app ends, and behind it.
+/// What happens when an app ends, and after that.
 fn ends<S: Subject>() -> Vec<Case> {
     list! {
         restart {
@@ -218,7 +224,7 @@ fn ends<S: Subject>() -> Vec<Case> {
     }
 }
 
-/// What bad input and bad code do, and to whom.
+/// The effects of bad input and bad code, and on whom.
 fn failures<S: Subject>() -> Vec<Case> {
     list! {
         bad_input {
@@ -241,7 +247,7 @@ fn failures<S: Subject>() -> Vec<Case> {
     }
 }
 
-/// What several apps on one store make of it.
+/// Several apps on one store.
 fn several_instances<S: Subject>() -> Vec<Case> {
     list! {
         instances {

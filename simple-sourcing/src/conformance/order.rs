@@ -1,4 +1,4 @@
-//! The commands of one client for one key take effect in the order in which they were sent.
+//! The commands of one client to one key take effect in the order in which they were sent.
 
 use super::{
     Subject,
@@ -19,7 +19,7 @@ async fn noted(app: &AppHandle, key: &str) -> Vec<u64> {
     numbers.collect()
 }
 
-/// The first number that is not where it should be.
+/// The first number that is out of place.
 fn first_out_of_order(noted: &[u64]) -> Option<(usize, u64)> {
     let mut numbers = noted.iter().copied().enumerate();
     numbers.find(|&(place, number)| place as u64 != number)
@@ -43,7 +43,7 @@ pub(super) async fn commands_without_waiting_keep_their_order<S: Subject>() {
     assert_eq!(first_out_of_order(&noted), None, "place and number of the first event out of order");
 }
 
-/// Also where more commands are sent than a backend may want to hold, so that clients have to wait for room.
+/// This holds even if more commands are sent than a backend may want to hold, so that clients have to wait for room.
 pub(super) async fn order_is_that_of_the_first_polls<S: Subject>() {
     const COMMANDS: u64 = 20_000;
     let fixture = Fixture::<S>::new(1);
@@ -51,8 +51,8 @@ pub(super) async fn order_is_that_of_the_first_polls<S: Subject>() {
     let accounts: AccountClient = app.client();
     accounts.open("alice", "Alice".to_owned()).await.expect("opening is accepted");
 
-    // While the service is busy, all commands are sent; then their futures go on in the opposite order, as if each was
-    // in a task of its own.
+    // While the service is busy, all commands are sent; then their futures are polled in the opposite order, as if each were in
+    // a task of its own.
     let busy = start_all([accounts.stall("alice", 2000)]).await;
     let started = start_all((0..COMMANDS).map(|number| accounts.note("alice", number))).await;
     for busy in busy {
@@ -89,7 +89,7 @@ pub(super) async fn each_client_keeps_its_own_order<S: Subject>() {
     }
 }
 
-/// A backend that has no room for more makes clients wait, but none for a call that its caller has left lying.
+/// A backend that has no room for more makes clients wait, but never for a call that its caller no longer polls.
 pub(super) async fn a_call_that_is_left_lying_holds_up_nobody_else<S: Subject>() {
     let fixture = Fixture::<S>::new(1);
     let app = fixture.start().await;

@@ -1,4 +1,4 @@
-//! The account as a version of the service sees it that knows less events and wants more of the state.
+//! The account as another version of the service sees it, which knows fewer events and has more fields in its state.
 
 use crate::prelude::*;
 

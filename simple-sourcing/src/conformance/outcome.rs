@@ -1,4 +1,4 @@
-//! What became of a command can be asked for by its id, by anybody.
+//! Anybody can ask for the outcome of a command by its id.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) async fn a_published_command_has_an_outcome_for_everybody<S: Subject>
     let app = fixture.restart(app).await;
     let accounts: AccountClient = app.client();
     for (id, answer) in ids.into_iter().zip(&answers) {
-        assert_eq!(&accounts.outcome(id).await, answer, "also after a restart");
+        assert_eq!(&accounts.outcome(id).await, answer, "after a restart, too");
     }
     assert_eq!(account(&app, "alice").await.balance, 5, "asking does not send again");
 }

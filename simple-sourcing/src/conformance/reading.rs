@@ -19,7 +19,7 @@ pub(super) async fn a_stream_follows_what_comes<S: Subject>() {
         let receipt = accounts.note("alice", number).await.expect("a note is accepted");
         let event = loop {
             let event =
-                within("the next event", events.next()).await.expect("the stream goes on").expect("it can be read");
+                within("the next event", events.next()).await.expect("the stream continues").expect("it can be read");
             if event.meta.sequence == receipt.sequence {
                 break event;
             }
@@ -37,13 +37,13 @@ pub(super) async fn a_stream_goes_on_from_its_cursor<S: Subject>() {
     let all = fixture.read_log(&app).await;
     assert_eq!(all.len(), 330);
 
-    // Read in small pieces, each by a new reader that knows only the cursor of the one before.
+    // Read in small parts, each by a new reader that knows only the cursor of the previous one.
     let (mut cursor, mut pieces) = (Cursor::beginning(), Vec::new());
     while pieces.len() < all.len() {
         let mut events = app.follow::<AccountEvent>(cursor.clone());
         for _ in 0..50 {
             let event =
-                within("the next event", events.next()).await.expect("the stream goes on").expect("it can be read");
+                within("the next event", events.next()).await.expect("the stream continues").expect("it can be read");
             cursor.advance(event.meta.partition, event.meta.offset);
             if !super::fixture::is_end(&event.meta.key) {
                 pieces.push(event);
@@ -70,7 +70,7 @@ pub(super) async fn a_history_begins_behind_a_sequence_and_ends<S: Subject>() {
     let fixture = Fixture::<S>::new(1);
     let app = fixture.start().await;
     let accounts: AccountClient = app.client();
-    // Keys that one might take for each other.
+    // Keys that might be mistaken for each other.
     let keys = ["alice", "alice2", "al", "", "a/b.c", "ä €"];
     for key in keys {
         accounts.open(key, key.to_owned()).await.expect("any text is a key");
@@ -98,7 +98,7 @@ pub(super) async fn what_never_existed_has_no_state_and_no_history<S: Subject>()
     assert_eq!(state(&app, "nobody").await, None);
     assert_eq!(history(&app, "nobody").await, []);
 
-    // A command that finds none leaves none.
+    // A command that finds no aggregate leaves none.
     let accounts: AccountClient = app.client();
     accounts.deposit("nobody", 1).await.expect_err("there is no account");
     assert_eq!(state(&app, "nobody").await, None);
@@ -113,11 +113,11 @@ pub(super) async fn an_event_that_does_not_decode_is_an_error_and_the_stream_goe
     accounts.note("alice", 1).await.expect("a note is accepted");
     accounts.deposit("alice", 2).await.expect("a deposit is accepted");
 
-    // A reader of another version of the contract, which knows no notes.
+    // A reader with another version of the contract, which knows no notes.
     let mut events = app.follow::<other_version::AccountEvent>(Cursor::beginning());
     let mut seen = Vec::new();
     while seen.len() < 3 {
-        seen.push(within("the next event", events.next()).await.expect("the stream goes on"));
+        seen.push(within("the next event", events.next()).await.expect("the stream continues"));
     }
 
     assert_eq!(

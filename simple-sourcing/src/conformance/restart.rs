@@ -1,4 +1,4 @@
-//! What was acknowledged outlives the app, and everything goes on where it was.
+//! What was acknowledged outlives the app, and everything continues where it was.
 
 use super::{
     Subject,
@@ -37,7 +37,7 @@ pub(super) async fn everything_goes_on_after_a_restart<S: Subject>() {
             assert_eq!(state(&app, key).await, was, "the state is as it was");
             assert_eq!(history(&app, key).await, events, "the events are as they were");
             let next = accounts.note(key.as_str(), restarts).await.expect("a note is accepted");
-            assert_eq!(next.sequence, Sequence::new(2 + restarts), "the sequence goes on");
+            assert_eq!(next.sequence, Sequence::new(2 + restarts), "the sequence continues");
             let last = events.last().expect("there are events").meta.command_position;
             assert!(next.position > last, "positions go on: {} comes behind {last}", next.position);
         }

@@ -34,7 +34,7 @@ pub(super) async fn two_types_in_one_app_do_not_mix<S: Subject>() {
     let mut log = Vec::new();
     let mut all = app.follow::<OrderEvent>(Cursor::beginning());
     while log.len() < 23 {
-        log.push(within("the next order event", all.next()).await.expect("the log goes on").expect("it can be read"));
+        log.push(within("the next order event", all.next()).await.expect("the log continues").expect("it can be read"));
     }
     check_log(&log);
     let paid = log.iter().filter(|event| event.event == OrderEvent::Paid).map(|event| &event.meta.key);

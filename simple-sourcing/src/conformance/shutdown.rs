@@ -22,7 +22,7 @@ pub(super) async fn what_was_sent_before_is_answered<S: Subject>() {
     for call in started {
         match within("the answer to what was sent before the shutdown", call.answered()).await {
             Ok(_) => noted += 1,
-            // It is allowed to say for certain that it did not take the command.
+            // It may say for certain that it did not take the command.
             Err(CommandError::Backend(BackendError::Closed)) => {}
             Err(error) => panic!("the outcome is certain, but: {error}"),
         }
@@ -33,7 +33,7 @@ pub(super) async fn what_was_sent_before_is_answered<S: Subject>() {
     assert_eq!(fixture.read_log(&app).await.len(), 1 + noted, "what was acknowledged is there, and nothing else");
 }
 
-/// Clients that send while the app is being shut down: to each, what became of its command is certain.
+/// Clients that send while the app is being shut down: each knows the outcome of its command for certain.
 pub(super) async fn no_caller_is_left_waiting<S: Subject>() {
     let fixture = Fixture::<S>::new(3);
     let app = fixture.start().await;
@@ -132,7 +132,7 @@ pub(super) async fn the_place_is_free_once_it_has_ended<S: Subject>() {
 
     within("the shutdown", app.shutdown()).await.expect("an orderly shutdown");
 
-    // With everything that came from the first app still around.
+    // While everything that came from the first app is still around.
     let next = fixture.start().await;
     let accounts_of_next: AccountClient = next.client();
     accounts_of_next.deposit("alice", 1).await.expect("the next app serves");

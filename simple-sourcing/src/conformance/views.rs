@@ -45,7 +45,7 @@ pub(super) async fn a_view_that_starts_late_catches_up<S: Subject>() {
         view.wait_for(receipt).await.expect("the view is there in time");
         assert_eq!(view.read(|mirror| mirror.balance(key)), Some(100));
     }
-    // The receipts of before are there too.
+    // Earlier receipts are there too.
     view.wait_for(&receipts[0]).await.expect("the view is behind it already");
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn a_view_says_when_it_has_caught_up<S: Subject>() {
         accounts.deposit(key.as_str(), 7).await.expect("a deposit is accepted");
     }
 
-    // The one that was there before, one that begins now, and one after a restart.
+    // A view that was there before, one that starts now, and one after a restart.
     for view in [empty, app.view::<AccountEvent, _>(Mirror::default())] {
         within("the end of the log", view.caught_up()).await.expect("it catches up");
         view.read(|mirror| keys.iter().for_each(|key| assert_eq!(mirror.balance(key), Some(7), "{key}")));

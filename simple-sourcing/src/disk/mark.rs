@@ -1,8 +1,8 @@
-//! What each batch of the journal says of those in front of it.
+//! What each batch of the journal says about the batches before it.
 //!
-//! A batch is begun after the sync that covers an earlier one has returned, and says so. One such mark that is intact,
-//! wherever it stands, therefore proves that what it tells of was synced, and so may have been acknowledged. Where no mark
-//! behind a damaged place tells of it, nobody ever had an answer from what stands there.
+//! A batch is started after the sync of an earlier batch has returned, and its mark says so. Any intact mark, wherever it is,
+//! therefore proves that the batches it names were synced, and so may have been acknowledged. If no mark behind a damaged
+//! place names a batch there, nothing in that place was ever acknowledged.
 
 use memchr::memmem;
 use uuid::Uuid;
@@ -19,19 +19,19 @@ const ID_BYTES: usize = 16;
 /// The mark of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Mark {
-    /// That of the batch; they are numbered through.
+    /// The number of the batch, without gaps.
     pub(crate) number: u64,
-    /// All batches up to this number were synced when this one was begun.
+    /// All batches up to this number were synced when this one was started.
     pub(crate) synced: u64,
 }
 
 impl Mark {
-    /// That of the batch behind the one of this.
+    /// The mark of the next batch.
     pub(crate) fn next(self) -> Self {
         Mark { number: self.number + 1, synced: self.synced }
     }
 
-    /// Its form on disk. No client knows the id of the store, so that what clients send is never taken for a mark.
+    /// Its form on disk. No client knows the id of the store, so nothing that clients send is mistaken for a mark.
     pub(crate) fn to_bytes(self, store: Uuid) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         bytes[..16].copy_from_slice(store.as_bytes());
@@ -42,7 +42,7 @@ impl Mark {
         bytes
     }
 
-    /// None where it is damaged, or of another store.
+    /// None if it is damaged, or belongs to another store.
     pub(crate) fn read(bytes: &[u8], store: Uuid) -> Option<Self> {
         let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
         let (number, rest) = rest.split_first_chunk()?;
@@ -52,7 +52,7 @@ impl Mark {
         is_intact.then(|| Mark { number: u64::from_le_bytes(*number), synced: u64::from_le_bytes(*synced) })
     }
 
-    /// Those that are intact, wherever they stand in these bytes.
+    /// The intact marks in these bytes, wherever they are.
     pub(crate) fn find(bytes: &[u8], store: Uuid) -> impl Iterator<Item = Mark> {
         let places = memmem::find_iter(bytes, store.as_bytes()).collect::<Vec<_>>();
         places.into_iter().filter_map(move |at| Mark::read(&bytes[at..], store))

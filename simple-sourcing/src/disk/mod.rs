@@ -1,7 +1,7 @@
-//! How states are kept on disk: for [`Embedded`](crate::Embedded), and for other backends that keep states on disk too.
+//! How states are stored on disk: for [`Embedded`](crate::Embedded), and for other backends that store states on disk too.
 //!
-//! The database is fjall. Here stands what it lacks: the form of a record and its versions, and the checks of files that must
-//! pass before it opens them, because it would silently drop what stands behind a damaged byte.
+//! The database is fjall. This module adds what it lacks: the format of a record with its versions, and the checks that files
+//! must pass before fjall opens them, because it would silently drop everything behind a damaged byte.
 
 pub mod ids;
 pub mod journal;

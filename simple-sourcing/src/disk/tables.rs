@@ -1,4 +1,4 @@
-//! The lists of tables of fjall, which have a checksum that it does not compare.
+//! fjall's lists of tables, which have a checksum that fjall does not check.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The file of a keyspace that names its list of tables.
 const CURRENT: &str = "current";
 
-/// Compares the list of the tables of a keyspace with its checksum, which fjall does not.
+/// Checks the list of the tables of a keyspace against its checksum, which fjall does not.
 ///
 /// # Errors
 /// When a file can't be read.
@@ -20,7 +20,7 @@ pub fn list_is_whole(keyspace: &Path) -> io::Result<bool> {
     Ok(checksum == Some(xxh3_128(&fs::read(list)?)))
 }
 
-/// The list of the tables of a keyspace, and its checksum, if that is of a kind that is known. The format is that of
+/// The list of the tables of a keyspace, and its checksum if that is of a known kind. The format is that of
 /// `version/persist.rs` in lsm-tree 3: the file `current` has the number of the list and its checksum, little-endian, and
 /// the kind of the checksum.
 pub(crate) fn list(keyspace: &Path) -> io::Result<(PathBuf, Option<u128>)> {

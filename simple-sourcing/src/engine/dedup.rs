@@ -6,27 +6,27 @@ use std::{
 use super::Outcome;
 use crate::model::{CommandId, Timestamp};
 
-/// The most ids of a block: what a late one moves out of its way.
+/// The most ids in a block: a late id moves at most this many.
 const BLOCK_IDS_MAX: usize = 256;
 
-/// The command ids that one partition remembers, in memory, for backends that keep them there.
+/// The command ids that one partition remembers in memory, for backends that keep them there.
 ///
-/// Ids sort by time, so the oldest is forgotten first, and an id that is not here but younger than
+/// Ids sort by time, so the oldest is forgotten first. An id that is not here but newer than
 /// [`forgotten_before`](SeenIds::forgotten_before) has certainly never run.
 ///
-/// Nearly every id is greater than all before it and goes to the end of the last block: a third of the memory of a tree of
-/// ids, and no search.
+/// Nearly every id is greater than all before it and is appended to the last block. That needs no search, and a third of the
+/// memory of a tree of ids.
 #[derive(Debug, Default)]
 pub struct SeenIds {
-    /// None is empty. Each stands under an id that none of it is less than, and that all of those before are less than.
+    /// No block is empty. The key of a block is a lower bound of its ids, and greater than all ids in the blocks before it.
     blocks: BTreeMap<u128, Block>,
     len: usize,
-    /// None that ever came is greater.
+    /// The greatest id so far.
     newest: u128,
     forgotten_before: Timestamp,
 }
 
-/// Ids, as numbers, in their order: those compare faster than bytes.
+/// Sorted ids, as numbers: numbers compare faster than bytes.
 type Block = VecDeque<(u128, Outcome)>;
 
 impl SeenIds {
@@ -41,18 +41,18 @@ impl SeenIds {
         Some(&block[at].1)
     }
 
-    /// Ids made before this time may have been forgotten.
+    /// Ids created before this time may have been forgotten.
     pub fn forgotten_before(&self) -> Timestamp {
         self.forgotten_before
     }
 
-    /// Remembers the first outcome of an id, and forgets what is out of the window or over the limit.
+    /// Remembers the first outcome of an id, and forgets ids that are older than the window or over the limit.
     pub fn insert(&mut self, id: CommandId, outcome: Outcome, now: Timestamp, window: Duration, ids_max: usize) {
         self.put(number(id), outcome);
         let horizon = now.before(window);
         while let Some(mut first) = self.blocks.first_entry() {
             let Some(&(oldest, _)) = first.get().front() else { break };
-            // The time of an id is its first 48 bits.
+            // The first 48 bits of an id are its time.
             let time = Timestamp::from_millis((oldest >> 80) as u64);
             if time >= horizon && self.len <= ids_max {
                 break;
@@ -80,7 +80,7 @@ impl SeenIds {
                 self.len += 1;
             }
             Err(at) => {
-                // Behind the end the next block begins; elsewhere there is room where half of them goes.
+                // At the end of a full block a new one begins; elsewhere the block is split in half.
                 let moved = block.split_off(if at == block.len() { at } else { BLOCK_IDS_MAX / 2 });
                 let from = moved.front().map_or(id, |(first, _)| *first);
                 self.blocks.insert(from, moved);
@@ -89,7 +89,7 @@ impl SeenIds {
         }
     }
 
-    /// The block that an id belongs to, be it there or not.
+    /// The block that an id belongs to, whether or not the id is in it.
     fn block_of(&mut self, id: u128) -> &mut Block {
         let mut from = self.blocks.range(..=id).next_back().map(|(from, _)| *from);
         if from.is_none()
@@ -101,12 +101,12 @@ impl SeenIds {
         self.blocks.entry(from.unwrap_or(id)).or_default()
     }
 
-    /// How many are remembered.
+    /// How many ids are remembered.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether none is remembered.
+    /// Whether no id is remembered.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -138,7 +138,7 @@ mod tests {
     fn what_is_forgotten_is_known_to_be() {
         let mut seen = SeenIds::default();
         let window = Duration::from_millis(100);
-        // An id from the future does not push out the ones before it.
+        // An id from the future does not displace the ones before it.
         for (n, millis) in [1_000, 9_000, 1_010, 1_020].into_iter().enumerate() {
             seen.insert(at(millis), outcome(n as u64), Timestamp::from_millis(1_020), window, 3);
         }
@@ -148,7 +148,7 @@ mod tests {
         assert!(seen.forgotten_before() <= Timestamp::from_millis(1_010));
 
         seen.insert(at(1_115), outcome(9), Timestamp::from_millis(1_115), window, 3);
-        assert!(seen.get(at(1_010)).is_none(), "out of the window");
+        assert!(seen.get(at(1_010)).is_none(), "older than the window");
         assert!(seen.get(at(1_020)).is_some());
     }
 }

@@ -1,13 +1,13 @@
 use std::{fmt, sync::Arc};
 
-use crate::{engine::typed::AnyAggregate, settings::Settings};
+use crate::{codec::Codecs, engine::typed::AnyAggregate, settings::Settings};
 
-/// What an app is made of, as a backend sees it: names, limits, and the code of the aggregates behind an opaque interface.
+/// An app as a backend sees it: names, limits, and the code of the aggregates behind an opaque interface.
 #[derive(Debug)]
 pub struct Definition {
-    /// The app's name. Service processes of one name share the work.
+    /// The app's name. Service processes with the same name share the work.
     pub name: String,
-    /// The aggregate types. A backend names one by its place here.
+    /// The aggregate types. A backend refers to one by its index here.
     pub aggregates: Vec<AggregateDefinition>,
 }
 
@@ -15,16 +15,18 @@ pub struct Definition {
 pub struct AggregateDefinition {
     /// The wire name, e.g. `account`.
     pub name: &'static str,
+    /// How its commands, events and states are written and read.
+    pub codecs: Codecs,
     /// The limits.
     pub settings: Settings,
-    /// How many decoded states a worker keeps between batches, at most twice this many.
+    /// How many decoded states a worker keeps between batches; it may keep up to twice as many.
     pub states_cached_max: usize,
-    /// The handlers and appliers; none where this process is a client only.
+    /// The handlers and appliers; none if this process is only a client.
     pub(crate) model: Option<Arc<dyn AnyAggregate>>,
 }
 
 impl AggregateDefinition {
-    /// Whether this process serves the aggregate, and is not only its client.
+    /// Whether this process serves the aggregate type, rather than only being its client.
     pub fn is_served(&self) -> bool {
         self.model.is_some()
     }

@@ -3,7 +3,7 @@ use tracing::{debug, error, trace};
 use super::{Answer, CommandRecord, Outcome, OutcomeRecord};
 use crate::model::Position;
 
-/// How a command ended.
+/// A command was decided.
 pub(super) fn decided(aggregate: &str, command: &CommandRecord, outcome: &Outcome, first: bool) {
     let CommandRecord { position: Position { partition, offset }, id, key, .. } = command;
     match &outcome.answer {
@@ -20,8 +20,8 @@ pub(super) fn decided(aggregate: &str, command: &CommandRecord, outcome: &Outcom
     }
 }
 
-/// A command can't be processed.
+/// A command became a dead letter.
 pub(super) fn dead_letter(aggregate: &str, outcome: &OutcomeRecord, cause: &str) {
     let OutcomeRecord { position: Position { partition, offset }, key, id, .. } = outcome;
-    error!(aggregate, key = &**key, command_id = %id, partition, offset, cause, "dead letter: a command can't be processed, and its sender is told so");
+    error!(aggregate, key = &**key, command_id = %id, partition, offset, cause, "dead letter: a command can't be processed; its sender is told");
 }

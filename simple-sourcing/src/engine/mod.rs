@@ -1,4 +1,4 @@
-//! The engine: decides commands in batches, with no I/O, clock, thread or runtime in it. Every backend drives this one.
+//! The engine: decides commands in batches, without I/O, clock, thread or runtime. Every backend drives this one.
 //!
 //! ```text
 //!  CommandRecord ─▶ Processor::process ─▶ … ─▶ Processor::finish ─▶ Changes ─▶ the backend writes them in one
@@ -6,8 +6,8 @@
 //!                   Store (what is committed)                                    `committed` or `aborted`
 //! ```
 //!
-//! One command is followed in `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
-//! apply); nothing else takes part, but `refold.rs` where a stored state can't be decoded.
+//! To follow one command, read `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
+//! apply). Nothing else takes part, except `refold.rs` if a stored state can't be decoded.
 
 mod dedup;
 mod definition;
@@ -21,7 +21,7 @@ mod store;
 mod typed;
 mod uncommitted;
 
-/// The maps on the path of every command.
+/// The map for the path of every command.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
 pub use dedup::SeenIds;

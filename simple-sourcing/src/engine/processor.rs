@@ -11,7 +11,7 @@ use super::{
     uncommitted::Uncommitted,
 };
 use crate::{
-    codec::Fingerprint,
+    codec::{Fingerprint, Payload},
     engine::{AggregateDefinition, Definition},
     error::BackendError,
     model::{Position, Refusal, Sequence},
@@ -19,43 +19,43 @@ use crate::{
 
 /// Decides commands in batches, for the aggregate types of one app. Owned by one worker.
 ///
-/// Between [`process`](Processor::process) and [`committed`](Processor::committed) the results of a batch are visible
-/// to its own later commands and to nobody else.
+/// Between [`process`](Processor::process) and [`committed`](Processor::committed), only later commands of the same batch see
+/// its results.
 pub struct Processor {
     definition: Arc<Definition>,
     /// By aggregate type.
     states: Vec<States>,
     quarantine: Quarantine,
     batch: Uncommitted,
-    /// Commands that must not run, and why, by aggregate type and position. Kept until the batch has ended, because it may
-    /// run again before.
+    /// Commands that must not run, and why, by aggregate type and position. Kept until the batch has ended, because the batch
+    /// may run again before that.
     condemned: HashMap<(usize, Position), String>,
-    /// Look at a state after each command and not once per batch.
+    /// Check a state after each command rather than once per batch.
     check_states: bool,
 }
 
-/// What becomes of a command.
+/// The outcome of a command.
 struct Decided {
     answer: Answer,
-    /// The position to be answered with.
+    /// The position for the receipt.
     position: Position,
-    /// Whether the answer is to be remembered.
+    /// Whether the outcome must be remembered.
     first: bool,
 }
 
-/// A state that the batch has made and that can't be stored.
+/// A state from this batch that can't be stored.
 struct Unstorable {
     aggregate: usize,
     key: Arc<str>,
     reason: String,
 }
 
-/// Why an aggregate can't take part.
+/// Why an aggregate can't be loaded.
 enum Unreadable {
     Store(BackendError),
-    /// Its key is none of this type.
+    /// The text is not a key of this type.
     Key(String),
-    /// There is a state that can't be decoded, and none was made in its place yet.
+    /// Its stored state can't be decoded, and is not recreated yet.
     Quarantined,
 }
 
@@ -75,21 +75,21 @@ impl Processor {
         Processor { definition, states, quarantine, batch, condemned, check_states: false }
     }
 
-    /// Whether the batch has no command.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.batch.input.is_empty()
     }
 
-    /// How many bytes the events of the batch have, with what each carries of its command.
+    /// The size of the batch's events in bytes, including what each carries of its command.
     pub fn event_bytes(&self) -> usize {
         self.batch.event_bytes
     }
 
-    /// Decides one command of an aggregate type, which is named by its place in the [`Definition`].
+    /// Decides one command. The aggregate type is given by its index in the [`Definition`].
     ///
     /// # Errors
-    /// When the store can't be read: the batch must be given up with [`aborted`](Processor::aborted). Whatever is wrong
-    /// with the command or the user's code is no error here but the command's answer.
+    /// When the store can't be read: the batch must be ended with [`aborted`](Processor::aborted). Whatever is wrong with the
+    /// command or the user's code is not an error here but the outcome of the command.
     ///
     /// # Panics
     /// When the definition has no such aggregate.
@@ -127,8 +127,8 @@ impl Processor {
         Ok(())
     }
 
-    /// Answers a command with `HandlerFailed` without running it, as poison with this cause: to run it would end the
-    /// process, or what it writes can't be written. If it ran before, its first outcome is the answer, as always.
+    /// Fails a command with `HandlerFailed` without running it, as poison with this cause: running it would kill the process,
+    /// or its result can't be written. If it ran before, it gets its first outcome, as always.
     ///
     /// # Errors
     /// As [`process`](Processor::process).
@@ -161,13 +161,11 @@ impl Processor {
         let seen = match self.batch.seen.get(&(shard, command.id)) {
             Some(&index) => Some(self.batch.changes.outcomes[index].outcome.clone()),
             None => match store.outcome(shard, command.id) {
-                // Whether it ran is not known: it must not run now.
+                // It is not known whether it ran, so it must not run now.
                 Err(error @ BackendError::Damaged { .. }) => {
                     let CommandRecord { key, id, .. } = command;
-                    error!(aggregate = self.aggregate(shard.aggregate).name, %key, command_id = %id, partition = shard.partition, %error, "a command is refused, because its outcome can't be read");
-                    return refuse(Refusal::Expired(format!(
-                        "what became of it is stored, and can't be read: {error}"
-                    )));
+                    error!(aggregate = self.aggregate(shard.aggregate).name, %key, command_id = %id, partition = shard.partition, %error, "a command is refused, because the stored outcome of its id can't be read");
+                    return refuse(Refusal::Expired(format!("its outcome is stored but can't be read: {error}")));
                 }
                 outcome => outcome?,
             },
@@ -180,12 +178,12 @@ impl Processor {
         let window = settings.deduplication_window;
         if made < command.time.before(window) {
             let age = command.id.age(command.time);
-            return refuse(Refusal::Expired(format!("it is {age:?} old, the window is {window:?}")));
+            return refuse(Refusal::Expired(format!("it is {age:?} old, over the deduplication window of {window:?}")));
         }
         let forgotten_before = store.forgotten_before(shard);
         if made < forgotten_before {
             return refuse(Refusal::Expired(format!(
-                "more ids came within the window than are kept ({}, `deduplication_ids_max`)",
+                "more ids arrived within the deduplication window than are remembered ({}, `deduplication_ids_max`)",
                 settings.deduplication_ids_max
             )));
         }
@@ -193,21 +191,23 @@ impl Processor {
         if ahead > settings.clock_ahead_max {
             let max = settings.clock_ahead_max;
             return refuse(Refusal::Invalid(format!(
-                "its id is {ahead:?} ahead of the log's time, over the limit of {max:?} (`clock_ahead_max`); set the \
+                "its id is {ahead:?} ahead of the log's time, over the limit of {max:?} (`clock_ahead_max`); correct the \
                  client's clock"
             )));
         }
         Ok(None)
     }
 
-    /// Runs a command that never ran.
+    /// Runs a command that has never run.
     fn run(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Decided, BackendError> {
         let position = command.position;
         let answered = |answer| Ok(Decided { answer, position, first: true });
         if let Some(cause) = self.condemned.get(&(shard.aggregate, position)) {
             return answered(self.batch.dead_letter(Refusal::HandlerFailed, cause.clone()));
         }
-        if let Err(reason) = self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload) {
+        if let Err(reason) =
+            self.aggregate(shard.aggregate).settings.check_lengths(&command.key, &command.payload.bytes)
+        {
             return answered(Answer::refused(&Refusal::Invalid(reason)));
         }
         if let Err(reason) = self.aggregate(shard.aggregate).settings.check_trace(command.trace.as_deref()) {
@@ -251,7 +251,7 @@ impl Processor {
         }
     }
 
-    /// Where the aggregate is among the decoded states, as the commands of this batch left it; else from the store.
+    /// The index of the aggregate among the decoded states, as the commands of this batch left it. Loads it if necessary.
     fn find_or_load(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<usize, Unreadable> {
         if let Some(index) = self.states[shard.aggregate].find(&command.key) {
             return Ok(index);
@@ -260,7 +260,7 @@ impl Processor {
         Ok(self.states[shard.aggregate].insert(command.key.clone(), slot))
     }
 
-    /// What is committed of an aggregate.
+    /// The committed state of an aggregate.
     fn load(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Slot, Unreadable> {
         let (key, partition) = (&command.key, shard.partition);
         let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
@@ -268,7 +268,7 @@ impl Processor {
             let live = model.decode(key, None).map_err(|error| Unreadable::Key(error.reason()))?;
             return Ok(Slot { partition, sequence: Sequence::ZERO, last_command: None, live, changed_by: None });
         };
-        let (stored, live) = match model.decode(key, stored.state.as_deref()) {
+        let (stored, live) = match model.decode(key, stored.state.as_ref()) {
             Ok(live) => (stored, live),
             Err(Undecodable::Key(reason)) => return Err(Unreadable::Key(reason)),
             Err(Undecodable::State(reason)) => self.refold(store, shard, command, &stored, &reason)?,
@@ -277,7 +277,7 @@ impl Processor {
         Ok(Slot { partition, sequence: stored.sequence, last_command, live, changed_by: None })
     }
 
-    /// Makes a state again that can't be decoded, now or in the background.
+    /// Recreates a state that can't be decoded, now or in the background.
     fn refold(
         &mut self,
         store: &dyn Store,
@@ -297,11 +297,11 @@ impl Processor {
         match store.refold(refold) {
             Refolded::Made(made) => {
                 warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it was recreated from its events");
-                let live = model.decode(key, made.state.as_deref()).map_err(|_| Unreadable::Quarantined)?;
+                let live = model.decode(key, made.state.as_ref()).map_err(|_| Unreadable::Quarantined)?;
                 return Ok((made, live));
             }
             Refolded::Failed(events) => {
-                error!(aggregate, key = &**key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and its events make none");
+                error!(aggregate, key = &**key, partition, %sequence, reason, events, "quarantined: a stored state can't be read, and it can't be recreated from its events");
             }
             Refolded::UnderWay => {
                 warn!(aggregate, key = &**key, partition, %sequence, reason, "a stored state can't be read; it is being recreated from its events");
@@ -311,8 +311,8 @@ impl Processor {
         Err(Unreadable::Quarantined)
     }
 
-    /// Restores a state that a command has left half-way: what is committed, and the events of this batch. Where that fails
-    /// too, the batch runs again without the command.
+    /// Restores a state that a command left half changed, from the committed state and the events of this batch. If that
+    /// fails too, the batch runs again without the command.
     fn restore_state(
         &mut self,
         store: &dyn Store,
@@ -335,36 +335,35 @@ impl Processor {
         }
     }
 
-    /// What is committed of an aggregate, with the events of this batch.
+    /// The committed state of an aggregate, with the events of this batch applied.
     fn replayed(&mut self, store: &dyn Store, shard: Shard, command: &CommandRecord) -> Result<Live, Unreadable> {
         let mut live = self.load(store, shard, command)?.live;
         let model = served(self.aggregate(shard.aggregate)).map_err(Unreadable::Store)?;
         let events = &self.batch.changes.aggregates[shard.aggregate].events;
         for event in events.iter().filter(|event| event.key == command.key) {
-            // They could be applied before: code that does not give the same twice is no reason to go on with half a state.
+            // They could be applied before, so the code is not deterministic: don't continue with half a state.
             model.replay(&mut live, &event.payload).map_err(|_| Unreadable::Quarantined)?;
         }
         Ok(live)
     }
 
-    /// Decides all commands of the batch again, from what is committed.
+    /// Decides all commands of the batch again, on the committed states.
     fn run_again(&mut self, store: &dyn Store) -> Result<(), BackendError> {
         let input = mem::take(&mut self.batch.input);
         self.roll_back();
         input.into_iter().try_for_each(|(aggregate, command)| self.process(store, aggregate, command))
     }
 
-    /// Ends the batch: all that its commands have changed, for the backend to write in one atomic operation. Then
-    /// either [`committed`](Processor::committed), which takes the changes back, or [`aborted`](Processor::aborted) must
-    /// be called.
+    /// Ends the batch and returns its changes, for the backend to write in one atomic operation. Then either
+    /// [`committed`](Processor::committed), which takes the changes back, or [`aborted`](Processor::aborted) must be called.
     ///
     /// # Errors
-    /// When the store can't be read: the batch must be given up.
+    /// When the store can't be read: the batch must be aborted.
     pub fn finish(&mut self, store: &dyn Store) -> Result<Changes, BackendError> {
         let mut collected = self.collect_states();
         if let Err(Unstorable { reason, .. }) = &collected {
-            // Some command made a state that can't be stored. States are looked at once per batch, for speed; to find
-            // the command, the batch runs again and they are looked at after each.
+            // Some command led to a state that can't be stored. For speed, states are checked once per batch; to find the
+            // command, the batch runs again, and they are checked after each command.
             debug!(reason, commands = self.batch.input.len(), "the batch runs again, command by command");
             self.check_states = true;
             let again = self.run_again(store);
@@ -372,7 +371,7 @@ impl Processor {
             again?;
             collected = self.collect_states();
         }
-        // Where no command is found, because the code does not give the same twice, all of the aggregate's are refused.
+        // If no command is found, because the code is not deterministic, all commands to the aggregate are refused.
         while let Err(Unstorable { aggregate, key, reason }) = collected {
             let commands = self.batch.input.iter().filter(|(of, command)| *of == aggregate && command.key == key);
             let commands =
@@ -381,7 +380,7 @@ impl Processor {
             self.run_again(store)?;
             collected = self.collect_states();
         }
-        // Not before: a command may run twice.
+        // Not earlier, because a command may run twice.
         for Poison { outcome, cause } in &self.batch.changes.poison {
             let outcome = &self.batch.changes.outcomes[*outcome];
             logging::dead_letter(self.aggregate(outcome.aggregate).name, outcome, cause);
@@ -398,7 +397,7 @@ impl Processor {
                 let Some((command_position, time)) = slot.changed_by else { continue };
                 let unstorable = |reason| Unstorable { aggregate, key: key.clone(), reason };
                 let state = model.encode(&slot.live).map_err(unstorable)?;
-                let bytes = state.as_ref().map_or(0, |state| state.len());
+                let bytes = state.as_ref().map_or(0, Payload::len);
                 if bytes > max {
                     return Err(unstorable(format!("has {bytes} bytes, over the limit of {max} (`state_bytes_max`)")));
                 }
@@ -410,8 +409,8 @@ impl Processor {
         Ok(())
     }
 
-    /// The changes are written: the states of the batch are the ones to go on from. What is left of the changes is taken
-    /// back, for the room that it has.
+    /// The changes are written, so the next batch continues from the states of this one. What is left of the changes is taken
+    /// back, to reuse its allocations.
     pub fn committed(&mut self, changes: Changes) {
         self.condemned.clear();
         self.states.iter_mut().for_each(States::committed);
@@ -419,7 +418,7 @@ impl Processor {
         self.batch.clear(self.states.len());
     }
 
-    /// The changes are not written, and never will be: everything is as before the batch.
+    /// The changes are not written, and never will be. Everything is as it was before the batch.
     pub fn aborted(&mut self) {
         self.condemned.clear();
         self.roll_back();
@@ -430,13 +429,13 @@ impl Processor {
         self.batch.clear(self.states.len());
     }
 
-    /// The partition is served elsewhere from now on: what is cached of it is dropped. Between two batches.
+    /// Drops what is cached of a partition, because another worker serves it from now on. Call it between two batches.
     pub fn forget(&mut self, shard: Shard) {
         self.states[shard.aggregate].forget(shard.partition);
         self.quarantine.clear();
     }
 
-    /// Somebody else has written to the store: all that is cached is dropped. Between two batches.
+    /// Drops everything that is cached, because somebody else has written to the store. Call it between two batches.
     pub fn forget_all(&mut self) {
         self.states.iter_mut().for_each(States::clear);
         self.quarantine.clear();
@@ -450,6 +449,7 @@ impl Processor {
 /// The code of an aggregate type.
 fn served(aggregate: &AggregateDefinition) -> Result<&Arc<dyn AnyAggregate>, BackendError> {
     let name = aggregate.name;
-    let not_served = || BackendError::failed(format!("a client of aggregate `{name}` was asked to serve it"));
+    let not_served =
+        || BackendError::failed(format!("this app is only a client of aggregate `{name}`, but was asked to serve it"));
     aggregate.model.as_ref().ok_or_else(not_served)
 }

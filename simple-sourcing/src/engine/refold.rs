@@ -1,4 +1,4 @@
-//! A state that can't be decoded is made again from the events of its aggregate.
+//! A state that can't be decoded is recreated from the events of its aggregate.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,19 +11,19 @@ use crate::{
     model::{Position, Sequence, Timestamp},
 };
 
-/// A state in the making. The engine begins it; the [`Store`](super::Store) gives it all events of the aggregate in their
-/// order, where and when that suits it, and finishes it.
+/// A state that is being recreated. The engine starts it; the [`Store`](super::Store) gives it all events of the aggregate in
+/// order, wherever and whenever that suits the store, and finishes it.
 pub struct Refold {
     model: Arc<dyn AnyAggregate>,
     at: Shard,
     key: Arc<str>,
-    /// That of the state that can't be decoded; 0 where not even that can be read.
+    /// The sequence of the state that can't be decoded; 0 if not even that can be read.
     stored: Sequence,
     live: Live,
-    /// Of the last event.
+    /// The sequence of the last event.
     sequence: Sequence,
     command_position: Position,
-    /// Why the events make no state.
+    /// Why the state can't be recreated from the events.
     broken: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Refold {
         Ok(Refold { model, at, key, stored, live, sequence: Sequence::ZERO, command_position, broken: None })
     }
 
-    /// Where the aggregate is.
+    /// The shard of the aggregate.
     pub fn shard(&self) -> Shard {
         self.at
     }
@@ -56,7 +56,7 @@ impl Refold {
             let applied = if record.sequence == expected {
                 self.model.replay(&mut self.live, &record.payload)
             } else {
-                Err(format!("event {expected} should stand there"))
+                Err(format!("event {expected} was expected"))
             };
             let (sequence, name, partition) = (record.sequence, &record.name, self.at.partition);
             self.broken = applied
@@ -67,35 +67,35 @@ impl Refold {
         self.command_position = record.command_position;
     }
 
-    /// Takes notice that the next event can't be read at all, and why.
+    /// Records that the next event can't be read at all, and why.
     pub fn unreadable(&mut self, reason: String) {
         self.broken.get_or_insert(reason);
         self.sequence = self.sequence.next();
     }
 
-    /// The state when all events are there. It is the `latest` that is stored, if there is one that can be decoded and is
-    /// not behind the events: somebody has repaired it. Else it is what the events make.
+    /// The state after all events. If the `latest` stored state can be decoded and is not behind the events, somebody has
+    /// repaired it, and it is returned instead.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no state.
     pub fn finish(self, latest: Option<StoredState>) -> Result<StoredState, String> {
         let Refold { model, key, stored, live, sequence, command_position, broken, .. } = self;
         if let Some(latest) = latest
             && latest.sequence >= sequence
-            && model.decode(&key, latest.state.as_deref()).is_ok()
+            && model.decode(&key, latest.state.as_ref()).is_ok()
         {
             return Ok(latest);
         }
         if let Some(reason) = broken {
             return Err(reason);
         }
-        // Where there is a state there was an event.
+        // If there is a state, there was an event.
         if sequence < stored.max(Sequence::new(1)) {
-            return Err(format!("its events end at {sequence}, its state was at {stored}: events are missing"));
+            return Err(format!("its events end at {sequence}, but its state was at {stored}: events are missing"));
         }
         let state = model.encode(&live).map_err(|reason| format!("the state can't be encoded: {reason}"))?;
-        let read_back = model.decode(&key, state.as_deref());
-        read_back.map_err(|error| format!("the state can't be decoded as it was encoded: {}", error.reason()))?;
+        let read_back = model.decode(&key, state.as_ref());
+        read_back.map_err(|error| format!("the encoded state can't be decoded: {}", error.reason()))?;
         Ok(StoredState { sequence, command_position, state })
     }
 }
@@ -106,14 +106,14 @@ impl fmt::Debug for Refold {
     }
 }
 
-/// What comes of a [`Refold`].
+/// The result of a [`Refold`].
 #[derive(Debug)]
 pub enum Refolded {
     /// The state.
     Made(StoredState),
-    /// There is none, and why: the aggregate is quarantined, and it is tried again later.
+    /// Why there is none: the aggregate is quarantined, and a later command tries again.
     Failed(String),
-    /// The store still reads the events. What comes of it, [`Store::state`](super::Store::state) will return.
+    /// The store is still reading the events. [`Store::state`](super::Store::state) will return the result.
     UnderWay,
 }
 
@@ -123,13 +123,13 @@ impl From<Result<StoredState, String>> for Refolded {
     }
 }
 
-/// How often the state of an aggregate is tried to be made again, by the time of the log: not with each command.
+/// How often the state of a quarantined aggregate is refolded, by the time of the log: not with each command.
 const RETRY_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How many aggregates are remembered for that.
+/// How many quarantined aggregates are remembered.
 const QUARANTINED_MAX: usize = 10_000;
 
-/// The aggregates whose state could not be made again, and when it was tried last.
+/// The aggregates whose state could not be refolded, and when that was last tried.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
     tried: HashMap<(Shard, Arc<str>), Timestamp>,
@@ -138,7 +138,7 @@ pub(super) struct Quarantine {
 impl Quarantine {
     /// Whether it is too early to try again.
     pub(super) fn holds(&self, shard: Shard, key: &Arc<str>, now: Timestamp) -> bool {
-        // The log's time goes back where a clock was wrong.
+        // The log's time goes back if a clock was wrong.
         let is_early = |tried: &Timestamp| *tried <= now && now.since(*tried) < RETRY_INTERVAL;
         self.tried.get(&(shard, key.clone())).is_some_and(is_early)
     }
@@ -159,10 +159,9 @@ impl Quarantine {
 mod tests {
     use std::borrow::Cow;
 
-    use bytes::Bytes;
-
     use super::*;
     use crate::{
+        codec::{Codecs, Payload},
         engine::{EventRecord, typed::Typed},
         model::{CommandId, Concurrency},
         prelude::*,
@@ -211,13 +210,16 @@ mod tests {
     const AT: Position = Position { partition: 0, offset: 9 };
 
     fn state(sequence: u64, state: Option<&'static str>) -> StoredState {
-        let state = state.map(|state| Bytes::from_static(state.as_bytes()));
+        let state = state.map(Payload::json);
         StoredState { sequence: Sequence::new(sequence), command_position: AT, state }
     }
 
-    /// What becomes of a state at this sequence, with these events, and this latest state in the store.
+    /// Refolds a state at this sequence, with these events, and with this latest state in the store.
     fn refold(stored: u64, events: &[(u64, &'static str)], latest: Option<StoredState>) -> Result<StoredState, String> {
-        let (shard, model) = (Shard { aggregate: 0, partition: 0 }, Typed::<Lamp> { concurrency: Concurrency::Any });
+        let (shard, model) = (
+            Shard { aggregate: 0, partition: 0 },
+            Typed::<Lamp> { codecs: Codecs::new("lamp"), concurrency: Concurrency::Any },
+        );
         let refold = Refold::new(Arc::new(model), shard, "hall".into(), &state(stored, Some("?")));
         let mut refold = refold.expect("it is a key");
         for (offset, (sequence, payload)) in events.iter().enumerate() {
@@ -229,7 +231,7 @@ mod tests {
                 time: Timestamp::from_millis(0),
                 name: Cow::Borrowed("Event"),
                 trace: None,
-                payload: Bytes::from_static(payload.as_bytes()),
+                payload: Payload::json(*payload),
             };
             match *payload {
                 "unreadable" => refold.unreadable("no event".to_owned()),
@@ -258,13 +260,13 @@ mod tests {
             let made = refold(stored, events, None);
             assert!(made.as_ref().is_err_and(|error| error.contains(reason)), "{reason}: {made:?}");
         };
-        refused(3, &[MOUNTED, LIT], "end at 2, its state was at 3");
+        refused(3, &[MOUNTED, LIT], "end at 2, but its state was at 3");
         refused(0, &[], "end at 0");
-        refused(3, &[MOUNTED, LIT_AGAIN], "event 3 (`Event`, partition 0, offset 1): event 2 should stand there");
-        refused(2, &[MOUNTED, LIT, LIT], "event 2 (`Event`, partition 0, offset 2): event 3 should");
+        refused(3, &[MOUNTED, LIT_AGAIN], "event 3 (`Event`, partition 0, offset 1): event 2 was expected");
+        refused(2, &[MOUNTED, LIT, LIT], "event 2 (`Event`, partition 0, offset 2): event 3 was");
         refused(3, &[MOUNTED, (2, r#""Unheard""#), LIT_AGAIN], "event 2 (`Event`, partition 0, offset 1): unknown");
         refused(3, &[MOUNTED, (2, "unreadable"), LIT_AGAIN], "no event");
-        refused(2, &[LIT, MOUNTED], "event 1 should");
+        refused(2, &[LIT, MOUNTED], "event 1 was expected");
     }
 
     #[test]

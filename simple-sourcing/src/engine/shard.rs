@@ -1,12 +1,14 @@
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Position, Sequence};
+use crate::{
+    codec::Payload,
+    model::{Position, Sequence},
+};
 
 /// One partition of one aggregate type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard {
-    /// Which aggregate type, by its place in the [`Definition`](crate::engine::Definition).
+    /// The aggregate type, by its index in the [`Definition`](crate::engine::Definition).
     pub aggregate: usize,
     /// The partition, from 0.
     pub partition: u32,
@@ -17,8 +19,8 @@ pub struct Shard {
 pub struct StoredState {
     /// The sequence of its last event.
     pub sequence: Sequence,
-    /// Where the last command that changed it stands.
+    /// The position of the last command that changed it.
     pub command_position: Position,
-    /// The encoded state; none if it is deleted.
-    pub state: Option<Bytes>,
+    /// The encoded state; none if the aggregate is deleted.
+    pub state: Option<Payload>,
 }

@@ -5,31 +5,31 @@ use indexmap::IndexMap;
 use super::typed::Live;
 use crate::model::{Position, Sequence, Timestamp};
 
-/// The decoded states of one aggregate type: those that the batch has changed, and others from batches before, so that a
-/// busy aggregate is decoded once.
+/// The decoded states of one aggregate type: those that the batch has changed, and others from previous batches, so that a
+/// busy aggregate is decoded only once.
 ///
-/// Bounded between batches: two generations of at most `capacity` each; when the younger is full the older is dropped. A
-/// dropped state is decoded again from the store.
+/// Bounded between batches: two generations of at most `capacity` states each; when the younger is full, the older is dropped.
+/// A dropped state is decoded from the store again.
 #[derive(Debug)]
 pub(super) struct States {
     young: Generation,
     old: Generation,
     capacity: usize,
-    /// Where the states that the batch has changed are in the younger generation.
+    /// The indexes, in the younger generation, of the states that the batch has changed.
     changed: Vec<usize>,
 }
 
 type Generation = IndexMap<Arc<str>, Slot, foldhash::fast::RandomState>;
 
-/// An aggregate as the commands so far have left it.
+/// An aggregate as the commands so far left it.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) partition: u32,
     pub(super) sequence: Sequence,
-    /// Where the last command that changed it stands; none if it never existed.
+    /// The position of the last command that changed it; none if it never existed.
     pub(super) last_command: Option<Position>,
     pub(super) live: Live,
-    /// The command of this batch that was the last to change it.
+    /// The last command of this batch that changed it.
     pub(super) changed_by: Option<(Position, Timestamp)>,
 }
 
@@ -38,7 +38,7 @@ impl States {
         States { young: Generation::default(), old: Generation::default(), capacity, changed: Vec::new() }
     }
 
-    /// Where the state of an aggregate is, if it is here. Good until the end of the batch.
+    /// The index of an aggregate's state, if it is cached. Valid until the end of the batch.
     pub(super) fn find(&mut self, key: &str) -> Option<usize> {
         self.young.get_index_of(key).or_else(|| {
             let (key, slot) = self.old.swap_remove_entry(key)?;
@@ -46,7 +46,7 @@ impl States {
         })
     }
 
-    /// Puts a state where it was not.
+    /// Adds a state that is not cached yet.
     pub(super) fn insert(&mut self, key: Arc<str>, slot: Slot) -> usize {
         self.young.insert_full(key, slot).0
     }
@@ -55,7 +55,7 @@ impl States {
         &mut self.young[index]
     }
 
-    /// Notes that a command has changed the aggregate.
+    /// Records that a command has changed the aggregate.
     pub(super) fn change(&mut self, index: usize, sequence: Sequence, by: (Position, Timestamp)) {
         let slot = &mut self.young[index];
         (slot.sequence, slot.last_command) = (sequence, Some(by.0));
@@ -64,14 +64,14 @@ impl States {
         }
     }
 
-    /// Notes that a state is no longer what it was: it is dropped when the batch is aborted, which must follow.
+    /// Records that a state is spoiled: it is dropped when the batch is aborted, which must follow.
     pub(super) fn spoil(&mut self, index: usize, by: (Position, Timestamp)) {
         if self.young[index].changed_by.replace(by).is_none() {
             self.changed.push(index);
         }
     }
 
-    /// What the batch has changed, in the order of the first changes.
+    /// The states that the batch has changed, in the order of their first changes.
     pub(super) fn changed(&self) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
         self.changed.iter().filter_map(|&index| self.young.get_index(index))
     }
@@ -86,7 +86,7 @@ impl States {
         }
     }
 
-    /// The changes are not committed and never will be.
+    /// The changes are not committed, and never will be.
     pub(super) fn aborted(&mut self) {
         if !self.changed.is_empty() {
             self.changed.clear();
@@ -94,15 +94,15 @@ impl States {
         }
     }
 
-    /// Drops what is of a partition.
+    /// Drops the states of a partition.
     pub(super) fn forget(&mut self, partition: u32) {
-        debug_assert!(self.changed.is_empty(), "what the batch has changed would be somewhere else");
+        debug_assert!(self.changed.is_empty(), "the indexes of changed states would be wrong");
         self.young.retain(|_, slot| slot.partition != partition);
         self.old.retain(|_, slot| slot.partition != partition);
     }
 
     pub(super) fn clear(&mut self) {
-        debug_assert!(self.changed.is_empty(), "what the batch has changed would be lost");
+        debug_assert!(self.changed.is_empty(), "the changes of the batch would be lost");
         self.young.clear();
         self.old.clear();
     }

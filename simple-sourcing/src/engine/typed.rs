@@ -5,11 +5,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use bytes::Bytes;
-
 use super::{Answer, CommandRecord, EventRecord};
 use crate::{
-    codec,
+    codec::{Codecs, Payload, Role, json},
     model::{
         Accepted, Aggregate, AppliedTo, Command, CommandRole, Concurrency, Context, ErrorOf, Event, EventOf, Events,
         HandledBy, Key, KeyOf, Mismatch, NotAccepted, Refusal, Resolution, Sequence,
@@ -23,7 +21,7 @@ pub(crate) struct Live(Box<dyn Any + Send>);
 struct State<A: Aggregate> {
     /// None if the aggregate does not exist.
     state: Option<A>,
-    /// That of the last command: each makes it its own.
+    /// The context of the last command; each command overwrites it.
     context: Context<KeyOf<A>>,
 }
 
@@ -33,19 +31,19 @@ impl fmt::Debug for Live {
     }
 }
 
-/// An aggregate type, seen through bytes: what lets one worker run many types.
+/// An aggregate type in terms of bytes, so that one worker can run many types.
 pub(crate) trait AnyAggregate: Send + Sync {
-    /// Decodes a state; none is an aggregate that does not exist.
-    fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable>;
+    /// Decodes a state; none stands for an aggregate that does not exist.
+    fn decode(&self, key: &str, state: Option<&Payload>) -> Result<Live, Undecodable>;
 
-    /// Encodes a state, which must be read back as it is; none if the aggregate does not exist.
-    fn encode(&self, live: &Live) -> Result<Option<Bytes>, String>;
+    /// Encodes a state, which must be read back unchanged; none if the aggregate does not exist.
+    fn encode(&self, live: &Live) -> Result<Option<Payload>, String>;
 
     /// Applies an encoded event to a state.
-    fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String>;
+    fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String>;
 
-    /// Decides a command. If it is accepted, its events are added and applied to the state. If there was nothing to do, or
-    /// it is not accepted, no event is added.
+    /// Decides a command. If it is accepted, its events are added and applied to the state. If there was nothing to do, or it
+    /// was not accepted, no event is added.
     fn execute(
         &self,
         live: &mut Live,
@@ -56,7 +54,7 @@ pub(crate) trait AnyAggregate: Send + Sync {
     ) -> Result<(), CommandFailure>;
 }
 
-/// What of an aggregate can't be decoded, and why.
+/// Which part of an aggregate can't be decoded, and why.
 #[derive(Debug)]
 pub(crate) enum Undecodable {
     Key(String),
@@ -71,24 +69,24 @@ impl Undecodable {
     }
 }
 
-/// What a command must keep to.
+/// The limits for a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits<'a> {
     pub(crate) settings: &'a Settings,
-    /// Also encode the state after this command, to see whether it is this one that makes it too long or unreadable.
+    /// Also encode the state after this command, to see whether this command makes it too long or unreadable.
     pub(crate) check_state: bool,
 }
 
 /// A command that was not accepted.
 #[derive(Debug)]
 pub(crate) enum CommandFailure {
-    /// The answer of the domain, or to a rule that the sender did not keep to. The state is as before.
+    /// The domain refused it, or it broke a rule that its sender should know. The state is unchanged.
     Refused(Answer),
-    /// It can't be decoded. The state is as before.
+    /// It can't be decoded. The state is unchanged.
     Undecodable(String),
-    /// The user's code failed. The state is as before.
+    /// The user's code failed. The state is unchanged.
     Failed(String),
-    /// The user's code failed half-way: the state must be made again from what was there before.
+    /// The user's code failed halfway: the state must be restored from what was there before.
     StateLost(String),
 }
 
@@ -100,6 +98,7 @@ impl From<Refusal<()>> for CommandFailure {
 
 /// The one implementation of [`AnyAggregate`].
 pub(crate) struct Typed<A: Aggregate> {
+    pub(crate) codecs: Codecs,
     pub(crate) concurrency: Concurrency<A>,
 }
 
@@ -108,7 +107,7 @@ impl<A: Aggregate> Typed<A> {
         live.0.downcast_mut().expect("a state is only given to the type that made it")
     }
 
-    /// Whether the command may run at the sequence at which the aggregate is.
+    /// Whether the command may run at the aggregate's current sequence.
     fn check_sequence(
         &self,
         command: &A::Command,
@@ -121,7 +120,7 @@ impl<A: Aggregate> Typed<A> {
                 variant.is_some_and(|variant| variant.role == CommandRole::Create)
             };
             return if matches!(self.concurrency, Concurrency::Strict) && !create() {
-                let what = "must say at which sequence it expects the aggregate (`expect_sequence`): its concurrency is strict";
+                let what = "must name the sequence at which it expects the aggregate (`expect_sequence`): its concurrency is strict";
                 Err(Refusal::Invalid(format!("`{}` {what}", command.name())).into())
             } else {
                 Ok(())
@@ -149,8 +148,8 @@ impl<A: Aggregate> Typed<A> {
         record: &CommandRecord,
         settings: &Settings,
     ) -> Result<Accepted<EventOf<A>>, CommandFailure> {
-        let command: A::Command = codec::decode(&record.payload).map_err(|error| {
-            CommandFailure::Undecodable(format!("it is no command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
+        let command: A::Command = self.codecs.decode(Role::Command, &record.payload).map_err(|error| {
+            CommandFailure::Undecodable(format!("not a command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
         self.check_sequence(&command, record.expected, state)?;
         let State { state, context } = state;
@@ -163,7 +162,7 @@ impl<A: Aggregate> Typed<A> {
         })
     }
 
-    /// Moves the state on by the events. An error leaves it half-way.
+    /// Applies the events to the state. An error leaves the state half changed.
     fn apply(&self, state: &mut Option<A>, events: Events<EventOf<A>>, limits: Limits<'_>) -> Result<(), String> {
         catch_unwind(AssertUnwindSafe(|| events.into_iter().try_for_each(|event| event.apply_to(state))))
             .map_err(|panic| format!("the applier panicked: {}", panic_message(&*panic)))?
@@ -171,7 +170,7 @@ impl<A: Aggregate> Typed<A> {
         if limits.check_state
             && let Some(state) = state
         {
-            let bytes = encode_state(state).map_err(|reason| format!("the new state {reason}"))?.len();
+            let bytes = self.encode_state(state).map_err(|reason| format!("the new state {reason}"))?.len();
             let max = limits.settings.state_bytes_max;
             if bytes > max {
                 return Err(format!("the new state has {bytes} bytes, over the limit of {max} (`state_bytes_max`)"));
@@ -179,22 +178,82 @@ impl<A: Aggregate> Typed<A> {
         }
         Ok(())
     }
+
+    fn encode_state(&self, state: &A) -> Result<Payload, String> {
+        let payload = self.codecs.encode(Role::State, state).map_err(|reason| format!("can't be encoded: {reason}"))?;
+        if !self.codecs.is_exact(A::EXACT) {
+            self.codecs.read_back(Role::State, state, &payload)?;
+        }
+        Ok(payload)
+    }
+
+    /// Encodes the decided events, and returns them as they are read back from their bytes: a state follows from what the
+    /// log says, not from what was meant.
+    fn record(
+        &self,
+        decided: Events<EventOf<A>>,
+        command: &CommandRecord,
+        mut sequence: Sequence,
+        settings: &Settings,
+        events: &mut Vec<EventRecord>,
+    ) -> Result<Events<EventOf<A>>, String> {
+        let (count, max) = (decided.len(), settings.events_per_command_max);
+        if count > max {
+            return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
+        }
+        let mut all_bytes = 0;
+        decided.try_map(|event| {
+            let name = event.name();
+            let payload = self
+                .codecs
+                .encode(Role::Event, &event)
+                .map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
+            let (bytes, max) = (payload.len(), settings.event_bytes_max);
+            if bytes > max {
+                return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
+            }
+            all_bytes += bytes;
+            let max = settings.events_bytes_per_command_max;
+            if all_bytes > max {
+                return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
+            }
+            let event = if self.codecs.is_exact(EventOf::<A>::EXACT) {
+                event
+            } else {
+                let read = self.codecs.read_back(Role::Event, &event, &payload);
+                read.map_err(|reason| format!("event `{name}` {reason}"))?
+            };
+            sequence = sequence.next();
+            events.push(EventRecord {
+                key: command.key.clone(),
+                sequence,
+                command_position: command.position,
+                command_id: command.id,
+                time: command.time,
+                name: Cow::Borrowed(name),
+                trace: command.trace.clone(),
+                payload,
+            });
+            Ok(event)
+        })
+    }
 }
 
 impl<A: Aggregate> AnyAggregate for Typed<A> {
-    fn decode(&self, key: &str, state: Option<&[u8]>) -> Result<Live, Undecodable> {
+    fn decode(&self, key: &str, state: Option<&Payload>) -> Result<Live, Undecodable> {
         let key = guard(|| KeyOf::<A>::from_text(key).map_err(|error| error.to_string())).map_err(Undecodable::Key)?;
-        let state: Option<A> = guard(|| state.map(codec::decode).transpose()).map_err(Undecodable::State)?;
+        let state: Option<A> = guard(|| state.map(|state| self.codecs.decode(Role::State, state)).transpose())
+            .map_err(Undecodable::State)?;
         Ok(Live(Box::new(State { state, context: Context::before_all(key) })))
     }
 
-    fn encode(&self, live: &Live) -> Result<Option<Bytes>, String> {
+    fn encode(&self, live: &Live) -> Result<Option<Payload>, String> {
         let live: &State<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
-        guard(|| live.state.as_ref().map(encode_state).transpose())
+        guard(|| live.state.as_ref().map(|state| self.encode_state(state)).transpose())
     }
 
-    fn replay(&self, live: &mut Live, event: &[u8]) -> Result<(), String> {
-        let event: EventOf<A> = guard(|| codec::decode(event))?;
+    fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String> {
+        let event: EventOf<A> = guard(|| self.codecs.decode(Role::Event, event))?;
         let state = &mut self.state(live).state;
         guard(|| event.apply_to(state).map_err(|misapplied| misapplied.to_string()))
     }
@@ -214,10 +273,10 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
             state.context.set(sequence, id, time, trace);
             let Accepted::Events(decided) = self.decide(state, command, limits.settings)? else { return Ok(()) };
             let recorded =
-                record(decided, command, sequence, limits.settings, events).map_err(CommandFailure::Failed)?;
+                self.record(decided, command, sequence, limits.settings, events).map_err(CommandFailure::Failed)?;
             self.apply(&mut state.state, recorded, limits).map_err(CommandFailure::StateLost)
         });
-        // Handlers and appliers have guards that say more; this one is for the user's own codecs and conversions.
+        // Handlers and appliers have guards with better messages; this one is for the user's codecs and conversions.
         let result = catch_unwind(run).unwrap_or_else(|panic| {
             Err(CommandFailure::StateLost(format!("the user's code panicked: {}", panic_message(&*panic))))
         });
@@ -228,61 +287,13 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
     }
 }
 
-fn encode_state<A: Aggregate>(state: &A) -> Result<Bytes, String> {
-    let bytes = codec::encode(state).map_err(|reason| format!("can't be encoded: {reason}"))?;
-    codec::read_back(state, &bytes)?;
-    Ok(bytes)
-}
-
-/// Encodes what was decided. The events are returned as they are read back from their bytes: a state is what the log says,
-/// not what was meant.
-fn record<E: Event>(
-    decided: Events<E>,
-    command: &CommandRecord,
-    mut sequence: Sequence,
-    settings: &Settings,
-    events: &mut Vec<EventRecord>,
-) -> Result<Events<E>, String> {
-    let (count, max) = (decided.len(), settings.events_per_command_max);
-    if count > max {
-        return Err(format!("it returned {count} events, over the limit of {max} (`events_per_command_max`)"));
-    }
-    let mut all_bytes = 0;
-    decided.try_map(|event| {
-        let name = event.name();
-        let payload = codec::encode(&event).map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
-        let (bytes, max) = (payload.len(), settings.event_bytes_max);
-        if bytes > max {
-            return Err(format!("event `{name}` has {bytes} bytes, over the limit of {max} (`event_bytes_max`)"));
-        }
-        all_bytes += bytes;
-        let max = settings.events_bytes_per_command_max;
-        if all_bytes > max {
-            return Err(format!("its {count} events have more than {max} bytes (`events_bytes_per_command_max`)"));
-        }
-        let event = codec::read_back(&event, &payload).map_err(|reason| format!("event `{name}` {reason}"))?;
-        sequence = sequence.next();
-        events.push(EventRecord {
-            key: command.key.clone(),
-            sequence,
-            command_position: command.position,
-            command_id: command.id,
-            time: command.time,
-            name: Cow::Borrowed(name),
-            trace: command.trace.clone(),
-            payload,
-        });
-        Ok(event)
-    })
-}
-
 fn rejected<A: Aggregate>(error: ErrorOf<A>, settings: &Settings) -> CommandFailure {
     let max = settings.event_bytes_max;
-    let reason = match codec::encode(&Refusal::Rejected(error)) {
+    let reason = match json::encode(&Refusal::Rejected(error)) {
         Ok(bytes) if bytes.len() > max => {
             format!("an error of {} bytes, over the limit of {max} (`event_bytes_max`)", bytes.len())
         }
-        Ok(bytes) => match codec::decode::<Refusal<ErrorOf<A>>>(&bytes) {
+        Ok(bytes) => match json::decode::<Refusal<ErrorOf<A>>>(&bytes) {
             Ok(_) => return CommandFailure::Refused(Answer::Refused(bytes)),
             Err(reason) => format!("an error that can't be read back: {reason}"),
         },
@@ -295,13 +306,13 @@ fn failed(what: &str, panic: &(dyn Any + Send)) -> CommandFailure {
     CommandFailure::Failed(format!("{what}: {}", panic_message(panic)))
 }
 
-/// Runs code of the user's that belongs to no command.
+/// Runs user code that belongs to no command.
 fn guard<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(format!("the user's code panicked: {}", panic_message(&*panic))))
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

@@ -1,4 +1,4 @@
-//! Reading events, and the views that are made of them.
+//! Reading events, and views built from them.
 
 mod sequences;
 mod stream;

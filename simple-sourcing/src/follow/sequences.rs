@@ -6,36 +6,36 @@ use std::{
 
 use crate::model::Sequence;
 
-/// Of how many keys is known where they are, at least and while a reader follows the log; twice as many take 2 MB or so.
+/// The sequences of at least this many keys are remembered while a reader follows the log; twice as many take about 2 MB.
 const KEYS_REMEMBERED: usize = 32 * 1024;
 
-/// Whether the events of each aggregate come one after the other, none left out and none twice.
+/// Checks that the events of each aggregate are consecutive, none missing and none repeated.
 ///
-/// A history is of one aggregate, and known from its beginning. Whoever follows the log is told of all: those that were seen
-/// lately are remembered, and of another one nothing is known until it is seen again.
+/// A history belongs to one aggregate, and its start is known. A reader that follows the log sees all aggregates: the sequences
+/// of those seen recently are remembered, and nothing is known about the others until they are seen again.
 #[derive(Debug)]
 pub(crate) struct Sequences {
-    /// By the hash of a key, seeded anew each time.
+    /// By the hash of the key, with a random seed.
     recent: HashMap<u64, Sequence>,
     earlier: HashMap<u64, Sequence>,
     hasher: RandomState,
-    /// The next event of an aggregate that was not seen yet, where that is known.
+    /// The next sequence of an aggregate that was not seen yet, if it is known.
     first: Option<Sequence>,
 }
 
 impl Sequences {
-    /// Behind this event of each aggregate: [`Sequence::ZERO`] from the beginning.
+    /// Starts after this event of each aggregate: [`Sequence::ZERO`] is the beginning.
     pub(crate) fn after(sequence: Sequence) -> Self {
         Sequences { first: Some(sequence.next()), ..Sequences::from_anywhere() }
     }
 
-    /// From somewhere in the log.
+    /// Starts anywhere in the log.
     pub(crate) fn from_anywhere() -> Self {
         let (recent, earlier, hasher) = Default::default();
         Sequences { recent, earlier, hasher, first: None }
     }
 
-    /// Takes note of an event. The sequence that was due is the error.
+    /// Records an event. The error is the expected sequence.
     pub(crate) fn see(&mut self, key: &str, sequence: Sequence) -> Result<(), Sequence> {
         let key = self.hasher.hash_one(key);
         let last = self.recent.get(&key).or_else(|| self.earlier.get(&key));
@@ -50,7 +50,7 @@ impl Sequences {
         due.filter(|&due| due != sequence).map_or(Ok(()), Err)
     }
 
-    /// An event could not be read, nor whose it is.
+    /// An event could not be read, so it is unknown which aggregate it belongs to.
     pub(crate) fn lose(&mut self) {
         *self = Sequences::from_anywhere();
     }

@@ -8,36 +8,64 @@ use futures_core::Stream;
 
 use super::Sequences;
 use crate::{
-    codec,
+    codec::{Codecs, Role},
     engine::{EventRecord, Logged},
     error::{BackendError, ReadError},
     model::{Event, EventMeta, Key, Position, Recorded},
     port::Feed,
 };
 
-/// Events of one aggregate type, in the order of the log within each partition. A [`Stream`], with
-/// [`next`](EventStream::next) and [`try_collect`](EventStream::try_collect) of its own for those who need no more.
+/// Events of one aggregate type, in log order within each partition. A [`Stream`] that also has
+/// [`next`](EventStream::next) and [`try_collect`](EventStream::try_collect) of its own, so that simple readers need no other
+/// crate.
 ///
-/// An event that can't be decoded is an error that says where it stands, and the stream goes on behind it, as it does on
-/// Kafka behind a record that is no event at all. After any other error of the backend it ends, and where an event is not the
-/// next one of its aggregate: one in front of it is missing then, or was written twice, and what follows would be wrong.
+/// An event that can't be decoded is an error that says where the event is, and the stream continues after it. The same goes
+/// for a record on Kafka that is no event at all. Any other error of the backend ends the stream. So does an event that is not
+/// the next one of its aggregate: an event before it is missing or was written twice, so what follows would be wrong.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// # accounts.deposit("alice", 50).await?;
+/// use simple_sourcing::Cursor;
+///
+/// let mut cursor = Cursor::beginning();    // or one that was stored
+/// let mut events = app.follow::<AccountEvent>(cursor.clone());
+/// while let Some(recorded) = events.next().await {
+///     let recorded = recorded?;
+///     println!("{}: {:?}", recorded.meta.key, recorded.event);
+///     cursor.advance(recorded.meta.partition, recorded.meta.offset);
+/// #   if recorded.meta.offset == 1 { break }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct EventStream<E> {
     feed: Feed,
+    codecs: Codecs,
     sequences: Sequences,
     ended: bool,
     events: PhantomData<fn() -> E>,
 }
 
 impl<E: Event> EventStream<E> {
-    pub(crate) fn new(feed: Feed, sequences: Sequences) -> Self {
-        EventStream { feed, sequences, ended: false, events: PhantomData }
+    pub(crate) fn new(feed: Feed, codecs: Codecs, sequences: Sequences) -> Self {
+        EventStream { feed, codecs, sequences, ended: false, events: PhantomData }
     }
 
-    /// Waits for the next event; none at the end.
+    /// Waits for the next event; none at the end of the stream.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let mut events = app.follow::<AccountEvent>(simple_sourcing::Cursor::beginning());
+    /// let opened = events.next().await.expect("it follows the log")?;
+    /// assert_eq!((opened.meta.key.as_str(), opened.event), ("alice", AccountEvent::Opened));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// When the event can't be decoded, or the backend failed.
+    /// When the event can't be decoded, or the backend fails.
     pub async fn next(&mut self) -> Option<Result<Recorded<E>, ReadError>> {
         if self.ended {
             return None;
@@ -60,13 +88,21 @@ impl<E: Event> EventStream<E> {
                 found: *sequence,
             }
         })?;
-        decode(logged)
+        decode(&self.codecs, logged)
     }
 
-    /// All events up to the end. Does not end on a stream that follows the log.
+    /// Collects all events up to the end. It never completes on a stream that follows the log.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let history = app.history::<AccountEvent>("alice", Sequence::ZERO).try_collect().await?;
+    /// assert_eq!(history.len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// The first error.
+    /// The first error of the stream.
     pub async fn try_collect(mut self) -> Result<Vec<Recorded<E>>, ReadError> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
@@ -87,7 +123,7 @@ impl<E: Event> Stream for EventStream<E> {
     }
 }
 
-fn decode<E: Event>(Logged { offset, record }: Logged) -> Result<Recorded<E>, ReadError> {
+fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Result<Recorded<E>, ReadError> {
     let partition = record.command_position.partition;
     let undecodable = |reason: String| ReadError::Undecodable {
         what: format!(
@@ -109,5 +145,5 @@ fn decode<E: Event>(Logged { offset, record }: Logged) -> Result<Recorded<E>, Re
         time: record.time,
         trace: record.trace.clone(),
     };
-    Ok(Recorded { event: codec::decode(&record.payload).map_err(undecodable)?, meta })
+    Ok(Recorded { event: codecs.decode(Role::Event, &record.payload).map_err(undecodable)?, meta })
 }

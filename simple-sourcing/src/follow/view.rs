@@ -17,27 +17,47 @@ use crate::{
     port::{Port, TIMEOUT_DEFAULT},
 };
 
-/// A read model in memory: a projector that is given every event of an aggregate type, from the first on.
+/// A read model in memory: a projector that gets every event of an aggregate type, from the first one on.
 ///
-/// It follows the log for as long as it exists. Its reader sees it between two events, never within one. At an event that
-/// can't be read it stops, and says so to whoever waits for it: behind that it would be wrong for ever.
+/// It follows the log for as long as it exists. Readers see it between two events, never in the middle of one. It stops at
+/// an event that can't be read, and tells whoever waits for it: beyond that event it would be wrong forever.
+///
+/// ```
+#[doc = include_str!("../../docs/examples/account.md")]
+/// #[derive(Default)]
+/// struct Total(u64);
+///
+/// impl AccountProjector for Total {    // it has a method for each event, which by default does nothing
+///     fn deposited(&mut self, _: &EventMeta<String>, amount: u64) { self.0 += amount }
+///     fn withdrawn(&mut self, _: &EventMeta<String>, amount: u64) { self.0 -= amount }
+/// }
+///
+#[doc = include_str!("../../docs/examples/bank.md")]
+/// let total = app.view::<AccountEvent, _>(Total::default());
+/// total.caught_up().await?;                                  // in a readiness probe
+///
+/// let receipt = accounts.deposit("alice", 50).await?;
+/// total.wait_for(&receipt).await?;                           // read your own writes
+/// assert_eq!(total.read(|total| total.0), 50);
+/// # Ok(()) }
+/// ```
 pub struct View<P> {
     projector: Arc<RwLock<P>>,
     progress: watch::Receiver<Progress>,
     follower: JoinHandle<()>,
     /// The wire name of the aggregate type.
     aggregate: &'static str,
-    /// What it follows; none where the app does not know the aggregate.
+    /// What it follows; none if the app does not know the aggregate.
     log: Option<(Arc<dyn Port>, usize)>,
 }
 
-/// How far a view has come.
+/// How far a view is.
 #[derive(Debug, Default)]
 struct Progress {
     /// For each partition the offset of the last event's command, and the sequence of that event.
     seen: HashMap<u32, (u64, Sequence)>,
     cursor: Cursor,
-    /// Why the view stands still, once it does.
+    /// Why the view has stopped, if it has.
     stopped: Option<ReadError>,
 }
 
@@ -53,13 +73,21 @@ impl<P: Send + Sync + 'static> View<P> {
         View { projector, progress, follower, aggregate: E::AGGREGATE, log }
     }
 
-    /// Reads the view as it is now. Events wait meanwhile, so be quick.
+    /// Reads the view as it is now. It takes no events meanwhile, so be quick.
+    ///
+    /// ```
+    /// # use std::collections::HashMap;
+    /// # use simple_sourcing::View;
+    /// fn balance(balances: &View<HashMap<String, u64>>, key: &str) -> Option<u64> {
+    ///     balances.read(|balances| balances.get(key).copied())
+    /// }
+    /// ```
     pub fn read<T>(&self, read: impl FnOnce(&P) -> T) -> T {
         read(&self.projector.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the view holds all events that are in the log now, 30 seconds at most: for a readiness probe, so that
-    /// nobody is shown a view that is still being built.
+    /// Waits until the view holds all events that are in the log now, for up to 30 seconds. Use it in a readiness probe, so
+    /// that nobody sees a view that is still being built.
     ///
     /// ```no_run
     /// # use simple_sourcing::{View, ReadError};
@@ -69,21 +97,21 @@ impl<P: Send + Sync + 'static> View<P> {
     /// ```
     ///
     /// # Errors
-    /// When the view has stopped, the end of the log can't be read, or the view did not come to it in time.
+    /// When the view has stopped, the end of the log can't be read, or the view does not reach it in time.
     pub async fn caught_up(&self) -> Result<(), ReadError> {
         self.caught_up_within(TIMEOUT_DEFAULT).await
     }
 
-    /// [`caught_up`](View::caught_up) with another limit to the waiting.
+    /// [`caught_up`](View::caught_up) with another timeout.
     ///
     /// # Errors
     /// As [`caught_up`](View::caught_up).
     pub async fn caught_up_within(&self, timeout: Duration) -> Result<(), ReadError> {
-        let what = || format!("the end of the log of {} in the view", self.aggregate);
+        let what = || format!("the view to reach the end of the log of {}", self.aggregate);
         let caught_up = async {
             let end = match &self.log {
                 Some((port, aggregate)) => port.end(*aggregate).await?,
-                // The follower says so, and has stopped.
+                // The follower has stopped with that error.
                 None => Cursor::beginning(),
             };
             self.wait_until(|progress| progress.cursor.has_reached(&end) && self.log.is_some()).await
@@ -93,15 +121,23 @@ impl<P: Send + Sync + 'static> View<P> {
             .unwrap_or_else(|_| Err(ReadError::Timeout { what: what(), after: timeout }))
     }
 
-    /// Waits until the view holds the events of the command with this receipt: read your own writes. 30 seconds at most.
+    /// Waits until the view holds the events of the command with this receipt, for up to 30 seconds: read your own writes.
+    ///
+    /// ```
+    /// # use simple_sourcing::{Receipt, View};
+    /// # async fn example<P: Send + Sync + 'static>(view: View<P>, cookie: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let receipt: Receipt = cookie.parse()?;    // from the response to the previous request
+    /// view.wait_for(&receipt).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
-    /// When the receipt is of another aggregate type, the view has stopped, or the events did not come in time.
+    /// When the receipt belongs to another aggregate type, the view has stopped, or the events do not arrive in time.
     pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
         self.wait_for_within(receipt, TIMEOUT_DEFAULT).await
     }
 
-    /// [`wait_for`](View::wait_for) with another limit to the waiting.
+    /// [`wait_for`](View::wait_for) with another timeout.
     ///
     /// # Errors
     /// As [`wait_for`](View::wait_for).
@@ -112,7 +148,7 @@ impl<P: Send + Sync + 'static> View<P> {
         }
         let there = self.wait_until(|progress| progress.holds(receipt));
         tokio::time::timeout(timeout, there).await.unwrap_or_else(|_| {
-            let what = format!("the event of command {} in the view", receipt.command_id);
+            let what = format!("the view to hold the events of command {}", receipt.command_id);
             Err(ReadError::Timeout { what, after: timeout })
         })
     }
@@ -135,9 +171,9 @@ impl Progress {
     fn holds(&self, receipt: &Receipt) -> bool {
         let (offset, sequence) = (receipt.position.offset, receipt.sequence);
         self.seen.get(&receipt.position.partition).is_some_and(|&(seen, last)| {
-            // The events of one command follow each other, and the receipt names the last.
+            // The events of one command are consecutive, and the receipt names the last one.
             seen > offset || (seen == offset && last >= sequence)
-        }) || sequence == Sequence::ZERO // Nothing ever happened, so there is nothing to wait for.
+        }) || sequence == Sequence::ZERO // Nothing has ever happened, so there is nothing to wait for.
     }
 }
 
@@ -153,7 +189,7 @@ async fn follow<E: ProjectedBy<P>, P>(
                 progress.cursor.advance(partition, offset);
             }),
             Err(reason) => {
-                // A view that went on would be wrong for ever.
+                // If it went on, the view would be wrong forever.
                 error!(aggregate = E::AGGREGATE, %reason, "the view has stopped");
                 return progress.send_modify(|progress| progress.stopped = Some(reason));
             }
@@ -161,7 +197,7 @@ async fn follow<E: ProjectedBy<P>, P>(
     }
 }
 
-/// An event that a view holds.
+/// An event that the view has applied.
 struct Seen {
     partition: u32,
     offset: u64,

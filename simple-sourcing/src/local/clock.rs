@@ -1,4 +1,4 @@
-//! The time of a local log, which is that of the machine's clock as long as the clock can be believed.
+//! The time of a local log: that of the machine's clock, as long as the clock can be trusted.
 
 use std::time::{Duration, Instant};
 
@@ -7,34 +7,34 @@ use tracing::warn;
 
 use crate::{engine::Definition, model::Timestamp};
 
-/// How long an app must have run with a time before ids are forgotten by it. A clock that was wrong for less does no harm.
+/// How long an app must have run with a time before it forgets ids by that time. A clock that is wrong for less does no harm.
 const CONFIRMED_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Gives commands their time.
 ///
-/// The log's time never goes back by a little: it stands still until the clock has caught up. Where it is further ahead of
-/// the clock than a client may be, the clock was wrong when it was taken; ids of everybody else would be refused for that
-/// long, so it follows the clock again.
+/// The log's time never goes back a little: it stands still until the clock has caught up. If it is further ahead of the
+/// clock than a client may be, the clock was wrong when that time was taken. Everybody else's ids would be refused for that
+/// long, so the log's time follows the clock again.
 #[derive(Debug)]
 pub(super) struct LogClock {
     lead_max: Duration,
-    /// When the clock was read last, and what it said.
+    /// When the clock was last read, and its time.
     read: Option<(Timestamp, Instant)>,
-    /// The log has times that are further ahead of the clock than they may be.
+    /// The log has times that are further ahead of the clock than allowed.
     is_left_behind: bool,
 }
 
 impl LogClock {
     pub(super) fn new(definition: &Definition) -> Self {
-        // An id that is made by the clock must be well within the window by the log's time.
+        // By the log's time, an id from the clock must be well within the window.
         let limits = definition.aggregates.iter().map(|aggregate| &aggregate.settings);
         let leads = limits.map(|settings| settings.clock_ahead_max.min(settings.deduplication_window / 2));
         LogClock { lead_max: leads.min().unwrap_or_default(), read: None, is_left_behind: false }
     }
 
-    /// The time for the next commands, and whether that is the first behind times which nobody can reach.
+    /// The time for the next commands, and whether it has just gone back from times that are too far ahead.
     ///
-    /// `latest` is the latest time of the log that is not after another.
+    /// `latest` returns the latest time of the log that is not after a limit.
     pub(super) fn time(
         &mut self,
         (now, at): (Timestamp, Instant),
@@ -47,7 +47,7 @@ impl LogClock {
                     from = utc(before),
                     to = utc(now),
                     ?jumped,
-                    "the clock of this machine has jumped ahead, or the machine has slept; command ids of machines that have not are refused as too old if it is wrong"
+                    "this machine's clock has jumped ahead, or the machine was asleep; if the clock is wrong, command ids from other machines are refused as too old"
                 );
             }
         }
@@ -58,7 +58,7 @@ impl LogClock {
             warn!(
                 log = utc(last),
                 clock = utc(now),
-                "the log's time is further ahead of the clock of this machine than it may be (`clock_ahead_max`): a clock was wrong before, or is now; the log's time follows the clock again"
+                "the log's time is further ahead of this machine's clock than allowed (`clock_ahead_max`): a clock was wrong before, or is wrong now; the log's time follows the clock again"
             );
         }
         (latest(limit).max(now), goes_back)
@@ -66,17 +66,17 @@ impl LogClock {
 }
 
 /// The time by which ids may be forgotten: one that the log has had for [`CONFIRMED_AFTER`] of running. What the clock says
-/// for a shorter time may be wrong, and ids that are forgotten don't come back.
+/// for less than that may be wrong, and forgotten ids can't be restored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ConfirmedTime {
     confirmed: Timestamp,
     candidate: Timestamp,
-    /// How long apps have run since it was the log's time.
+    /// How long apps have run since the candidate was the log's time.
     ran_millis: u64,
 }
 
 impl ConfirmedTime {
-    /// Takes the log's time, after an app has run for some time with the one before.
+    /// Takes the log's time, after an app has run for `ran` with the previous one.
     pub(super) fn advance(&mut self, time: Timestamp, ran: Duration) {
         self.ran_millis = self.ran_millis.saturating_add(ran.as_millis() as u64);
         if self.candidate == Timestamp::default() || time < self.candidate {
@@ -87,17 +87,17 @@ impl ConfirmedTime {
         }
     }
 
-    /// 1970 where there is none yet.
+    /// The confirmed time; 1970 if there is none yet.
     pub(super) fn get(&self) -> Timestamp {
         self.confirmed
     }
 }
 
-/// A time for people.
+/// A time in a form that people can read.
 fn utc(time: Timestamp) -> String {
     let seconds = time.as_millis() / 1000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years that begin in March have their leap day at the end; 719,468 days after the first of them comes 1970.
+    // Years that begin in March have their leap day at the end; 1970 begins 719,468 days after the first of them.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(clock.time((NOW, at), log(&[a_little])), (a_little, false));
         let days_ahead = NOW.after(48 * HOUR);
         assert_eq!(clock.time((NOW, at), log(&[days_ahead])), (NOW, true));
-        // Other partitions go on as they were, and nobody is told twice.
+        // Other partitions keep their time, and the warning is not repeated.
         assert_eq!(clock.time((NOW, at), log(&[days_ahead, a_little])), (a_little, false));
         assert_eq!(clock.time((days_ahead, at), log(&[days_ahead])), (days_ahead, false));
         assert_eq!(clock.time((NOW, at), log(&[days_ahead])), (NOW, true), "it is wrong once more");

@@ -17,10 +17,10 @@ use crate::{
     settings::Settings,
 };
 
-/// Everything in memory, for tests: gone with the last clone of this value.
+/// A backend that keeps everything in memory, for tests. Its content is gone with its last clone.
 ///
-/// Clones share what is stored, so that a test can start an app again, or start several apps of one definition that share
-/// the work, as service processes on Kafka do.
+/// Clones share their content, so a test can restart an app, or start several apps with one definition that share the work,
+/// as service processes on Kafka do.
 ///
 /// ```
 /// # use simple_sourcing::Memory;
@@ -40,7 +40,7 @@ impl Memory {
         Memory { partitions: 1, shared: Arc::default() }
     }
 
-    /// Another number of partitions, before the first start. At least 1, and at most
+    /// Sets the number of partitions, before the first start: at least 1, and at most
     /// [`PARTITIONS_MAX`](crate::port::PARTITIONS_MAX).
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
@@ -65,17 +65,17 @@ impl Backend for Memory {
             let storage = shared.storage()?;
             if !storage.names.iter().eq(definition.aggregates.iter().map(|aggregate| &aggregate.name)) {
                 return Err(BackendError::failed(format!(
-                    "this `Memory` holds the aggregates {:?}; the app must name the same, in the same order",
+                    "this `Memory` holds the aggregates {:?}; the app must add the same aggregates in the same order",
                     storage.names
                 )));
             }
-            // Without another handle, no other app can ever be started on it.
+            // Without another clone, no other app can ever be started on it.
             let is_alone = is_only_handle && Arc::strong_count(shared) == 1;
             if is_alone && let Some(aggregate) = definition.aggregates.iter().find(|aggregate| !aggregate.is_served()) {
                 return Err(BackendError::failed(format!(
-                    "nobody can serve aggregate `{0}`: this app is only its client, and no other can be started on this \
-                     `Memory`; serve it in this app, with `.aggregate::<...>()`, or start the service and this client \
-                     on clones of one `Memory`",
+                    "nobody can serve aggregate `{0}`: this app is only its client, and no other app can be started on \
+                     this `Memory`; serve it in this app with `.aggregate::<...>()`, or start the service and this \
+                     client on clones of one `Memory`",
                     aggregate.name
                 )));
             }
@@ -89,7 +89,7 @@ struct MemoryStorage {
     settings: Vec<Settings>,
     partitions: u32,
     shards: RwLock<Vec<MemoryShard>>,
-    /// The time by which ids are forgotten, and when it was looked after last.
+    /// The time by which ids are forgotten, and when it was last advanced.
     confirmed: Mutex<(ConfirmedTime, Instant)>,
 }
 
@@ -105,7 +105,7 @@ struct MemoryShard {
 #[derive(Default)]
 struct MemoryAggregate {
     state: Option<StoredState>,
-    /// The offsets of its events: that of sequence n is at n - 1.
+    /// The offsets of its events: the event with sequence n is at n - 1.
     events: Vec<usize>,
 }
 
@@ -123,7 +123,7 @@ impl MemoryStorage {
         }
     }
 
-    /// Takes the log's time. What is returned is the time by which ids are forgotten.
+    /// Takes the log's time. Returns the time by which ids are forgotten.
     fn confirm(&self, time: Timestamp) -> Timestamp {
         let (confirmed, since) = &mut *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

@@ -1,8 +1,7 @@
-//! The backends of one process: a queue, a worker thread and a [`Storage`]. [`Memory`] and [`Embedded`] differ only in that.
+//! The backends of one process: a queue, a worker thread and a [`Storage`], in which alone [`Memory`] and [`Embedded`] differ.
 //!
-//! One worker takes all commands that wait, decides them, writes what they change in one atomic commit, and answers.
-//! While it writes, the next commands gather: the busier the app, the larger the batch that one commit (and one sync of
-//! the disk) is shared by.
+//! One worker takes all waiting commands, decides them, writes the changes in one atomic commit, and replies. While it writes,
+//! the next commands queue up: the busier the app, the larger the batch that shares one commit, and one sync of the disk.
 
 mod clock;
 #[cfg(feature = "embedded")]
@@ -31,9 +30,9 @@ use crate::{
     model::{CommandId, Sequence, Timestamp},
 };
 
-/// Where a local backend keeps everything.
+/// Where a local backend stores everything.
 trait Storage: Store + Send + Sync + 'static {
-    /// Whether a shutdown must free the storage, because nobody else can open it meanwhile.
+    /// Whether a shutdown must free the storage, because nobody else can open it before.
     const EXCLUSIVE: bool;
 
     /// Whether a commit waits for something that costs the same for any number of commands.
@@ -42,10 +41,10 @@ trait Storage: Store + Send + Sync + 'static {
     /// How many partitions each aggregate type has.
     fn partitions(&self) -> u32;
 
-    /// The latest time of commands that is not after the limit; 1970 if there is none.
+    /// The latest time of a command that is not after the limit; 1970 if there is none.
     fn time(&self, limit: Timestamp) -> Timestamp;
 
-    /// The log's time goes back to that of the clock: what was kept by times that were ahead of it no longer counts.
+    /// The log's time goes back to that of the clock: what was recorded with times ahead of it no longer counts.
     fn went_back(&self, now: Timestamp) {
         let _ = now;
     }
@@ -55,13 +54,13 @@ trait Storage: Store + Send + Sync + 'static {
         false
     }
 
-    /// How many processes have died while they decided a batch with this command, which was never committed.
+    /// How many processes have died while they decided a batch with this command that was never committed.
     fn deaths(&self, id: CommandId) -> u32 {
         let _ = id;
         0
     }
 
-    /// How many there may be until the command is not run again.
+    /// After how many deaths the command is not run again.
     fn deaths_max(&self) -> u32 {
         u32::MAX
     }
@@ -75,21 +74,21 @@ trait Storage: Store + Send + Sync + 'static {
     /// The offset of the next command of a shard.
     fn next_command(&self, shard: Shard) -> u64;
 
-    /// Writes all or nothing. Durable, as far as the storage is, when it returns. Events and states may be taken out;
-    /// the outcomes stay, to be answered with.
+    /// Writes all or nothing. When it returns, the changes are as durable as the storage is. It may take out events and
+    /// states; the outcomes stay, for the replies.
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError>;
 
     /// The offset of the next event of a shard.
     fn next_event(&self, shard: Shard) -> u64;
 
-    /// Some events of a shard from an offset on, in order; none if there is none yet.
+    /// Some events of a shard from an offset on, in order; empty if there are none yet.
     fn events(&self, shard: Shard, from: u64) -> Result<Vec<Logged>, BackendError>;
 
-    /// Some events of one aggregate behind a sequence, in order; none if there is none.
+    /// Some events of one aggregate after a sequence, in order; empty if there are none.
     fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError>;
 }
 
-/// Makes a state again from the events that are stored.
+/// Refolds a state from the stored events.
 fn refold(storage: &impl Storage, mut refold: Refold) -> Refolded {
     let mut after = Sequence::ZERO;
     loop {
@@ -114,7 +113,7 @@ struct Shared<S> {
     storage: RwLock<Option<Arc<S>>>,
     partitions: u32,
     queue: Queue,
-    /// Held while a batch is decided and written; the instance that did so last.
+    /// Held while a batch is decided and written; holds the instance that did so last.
     turn: Mutex<u64>,
     /// Changes with every commit, to wake the readers of events.
     commits: watch::Sender<u64>,
@@ -131,12 +130,12 @@ impl<S: Storage> Shared<S> {
         })
     }
 
-    /// The storage, to be held only for as long as it is used.
+    /// The storage; hold it only while you use it.
     fn storage(&self) -> Result<Arc<S>, BackendError> {
         self.storage.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or(BackendError::Closed)
     }
 
-    /// Frees the storage, when those who use it right now are done.
+    /// Frees the storage once nobody uses it any more.
     async fn free(&self) {
         let Some(storage) = self.storage.write().unwrap_or_else(PoisonError::into_inner).take() else { return };
         while Arc::strong_count(&storage) > 1 {
@@ -147,5 +146,5 @@ impl<S: Storage> Shared<S> {
     }
 }
 
-/// How many events one call of [`Storage::events`] or [`Storage::history`] returns at most.
+/// The most events that one call of [`Storage::events`] or [`Storage::history`] returns.
 const PAGE_EVENTS_MAX: usize = 512;

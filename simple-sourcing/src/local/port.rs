@@ -78,11 +78,11 @@ impl<S: Storage> Port for LocalPort<S> {
     fn submit(&self, submission: Submission) {
         let Definition { name, aggregates } = &*self.definition;
         let aggregate = &aggregates[submission.aggregate];
-        // An exclusive storage has no other app that could.
+        // No other app can serve it from an exclusive storage.
         if S::EXCLUSIVE && !aggregate.is_served() {
             return submission.reply.fail(&BackendError::failed(format!(
-                "nobody serves aggregate `{}`: `{name}` is only its client, and no other app can open its store \
-                 meanwhile; serve it in this app, with `.aggregate::<...>()`",
+                "nobody serves aggregate `{}`: `{name}` is only its client, and no other app can open the store at the \
+                 same time; serve it in this app with `.aggregate::<...>()`",
                 aggregate.name
             )));
         }
@@ -123,7 +123,7 @@ impl<S: Storage> Port for LocalPort<S> {
         key: Arc<str>,
         _timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
-        // A receipt exists only after the commit, so what is stored is never older.
+        // A receipt exists only after the commit, so the stored state is never older.
         Box::pin(async move { self.shared.storage()?.state(self.shard(aggregate, &key), &key) })
     }
 
@@ -169,7 +169,7 @@ impl<S: Storage> Port for LocalPort<S> {
             self.stopped.set(if joined {
                 Ok(())
             } else {
-                Err(BackendError::failed(format!("the worker of `{}` has panicked", self.definition.name)))
+                Err(BackendError::failed(format!("the worker of `{}` panicked", self.definition.name)))
             });
             self.stopped.wait().await
         })
@@ -178,14 +178,14 @@ impl<S: Storage> Port for LocalPort<S> {
 
 impl<S> Drop for LocalPort<S> {
     fn drop(&mut self) {
-        // The worker finishes what waits and ends by itself; nobody is left to join it.
+        // The worker finishes the waiting commands and ends by itself; nobody is left to join it.
         self.closed.send_replace(true);
         self.stopping.store(true, Ordering::Release);
         self.shared.queue.wake();
     }
 }
 
-/// Sends all events behind the cursor, and then those of each commit, until the reader or the app is gone.
+/// Sends all events after the cursor, and then those of each commit, until the reader or the app is gone.
 async fn follow<S: Storage>(
     shared: Arc<Shared<S>>,
     mut closed: watch::Receiver<bool>,
@@ -209,7 +209,7 @@ async fn follow<S: Storage>(
     }
 }
 
-/// Sends what a shard has behind the cursor.
+/// Sends the events of a shard after the cursor.
 async fn follow_shard<S: Storage>(
     shared: &Shared<S>,
     shard: Shard,

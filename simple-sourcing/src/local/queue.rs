@@ -7,12 +7,12 @@ use std::{
 
 use crate::{error::BackendError, port::Submission};
 
-/// With as many commands waiting, those that nobody waits for any more are looked for.
+/// With this many commands waiting, the queue looks for those that nobody waits for any more.
 const ABANDONED_SOUGHT_AT: usize = 16 * 1024;
 
-/// The commands that wait for a worker, in the order in which they came.
+/// The commands that wait for a worker, in the order in which they arrived.
 ///
-/// It is bounded by those who wait for its commands: who sends more than is processed waits longer.
+/// It is bounded by the callers that wait for its commands: whoever sends more than is processed waits longer.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -22,21 +22,21 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Waiting {
     commands: VecDeque<Submission>,
-    /// How many there were when abandoned ones were last looked for.
+    /// How many there were when the queue last looked for abandoned ones.
     swept: usize,
-    /// With how many a worker that [gathers](Queue::gather) is content.
+    /// How many commands are enough for a worker that [gathers](Queue::gather).
     gathered_at: usize,
-    /// How many workers wait for commands. To notify nobody is a system call, too.
+    /// How many workers wait for commands. Notifying nobody costs a system call, too.
     workers: usize,
-    /// Set when the storage has failed: what it said is the answer to everything from then on.
+    /// Set when the storage has failed: every command gets this error from then on.
     failed: Option<BackendError>,
 }
 
 impl Queue {
-    /// Puts a command behind the others, unless its app is closed by then.
+    /// Queues a command, unless its app is closed.
     pub(super) fn push(&self, submission: Submission, is_closed: impl Fn() -> bool) {
         let mut waiting = self.lock();
-        // Under the lock: a worker that is told to stop takes what stands here once more, and nothing comes later.
+        // Under the lock: a worker that is told to stop empties the queue once more, and nothing may be added after that.
         if is_closed() {
             return submission.reply.fail(&BackendError::Closed);
         }
@@ -44,7 +44,7 @@ impl Queue {
             return submission.reply.fail(error);
         }
         waiting.commands.push_back(submission);
-        // Looked for when there are twice as many as the last time, so that each push pays for a constant part of it.
+        // The next search is at twice as many commands as the last, so its cost per push is constant.
         if waiting.commands.len() >= ABANDONED_SOUGHT_AT.max(2 * waiting.swept) {
             waiting.commands.retain(|command| !command.reply.is_abandoned());
             waiting.swept = waiting.commands.len();
@@ -55,7 +55,7 @@ impl Queue {
         }
     }
 
-    /// Waits until there is a command, or `stopped` says that nobody needs one.
+    /// Waits until there is a command, or `stopped` returns true.
     pub(super) fn wait(&self, stopped: impl Fn() -> bool) {
         let mut waiting = self.lock();
         waiting.workers += 1;
@@ -64,10 +64,10 @@ impl Queue {
         waited.unwrap_or_else(PoisonError::into_inner).workers -= 1;
     }
 
-    /// Waits until there are so many more commands than now, or the time has passed.
+    /// Waits until there are `more` commands than now, or the time has passed.
     pub(super) fn gather(&self, more: usize, within: Duration) {
         let mut waiting = self.lock();
-        // Nobody is woken before: a thread costs more to wake than a command to wait.
+        // The worker is not woken before that: waking a thread costs more than letting a command wait.
         let enough = waiting.commands.len() + more;
         waiting.gathered_at = enough;
         waiting.workers += 1;
@@ -78,9 +78,9 @@ impl Queue {
         waiting.gathered_at = 0;
     }
 
-    /// Wakes all that [`wait`](Queue::wait), to look at `stopped`.
+    /// Wakes all workers that [`wait`](Queue::wait), to check `stopped`.
     pub(super) fn wake(&self) {
-        // Under the lock, so that none is between looking and waiting.
+        // Under the lock, so that none is between its check and its wait.
         let _waiting = self.lock();
         self.filled.notify_all();
     }
@@ -90,7 +90,7 @@ impl Queue {
         self.lock().commands.len()
     }
 
-    /// Takes the commands that wait, at most `max`, and leaves room for as many in their place.
+    /// Takes the waiting commands, at most `max`, and leaves an empty buffer for the next ones.
     pub(super) fn take(&self, max: usize, commands: &mut VecDeque<Submission>) {
         commands.clear();
         let mut waiting = self.lock();
@@ -102,7 +102,7 @@ impl Queue {
         }
     }
 
-    /// Answers all that wait and all that come with the error.
+    /// Fails all commands, those that wait and those to come, with this error.
     pub(super) fn fail(&self, error: &BackendError) {
         let mut waiting = self.lock();
         waiting.failed = Some(error.clone());
@@ -114,7 +114,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // Nothing that holds the lock can panic half-way through a change.
+        // No holder of the lock can panic halfway through a change.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

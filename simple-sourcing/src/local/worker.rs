@@ -22,36 +22,36 @@ use crate::{
 /// The most commands in one batch: bounds the memory of a batch and the time that one commit takes.
 const BATCH_COMMANDS_MAX: usize = 4096;
 
-/// Commands are gathered for this part of the time that the last commit took.
+/// Commands are gathered for this fraction of the time that the last commit took.
 const GATHERED_SHARE: u32 = 4;
 
-/// After a commit without a sync that took less, it is as well to go on with the commands that wait.
+/// If the last commit had no sync and was faster than this, gathering is not worth the wait.
 const GATHERED_FROM: Duration = Duration::from_micros(600);
 
-/// The thread that decides commands and writes what they change.
+/// The thread that decides commands and writes their changes.
 pub(super) struct Worker<S> {
     pub(super) shared: Arc<Shared<S>>,
     pub(super) storage: Arc<S>,
     pub(super) definition: Arc<Definition>,
-    /// Tells this instance from the others on the same storage.
+    /// Identifies this instance among those on the same storage.
     pub(super) instance: u64,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) stopped: Stopped,
 }
 
 impl<S: Storage> Worker<S> {
-    /// Runs until it is stopped and nothing waits any more, or the storage fails.
+    /// Runs until it is stopped and no command waits any more, or the storage fails.
     pub(super) fn run(self) {
         let (mut processor, mut clock) = (Processor::new(self.definition.clone()), LogClock::new(&self.definition));
         info!(app = %self.definition.name, instance = self.instance, "serving");
-        // Once it is told to stop, what waits then is still done: that of its own clients is among it.
+        // When it is told to stop, it still processes what waits at that time, which includes all of its own clients' commands.
         let mut left = None;
         let (mut commands, mut replies) = (VecDeque::new(), Vec::new());
         let mut last = Committed::default();
         while left != Some(0) {
             self.shared.queue.wait(|| self.stopping.load(Ordering::Acquire));
-            // Those who were just answered are about to send their next commands. Without a moment for that there would be
-            // two halves of the clients that take turns, each with a commit for itself.
+            // Clients that just got a reply are about to send their next commands. Without a moment for that, the clients
+            // would split into two halves that take turns, each with a commit of its own.
             let is_dear = self.storage.syncs() || last.took > GATHERED_FROM;
             if last.commands > 1 && is_dear && left.is_none() {
                 self.shared.queue.gather(last.commands, last.took / GATHERED_SHARE);
@@ -59,11 +59,11 @@ impl<S: Storage> Worker<S> {
             if left.is_none() && self.stopping.load(Ordering::Acquire) {
                 left = Some(self.shared.queue.len());
             }
-            // First the turn, then the commands: two instances must not write theirs in another order than they came.
+            // First the turn, then the commands: two instances must not write commands in another order than they arrived.
             let mut turn = self.shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
             self.shared.queue.take(left.unwrap_or(usize::MAX).min(BATCH_COMMANDS_MAX), &mut commands);
             if commands.is_empty() {
-                // Another instance was quicker.
+                // Another instance was faster.
                 left = left.map(|_| 0);
                 continue;
             }
@@ -78,8 +78,8 @@ impl<S: Storage> Worker<S> {
             match batch {
                 Ok(committed) => last = committed,
                 Err(error) => {
-                    // Whether the batch was written is not known, so nothing may follow it before a restart has looked; its
-                    // replies are dropped unanswered.
+                    // It is not known whether the batch was written, so nothing may follow it before a restart has checked;
+                    // its callers get no reply.
                     error!(app = %self.definition.name, %error, "the storage has failed; no more commands are taken until the app is restarted");
                     self.shared.queue.fail(&error);
                     self.stopped.set(Err(error));
@@ -99,8 +99,8 @@ impl<S: Storage> Worker<S> {
         time
     }
 
-    /// Decides commands, writes what they change, and answers: all in one batch, but for those under which a process has
-    /// died. Each of these has a batch for itself, so that the others are not suspected with it again.
+    /// Decides commands, writes their changes, and replies: all in one batch, except for commands that a process was deciding
+    /// when it died. Each of those gets a batch of its own, so that others do not become suspects with it again.
     fn batches(
         &self,
         processor: &mut Processor,
@@ -118,7 +118,7 @@ impl<S: Storage> Worker<S> {
         Ok(committed)
     }
 
-    /// Decides the first commands, writes what they change, and answers.
+    /// Decides the first commands, writes their changes, and replies.
     fn batch(
         &self,
         processor: &mut Processor,
@@ -161,19 +161,19 @@ impl<S: Storage> Worker<S> {
 fn deadly(deaths: u32) -> String {
     format!(
         "the process died {deaths} times while it decided this command, so it is not run again: its handler or an applier \
-         overflows the stack, takes all memory, or aborts"
+         overflows the stack, exhausts memory, or aborts"
     )
 }
 
-/// What is known of a batch that was committed.
+/// What is known about a committed batch.
 #[derive(Default)]
 struct Committed {
     commands: usize,
-    /// By the storage.
+    /// How long the storage took.
     took: Duration,
 }
 
-/// The handlers and appliers have their own guard: this is a mistake of the library, or of the store beneath.
+/// Handlers and appliers have a guard of their own: this is a bug in the library, or in the database.
 fn panicked(panic: &(dyn Any + Send)) -> BackendError {
-    BackendError::failed(format!("the worker has panicked: {}", panic_message(panic)))
+    BackendError::failed(format!("the worker panicked: {}", panic_message(panic)))
 }

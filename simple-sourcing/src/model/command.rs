@@ -4,10 +4,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Accepted, CommandRole, Context, Described, Event};
 
-/// What a client may ask of an aggregate: an enum with a variant for each command. Written by `#[command]`.
+/// What a client may ask of an aggregate: an enum with a variant for each command. `#[command]` implements it.
 ///
-/// A command is compared with what is read back of its bytes before it is sent (hence `PartialEq`), and shown where the two
-/// differ (hence `Debug`).
+/// Before a command is sent, it is compared with what is read back from its bytes (hence `PartialEq`), and the difference is
+/// shown (hence `Debug`).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command",
     note = "annotate the enum with `#[command(event = ..., error = ...)]`"
@@ -20,6 +20,10 @@ pub trait Command: Described + Serialize + DeserializeOwned + PartialEq + Debug 
 
     /// The variants in the order of their declaration.
     const VARIANTS: &'static [CommandVariant];
+
+    /// Whether each command is read back from JSON as it was written, whatever it is, so that nobody has to try. The macro
+    /// knows it of the types of the fields.
+    const EXACT: bool = false;
 
     /// The wire name of this command's variant, as serde writes it.
     fn name(&self) -> &'static str;
@@ -34,7 +38,7 @@ pub struct CommandVariant {
     pub role: CommandRole,
 }
 
-/// An error of the domain: it travels typed to the client that sent the command. Every type that qualifies has it.
+/// An error of the domain, which reaches the client as a typed value. Implemented for every type that qualifies.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the error of a command",
     label = "must implement `Error`, `Serialize` and `Deserialize`",
@@ -43,7 +47,8 @@ pub struct CommandVariant {
 pub trait DomainError: Error + Serialize + DeserializeOwned + Send + Sync + 'static {}
 impl<E: Error + Serialize + DeserializeOwned + Send + Sync + 'static> DomainError for E {}
 
-/// A command that the aggregate `A` decides. `#[command]` implements it for every type with the generated handler trait.
+/// A command that the aggregate `A` decides. `#[command]` implements it for every type that implements the generated handler
+/// trait.
 #[diagnostic::on_unimplemented(
     message = "`{A}` does not handle `{Self}`",
     note = "implement the handler trait that `#[command]` generated for `{Self}`, on `{A}`"
@@ -52,7 +57,7 @@ pub trait HandledBy<A>: Command {
     /// Calls the handler method of this command's variant.
     ///
     /// # Errors
-    /// The handler's rejection, or that the aggregate exists where it must not, or the reverse.
+    /// The handler's rejection; or the aggregate exists but must not, or the reverse.
     fn handle(
         self,
         state: Option<&A>,
@@ -63,7 +68,7 @@ pub trait HandledBy<A>: Command {
 /// Why a handler did not accept a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAccepted<E> {
-    /// The handler said no.
+    /// The handler rejected it.
     Rejected(E),
     /// The command needs an aggregate and there is none.
     NotFound,

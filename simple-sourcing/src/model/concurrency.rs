@@ -2,14 +2,14 @@ use std::fmt;
 
 use super::{Aggregate, KeyOf, Sequence};
 
-/// What an aggregate type asks of the sequence that a client expects.
+/// What an aggregate type requires of the sequence that a client expects.
 pub enum Concurrency<A: Aggregate> {
-    /// A command may come without an expected sequence; one that has one must match. The default.
+    /// A command may omit the expected sequence; if it has one, it must match. The default.
     Any,
-    /// Every command that is not `#[create]` must come with the expected sequence, and it must match.
+    /// Every command that is not `#[create]` must have an expected sequence, and it must match.
     Strict,
-    /// As `Any`, and where the sequences differ this function sees both sides and says whether the handler may run all
-    /// the same. It must be pure, as a handler.
+    /// Like `Any`, but if the sequences differ, this function sees both sides and says whether the handler may run
+    /// nevertheless. Like a handler, it must be pure.
     Resolve(fn(&Mismatch<'_, A>) -> Resolution),
 }
 
@@ -23,26 +23,26 @@ impl<A: Aggregate> fmt::Debug for Concurrency<A> {
     }
 }
 
-/// A command that expects the aggregate at another sequence than it is at.
+/// A command that expects the aggregate at a sequence other than its current one.
 #[derive(Debug)]
 pub struct Mismatch<'a, A: Aggregate> {
     /// The key of the aggregate.
     pub key: &'a KeyOf<A>,
     /// The command.
     pub command: &'a A::Command,
-    /// The state now; none if there is no aggregate.
+    /// The current state; none if there is no aggregate.
     pub state: Option<&'a A>,
     /// What the client expected.
     pub expected: Sequence,
-    /// The sequence now.
+    /// The current sequence.
     pub actual: Sequence,
 }
 
-/// What becomes of a command whose expected sequence does not match.
+/// What happens to a command whose expected sequence does not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
-    /// The handler decides on the state as it is.
+    /// The handler decides it on the current state.
     Accept,
-    /// [`CommandError::Conflict`](crate::CommandError::Conflict).
+    /// It fails with [`CommandError::Conflict`](crate::CommandError::Conflict).
     Conflict,
 }

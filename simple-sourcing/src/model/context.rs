@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use super::{CommandId, Sequence, Timestamp, Trace};
 
-/// What a handler may know of its command beside the payload: asked for with `context` in `#[command(...)]` or with
+/// What a handler may know about its command beyond the payload. Ask for it with `context` in `#[command(...)]`, or with
 /// `#[context]` on a variant.
 ///
-/// All of it stands in the log, so a handler that uses it is still pure: there is no other clock and no other id.
+/// All of it is in the log, so a handler that uses it is still pure: it needs no clock and no ids of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Context<K> {
     pub(crate) key: K,
@@ -16,13 +16,13 @@ pub struct Context<K> {
 }
 
 impl<K> Context<K> {
-    /// That of no command yet.
+    /// A context before any command.
     pub(crate) fn before_all(key: K) -> Self {
         let time = Timestamp::from_millis(0);
         Context { key, sequence: Sequence::ZERO, command_id: CommandId::first_of(time), time, trace: None }
     }
 
-    /// Makes it that of a command for the same aggregate.
+    /// Overwrites it with that of a command to the same aggregate.
     pub(crate) fn set(&mut self, sequence: Sequence, id: CommandId, time: Timestamp, trace: &Option<Arc<Trace>>) {
         (self.sequence, self.command_id, self.time) = (sequence, id, time);
         self.trace.clone_from(trace);
@@ -33,7 +33,7 @@ impl<K> Context<K> {
         &self.key
     }
 
-    /// The sequence of the aggregate before this command; 0 where it never existed.
+    /// The sequence of the aggregate before this command; 0 if it never existed.
     pub fn sequence(&self) -> Sequence {
         self.sequence
     }
@@ -48,17 +48,17 @@ impl<K> Context<K> {
         self.time
     }
 
-    /// The business transaction that the command belongs to, where the client named one.
+    /// The business transaction that the command belongs to, if the client named one.
     pub fn correlation_id(&self) -> Option<&str> {
         self.trace.as_ref()?.correlation_id.as_deref()
     }
 
-    /// What caused the command, where the client named it.
+    /// The cause of the command, if the client named one.
     pub fn causation_id(&self) -> Option<&str> {
         self.trace.as_ref()?.causation_id.as_deref()
     }
 
-    /// The W3C trace context that the command was sent with, where the client named one.
+    /// The W3C trace context of the command, if the client set one.
     pub fn traceparent(&self) -> Option<&str> {
         self.trace.as_ref()?.traceparent.as_deref()
     }

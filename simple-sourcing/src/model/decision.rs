@@ -1,21 +1,20 @@
 use super::{ErrorOf, EventOf, IntoEvents, NotEmpty};
 
-/// What a handler returns: it accepts the command, with events or because there is nothing to do, or it rejects it with an
-/// error.
+/// What a handler returns: it accepts the command, with events or because there is nothing to do, or rejects it with an error.
 ///
-/// Made with [`emit`], [`unchanged`], [`reject`] and [`ensure!`](crate::ensure).
+/// Use [`emit`], [`unchanged`], [`reject`] and [`ensure!`](crate::ensure) to create one.
 pub type Decision<A> = Result<Accepted<EventOf<A>>, ErrorOf<A>>;
 
 /// What an accepted command does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepted<E> {
-    /// It has happened: one or more events.
+    /// It has one or more events.
     Events(Events<E>),
-    /// There was nothing to do: no event is written, and the aggregate stays at its sequence.
+    /// There was nothing to do: no event is written, and the aggregate keeps its sequence.
     Unchanged,
 }
 
-/// One or more events: an empty list can't be written.
+/// One or more events: an empty list does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Events<E> {
     first: E,
@@ -28,20 +27,20 @@ impl<E> Events<E> {
         Events { first, rest: Vec::new() }
     }
 
-    /// More events behind those that are there.
+    /// Appends more events.
     #[must_use]
     pub fn and(mut self, more: impl IntoIterator<Item = E>) -> Self {
         self.rest.extend(more);
         self
     }
 
-    /// Maps each event, unless one fails: then its error is returned.
+    /// Maps each event, and returns the first error.
     pub(crate) fn try_map<X>(self, mut map: impl FnMut(E) -> Result<E, X>) -> Result<Self, X> {
         let Events { first, rest } = self;
         Ok(Events { first: map(first)?, rest: rest.into_iter().map(map).collect::<Result<_, X>>()? })
     }
 
-    /// How many there are, at least 1.
+    /// How many events there are, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
         1 + self.rest.len()
@@ -86,8 +85,8 @@ where
     }
 }
 
-/// Accepts a command with an event, an array of events, or [`Events`]. For more than 32 events, or as many as a list has,
-/// write `Events::new(first).and(rest)`.
+/// Accepts a command with an event, an array of events, or [`Events`]. For more than 32 events, or for a list, write
+/// `Events::new(first).and(rest)`.
 ///
 /// ```
 /// use simple_sourcing::{Accepted, emit, prelude::*};
@@ -112,11 +111,11 @@ pub fn emit<E, X>(events: impl IntoEvents<E>) -> Result<Accepted<E>, X> {
     Ok(Accepted::Events(events.into_events()))
 }
 
-/// Accepts a command that has nothing to do, such as a second `confirm` of what is confirmed.
+/// Accepts a command that has nothing to do, such as a second `confirm` of something that is already confirmed.
 ///
-/// No event is written. The client gets a [`Receipt`](crate::Receipt) at the present sequence, which says so:
-/// [`is_unchanged`](crate::Receipt::is_unchanged). The expected sequence is checked and the command's id is remembered as
-/// for any other.
+/// No event is written. The client gets a [`Receipt`](crate::Receipt) with the current sequence that says so:
+/// [`is_unchanged`](crate::Receipt::is_unchanged). As for any command, the expected sequence is checked and the id is
+/// remembered.
 ///
 /// ```
 /// # use simple_sourcing::{Accepted, emit, prelude::*};
@@ -137,7 +136,7 @@ pub fn unchanged<E, X>() -> Result<Accepted<E>, X> {
 /// Rejects a command.
 ///
 /// # Errors
-/// Always: this is how a handler says no.
+/// Always: this is how a handler rejects a command.
 pub fn reject<E, X>(error: X) -> Result<Accepted<E>, X> {
     Err(error)
 }

@@ -7,9 +7,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{EventMeta, Timestamp};
 
-/// Names one command: a UUID of version 7, whose time says whether it is older than the deduplication window.
+/// Identifies one command: a version 7 UUID, whose time says whether it is older than the deduplication window.
 ///
-/// Sending a command again under its id is safe: it takes effect once, and every answer is the first one.
+/// Sending a command again under its id is safe: it takes effect once, and always has its first outcome.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Uuid", into = "Uuid")]
 pub struct CommandId(Uuid);
@@ -19,16 +19,16 @@ impl CommandId {
     #[expect(clippy::new_without_default, reason = "each is different; a default would surprise")]
     pub fn new() -> Self {
         let now = Timestamp::now().as_millis();
-        // Not `Uuid::now_v7`: so that its ids ascend it takes a lock, and when the clock is put back it stays at the latest
-        // time that it has seen, and a service refuses ids that are too far ahead.
+        // Not `Uuid::now_v7`: it takes a lock so that its ids ascend, and when the clock is set back it stays at the latest time
+        // that it has seen, but a service refuses ids that are too far ahead.
         let time = uuid::Timestamp::from_unix(NoContext, now / 1000, (now % 1000) as u32 * 1_000_000);
         CommandId(Uuid::new_v7(time))
     }
 
-    /// The id of a command that follows from an event: always the same for the same event and name, so that whoever reacts
-    /// to events may be given one twice and still sends each command once.
+    /// The id of a command that follows from an event: always the same for the same event and name. So a reactor that sees an
+    /// event twice still sends each command once.
     ///
-    /// The name tells the commands apart that follow from one event. The id bears the time of the event: once that is out of
+    /// The name tells apart the commands that follow from one event. The id has the time of the event: once that is older than
     /// the deduplication window, the command is [`Expired`](crate::CommandError::Expired).
     ///
     /// ```
@@ -51,7 +51,7 @@ impl CommandId {
         CommandId(Uuid::from_bytes(bytes))
     }
 
-    /// When the id was made, to the millisecond.
+    /// When the id was created, to the millisecond.
     pub fn time(self) -> Timestamp {
         let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
         Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
@@ -62,7 +62,7 @@ impl CommandId {
         self.0
     }
 
-    /// The smallest id of a time: all ids made before it sort below.
+    /// The smallest id of a time: all ids created before it sort below.
     pub fn first_of(time: Timestamp) -> Self {
         let mut bytes = [0; 16];
         bytes[..6].copy_from_slice(&time.as_millis().to_be_bytes()[2..]);
@@ -71,7 +71,7 @@ impl CommandId {
         CommandId(Uuid::from_bytes(bytes))
     }
 
-    /// How long before `now` the id was made; zero where it was made later.
+    /// How long before `now` the id was created; zero if it was created later.
     pub fn age(self, now: Timestamp) -> Duration {
         now.since(self.time())
     }
@@ -111,9 +111,9 @@ impl FromStr for CommandId {
     }
 }
 
-/// A text or UUID that can't be a command id.
+/// The text or UUID is not a command id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a UUID of version 7: a command id carries its time, so that one older than the window is known")]
+#[error("`{0}` is not a version 7 UUID, which a command id must be so that its age is known")]
 pub struct NotVersion7(String);
 
 #[cfg(test)]

@@ -2,22 +2,22 @@ use super::{Event, Events};
 
 /// What [`emit`](super::emit) takes: an event, an array of 1 to 32 events, or [`Events`].
 ///
-/// For a `Vec` and an `Option` it is there in name only: they may be empty, which the compiler then says.
-// Only an event is taken by itself, so that anything else gets the words below in place of those of a wrong return type.
+/// `Vec` and `Option` don't really implement it: they may be empty, and the compiler says so.
+// Of all types, only an event converts by itself, so that anything else gets the message below rather than a type mismatch.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not sure to be one event or more",
+    message = "`{Self}` is not guaranteed to be one or more events",
     label = "`emit` takes an event, an array of 1 to 32 events, or `Events`",
     note = "for a list, or more events, write `Events::new(first).and(rest)`",
-    note = "where there is nothing to do, write `unchanged()` in place of `emit`"
+    note = "if there is nothing to do, write `unchanged()` instead of `emit`"
 )]
 pub trait IntoEvents<E> {
     /// The events.
     fn into_events(self) -> Events<E>;
 }
 
-/// What holds one event or more, whatever its value: an array of 1 to 32.
+/// A type that always holds at least one event: an array of 1 to 32.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not sure to be one event or more",
+    message = "`{Self}` is not guaranteed to be one or more events",
     note = "write an array of 1 to 32 events, or `Events::new(first).and(rest)`"
 )]
 pub trait NotEmpty {}
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// Never: there may be none.
+/// Never: an option may be empty.
 #[diagnostic::do_not_recommend]
 impl<E> IntoEvents<E> for Option<E>
 where

@@ -1,6 +1,6 @@
 use std::{fmt, hash::Hash};
 
-/// The key that names one aggregate: a type that goes to text and back without loss.
+/// The key that names one aggregate: a type that converts to text and back without loss.
 ///
 /// `String`, the integers, `char`, `bool` and `Uuid` are keys. A newtype around one becomes one with `#[derive(Key)]`:
 ///
@@ -16,26 +16,26 @@ use std::{fmt, hash::Hash};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the key of an aggregate",
     label = "does not implement `Key`",
-    note = "keys go to text and back: use `String`, an integer or `Uuid`, put `#[derive(Key)]` on a newtype around one, \
+    note = "keys convert to text and back: use `String`, an integer or `Uuid`, put `#[derive(Key)]` on a newtype around one, \
             or implement `Key`"
 )]
 pub trait Key: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static {
-    /// The key as text: what the log is partitioned by. Two keys are equal exactly if their texts are.
+    /// The key as text, by which the log is partitioned. Two keys are equal exactly if their texts are.
     fn to_text(&self) -> String;
 
-    /// [`to_text`](Key::to_text) of a key that is not needed any more. Worth writing for a key that is a text already.
+    /// [`to_text`](Key::to_text) for a key that is no longer needed. Worth implementing for a key that is already a text.
     fn into_text(self) -> String {
         self.to_text()
     }
 
-    /// The key back from its text.
+    /// The key, parsed from its text.
     ///
     /// # Errors
-    /// When the text is not that of a key.
+    /// When the text is not the text of a key.
     fn from_text(text: &str) -> Result<Self, KeyError>;
 }
 
-/// A text that is not a key of the wanted type.
+/// The text is not a key of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a key of type {wanted}: {reason}")]
 pub struct KeyError {
@@ -45,7 +45,7 @@ pub struct KeyError {
 }
 
 impl KeyError {
-    /// Says that `text` is no key of type `K`, and why.
+    /// An error that says why `text` is not a key of type `K`.
     pub fn new<K>(text: &str, reason: impl fmt::Display) -> Self {
         KeyError { text: text.into(), wanted: std::any::type_name::<K>(), reason: reason.to_string() }
     }
@@ -74,7 +74,7 @@ macro_rules! key_from_str {
 
             fn from_text(text: &str) -> Result<Self, KeyError> {
                 let key: Self = text.parse().map_err(|error| KeyError::new::<Self>(text, error))?;
-                // "+7" and "007" parse as 7, and would be a second name of the same aggregate in another partition.
+                // "+7" and "007" parse as 7, and would be second names of the same aggregate, in other partitions.
                 if key.to_string() == text {
                     Ok(key)
                 } else {

@@ -1,4 +1,4 @@
-//! What a user's enums become: the traits behind `#[event]`, `#[command]` and `#[aggregate]`, and the values they speak in.
+//! The traits behind `#[event]`, `#[command]` and `#[aggregate]`, and the values in their methods.
 
 mod aggregate;
 mod command;
@@ -6,6 +6,7 @@ mod concurrency;
 mod context;
 mod decision;
 mod event;
+pub(crate) mod exact;
 mod id;
 mod into_events;
 mod key;

@@ -2,10 +2,10 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-/// A place in the command log: the position in a receipt is that of the command.
+/// A place in the command log: the position in a receipt is that of its command.
 ///
-/// It rises within a partition, and every event carries that of its command, so a view that has seen it holds the
-/// command's events. It means the same on every backend.
+/// Positions rise within a partition, and every event carries that of its command. So a view that has seen a position holds
+/// the command's events. It means the same on every backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// The partition, from 0.
@@ -20,10 +20,10 @@ impl fmt::Display for Position {
     }
 }
 
-/// How far a reader of the event log has come: for each partition the offset of the next event.
+/// How far a reader of the event log is: for each partition, the offset of the next event.
 ///
-/// A reader that keeps its cursor together with what it made of the events goes on where it left off, and misses or
-/// doubles nothing. The default is the beginning.
+/// A reader that stores its cursor together with what it has built from the events continues where it left off, and neither
+/// misses nor repeats any. The default is the beginning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor {
@@ -41,18 +41,18 @@ impl Cursor {
         self.next.get(&partition).copied().unwrap_or(0)
     }
 
-    /// Whether all events in front of the other are in front of this one too.
+    /// Whether all events before the other cursor are before this one too.
     pub(crate) fn has_reached(&self, other: &Cursor) -> bool {
         other.next.iter().all(|(partition, next)| self.next(*partition) >= *next)
     }
 
-    /// Moves behind an event.
+    /// Moves the cursor past an event.
     pub fn advance(&mut self, partition: u32, offset: u64) {
         self.next.insert(partition, offset + 1);
     }
 }
 
-/// From the offset of the next event in each partition.
+/// A cursor from the offset of the next event in each partition.
 impl FromIterator<(u32, u64)> for Cursor {
     fn from_iter<I: IntoIterator<Item = (u32, u64)>>(next: I) -> Self {
         Cursor { next: next.into_iter().collect() }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{CommandId, Position, Sequence};
 
-/// What the client of an accepted command gets.
+/// What the client gets for an accepted command.
 ///
-/// It outlives the process: with serde, or as a short text for an HTTP header or a cookie, so that whoever answers the next
-/// request can wait for a view that holds the command's events.
+/// It can leave the process, with serde or as a short text for an HTTP header or a cookie: whoever handles the next request
+/// can then [wait for a view](crate::View::wait_for) that holds the command's events.
 ///
 /// ```
 /// # use simple_sourcing::Receipt;
@@ -24,10 +24,10 @@ pub struct Receipt {
     pub aggregate: Cow<'static, str>,
     /// The id under which the command can be sent again.
     pub command_id: CommandId,
-    /// The sequence of the aggregate after the command: that of its last event. What to expect of the next command.
+    /// The sequence of the aggregate after the command, i.e. that of its last event. Expect it in the next command.
     pub sequence: Sequence,
-    /// What a view has to have seen to hold this sequence: where the command stands in the log. Of a command that had nothing
-    /// to do, the one that made the present sequence.
+    /// The position of the command in the log, which a view must have seen to hold this sequence. If the command had nothing
+    /// to do, the position of the command that made the current sequence.
     pub position: Position,
     #[serde(default)]
     unchanged: bool,
@@ -44,13 +44,13 @@ impl Receipt {
         Receipt { aggregate: Cow::Borrowed(aggregate), command_id, sequence, position, unchanged }
     }
 
-    /// Whether there was nothing to do: no event was written, and the sequence is the one from before.
+    /// Whether there was nothing to do: no event was written, and the sequence has not changed.
     pub fn is_unchanged(&self) -> bool {
         self.unchanged
     }
 }
 
-/// What stands behind the id of a command that had nothing to do.
+/// Follows the id of a command that had nothing to do.
 const UNCHANGED: &str = ";unchanged";
 
 impl fmt::Display for Receipt {
@@ -80,9 +80,9 @@ fn read_text(text: &str) -> Option<Receipt> {
     Some(Receipt { aggregate: Cow::Owned(aggregate.to_owned()), command_id, sequence, position, unchanged })
 }
 
-/// A text that is no [`Receipt`].
+/// The text is not a [`Receipt`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no receipt: one looks like `account/3:1842@7;018bcfe5-6800-7000-8000-000000000001`")]
+#[error("{0:?} is not a receipt: a receipt looks like `account/3:1842@7;018bcfe5-6800-7000-8000-000000000001`")]
 pub struct ReceiptError(String);
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
             "account/-1:1@1;018bcfe5-6800-7000-8000-000000000001",
         ] {
             let error = text.parse::<Receipt>().unwrap_err().to_string();
-            assert!(error.contains(&format!("{text:?} is no receipt")), "{error}");
+            assert!(error.contains(&format!("{text:?} is not a receipt")), "{error}");
         }
     }
 }

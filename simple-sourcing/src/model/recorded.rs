@@ -4,29 +4,29 @@ use serde::Serialize;
 
 use super::{CommandId, Event, Position, Sequence, Timestamp, Trace};
 
-/// An event of the log with all that is known of it.
+/// An event of the log, with everything that is known about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded<E: Event> {
-    /// Where it stands and what caused it.
+    /// Its place in the log and its cause.
     pub meta: EventMeta<E::Key>,
     /// What happened.
     pub event: E,
 }
 
-/// Where an event stands and what caused it.
+/// The place of an event in the log, and its cause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventMeta<K> {
     /// The key of the aggregate.
     pub key: K,
-    /// The place among the events of its aggregate: the first is 1.
+    /// Its place among the events of its aggregate: the first is 1.
     pub sequence: Sequence,
     /// The partition of the event, and of its command.
     pub partition: u32,
-    /// The offset in the event log; with the partition, what a [`Cursor`](super::Cursor) moves behind.
+    /// The offset in the event log. Advance a [`Cursor`](super::Cursor) with it and the partition.
     pub offset: u64,
     /// The command that caused it.
     pub command_id: CommandId,
-    /// Where that command stands in the command log; a receipt carries the same.
+    /// The position of that command in the command log; its receipt has the same.
     pub command_position: Position,
     /// When the command entered the log.
     pub time: Timestamp,
@@ -34,17 +34,17 @@ pub struct EventMeta<K> {
 }
 
 impl<K> EventMeta<K> {
-    /// The business transaction that the command belonged to, where the client named one.
+    /// The business transaction that the command belonged to, if the client named one.
     pub fn correlation_id(&self) -> Option<&str> {
         self.trace.as_ref()?.correlation_id.as_deref()
     }
 
-    /// What caused the command, where the client named it.
+    /// The cause of the command, if the client named one.
     pub fn causation_id(&self) -> Option<&str> {
         self.trace.as_ref()?.causation_id.as_deref()
     }
 
-    /// The W3C trace context that the command was sent with, where the client named one.
+    /// The W3C trace context of the command, if the client set one.
     pub fn traceparent(&self) -> Option<&str> {
         self.trace.as_ref()?.traceparent.as_deref()
     }

@@ -3,7 +3,7 @@
 pub enum EventRole {
     /// `#[create]`: makes it.
     Create,
-    /// Not marked: changes it.
+    /// Unmarked: changes it.
     Change,
     /// `#[delete]`: removes it.
     Delete,
@@ -14,7 +14,7 @@ pub enum EventRole {
 pub enum CommandRole {
     /// `#[create]`: no aggregate, else [`CommandError::AlreadyExists`](crate::CommandError::AlreadyExists).
     Create,
-    /// Not marked: an aggregate, else [`CommandError::NotFound`](crate::CommandError::NotFound).
+    /// Unmarked: an aggregate, else [`CommandError::NotFound`](crate::CommandError::NotFound).
     Update,
     /// `#[upsert]`: either.
     Upsert,

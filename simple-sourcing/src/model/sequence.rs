@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The place of an event among those of its aggregate. The first is 1; an aggregate that never existed is at 0.
 ///
-/// It has no gap and no repetition, also when the aggregate is deleted and created again.
+/// Sequences have no gap and no repetition, even if the aggregate is deleted and created again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(u64);

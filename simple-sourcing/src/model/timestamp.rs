@@ -18,23 +18,23 @@ impl Timestamp {
         self.0
     }
 
-    /// The clock of this machine. For backends, which give commands their time: handlers and appliers must not ask.
+    /// The time of this machine's clock. For backends, which give commands their time; handlers and appliers must not use it.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The time passed since `earlier`; zero where that is later.
+    /// The time passed since `earlier`; zero if that is later.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// This time, moved on.
+    /// This time plus `by`.
     #[must_use]
     pub const fn after(self, by: Duration) -> Self {
         Timestamp(self.0.saturating_add(by.as_millis() as u64))
     }
 
-    /// This time, moved back; 1970 at the earliest.
+    /// This time minus `by`; 1970 at the earliest.
     #[must_use]
     pub const fn before(self, by: Duration) -> Self {
         Timestamp(self.0.saturating_sub(by.as_millis() as u64))

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// What ties a command to other work: set by the client, carried by the command and all its events.
+/// Links a command to other work. Set by the client, and carried by the command and all its events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// The business transaction that the command belongs to.
@@ -12,7 +12,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// How long its texts are together.
+    /// The total length of its texts.
     pub fn bytes(&self) -> usize {
         let texts = [&self.correlation_id, &self.causation_id, &self.traceparent];
         texts.into_iter().flatten().map(String::len).sum()

@@ -11,18 +11,18 @@ use crate::{
 /// What to read of an event log.
 #[derive(Debug, Clone)]
 pub enum Read {
-    /// All events behind the cursor, then those to come, without end.
+    /// All events after the cursor, then new ones, without end.
     Follow(Cursor),
-    /// The events of one aggregate behind a sequence, up to what was committed when the reading began.
+    /// The events of one aggregate after a sequence, up to what was committed when the read started.
     History {
         /// The key of the aggregate, as text.
         key: Arc<str>,
-        /// The sequence of the last event not to be read.
+        /// The sequence of the last event that is not read.
         after: Sequence,
     },
 }
 
-/// How many events are on their way between the backend and a reader.
+/// How many events are buffered between the backend and a reader.
 const FEED_EVENTS_MAX: usize = 1024;
 
 /// Events from a backend. It ends when the read is complete, the app is shut down, or after an error.
@@ -32,7 +32,7 @@ pub struct Feed {
     receiver: mpsc::Receiver<Result<Logged, BackendError>>,
 }
 
-/// Where a backend puts what it reads. It is told to stop by an error from [`send`](FeedSender::send): the reader is gone.
+/// Where a backend sends what it reads. An error from [`send`](FeedSender::send) tells it to stop: the reader is gone.
 #[derive(Debug, Clone)]
 pub struct FeedSender {
     sender: mpsc::Sender<Result<Logged, BackendError>>,
@@ -43,13 +43,13 @@ pub struct FeedSender {
 pub struct ReaderGone;
 
 impl Feed {
-    /// A feed, and where its events come from.
+    /// A feed, and the sender of its events.
     pub fn new() -> (FeedSender, Feed) {
         let (sender, receiver) = mpsc::channel(FEED_EVENTS_MAX);
         (FeedSender { sender }, Feed { log: None, receiver })
     }
 
-    /// The same, which says in errors what log it is read from.
+    /// Sets the name of the log, for errors.
     #[must_use]
     pub fn of(self, log: impl Into<String>) -> Self {
         Feed { log: Some(log.into()), ..self }
@@ -59,10 +59,10 @@ impl Feed {
         self.log.as_deref()
     }
 
-    /// A feed that only says what is wrong.
+    /// A feed with nothing but an error.
     pub fn failed(error: BackendError) -> Self {
         let (sender, feed) = Feed::new();
-        // There is room for one, and the receiver is here.
+        // There is room for one, and the receiver exists.
         let _ = sender.sender.try_send(Err(error));
         feed
     }
@@ -81,7 +81,7 @@ impl Feed {
 }
 
 impl FeedSender {
-    /// Gives the reader an event or an error, waiting where it is slow.
+    /// Sends the reader an event or an error, and waits if the reader is slow.
     ///
     /// # Errors
     /// When the reader is gone.
@@ -89,7 +89,7 @@ impl FeedSender {
         self.sender.send(event).await.map_err(|_| ReaderGone)
     }
 
-    /// The same for a thread outside of the runtime.
+    /// [`send`](FeedSender::send) for a thread outside the runtime.
     ///
     /// # Errors
     /// When the reader is gone.
@@ -102,7 +102,7 @@ impl FeedSender {
         self.sender.is_closed()
     }
 
-    /// Ends when the reader is gone.
+    /// Completes when the reader is gone.
     pub async fn closed(&self) {
         self.sender.closed().await;
     }

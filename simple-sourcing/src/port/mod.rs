@@ -1,5 +1,5 @@
-//! The port between the app and what carries it: implemented by [`Memory`](crate::Memory), `Embedded` and the Kafka crate,
-//! and open to others. A backend is whatever passes the conformance suite (feature `conformance`).
+//! The port between an app and its backend: implemented by [`Memory`](crate::Memory), `Embedded` and the Kafka crate, and
+//! open to others. A backend is whatever passes the conformance suite (feature `conformance`).
 
 mod feed;
 mod partition;
@@ -7,11 +7,11 @@ mod stop;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub use crate::one_line::OneLine;
 use crate::{
+    codec::Payload,
     engine::{Definition, Outcome, StoredState},
     error::BackendError,
     model::{CommandId, Cursor, Sequence, Trace},
@@ -21,7 +21,7 @@ pub use feed::{Feed, FeedSender, Read, ReaderGone};
 pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
 pub use stop::Stopped;
 
-/// How long a caller waits for an answer unless told otherwise.
+/// How long a caller waits for a response by default.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// A future on the heap.
@@ -29,20 +29,20 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Something that an [`App`](crate::App) can be started on.
 pub trait Backend: Send + 'static {
-    /// Connects, makes what is missing, and serves the aggregates of the definition. Ready when the future ends.
+    /// Connects, creates what is missing, and serves the aggregates of the definition. It is ready when the future completes.
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>>;
 }
 
-/// A running backend. Aggregates are named by their place in the [`Definition`].
+/// A running backend. Aggregate types are given by their index in the [`Definition`].
 pub trait Port: Send + Sync + 'static {
-    /// Queues a command: when this returns, its place in the order of this client is fixed. Never waits. What becomes of
-    /// the command, an error included, goes through [`Submission::reply`].
+    /// Queues a command without blocking: when this returns, its place in the order of this client is fixed. The outcome of
+    /// the command, or an error, goes to [`Submission::reply`].
     ///
-    /// A queue needs no limit of its own: it holds no more than the commands that somebody waits for, and those that
-    /// nobody waits for any more ([`Reply::is_abandoned`]) may be dropped until they are durably queued.
+    /// The queue needs no limit of its own: it holds only commands that somebody waits for. A command that nobody waits for
+    /// any more ([`Reply::is_abandoned`]) may be dropped until it is durably queued.
     fn submit(&self, submission: Submission);
 
-    /// The first outcome of a command that was sent before, from wherever. None where there is none within the time.
+    /// The first outcome of a command that was sent before, from any process. None if there is none within the timeout.
     fn outcome(
         &self,
         aggregate: usize,
@@ -50,8 +50,8 @@ pub trait Port: Send + Sync + 'static {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>>;
 
-    /// The state of an aggregate, not older than any receipt that somebody held when this was called. None if the
-    /// aggregate never existed.
+    /// The state of an aggregate, not older than any receipt that existed when this was called. None if the aggregate never
+    /// existed.
     fn state(
         &self,
         aggregate: usize,
@@ -59,60 +59,60 @@ pub trait Port: Send + Sync + 'static {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>>;
 
-    /// The end of the event log: behind the last event of each partition that was committed when this was called.
+    /// The end of the event log: after the last event of each partition that was committed when this was called.
     fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>>;
 
     /// Reads the event log.
     fn read(&self, aggregate: usize, read: Read) -> Feed;
 
-    /// Ends when the app no longer serves: in order after a [`shutdown`](Port::shutdown), or with the error because of
-    /// which it can't go on.
+    /// Completes when the app no longer serves: with `Ok` after a [`shutdown`](Port::shutdown), or with the error that stopped
+    /// it.
     fn stopped(&self) -> BoxFuture<'_, Result<(), BackendError>>;
 
-    /// Stops taking commands, finishes what is under way, and leaves. Ends when that is done; safe to call again.
+    /// Stops taking commands, finishes those in flight, and leaves. Completes when that is done. It can be called again.
     fn shutdown(&self) -> BoxFuture<'_, Result<(), BackendError>>;
 }
 
-/// A command on its way to the log.
+/// A command to be written to the log.
 #[derive(Debug)]
 pub struct Submission {
-    /// Which aggregate type.
+    /// The aggregate type.
     pub aggregate: usize,
     /// The key of the aggregate, as text.
     pub key: Arc<str>,
-    /// Its id.
+    /// The command's id.
     pub id: CommandId,
     /// The wire name of the command's variant.
     pub name: &'static str,
     /// The sequence at which the client expects the aggregate.
     pub expected: Option<Sequence>,
-    /// What ties it to other work.
+    /// Links it to other work.
     pub trace: Option<Arc<Trace>>,
     /// The encoded command.
-    pub payload: Bytes,
-    /// Where the backend says what becomes of it.
+    pub payload: Payload,
+    /// Where the backend sends the outcome.
     pub reply: Reply,
 }
 
-/// Where a backend says what becomes of a command. A sender that is dropped means that nobody will ever know here; one
-/// that is closed means that nobody waits any more.
+/// Where a backend sends the outcome of a command. To drop a sender means that the outcome will never be known here; a closed
+/// sender means that nobody waits any more.
 #[derive(Debug)]
 pub struct Reply {
-    /// That the command is durably queued, or why it certainly is not; for clients that want to know.
+    /// That the command is durably queued, or why it certainly is not. For clients that ask for it.
     pub queued: Option<oneshot::Sender<Result<(), BackendError>>>,
-    /// The outcome, or why the command certainly is not in the log.
+    /// The outcome, or why the command is certainly not in the log.
     pub outcome: oneshot::Sender<Result<Outcome, BackendError>>,
 }
 
 impl Reply {
-    /// Whether nobody waits any more.
+    /// Whether nobody waits for the outcome any more.
     pub fn is_abandoned(&self) -> bool {
         self.outcome.is_closed()
     }
 
     /// The command is durably queued.
     pub fn queued(&mut self) {
-        // Here and below: that nobody waits any more is no error.
+        // Here and below: it is no error if nobody waits any more.
         if let Some(queued) = self.queued.take() {
             let _ = queued.send(Ok(()));
         }

@@ -1,12 +1,12 @@
 use crate::error::BackendError;
 
-/// The most partitions of a store or topic that is made by an [`App`](crate::App).
+/// The most partitions of a store or topic that an [`App`](crate::App) creates.
 ///
-/// Each costs memory, files and time at every start, and a few for each core are enough; a number beyond this is a mistake,
-/// and can't be lowered again once it is there. What somebody has made with more is used as it is.
+/// Each partition costs memory, files and time at every start, and a few per core are enough. A greater number is a mistake,
+/// and can't be reduced later. A store or topic that somebody created with more is used as it is.
 pub const PARTITIONS_MAX: u32 = 10_000;
 
-/// Refuses a number of partitions with which nothing is to be made.
+/// Refuses to create too many partitions.
 ///
 /// # Errors
 /// When it is over [`PARTITIONS_MAX`].
@@ -15,16 +15,16 @@ pub fn check_new_partitions(partitions: u32) -> Result<(), BackendError> {
         return Ok(());
     }
     Err(BackendError::failed(format!(
-        "{partitions} partitions are too many: {PARTITIONS_MAX} is the most that are made, and a few for each core are \
-         enough; set `.partitions(...)` to what is meant"
+        "{partitions} partitions are too many: at most {PARTITIONS_MAX} are created, and a few per core are enough; \
+         correct `.partitions(...)`"
     )))
 }
 
-/// The partition of a key: what Kafka's `murmur2_random` partitioner chooses, so that clients in other languages agree
-/// and a key has the same partition on every backend with as many partitions.
+/// The partition of a key: the one that Kafka's `murmur2_random` partitioner chooses. So clients in other languages agree, and
+/// a key has the same partition on every backend with the same number of partitions.
 ///
 /// # Panics
-/// When there are no partitions.
+/// When the number of partitions is 0.
 pub fn partition_of(key: &str, partitions: u32) -> u32 {
     (murmur2(key.as_bytes()) & 0x7fff_ffff) % partitions
 }

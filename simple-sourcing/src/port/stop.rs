@@ -4,20 +4,21 @@ use tokio::sync::watch;
 
 use crate::error::BackendError;
 
-/// Whether a backend has ended, and why: set once, by whoever is first, and awaited by all. Clones are the same one.
+/// Whether a backend has stopped, and why: only the first call of [`set`](Stopped::set) counts, and all can wait for it.
+/// Clones share it.
 #[derive(Debug, Clone)]
 pub struct Stopped {
     stopped: Arc<watch::Sender<Option<Result<(), BackendError>>>>,
 }
 
 impl Stopped {
-    /// Not ended yet.
+    /// Not stopped yet.
     #[expect(clippy::new_without_default, reason = "it has an identity")]
     pub fn new() -> Self {
         Stopped { stopped: Arc::new(watch::Sender::new(None)) }
     }
 
-    /// Ended in order, or with the error because of which it can't go on. Only the first call counts.
+    /// Stopped: in order, or with an error. Only the first call counts.
     pub fn set(&self, how: Result<(), BackendError>) {
         self.stopped.send_if_modified(|ended| {
             let first = ended.is_none();
@@ -26,13 +27,13 @@ impl Stopped {
         });
     }
 
-    /// Waits for the end.
+    /// Waits until the backend has stopped.
     ///
     /// # Errors
-    /// The error because of which it can't go on.
+    /// The error that stopped it.
     pub async fn wait(&self) -> Result<(), BackendError> {
         let mut ended = self.stopped.subscribe();
-        // The sender is here, so it can't be gone.
+        // `self` holds the sender, so it can't be gone.
         ended.wait_for(Option::is_some).await.map_or(Ok(()), |ended| ended.clone().unwrap_or(Ok(())))
     }
 }

@@ -43,14 +43,14 @@
 //! given_nothing::<Account>().when(AccountCommand::Deposit { amount: 1 }).then_not_found();
 //! ```
 //!
-//! A failure points at the line of the test, and shows the difference between what was expected and what came.
+//! A failure points at the line of the test, and shows the difference between expected and actual values.
 //!
-//! Commands, events and states take the way through their bytes as they do on a backend, and each command is decided twice: on
-//! the state as it is, and on what is read back of it. What is not read back as it was written fails the test, and so does a
-//! decision that hangs on something that is not stored.
+//! Commands, events and states are encoded and read back as they are on a backend, and each command is decided twice: on the
+//! state itself, and on what is read back of it. The test fails if a value is not read back as it was written, or if a decision
+//! depends on something that is not stored.
 //!
-//! The same scenario runs on a backend with one call more: [`run_on`](Given::run_on). What holds for every aggregate and
-//! any commands is tested with `laws!` (feature `laws`).
+//! The same scenario runs on a backend with one more call: [`run_on`](Given::run_on). `laws!` (feature `laws`) tests what
+//! holds for every aggregate and any commands.
 
 #[cfg(feature = "laws")]
 mod laws;
@@ -76,14 +76,14 @@ use self::step::Step;
 
 use crate::{
     Accepted, Aggregate, AppliedTo, Command, CommandId, Context, ErrorOf, Event, EventOf, HandledBy, Key, KeyOf,
-    NotAccepted, Sequence, Timestamp, Trace, codec,
+    NotAccepted, Sequence, Timestamp, Trace, codec::json,
 };
 
-/// An aggregate with these events behind it.
+/// An aggregate to which these events have happened.
 ///
 /// # Panics
-/// When an event does not fit the state that those before it have made, or is not read back as it was written.
-#[must_use = "a scenario goes on with `when`"]
+/// When an event does not fit the state, or is not read back as it was written.
+#[must_use = "a scenario continues with `when`"]
 #[track_caller]
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = EventOf<A>>) -> Given<A> {
     let mut given = given_nothing();
@@ -94,40 +94,40 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = EventOf<A>>) -> Give
 }
 
 /// No aggregate: none was created yet.
-#[must_use = "a scenario goes on with `when`"]
+#[must_use = "a scenario continues with `when`"]
 pub fn given_nothing<A: Aggregate>() -> Given<A> {
     let time = Timestamp::from_millis(0);
     Given { state: None, sequence: Sequence::ZERO, key: None, time, trace: None, steps: Some(Vec::new()) }
 }
 
 /// An aggregate in this state, at sequence 1.
-#[must_use = "a scenario goes on with `when`"]
+#[must_use = "a scenario continues with `when`"]
 pub fn given_state<A: Aggregate>(state: A) -> Given<A> {
     Given { state: Some(state), sequence: Sequence::new(1), steps: None, ..given_nothing() }
 }
 
-/// What there is before a command.
+/// The situation before a command.
 pub struct Given<A: Aggregate> {
     state: Option<A>,
     sequence: Sequence,
     key: Option<KeyOf<A>>,
     time: Timestamp,
     trace: Option<Arc<Trace>>,
-    /// What was done since there was nothing; none where it began with more.
+    /// The steps so far; none if the scenario did not begin with nothing.
     steps: Option<Vec<Step<A>>>,
 }
 
-/// What came of a command.
-#[must_use = "say what is expected: `then`, `then_unchanged`, `then_rejected`, `then_not_found` or `then_already_exists`"]
+/// A decided command.
+#[must_use = "say what you expect: `then`, `then_unchanged`, `then_rejected`, `then_not_found` or `then_already_exists`"]
 pub struct When<A: Aggregate> {
     given: Given<A>,
     command: A::Command,
     decision: Decided<A>,
-    /// What was decided on the state as it is read back.
+    /// The decision on the state that was read back.
     again: Decided<A>,
 }
 
-/// What comes of a command: no events where there was nothing to do.
+/// The result of a command: no events if there was nothing to do.
 type Decided<A> = Result<Vec<EventOf<A>>, NotAccepted<ErrorOf<A>>>;
 
 fn decide<A: Aggregate>(command: A::Command, state: Option<&A>, context: &Context<KeyOf<A>>) -> Decided<A> {
@@ -153,29 +153,29 @@ impl<A: Aggregate> Debug for When<A> {
 }
 
 impl<A: Aggregate> Given<A> {
-    /// The key of the aggregate, for handlers that ask for the context. Without it one is made up.
+    /// Sets the key of the aggregate, for handlers that use the context. By default one is made up.
     pub fn with_key(mut self, key: impl Into<KeyOf<A>>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// The time of the commands that follow; 1970 unless set.
+    /// Sets the time of the commands that follow; 1970 by default.
     pub fn at_time(mut self, time: impl Into<Timestamp>) -> Self {
         self.time = time.into();
         self
     }
 
-    /// What ties the commands that follow to other work.
+    /// Links the commands that follow to other work.
     pub fn with_trace(mut self, trace: Trace) -> Self {
         self.trace = Some(Arc::new(trace));
         self
     }
 
-    /// Has a command decided.
+    /// Decides a command.
     ///
     /// # Panics
-    /// When the handler panics, when the command or the state is not read back as it was written, or when no key can be made
-    /// up ([`with_key`](Given::with_key)).
+    /// When the handler panics, the command or the state is not read back as it was written, or no key can be made up (use
+    /// [`with_key`](Given::with_key)).
     #[track_caller]
     pub fn when(self, command: A::Command) -> When<A>
     where
@@ -188,7 +188,7 @@ impl<A: Aggregate> Given<A> {
         When { decision: decide(command.clone(), self.state.as_ref(), &context), again, command, given: self }
     }
 
-    /// Looks at the state.
+    /// Checks the state.
     ///
     /// # Panics
     /// When there is no aggregate.
@@ -196,7 +196,7 @@ impl<A: Aggregate> Given<A> {
     pub fn then_state(self, look: impl FnOnce(&A)) -> Self {
         match &self.state {
             Some(state) => look(state),
-            None => panic!("there is no aggregate to look at"),
+            None => panic!("there is no aggregate to check"),
         }
         self
     }
@@ -207,7 +207,7 @@ impl<A: Aggregate> Given<A> {
     /// When there is one.
     #[track_caller]
     pub fn then_nothing(self) -> Self {
-        assert!(self.state.is_none(), "there is an aggregate at sequence {}, where none was expected", self.sequence);
+        assert!(self.state.is_none(), "there is an aggregate at sequence {}, but none was expected", self.sequence);
         self
     }
 
@@ -232,7 +232,7 @@ impl<A: Aggregate> Given<A> {
         self.sequence = self.sequence.next();
     }
 
-    /// Keeps a step that was taken as expected, for [`run_on`](Given::run_on).
+    /// Records a step that went as expected, for [`run_on`](Given::run_on).
     #[track_caller]
     fn record(&mut self, command: A::Command, expected: Result<(), NotAccepted<ErrorOf<A>>>) {
         if let Some(steps) = &mut self.steps {
@@ -242,10 +242,10 @@ impl<A: Aggregate> Given<A> {
 }
 
 impl<A: Aggregate> When<A> {
-    /// The command is accepted with these events. The scenario goes on behind them.
+    /// The command is accepted with these events. The scenario continues after them.
     ///
     /// # Panics
-    /// When it is not, or with others, or when one of them can't be applied or is not read back as it was written.
+    /// When it is not accepted, has other events, or an event can't be applied or is not read back as it was written.
     #[track_caller]
     pub fn then(self, expected: impl IntoIterator<Item = EventOf<A>>) -> Given<A> {
         let expected: Vec<_> = expected.into_iter().collect();
@@ -266,19 +266,19 @@ impl<A: Aggregate> When<A> {
         }
     }
 
-    /// The command is accepted, and there was nothing to do.
+    /// The command is accepted, and there is nothing to do.
     ///
     /// # Panics
-    /// When it is not, or with events.
+    /// When it is not accepted, or has events.
     #[track_caller]
     pub fn then_unchanged(self) -> Given<A> {
         self.then([])
     }
 
-    /// The command is rejected with this error, and nothing has changed.
+    /// The command is rejected with this error, and nothing changes.
     ///
     /// # Panics
-    /// When it is not, or with another.
+    /// When it is not rejected, or with another error.
     #[track_caller]
     pub fn then_rejected(self, expected: ErrorOf<A>) -> Given<A>
     where
@@ -290,7 +290,7 @@ impl<A: Aggregate> When<A> {
     /// There is no aggregate, and the command needs one.
     ///
     /// # Panics
-    /// When anything else came of it.
+    /// When it has any other outcome.
     #[track_caller]
     pub fn then_not_found(self) -> Given<A>
     where
@@ -302,7 +302,7 @@ impl<A: Aggregate> When<A> {
     /// There is an aggregate, and the command creates one.
     ///
     /// # Panics
-    /// When anything else came of it.
+    /// When it has any other outcome.
     #[track_caller]
     pub fn then_already_exists(self) -> Given<A>
     where
@@ -325,25 +325,25 @@ impl<A: Aggregate> When<A> {
                 given.record(command, Err(refused));
                 given
             }
-            Err(refused) => differ("the command was refused otherwise", &expected, &refused),
+            Err(refused) => differ("the command was refused for another reason", &expected, &refused),
             Ok(events) => differ("the command was accepted", &expected, &events),
         }
     }
 }
 
-const DECIDED_OTHERWISE: &str = "the command was decided otherwise on the state as it is read back";
+const DECIDED_OTHERWISE: &str = "the command was decided differently on the state that was read back";
 
-/// The value as it is read back from its bytes.
+/// The value, read back from its bytes.
 #[track_caller]
 fn read_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(what: &str, value: &T) -> T {
-    let bytes = codec::encode(value).map_err(|reason| format!("can't be encoded: {reason}"));
-    match bytes.and_then(|bytes| codec::read_back(value, &bytes)) {
+    let bytes = json::encode(value).map_err(|reason| format!("can't be encoded: {reason}"));
+    match bytes.and_then(|bytes| json::read_back(value, &bytes)) {
         Ok(read) => read,
         Err(reason) => panic!("{what} {reason}"),
     }
 }
 
-/// A key for handlers that ask for a context, in tests that care for none.
+/// A key for handlers that use the context, in tests that don't care which.
 #[track_caller]
 fn made_up_key<K: Key>() -> K {
     key_from(["test", "1", "00000000-0000-0000-0000-000000000001", "a", "true"])
@@ -354,11 +354,11 @@ fn made_up_key<K: Key>() -> K {
 fn key_from<K: Key>(texts: impl IntoIterator<Item: AsRef<str>>) -> K {
     match texts.into_iter().find_map(|text| K::from_text(text.as_ref()).ok()) {
         Some(key) => key,
-        None => panic!("no key of this type can be made up: name one, with `.with_key(...)` or `laws_with_key`"),
+        None => panic!("no key of this type can be made up: name one with `.with_key(...)` or `laws_with_key`"),
     }
 }
 
-/// Fails the test with the difference.
+/// Fails the test, and shows the difference.
 #[track_caller]
 fn differ(what: &str, expected: &dyn Debug, actual: &dyn Debug) -> ! {
     panic!("{what} (- expected, + actual):\n{}", difference_of(expected, actual))
@@ -479,7 +479,7 @@ mod tests {
             failure(|| drop(started().when(CounterCommand::Count { by: 9 }).then_rejected(TooMuch { by: 8 })));
         assert!(otherwise.contains("-     by: 8") || otherwise.contains("by: 8"), "{otherwise}");
         let nothing = failure(|| drop(started().then_nothing()));
-        assert!(nothing.contains("where none was expected"), "{nothing}");
+        assert!(nothing.contains("but none was expected"), "{nothing}");
         let misfit = failure(|| drop(given::<Counter>([CounterEvent::Counted { by: 1 }])));
         assert!(misfit.contains("`Counted` can't be applied"), "{misfit}");
     }

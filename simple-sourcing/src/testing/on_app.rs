@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Decided, Given, decide, differ, fail, key_from, step::Step};
 use crate::{
     Aggregate, AppHandle, AppliedTo, Client, Command, CommandError, CommandId, Context, ErrorOf, Event, EventOf, Key,
-    KeyOf, NotAccepted, Recorded, Sequence, Timestamp, Trace, Versioned, codec,
+    KeyOf, NotAccepted, Recorded, Sequence, Timestamp, Trace, Versioned, codec::json,
 };
 
 impl<A: Aggregate> Given<A>
@@ -16,8 +16,8 @@ where
     A::Command: Clone,
     ErrorOf<A>: PartialEq,
 {
-    /// Runs the scenario up to here again, on a running app: on any backend, and whether this process serves the
-    /// aggregate or another does.
+    /// Runs the scenario so far again on a running app: on any backend, and whether this process or another one serves the
+    /// aggregate.
     ///
     /// ```
     /// # use simple_sourcing::prelude::*;
@@ -61,23 +61,22 @@ where
     /// # Ok(()) }
     /// ```
     ///
-    /// It sends the same commands, and after each compares the answer, the events in the log and the state with those of
-    /// the domain alone. For that, the domain is given the context that the command has in the log, so events and states
-    /// may hold its time, id or key. But whether a command is accepted may not depend on the time that has passed: on an
-    /// app that is the real one, whatever [`at_time`](Given::at_time) says.
+    /// It sends the same commands, and after each compares the outcome, the events in the log and the state with those of the
+    /// domain alone. The domain gets the context that the command has in the log, so events and states may contain its time,
+    /// id or key. But whether a command is accepted must not depend on the time that has passed: on an app that is the real
+    /// time, whatever [`at_time`](Given::at_time) says.
     ///
-    /// It runs under a key that is made up for each run, or under that of [`with_key`](Given::with_key), which nobody may
-    /// have used before.
+    /// It uses a key that is made up for each run, or that of [`with_key`](Given::with_key), which nobody may have used before.
     ///
     /// # Panics
-    /// When the scenario does not begin with [`given_nothing`](super::given_nothing): on an app, events come of commands
-    /// only. When no key can be made up. While it is awaited: when anything differs; the message begins with the line of
-    /// the expectation.
+    /// When the scenario does not begin with [`given_nothing`](super::given_nothing), because on an app events only come from
+    /// commands, or no key can be made up. While it is awaited: when anything differs; the message begins with the line of the
+    /// expectation.
     #[track_caller]
     pub fn run_on(self, app: &AppHandle) -> impl Future<Output = ()> {
         let Some(steps) = self.steps else {
             panic!(
-                "on an app, events come of commands only: begin the scenario with `given_nothing()`, and the commands \
+                "on an app, events only come from commands: begin the scenario with `given_nothing()` and the commands \
                  that lead to what is given here"
             )
         };
@@ -91,7 +90,7 @@ where
     }
 }
 
-/// A scenario on its way, and what the app must have come to.
+/// A running scenario, and what the app must agree with.
 struct Run<'a, A: Aggregate> {
     app: &'a AppHandle,
     commands: Client<A::Command>,
@@ -110,14 +109,14 @@ where
         let (name, aggregate, key) = (command.name(), EventOf::<A>::AGGREGATE, self.key.to_text());
         let what = format!("{place}: on the app, `{name}` to {aggregate} `{key}`");
 
-        // An app may demand the sequence (`Concurrency::Strict`); and so nobody else's command goes unnoticed.
+        // An app may require the sequence (`Concurrency::Strict`); it also makes sure that nobody else's command goes unnoticed.
         let mut call = self.commands.send(self.key.clone(), command.clone()).expect_sequence(self.sequence);
         call.trace = trace.clone();
         let id = call.id();
         match (expected, call.await) {
             (_, Err(error @ CommandError::Conflict { .. })) => panic!(
-                "{what} met the commands of others ({error}): a scenario needs a key of its own; name one that nobody \
-                 has used with `.with_key(...)`, or none, and one is made up"
+                "{what} met the commands of others ({error}): a scenario needs a key of its own; with `.with_key(...)`, \
+                 name one that nobody has used, or leave it out, and one is made up"
             ),
             (Ok(()), Ok(receipt)) if receipt.is_unchanged() => {
                 let decided = self.decide(command, id, Timestamp::now(), trace);
@@ -125,7 +124,7 @@ where
                     differ(&format!("{what} had nothing to do"), &decided, &receipt);
                 }
                 let events: Vec<_> = self.events(&what).await;
-                assert!(events.is_empty(), "{what} had nothing to do, and the log holds {events:#?}");
+                assert!(events.is_empty(), "{what} had nothing to do, but the log holds {events:#?}");
             }
             (Ok(()), Ok(_)) => {
                 let events = self.events(&what).await;
@@ -137,27 +136,27 @@ where
                 differ(&format!("{what} was accepted"), &expected, &events)
             }
             (Err(expected), Err(error)) => {
-                // The error may hold what the log has put into the state, such as a time.
+                // The error may contain what came from the log into the state, such as a time.
                 let decided = self.decide(command, id, Timestamp::now(), trace);
                 let expected = error_of(decided.err().unwrap_or(expected));
                 if error != expected {
-                    differ(&format!("{what} was refused otherwise"), &expected, &error);
+                    differ(&format!("{what} was refused for another reason"), &expected, &error);
                 }
             }
         }
         self.compare_states(&what).await;
     }
 
-    /// The events that the app has made of the last command.
+    /// The events of the last command on the app.
     async fn events(&self, what: &str) -> Vec<Recorded<EventOf<A>>> {
         let events = self.app.history(self.key.clone(), self.sequence).try_collect().await;
         events.unwrap_or_else(|error| panic!("{what} was accepted, but its events can't be read: {error}"))
     }
 
-    /// Checks the events of an accepted command, and moves on behind them.
+    /// Checks the events of an accepted command, and applies them.
     fn follow(&mut self, command: A::Command, events: Vec<Recorded<EventOf<A>>>, what: &str) {
         let Some(Recorded { meta, .. }) = events.first() else {
-            panic!("{what} was accepted, and the log holds no event of it");
+            panic!("{what} was accepted, but the log holds no event of it");
         };
         let decided = self.decide(command, meta.command_id, meta.time, meta.trace.clone());
         let written: Vec<_> = events.into_iter().map(|recorded| recorded.event).collect();
@@ -172,7 +171,7 @@ where
         }
     }
 
-    /// What the domain alone makes of a command in the context that it has on the app.
+    /// The decision of the domain alone, in the context that the command has on the app.
     fn decide(
         &self,
         command: A::Command,
@@ -190,13 +189,13 @@ where
         let expected = self.state.as_ref().map(|state| Versioned { sequence: self.sequence, state });
         let (expected, stored) = (json(&expected), json(&stored));
         if expected != stored {
-            let what = format!("{what} has led to another state than its events");
+            let what = format!("{what} led to a state that differs from that of its events");
             fail(&what, &format!("{expected:#}\n"), &format!("{stored:#}\n"));
         }
     }
 }
 
-/// What a client is told of a refusal.
+/// The error that a client gets for a refusal.
 fn error_of<E>(refused: NotAccepted<E>) -> CommandError<E> {
     match refused {
         NotAccepted::Rejected(error) => CommandError::Rejected(error),
@@ -205,17 +204,17 @@ fn error_of<E>(refused: NotAccepted<E>) -> CommandError<E> {
     }
 }
 
-/// A value as serde writes it, where states need no equality.
+/// A value as serde writes it, so that states need no equality.
 fn json(value: &impl Serialize) -> Value {
-    let value = codec::encode(value).and_then(|bytes| codec::decode(&bytes));
+    let value = json::encode(value).and_then(|bytes| json::decode(&bytes));
     value.unwrap_or_else(|error| panic!("the state can't be encoded: {error}"))
 }
 
-/// A key that no scenario had before.
+/// A key that no scenario has used before.
 #[track_caller]
 fn unused_key<K: Key>() -> K {
     let unique = CommandId::new().as_uuid();
-    // Its last 62 bits, which every integer of 64 bits has room for.
+    // Its last 62 bits, which fit into every 64-bit integer.
     let number = unique.as_u128() as u64 & (u64::MAX >> 2);
     key_from([unique.to_string(), number.to_string(), (number >> 31).to_string()])
 }
@@ -292,7 +291,7 @@ mod tests {
         }
     }
 
-    /// The lamp as another version of the service has it, with a mistake for each number of minutes.
+    /// The lamp in another version of the service, with a mistake for each number of minutes.
     #[aggregate(command = LampCommand)]
     struct Faulty(Lamp);
 
@@ -392,11 +391,11 @@ mod tests {
         assert!(accepted.contains("was accepted (-") && accepted.contains("+     Lit"), "{accepted}");
 
         let otherwise = failure(light(62).then_rejected(too_long())).await;
-        assert!(otherwise.contains("was refused otherwise"), "{otherwise}");
+        assert!(otherwise.contains("was refused for another reason"), "{otherwise}");
         assert!(otherwise.contains("-         max: 60") && otherwise.contains("+         max: 61"), "{otherwise}");
 
         let state = failure(light(3).then(lit(3))).await;
-        assert!(state.contains("has led to another state than its events"), "{state}");
+        assert!(state.contains("led to a state that differs from that of its events"), "{state}");
         assert!(state.contains("-     \"minutes\": 3") && state.contains("+     \"minutes\": 4"), "{state}");
     }
 
@@ -430,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic = "name one, with `.with_key(...)`"]
+    #[should_panic = "name one with `.with_key(...)`"]
     fn a_small_key_has_to_be_named() {
         unused_key::<u8>();
     }

@@ -2,12 +2,12 @@ use std::{panic::Location, sync::Arc};
 
 use crate::{Aggregate, ErrorOf, NotAccepted, Trace};
 
-/// A step of a scenario, after the domain alone has taken it as expected.
+/// A step of a scenario that went as expected on the domain alone.
 pub(super) struct Step<A: Aggregate> {
-    /// Where the test says what is expected.
+    /// Where the test states the expectation.
     pub(super) place: &'static Location<'static>,
     pub(super) command: A::Command,
     pub(super) trace: Option<Arc<Trace>>,
-    /// Accepted, or why not. The events are not kept: in the context that the command has on the app they may be others.
+    /// Accepted, or why not. The events are not kept: they may differ in the context that the command has on the app.
     pub(super) expected: Result<(), NotAccepted<ErrorOf<A>>>,
 }

@@ -71,14 +71,14 @@ impl RawStore {
         let keyspace = |name| database.keyspace(name, KeyspaceCreateOptions::default).unwrap();
         let (states, events, outcomes) = (keyspace("states"), keyspace("events"), keyspace("outcomes"));
         let mut store = RawStore { database, states, events, outcomes, commands: 0, _directory: directory };
-        let opened = codec::encode(&AccountEvent::Opened { owner: "Owner".into() }).unwrap();
+        let opened = codec::json::encode(&AccountEvent::Opened { owner: "Owner".into() }).unwrap();
         store.write(0..accounts, BATCH_OPENED, PersistMode::Buffer, &opened);
         store
     }
 
     /// Deposits to these accounts, in batches of so many. Commands per second.
     pub fn deposit(&mut self, keys: Keys, commands: usize, batch: usize, mode: PersistMode) -> f64 {
-        let event = codec::encode(&AccountEvent::Deposited { amount: 50 }).unwrap();
+        let event = codec::json::encode(&AccountEvent::Deposited { amount: 50 }).unwrap();
         let begun = Instant::now();
         self.write((0..commands).map(|number| keys.of(number)), batch, mode, &event);
         commands as f64 / begun.elapsed().as_secs_f64()
@@ -86,7 +86,7 @@ impl RawStore {
 
     /// One read and three writes for each account.
     fn write(&mut self, accounts: impl Iterator<Item = usize>, batch: usize, mode: PersistMode, event: &[u8]) {
-        let state = codec::encode(&Account { owner: "Owner".into(), balance: 50_000 }).unwrap();
+        let state = codec::json::encode(&Account { owner: "Owner".into(), balance: 50_000 }).unwrap();
         let mut accounts = accounts.peekable();
         while accounts.peek().is_some() {
             let mut written = self.database.batch();

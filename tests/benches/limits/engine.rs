@@ -64,7 +64,7 @@ fn steps(commands: usize) -> Comparison {
             step(
                 "decode the command",
                 Box::new(|record, _| {
-                    black_box(codec::decode::<AccountCommand>(&record.payload).unwrap());
+                    black_box(codec::json::decode::<AccountCommand>(&record.payload.bytes).unwrap());
                 }),
             ),
             step(
@@ -83,13 +83,13 @@ fn steps(commands: usize) -> Comparison {
             step(
                 "encode the event",
                 Box::new(|_, _| {
-                    black_box(codec::encode(black_box(&AccountEvent::Deposited { amount: 50 })).unwrap());
+                    black_box(codec::json::encode(black_box(&AccountEvent::Deposited { amount: 50 })).unwrap());
                 }),
             ),
             step(
                 "encode the state",
                 Box::new(|_, account| {
-                    black_box(codec::encode(&*account).unwrap());
+                    black_box(codec::json::encode(&*account).unwrap());
                 }),
             ),
         ],
@@ -105,7 +105,7 @@ fn records(commands: impl IntoIterator<Item = (usize, AccountCommand)>, first: u
         id: CommandId::new(),
         expected: None,
         trace: None,
-        payload: codec::encode(&command).unwrap(),
+        payload: codec::Payload::json(codec::json::encode(&command).unwrap()),
     };
     commands.into_iter().zip(first..).map(record).collect()
 }
@@ -165,7 +165,7 @@ fn by_hand(commands: usize, accounts: usize, owner: usize) -> f64 {
         let (mut events, mut touched, mut outcomes) = (Vec::new(), HashMap::new(), Vec::new());
         for CommandRecord { key, payload, id, .. } in batch {
             let account = states.get_mut(key).unwrap();
-            let event = match serde_json::from_slice(payload).unwrap() {
+            let event = match serde_json::from_slice(&payload.bytes).unwrap() {
                 AccountCommand::Deposit { amount } => {
                     account.balance += amount;
                     AccountEvent::Deposited { amount }

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simple_sourcing::{Settings, prelude::*};
+use simple_sourcing::prelude::*;
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{
     bank::domain::{AccountClient, AccountCommand},
@@ -52,9 +52,9 @@ async fn main() {
         Node::start(NODE, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
     };
     let (in_memory, storing) = (start(&[]), start(&[format!("store={}", store.path().display())]));
-    let mut settings = Settings::default();
-    settings.deduplication_window = Duration::from_secs(WINDOW_SECONDS);
-    let contract = App::new("bank").contract_with::<AccountCommand>(settings);
+    let contract = App::new("bank").contract_with::<AccountCommand>(|options| {
+        options.settings(|settings| settings.deduplication_window = Duration::from_secs(WINDOW_SECONDS))
+    });
     let app = contract.start(Kafka::new(servers).prefix(&prefix).partitions(PARTITIONS)).await.unwrap();
 
     println!("{IN_FLIGHT} commands in flight over {ACCOUNTS} accounts, {PARTITIONS} partitions:\n");

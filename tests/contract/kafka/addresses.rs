@@ -146,7 +146,7 @@ async fn responses_are_not_read_any_more(
     service.shutdown().await.expect("an orderly end");
     let (id, key) = (CommandId::new(), QUIET.to_string());
     let pending = counters.add(QUIET, 1).command_id(id).publish().await.expect("it is queued");
-    let fingerprint = codec::Fingerprint::of(&key, br#"{"Add":{"amount":1}}"#);
+    let fingerprint = codec::Fingerprint::of(&key, &codec::Payload::json(r#"{"Add":{"amount":1}}"#));
     let forged = Record {
         partition: partition_of(&key, PARTITIONS),
         key: Some(key.into_bytes()),

@@ -76,13 +76,13 @@ fn poison(counter: u64) -> Vec<Poison> {
             record.headers.push(("ce_correlationid", vec![b'c'; 900_000]))
         }),
         of("trace_bytes_max", Some("Invalid"), &|record| record.headers.push(("traceparent", vec![b'p'; 8_193]))),
-        of("no command", Some("Invalid"), &|record| {
+        of("not a command", Some("Invalid"), &|record| {
             record.value = Some(Vec::new());
             record.headers.extend((0..20_000).map(|_| ("x", b"y".to_vec())));
         }),
-        of("no command", Some("Invalid"), &value(b"")),
-        of("no command", Some("Invalid"), &value(b"\x00\xff\x13\x37 random")),
-        of("no command", Some("Invalid"), &value(br#"{"Unheard":{"of":1}}"#)),
+        of("not a command", Some("Invalid"), &value(b"")),
+        of("not a command", Some("Invalid"), &value(b"\x00\xff\x13\x37 random")),
+        of("not a command", Some("Invalid"), &value(br#"{"Unheard":{"of":1}}"#)),
         of("`seven`", Some("Invalid"), &|record| in_right_partition(record, "seven")),
         of("the handler gave up", Some("HandlerFailed"), &value(br#""Panic""#)),
         of("the applier gave up", Some("HandlerFailed"), &value(br#""Break""#)),

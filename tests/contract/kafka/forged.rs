@@ -67,7 +67,10 @@ async fn an_answer() {
     };
     assert_eq!(header(&sent, "ce_id"), Some(&*id.to_string()));
 
-    let hash = codec::Fingerprint::of(&COUNTER.to_string(), sent.payload().expect("a command"));
+    let hash = codec::Fingerprint::of(
+        &COUNTER.to_string(),
+        &codec::Payload::json(sent.payload().expect("a command").to_vec()),
+    );
     let (id, hash) = (id.to_string(), hash.to_string());
     let headers =
         [("ce_commandid", &*id), ("ce_commandoffset", "0"), ("ce_commandhash", &*hash), ("ce_sequence", "77")];

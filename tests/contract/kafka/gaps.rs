@@ -75,7 +75,7 @@ async fn events_deleted() {
     };
     assert_eq!(history.as_ref().err(), Some(&missing), "{history:?}");
     let words = missing.to_string();
-    assert!(words.contains("event 4 of `7`, where event 1 is the next: events in front of it are missing"), "{words}");
+    assert!(words.contains("event 4 of `7` where event 1 was expected: events before it are missing"), "{words}");
     let rest = app.history::<CounterEvent>(COUNTER, Sequence::new(first_left - 1)).try_collect().await;
     assert_eq!(rest.expect("these are there").len() as u64, EVENTS - first_left + 1);
     let none = app.history::<CounterEvent>(other, Sequence::ZERO).try_collect().await;
@@ -125,7 +125,7 @@ async fn sequence_goes_back() {
         expected: Sequence::new(EVENTS + 1),
         found: Sequence::new(3),
     };
-    assert!(back.to_string().contains("event 3 of `7`, where event 7 is the next: the sequence goes back"), "{back}");
+    assert!(back.to_string().contains("event 3 of `7` where event 7 was expected: the sequence goes back"), "{back}");
     let next = timeout(NOTICED_WITHIN, follower.next()).await.expect("it comes").expect("it is an error");
     assert_eq!(next.map(|event| event.meta.sequence), Err(back.clone()));
     assert!(follower.next().await.is_none(), "it ends there");

@@ -1,10 +1,14 @@
-//! What must be in the log when all is at rest: exactly what one worker to which nothing ever happens would have written.
-//! The commands alone say what that is, so it is worked out here once more, in a few lines and without the engine.
+//! What must be in the log once all is at rest: exactly what a single worker that nothing ever happens to would have
+//! written. The commands alone determine that, so it is computed here once more, in a few lines and without the engine.
 
 use std::collections::BTreeMap;
 
-use rdkafka::{Message, message::Headers};
-use simple_sourcing::{CommandId, Refusal, Sequence, codec, engine::Answer, port::partition_of};
+use simple_sourcing::{
+    CommandId, Refusal, Sequence,
+    codec::{Payload, json},
+    engine::Answer,
+    port::partition_of,
+};
 
 use super::{
     clients::{Command, Sent, refusal},
@@ -12,8 +16,9 @@ use super::{
     world::World,
 };
 use crate::{
-    record::{self, Response},
+    record::{OwnedRecord, Record},
     topics::Topics,
+    wire::{self, Response},
 };
 
 /// An aggregate, as its events make it.
@@ -23,7 +28,7 @@ struct Model {
     total: Option<u64>,
 }
 
-/// What should be in the event topic.
+/// An event that the topic should have.
 type Event = (usize, u64, CommandId, u64, TallyEvent);
 
 /// A sequence, or why a command was refused.
@@ -32,20 +37,20 @@ type Decided = Result<u64, Refusal<TallyError>>;
 /// The answer to an id, and whether it is the first.
 type Answered = (CommandId, Decided, bool);
 
-/// What should come of the commands of one partition.
+/// What the commands of one partition should lead to.
 #[derive(Default)]
 struct Expected {
     aggregates: BTreeMap<usize, Model>,
     events: Vec<Event>,
-    answers: Places<Vec<Answered>>,
+    answers: ByAddress<Vec<Answered>>,
     dead: Vec<u64>,
 }
 
-/// By address; under none what stands among the responses.
-type Places<T> = BTreeMap<Option<u32>, T>;
+/// By address; without one for the responses.
+type ByAddress<T> = BTreeMap<Option<u32>, T>;
 
 impl Expected {
-    /// What has to be remembered stands among the responses, and each answer where it is to come to.
+    /// An outcome that must be remembered is among the responses, and each answer is where it was asked for.
     fn answer(&mut self, answer_to: Option<u32>, answered: Answered) {
         if answered.2 && answer_to.is_some() {
             self.answers.entry(None).or_default().push(answered.clone());
@@ -54,15 +59,15 @@ impl Expected {
     }
 }
 
-/// What nobody may answer twice. Of commands that leave nothing to remember nobody knows that they were processed, once
-/// somebody has moved the committed offset: they are answered again.
-fn first_ones(answers: &mut Places<Vec<Answered>>) {
+/// Keeps the answers that must not be given twice. If a command leaves nothing to remember and somebody has moved the
+/// committed offset, nobody knows that it was processed, so it is answered again.
+fn first_ones(answers: &mut ByAddress<Vec<Answered>>) {
     answers.values_mut().for_each(|answers| answers.retain(|(.., first)| *first));
     answers.retain(|_, answers| !answers.is_empty());
 }
 
 impl Model {
-    /// Decides a command. What comes of it changes the aggregate.
+    /// Decides a command, and applies its events.
     fn decide(&mut self, command: &Command) -> Result<Vec<TallyEvent>, Refusal<TallyError>> {
         let Some(what) = &command.command else { return Err(Refusal::Invalid(String::new())) };
         let actual = Sequence::new(self.sequence);
@@ -145,9 +150,9 @@ impl World {
         assert_eq!(consumed, log.len() as i64, "the consumed offset of partition {partition}");
     }
 
-    /// What the commands of a partition should lead to. An answer that the aggregate is quarantined is taken as it is, for
-    /// one that was damaged: the command then did not run.
-    fn expected(&self, log: &[Sent], actual: &Places<Vec<Answered>>) -> Expected {
+    /// What the commands of a partition should lead to. If an aggregate was damaged, the answer that it is quarantined
+    /// is accepted: the command then did not run.
+    fn expected(&self, log: &[Sent], actual: &ByAddress<Vec<Answered>>) -> Expected {
         let mut expected = Expected::default();
         let mut seen: BTreeMap<CommandId, (&[u8], Decided)> = BTreeMap::new();
         for (offset, sent) in log.iter().enumerate() {
@@ -189,12 +194,7 @@ impl World {
         expected
     }
 
-    fn visible<T>(
-        &mut self,
-        topic: &str,
-        partition: u32,
-        mut read: impl FnMut(&Self, &rdkafka::message::OwnedMessage) -> T,
-    ) -> Vec<T> {
+    fn visible<T>(&mut self, topic: &str, partition: u32, mut read: impl FnMut(&Self, &OwnedRecord) -> T) -> Vec<T> {
         let (mut next, mut all) = (0, Vec::new());
         while let Some((offset, message)) = self.partition(topic, partition).committed_from(next) {
             let message = message.clone();
@@ -212,51 +212,50 @@ impl World {
     fn events(&mut self, partition: u32) -> Vec<Event> {
         let topics = self.topics.clone();
         self.visible(&topics[0].event, partition, |world, message| {
-            let event = record::read_event(message).expect("an event is read").record;
-            let payload = codec::decode(&event.payload).expect("an event is decoded");
+            let event = wire::read_event(message).expect("an event is read").record;
+            let payload = json::decode(&event.payload.bytes).expect("an event is decoded");
             let (key, offset) = (world.key_of(&event.key), event.command_position.offset);
             (key, event.sequence.get(), event.command_id, offset, payload)
         })
     }
 
-    /// By key, the last of each.
+    /// The last state of each key.
     fn states(&mut self, partition: u32) -> BTreeMap<usize, (u64, Option<u64>)> {
         let topics = self.topics.clone();
         let states = self.visible(&topics[0].state, partition, |world, message| {
-            let (key, state) = record::read_state(message).expect("a state is read");
+            let (key, state) = wire::read_state(message).expect("a state is read");
             (world.key_of(&key), (state.sequence.get(), state.state))
         });
         let latest: BTreeMap<_, _> = states.into_iter().collect();
-        let decode = |state: bytes::Bytes| codec::decode::<Tally>(&state).expect("a state is decoded").total;
+        let decode = |state: Payload| json::decode::<Tally>(&state.bytes).expect("a state is decoded").total;
         latest.into_iter().map(|(key, (sequence, state))| (key, (sequence, state.map(decode)))).collect()
     }
 
     fn dead_letters(&mut self, partition: u32) -> Vec<u64> {
         let topics = self.topics.clone();
         let mut offsets = self.visible(&topics[0].dead_letter, partition, |_, message| {
-            let headers = message.headers().expect("a dead letter has headers");
-            let offset =
-                headers.iter().find(|header| header.key == "dead_letter_offset").and_then(|header| header.value);
+            let offset = message.headers().find(|header| header.key == "dead_letter_offset");
+            let offset = offset.and_then(|header| header.value);
             let offset = offset.and_then(|offset| std::str::from_utf8(offset).ok()?.parse().ok());
             offset.expect("a dead letter has an offset")
         });
-        // Within a batch, what is no command comes first.
+        // Within a batch, records that are not commands come first.
         offsets.sort_unstable();
         offsets
     }
 
-    /// The answers to the commands of a partition, wherever they stand.
+    /// All answers to the commands of a partition.
     fn answers(&mut self, partition: u32) -> Answers {
         let topics = self.topics.clone();
         let Topics { response, answer, partitions, .. } = &topics[0];
         let mut answers = Answers::default();
-        for response in self.visible(response, partition, |_, message| record::read_response(message)) {
+        for response in self.visible(response, partition, |_, message| wire::read_response(message)) {
             answers.add(None, response.expect("an answer is read"));
         }
         for address in 0..*partitions {
             let all = self.visible(answer, address, |_, message| {
-                let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).expect("an answer has a key");
-                (partition_of(key, *partitions), record::read_answer(message, *partitions))
+                let key = message.key_text().expect("an answer has a key");
+                (partition_of(key, *partitions), wire::read_answer(message, *partitions))
             });
             for (_, answer) in all.into_iter().filter(|(of, _)| *of == partition) {
                 answers.add(Some(address), answer.expect("an answer is read"));
@@ -268,7 +267,7 @@ impl World {
 
 #[derive(Default)]
 struct Answers {
-    commands: Places<Vec<Answered>>,
+    commands: ByAddress<Vec<Answered>>,
     states: BTreeMap<(Option<u32>, CommandId), (u64, Option<u64>)>,
 }
 
@@ -285,8 +284,8 @@ impl Answers {
             Response::State { id, state } => {
                 let sequence = state.as_ref().map_or(0, |state| state.sequence.get());
                 let state = state.and_then(|state| state.state);
-                let total = state.and_then(|state| codec::decode::<Tally>(&state).ok()).map(|state| state.total);
-                // Whether one may be answered twice is up to the other answers.
+                let total = state.and_then(|state| json::decode::<Tally>(&state.bytes).ok()).map(|state| state.total);
+                // The other answers decide whether one may come twice.
                 self.states.insert((place, id), (sequence, total));
             }
         }

@@ -7,19 +7,22 @@ use std::{
 
 use bytes::Bytes;
 use fastrand::Rng;
-use rdkafka::{Message, message::OwnedHeaders};
 use simple_sourcing::{
-    CommandId, Refusal, Sequence, codec,
+    CommandId, Refusal, Sequence,
+    codec::{Payload, json},
     engine::{Answer, Shard},
     port::{Reply, Submission, partition_of},
 };
 
 use super::{
     domain::{TallyCommand, TallyError},
-    topics::Written,
+    partitions::Written,
     world::World,
 };
-use crate::record::{self, Response};
+use crate::{
+    record::{Headers, Record},
+    wire::{self, Response},
+};
 
 /// How long a client waits for an answer before it sends a command again.
 const PATIENCE: u64 = 1_500;
@@ -27,9 +30,9 @@ const PATIENCE: u64 = 1_500;
 /// A record of the command topic.
 #[derive(Clone)]
 pub(super) enum Sent {
-    /// And where its answer is to come to, as below.
+    /// With the address for its answer, like below.
     Command(Rc<Command>, Option<u32>),
-    /// Is no command; answered where it has an id.
+    /// Not a command. It is answered if it has an id.
     Malformed,
     Question {
         key: usize,
@@ -42,7 +45,7 @@ pub(super) struct Command {
     pub(super) key: usize,
     pub(super) id: CommandId,
     pub(super) expected: Option<Sequence>,
-    /// None where the payload is none.
+    /// None if the payload is not a command of the domain.
     pub(super) command: Option<TallyCommand>,
     pub(super) payload: Bytes,
 }
@@ -51,16 +54,16 @@ pub(super) struct Command {
 struct Client {
     /// How many commands it will still send.
     left: u32,
-    /// What was not answered, and when it was sent.
+    /// Commands without an answer, and when each was sent.
     waiting: Vec<(Rc<Command>, u64)>,
 }
 
 #[derive(Default)]
 pub(super) struct Clients {
     pub(super) keys: Vec<String>,
-    /// Whether one of them will still send a command that ends the process.
+    /// Whether one of them will still send a command that kills the process.
     deadly: bool,
-    /// Those of which a client was told that the aggregate is quarantined, and asks no more.
+    /// Commands that a client has given up because it was told that the aggregate is quarantined.
     pub(super) given_up: BTreeSet<CommandId>,
     clients: Vec<Client>,
     /// By partition and offset.
@@ -89,11 +92,11 @@ impl Clients {
     }
 }
 
-/// What is told of a refusal.
+/// The refusal in an answer, if it is one.
 pub(super) fn refusal(answer: &Answer) -> Option<Refusal<TallyError>> {
     match answer {
         Answer::Accepted(_) | Answer::Unchanged(_) => None,
-        Answer::Refused(refusal) => Some(codec::decode(refusal).expect("a refusal is read")),
+        Answer::Refused(refusal) => Some(json::decode(refusal).expect("a refusal is read")),
     }
 }
 
@@ -163,7 +166,7 @@ impl World {
 
     fn make(&mut self, key: usize, command: Option<TallyCommand>, expected: Option<Sequence>) -> Rc<Command> {
         let payload = match &command {
-            Some(command) => codec::encode(command).expect("a command is written"),
+            Some(command) => json::encode(command).expect("a command is written"),
             None => Bytes::from_static(br#"{"Unheard":1}"#),
         };
         let command = Rc::new(Command { key, id: self.new_id(), expected, command, payload });
@@ -171,7 +174,7 @@ impl World {
         command
     }
 
-    /// A command for an aggregate that is there afterwards.
+    /// A command after which the aggregate exists.
     pub(super) fn last_command(&mut self, key: usize, begin: bool) {
         let command = if begin { TallyCommand::Begin } else { TallyCommand::Add { n: 1 } };
         let command = self.make(key, Some(command), None);
@@ -180,13 +183,13 @@ impl World {
         self.clients.clients[0].waiting.push((command, now));
     }
 
-    /// Sends something that was answered or is on its way, or something else under its id.
+    /// Sends an earlier command again, or another one under its id.
     fn send_again_what_was_sent(&mut self) {
         let old = self.clients.all[self.rng.usize(0..self.clients.all.len())].clone();
         if self.rng.u32(0..4) == 0 {
             self.count("id used again");
             let command = TallyCommand::Add { n: 1_000 };
-            let payload = codec::encode(&command).expect("a command is written");
+            let payload = json::encode(&command).expect("a command is written");
             let other = Command { key: old.key, id: old.id, expected: None, command: Some(command), payload };
             self.send(&Rc::new(other));
         } else {
@@ -207,10 +210,10 @@ impl World {
             name: "Command",
             expected,
             trace: None,
-            payload: payload.clone(),
+            payload: Payload::json(payload.clone()),
             reply: Reply { queued: None, outcome: tokio::sync::oneshot::channel().0 },
         };
-        let headers = record::command_headers("simulation", "tally", &submission);
+        let headers = wire::command_headers("simulation", "tally", &submission);
         let (headers, answer_to) = self.addressed(headers);
         self.append_command(key, Some(payload), headers, Sent::Command(command.clone(), answer_to));
     }
@@ -218,28 +221,28 @@ impl World {
     fn send_malformed(&mut self) {
         self.count("malformed record");
         let key = self.rng.usize(0..self.clients.keys.len());
-        self.append_command(key, Some(b"?"), OwnedHeaders::new(), Sent::Malformed);
+        self.append_command(key, Some(b"?"), Headers::default(), Sent::Malformed);
     }
 
     /// Asks for the state of an aggregate.
     pub(super) fn question(&mut self, key: usize) {
         let id = self.new_id();
-        let headers = record::state_query_headers("simulation", "tally", &self.clients.keys[key], id);
+        let headers = wire::state_query_headers("simulation", "tally", &self.clients.keys[key], id);
         let (headers, answer_to) = self.addressed(headers);
         self.append_command(key, Some(b"null"), headers, Sent::Question { key, id, answer_to });
     }
 
-    /// Headers with an address for the answer, or without.
-    fn addressed(&mut self, headers: OwnedHeaders) -> (OwnedHeaders, Option<u32>) {
+    /// Adds an address for the answer to some headers.
+    fn addressed(&mut self, headers: Headers) -> (Headers, Option<u32>) {
         if self.rng.bool() {
             return (headers, None);
         }
         self.count("sent with an address");
         let partition = self.rng.u32(0..self.topics[0].partitions);
-        (record::answered_to(headers, partition), Some(partition))
+        (wire::answered_to(headers, partition), Some(partition))
     }
 
-    fn append_command(&mut self, key: usize, value: Option<&[u8]>, headers: OwnedHeaders, sent: Sent) {
+    fn append_command(&mut self, key: usize, value: Option<&[u8]>, headers: Headers, sent: Sent) {
         let (shard, time) = (self.shard_of(key), self.now);
         let key = Some(self.clients.keys[key].as_bytes().to_vec());
         let record = Written { key, value: value.map(<[u8]>::to_vec), headers, time };
@@ -258,8 +261,8 @@ impl World {
             let mut next = self.clients.read.get(&partition).copied().unwrap_or(0);
             while let Some((offset, message)) = self.partition(&topics[0].response, partition).committed_from(next) {
                 next = offset + 1;
-                let response = record::read_response(message).expect("an answer is read");
-                let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).unwrap_or_default().to_owned();
+                let response = wire::read_response(message).expect("an answer is read");
+                let key = message.key_text().unwrap_or_default().to_owned();
                 if let Response::Outcome { id, outcome, first, .. } = response {
                     self.told(id, &key, outcome.answer, first);
                 }
@@ -271,8 +274,9 @@ impl World {
     fn told(&mut self, id: CommandId, key: &str, answer: Answer, first: bool) {
         if matches!(refusal(&answer), Some(Refusal::Quarantined)) {
             self.count("quarantined");
-            // Whoever dies with a command leaves a state that can't be read as it was, and the next process answers so before
-            // it has recreated that. Sent again and again, the command would end one process after the other.
+            // The process that dies may leave an unreadable state, and the next process answers that the aggregate is
+            // quarantined before it has refolded it. If the command were sent again and again, it would kill one
+            // process after the other.
             let is_deadly = |command: &Command| command.id == id && matches!(command.command, Some(TallyCommand::Die));
             for client in &mut self.clients.clients {
                 let waiting = client.waiting.len();

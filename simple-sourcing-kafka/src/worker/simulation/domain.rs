@@ -4,15 +4,15 @@ use std::cell::Cell;
 
 use simple_sourcing::prelude::*;
 
-/// The simulated broker takes no event that adds this.
+/// The simulated broker rejects an event that adds this.
 pub(in crate::worker) const REFUSED: u64 = 77;
 
 thread_local! {
-    /// Whether a handler has ended its process since that was asked last. All processes are in one thread.
+    /// Whether a handler has killed its process since the last question. All processes are in one thread.
     static HAS_ENDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a handler has ended the process that was running.
+/// Whether a handler has killed the running process.
 pub(super) fn has_ended() -> bool {
     HAS_ENDED.take()
 }
@@ -44,7 +44,7 @@ pub(in crate::worker) enum TallyCommand {
     Refuse,
     /// Panics.
     Fail,
-    /// Ends the process.
+    /// Kills the process.
     Die,
     End,
 }
@@ -99,7 +99,7 @@ impl TallyApplier for Tally {
     }
 
     fn added(&mut self, n: u64) {
-        // Not a sum: the order matters.
+        // Not a sum, so that the order matters.
         self.total = self.total.wrapping_mul(31).wrapping_add(n);
     }
 }

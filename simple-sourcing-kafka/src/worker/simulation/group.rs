@@ -1,20 +1,21 @@
-//! The group coordinator of the simulated broker, and its counterpart in the client library of each worker: cooperative
-//! rebalances, in which a partition is given away when its owner has let go of it or is thrown out.
+//! The group coordinator of the simulated broker, and its counterpart in the client library of each worker. Rebalances
+//! are cooperative: a partition is assigned to another member once its owner has released it or was expelled.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use simple_sourcing::engine::Shard;
 
-use super::{topics::Refused, world::World};
-use crate::worker::log::Change;
+use super::{partitions::BrokerError, world::World};
+use crate::log::Change;
 
-/// After this time without a sign of life a member is thrown out. Shorter than on Kafka, so that it happens more often.
+/// After this time without a heartbeat a member is expelled. It is shorter than on Kafka, so that it happens more
+/// often.
 const SESSION_TIMEOUT: u64 = 1_000;
 
 #[derive(Default)]
 struct Member {
     seen: u64,
-    /// Takes part in the rebalance that is under way.
+    /// Takes part in the current rebalance.
     joined: bool,
     owned: BTreeSet<Shard>,
     assigned: BTreeSet<Shard>,
@@ -29,17 +30,17 @@ pub(super) struct Group {
     /// Until when a rebalance waits for members to join.
     rebalance: Option<u64>,
     pub(super) committed: BTreeMap<Shard, Offset>,
-    /// Which record each of these was, by its number.
+    /// The number of the record with each of these offsets.
     records: BTreeMap<Shard, u64>,
     records_ever: u64,
-    /// Offsets of transactions that have not ended, with the numbers of their records.
+    /// Offsets of open transactions, with the numbers of their records.
     pending: BTreeMap<u64, BTreeMap<Shard, (u64, Offset)>>,
 }
 
-/// A committed offset, and the metadata that stands beside it.
+/// A committed offset, and its metadata.
 pub(super) type Offset = (i64, String);
 
-/// What proves a membership, as the client library has it.
+/// The proof of a membership, as the client library has it.
 pub(super) type Membership = (String, i64);
 
 impl Group {
@@ -49,14 +50,14 @@ impl Group {
     }
 
     /// The check of Kafka's `ClassicGroup.validateOffsetCommit` for a transaction.
-    fn validate(&self, (member, generation): &Membership) -> Result<(), Refused> {
+    fn validate(&self, (member, generation): &Membership) -> Result<(), BrokerError> {
         if *generation < 0 && member.is_empty() {
             return Ok(());
         }
         if !self.members.contains_key(member) {
-            return Err(Refused::UnknownMember);
+            return Err(BrokerError::UnknownMember);
         }
-        if *generation == self.generation { Ok(()) } else { Err(Refused::IllegalGeneration) }
+        if *generation == self.generation { Ok(()) } else { Err(BrokerError::IllegalGeneration) }
     }
 
     pub(super) fn commit_in_transaction(
@@ -64,7 +65,7 @@ impl Group {
         producer: u64,
         membership: &Membership,
         offsets: &BTreeMap<Shard, Offset>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), BrokerError> {
         self.validate(membership)?;
         self.records_ever += 1;
         let records = offsets.iter().map(|(&shard, next)| (shard, (self.records_ever, next.clone())));
@@ -74,7 +75,8 @@ impl Group {
 
     pub(super) fn mark(&mut self, producer: u64, commit: bool) {
         for (shard, (record, next)) in self.pending.remove(&producer).unwrap_or_default() {
-            // As Kafka's `GroupMetadata.completePendingTxnOffsetCommit`: the later record counts, whenever it is marked.
+            // As Kafka's `GroupMetadata.completePendingTxnOffsetCommit`: the later record counts, whenever it is
+            // marked.
             if commit && self.records.get(&shard).is_none_or(|&earlier| earlier < record) {
                 self.records.insert(shard, record);
                 self.committed.insert(shard, next);
@@ -82,10 +84,10 @@ impl Group {
         }
     }
 
-    /// The committed offsets, unless a transaction that has not ended may change one.
-    pub(super) fn fetch(&self, shards: &[Shard]) -> Result<BTreeMap<u32, Option<Offset>>, Refused> {
+    /// The committed offsets, unless an open transaction may change one.
+    pub(super) fn fetch(&self, shards: &[Shard]) -> Result<BTreeMap<u32, Option<Offset>>, BrokerError> {
         if self.pending.values().any(|pending| shards.iter().any(|shard| pending.contains_key(shard))) {
-            return Err(Refused::Unstable);
+            return Err(BrokerError::Unstable);
         }
         Ok(shards.iter().map(|shard| (shard.partition, self.committed.get(shard).cloned())).collect())
     }
@@ -111,7 +113,7 @@ impl Group {
         }
     }
 
-    /// Throws out who gave no sign of life.
+    /// Expels members without heartbeats.
     pub(super) fn expire(&mut self, now: u64) -> u64 {
         let before = self.members.len();
         self.members.retain(|_, member| member.seen + SESSION_TIMEOUT >= now);
@@ -148,7 +150,7 @@ impl Group {
         let owners: Vec<(String, BTreeSet<Shard>)> =
             self.members.iter().map(|(id, member)| (id.clone(), member.owned.clone())).collect();
         for (id, mut target) in targets {
-            // Only when the owner has let go of it.
+            // Only once the owner has released it.
             target.retain(|shard| owners.iter().all(|(owner, owned)| *owner == id || !owned.contains(shard)));
             if let Some(member) = self.members.get_mut(&id) {
                 member.assigned = target;
@@ -172,7 +174,7 @@ pub(super) struct Consumer {
     /// What follows the answer to a revocation.
     then_assign: BTreeSet<Shard>,
     rejoin: bool,
-    /// Handed to the worker when it polls.
+    /// Passed to the worker when it polls.
     callbacks: VecDeque<Change>,
     pub(super) changes: VecDeque<Change>,
 }
@@ -195,7 +197,7 @@ impl Consumer {
         matches!(self.awaiting, Some(Awaiting::Revoke { lost: true, .. }))
     }
 
-    /// Runs the callbacks, as polling does. Whether there were any.
+    /// Runs the callbacks, like a poll. Returns whether there were any.
     pub(super) fn call_back(&mut self) -> bool {
         let any = !self.callbacks.is_empty();
         self.changes.append(&mut self.callbacks);
@@ -212,7 +214,7 @@ impl Consumer {
         self.awaiting = Some(Awaiting::Revoke { shards, lost });
     }
 
-    /// All partitions are lost, unless a change of them is under way.
+    /// Loses all partitions, unless a change of them is under way.
     fn lose(&mut self) {
         if self.awaiting.is_none() {
             self.revoke(self.assignment.clone(), true);
@@ -220,7 +222,7 @@ impl Consumer {
     }
 }
 
-/// One step of a client library's conversation with the coordinator, which goes on beside the worker.
+/// One step of a client library's conversation with the coordinator, which runs beside the worker.
 pub(super) fn converse(world: &mut World, process: usize) {
     let now = world.now;
     let reply_lost = world.rolls(8);
@@ -257,7 +259,7 @@ pub(super) fn converse(world: &mut World, process: usize) {
         }
     } else if consumer.generation != group.generation {
         if reply_lost && !consumer.assignment.is_empty() {
-            // The answer to its joining was lost; the next heartbeat bears a generation that is over.
+            // The answer to its join was lost; the next heartbeat carries an old generation.
             consumer.generation = -1;
             consumer.lose();
             world.count("generation is illegal");
@@ -278,7 +280,7 @@ pub(super) fn converse(world: &mut World, process: usize) {
     }
 }
 
-/// The worker has assigned: that answers a change by which partitions are given.
+/// The worker has assigned partitions, which answers an assignment.
 pub(super) fn assigned(world: &mut World, process: usize) {
     let consumer = &mut world.processes[process].consumer;
     if let Some(Awaiting::Assign(shards)) =
@@ -291,7 +293,7 @@ pub(super) fn assigned(world: &mut World, process: usize) {
     }
 }
 
-/// The worker has unassigned: that answers a change by which partitions are taken away.
+/// The worker has unassigned partitions, which answers a revocation.
 pub(super) fn unassigned(world: &mut World, process: usize) {
     let consumer = &mut world.processes[process].consumer;
     let is_revoke = |awaiting: &mut Awaiting| matches!(awaiting, Awaiting::Revoke { .. });

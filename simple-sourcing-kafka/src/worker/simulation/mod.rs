@@ -1,23 +1,23 @@
-//! The workers on a simulated log, in one thread, with chance and time from one seed. At each step something else goes on:
-//! a worker, a job beside one, a client, the broker. On their way requests are lost, held back into later transactions, and
-//! sent twice; processes die, pause and come back; the group moves partitions; transactions time out.
+//! Runs the workers on a simulated log, in one thread, with chance and time from one seed. At each step something else
+//! makes progress: a worker, a job beside one, a client, or the broker. Requests are lost, delayed into later
+//! transactions, and sent twice; processes die, pause and come back; the group moves partitions; transactions time out.
 //!
 //! ```text
-//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ port.rs, reader.rs ─▶ topics.rs, transactions.rs, group.rs
+//!  clients.rs ─▶ command topic ─▶ Worker (the real one) ─▶ log.rs, reader.rs ─▶ partitions.rs, transactions.rs, group.rs
 //!                                     ▲ schedule.rs: who goes on      └ world.rs: what becomes of a request
 //!                                                                      check.rs: what must be there in the end
 //! ```
 //!
-//! A seed that fails says how to run it again: it goes the same way, step by step.
+//! A seed that fails says how to run it again. It then takes the same course, step by step.
 
 mod check;
 mod clients;
 pub(super) mod domain;
 mod group;
-mod port;
+mod log;
+mod partitions;
 mod reader;
 mod schedule;
-mod topics;
 mod transactions;
 mod world;
 
@@ -42,34 +42,32 @@ use tempfile::TempDir;
 use self::{
     domain::Tally,
     group::Consumer,
-    port::SimLog,
+    log::SimLog,
     schedule::Task,
     world::{Shared, World},
 };
-use super::{
-    keeping::Keeping,
-    run::{Joining, Worker},
-};
+use super::{joining::Joining, restore::Storage, run::Worker};
 
-/// How many seeds a run has unless `SIMPLE_SOURCING_SEEDS` says otherwise.
+/// How many seeds run, unless `SIMPLE_SOURCING_SEEDS` says otherwise.
 const SEEDS: u64 = 5_000;
 
-/// How many of them are run with local stores, too: there it takes longer to begin.
+/// How many seeds also run with local stores, which take longer to open.
 const SEEDS_WITH_STORES: u64 = 200;
 
-/// How many steps things go wrong for, at least.
+/// The least number of steps with trouble.
 const STORMY_STEPS: u32 = 1_500;
 
-/// After this many steps without trouble all must be at rest.
+/// After this many steps without trouble, all must be at rest.
 const CALM_STEPS: u32 = 60_000;
 
-/// How many processes may end with a command: more than in any seed end just while it runs alone, for another reason.
+/// How many processes may die with a command: more than die for another reason in any seed, just while the command runs
+/// alone.
 const DEATHS_MAX: u32 = 6;
 
-/// How many of its last steps a seed shows that fails. Run alone it shows all.
+/// How many of its last steps a failed seed shows. Run alone, it shows all.
 const STEPS_SHOWN: usize = 40;
 
-/// What must have happened, over all seeds.
+/// What must have happened over all seeds.
 const HAPPENS: [&str; 35] = [
     "request lost",
     "reply lost",
@@ -108,7 +106,7 @@ const HAPPENS: [&str; 35] = [
     "sent with an address",
 ];
 
-/// What must have happened beside that where processes have a store, and copies in it of what others serve.
+/// What must also have happened where processes have a store with standby copies.
 const HAPPENS_WITH_STORES: [&str; 2] = ["standby read", "restored from the store"];
 
 struct Run {
@@ -129,7 +127,7 @@ impl Run {
         Run { world: Rc::new(RefCell::new(world)), tasks: Vec::new(), _disks: disks }
     }
 
-    /// Trouble, then none, until all is at rest; and once more, for what is served in the end.
+    /// Makes trouble, then none until all is at rest, and then checks once more what is served in the end.
     fn run(&mut self) {
         let mut steps = 0;
         while steps < STORMY_STEPS || !self.world.borrow().clients.have_sent_all() {
@@ -169,7 +167,7 @@ impl Run {
         panic!("the service did not recover, though nothing goes wrong any more");
     }
 
-    /// Something goes on.
+    /// Makes one step.
     fn step(&mut self) {
         let dice = {
             let mut world = self.world.borrow_mut();
@@ -188,7 +186,7 @@ impl Run {
         }
     }
 
-    /// A task that can goes on; if none can, time passes.
+    /// Polls a task that is ready. If none is, time passes.
     fn go_on(&mut self) {
         let ready: Vec<usize> = {
             let world = self.world.borrow();
@@ -215,7 +213,7 @@ impl Run {
         self.tasks.append(&mut self.world.borrow_mut().begun);
     }
 
-    /// Something fails beside requests.
+    /// Something other than a request fails.
     fn fail(&mut self) {
         let mut world = self.world.borrow_mut();
         if world.calm {
@@ -256,18 +254,18 @@ impl Run {
         self.end(process);
     }
 
-    /// Nothing of a process goes on.
+    /// Stops everything of a process.
     fn end(&mut self, process: usize) {
-        // Dropped one after the other, when nobody looks at the world.
+        // Dropped one after the other, while nobody borrows the world.
         let (ended, left) = std::mem::take(&mut self.tasks).into_iter().partition(|task| task.process == process);
         self.tasks = left;
         drop::<Vec<Task>>(ended);
         self.world.borrow_mut().begun.clear();
     }
 
-    /// Starts a process that is not there.
+    /// Starts a process that is down.
     fn start_one(&mut self) {
-        let (log, definition, topics, stopped, keeping) = {
+        let (log, definition, topics, stopped, storage) = {
             let mut world = self.world.borrow_mut();
             let now = world.now;
             let down = world.processes.iter().position(|process| !process.running && process.restarts_at <= now);
@@ -280,18 +278,18 @@ impl Run {
                 if started.named { format!("{process}") } else { format!("{process}-{}", started.incarnation) };
             let (stopped, store) = (started.stopped.clone(), started.store.clone());
             let standby = store.is_some();
-            let keeping = Keeping { store, standby, origins: ["here".to_owned()].into(), ..Keeping::default() };
+            let storage = Storage { store, standby, origins: ["here".to_owned()].into(), ..Storage::default() };
             let incarnation = started.incarnation;
             let log = SimLog { world: self.world.clone(), process, incarnation, transactional_id };
-            (log, world.definition.clone(), world.topics.clone(), stopped, keeping)
+            (log, world.definition.clone(), world.topics.clone(), stopped, storage)
         };
         let (world, process) = (self.world.clone(), log.process);
         self.tasks.push(Task::new(process, async move {
             let joining = Joining::new(mpsc::channel().0);
             let ended =
-                match Worker::start(log, definition, topics, stopped.clone(), joining, keeping, DEATHS_MAX).await {
+                match Worker::start(log, definition, topics, stopped.clone(), joining, storage, DEATHS_MAX).await {
                     Ok(worker) => worker.run().await.map(drop),
-                    // It does not start without a broker; somebody starts it again.
+                    // Without a broker it does not start, and is started again later.
                     Err(error) if error.is_retryable() => Ok(()),
                     Err(error) => Err(error),
                 };
@@ -348,11 +346,11 @@ impl World {
         }
     }
 
-    /// Bytes of a state rot where they are stored.
+    /// Damages a stored state.
     fn damage_a_state(&mut self) {
         let topics = self.topics.clone();
         let partition = self.rng.u32(0..topics[0].partitions);
-        // Which answers are those of a quarantine is told by their places, and these are not known where some come twice.
+        // The positions of answers tell which ones belong to a quarantine, and these are unknown if some come twice.
         if self.moved.contains(&partition) {
             return;
         }
@@ -372,7 +370,7 @@ impl World {
             return;
         }
         let (committed, metadata) = self.group.committed.get(&shard).cloned().unwrap_or_default();
-        // Some tools keep what stands beside it.
+        // Some tools keep the metadata.
         let metadata = if self.rng.bool() { metadata } else { String::new() };
         let (what, offset) = match self.rng.u32(0..3) {
             0 => ("offset lost", None),
@@ -399,7 +397,7 @@ impl World {
     }
 }
 
-/// Runs a seed. A failure says which it was, and how it came to it.
+/// Runs a seed. If it fails, shows the seed and its last steps.
 fn run(seed: u64, with_stores: bool) -> (u64, BTreeMap<&'static str, u64>) {
     let mut run = Run::new(seed, with_stores);
     let world = run.world.clone();

@@ -1,36 +1,35 @@
-//! Reading the simulated log, for the jobs beside a worker.
+//! Reads the simulated log for the jobs beside a worker.
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Range, time::Duration};
 
-use rdkafka::message::OwnedMessage;
 use simple_sourcing::{BackendError, Timestamp, engine::Shard};
 
 use super::{
     group::Offset,
-    port::{TRIES, failed},
+    partitions::{BrokerError, TRIES, failed},
     schedule::sleep,
-    topics::Refused,
     world::{Shared, World, pass, request},
 };
 use crate::{
+    log::{Next, Reader, Records},
     progress::Committed,
-    worker::log::{Next, Reader, Records},
+    record::OwnedRecord,
 };
 
 pub(super) struct SimReader {
     pub(super) world: Shared,
     pub(super) process: usize,
-    /// Which job reads.
+    /// The job that reads.
     pub(super) job: &'static str,
 }
 
 impl SimReader {
-    /// A question that may stay without an answer.
+    /// A question that may get no answer.
     async fn ask<T: 'static>(
         &self,
         what: String,
-        answer: impl Fn(&mut World) -> Result<T, Refused> + 'static,
-    ) -> Result<T, Refused> {
+        answer: impl Fn(&mut World) -> Result<T, BrokerError> + 'static,
+    ) -> Result<T, BrokerError> {
         let slow = {
             let mut world = self.world.borrow_mut();
             let slow = world.rolls(50);
@@ -62,15 +61,15 @@ impl Reader for SimReader {
                     let read = |(next, metadata): Offset| Committed::read(next, &metadata);
                     return Ok(offsets.into_iter().map(|(at, offset)| (at, offset.map(read))).collect());
                 }
-                Err(Refused::Unstable) if !wanted() => return Err(BackendError::Closed),
-                Err(Refused::Unstable) => {
+                Err(BrokerError::Unstable) if !wanted() => return Err(BackendError::Closed),
+                Err(BrokerError::Unstable) => {
                     self.world.borrow_mut().count("waited for offsets of a transaction");
                     sleep(&self.world, 20).await;
                 }
                 Err(refused) => return Err(failed(refused)),
             }
         }
-        Err(failed(Refused::Unstable))
+        Err(failed(BrokerError::Unstable))
     }
 
     async fn bounds(&self, topic: &str, partition: u32) -> Result<Range<i64>, BackendError> {
@@ -80,13 +79,13 @@ impl Reader for SimReader {
         Ok(0..end)
     }
 
-    async fn committed_end(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
+    async fn last_stable_offset(&self, topic: &str, partition: u32) -> Result<i64, BackendError> {
         let name = topic.to_owned();
         let end = move |world: &mut World| Ok(world.partition(&name, partition).stable_end() as i64);
         self.ask(format!("asks for the committed end of {topic} {partition}"), end).await.map_err(failed)
     }
 
-    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedMessage>, BackendError> {
+    async fn first(&self, topic: &str, partition: u32) -> Result<Option<OwnedRecord>, BackendError> {
         let name = topic.to_owned();
         let first = move |world: &mut World| {
             let found = world.partition(&name, partition).committed_from(0);
@@ -98,7 +97,7 @@ impl Reader for SimReader {
     fn read<'a>(&'a self, topic: &'a str, from: &BTreeMap<u32, Option<i64>>) -> Result<SimRecords, BackendError> {
         let next = from.iter().map(|(&partition, &offset)| (partition, (offset.unwrap_or(0) as usize, None))).collect();
         let reads_on = from.values().any(|offset| offset.is_some_and(|offset| offset > 0));
-        // Of the others the end is read, whatever is in a store.
+        // Other topics are read near their end, with or without a store.
         let of_store = {
             let world = self.world.borrow();
             topic == world.topics[0].state || topic == world.topics[0].response
@@ -131,15 +130,15 @@ impl Reader for SimReader {
 pub(super) struct SimRecords {
     world: Shared,
     topic: String,
-    /// For each partition the next offset, and where its end was met last.
+    /// For each partition the next offset, and the last end that was reported.
     next: RefCell<BTreeMap<u32, (usize, Option<usize>)>>,
 }
 
 impl Records for SimRecords {
-    type Record<'a> = OwnedMessage;
+    type Record<'a> = OwnedRecord;
 
-    async fn next(&self) -> Result<Next<OwnedMessage>, BackendError> {
-        // Records come many at a time.
+    async fn next(&self) -> Result<Next<OwnedRecord>, BackendError> {
+        // Records come in batches.
         if self.world.borrow_mut().rng.u32(0..4) == 0 {
             pass(&self.world).await;
         }
@@ -147,7 +146,7 @@ impl Records for SimRecords {
             let (mut world, mut next) = (self.world.borrow_mut(), self.next.borrow_mut());
             if world.rolls(1_000) {
                 world.count("reading failed");
-                return Err(failed(Refused::NoAnswer));
+                return Err(failed(BrokerError::NoAnswer));
             }
             let mut partitions: Vec<u32> = next.keys().copied().collect();
             world.rng.shuffle(&mut partitions);
@@ -158,7 +157,7 @@ impl Records for SimRecords {
                     *offset = found + 1;
                     return Some(Next::Record(message.clone()));
                 }
-                // The end is told once, and again when it has moved.
+                // The end is reported once, and again after it has moved.
                 let end = log.stable_end();
                 *offset = end.max(*offset);
                 (met.replace(end) != Some(end)).then_some(Next::End(partition))

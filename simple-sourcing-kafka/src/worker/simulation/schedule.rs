@@ -1,4 +1,4 @@
-//! Who goes on next: tasks of simulated processes, polled one at a time, in an order that the seed decides.
+//! Who runs next: tasks of simulated processes, polled one at a time, in an order that the seed decides.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,7 +17,7 @@ pub(super) struct Task {
     pub(super) process: usize,
     pub(super) future: Pin<Box<dyn Future<Output = ()>>>,
     awake: Arc<Awake>,
-    /// When it goes on of itself.
+    /// When it wakes up by itself.
     pub(super) asleep_until: Option<u64>,
 }
 
@@ -35,12 +35,12 @@ impl Task {
         Task { process, future: Box::pin(future), awake, asleep_until: None }
     }
 
-    /// Whether it can go on.
+    /// Whether it can run.
     pub(super) fn is_ready(&self, now: u64) -> bool {
         self.awake.0.load(Ordering::Relaxed) || self.asleep_until.is_some_and(|until| until <= now)
     }
 
-    /// Goes on to the next point. Whether it has ended is returned.
+    /// Runs to the next point. Returns whether it has ended.
     pub(super) fn go_on(&mut self, world: &Shared) -> bool {
         self.awake.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(self.awake.clone());
@@ -50,7 +50,7 @@ impl Task {
     }
 }
 
-/// Lets others go first, or for ever: the process may die here.
+/// Lets others run first, or for ever: the process may die here.
 pub(super) async fn point() {
     let mut passed = false;
     poll_fn(|context| {
@@ -64,7 +64,7 @@ pub(super) async fn point() {
     .await;
 }
 
-/// Goes on when the time has passed.
+/// Sleeps until the time has passed.
 pub(super) async fn sleep(world: &Shared, millis: u64) {
     let until = world.borrow().now + millis;
     poll_fn(|_| {

@@ -1,17 +1,17 @@
-//! The transaction coordinator of the simulated broker, with the checks that Kafka makes for clients of the protocol that
-//! librdkafka speaks: ending a transaction names the producer and its epoch, and not the transaction.
+//! The transaction coordinator of the simulated broker, with the checks that Kafka makes for the version of the
+//! protocol that librdkafka speaks: ending a transaction names the producer and its epoch, but not the transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{topics::Refused, world::World};
+use super::{partitions::BrokerError, world::World};
 
-/// After this time an open transaction is aborted. Shorter than on Kafka, so that it happens more often, and as there it
-/// may be longer than a session: a broker looks only now and then.
+/// After this time an open transaction is aborted. It is shorter than on Kafka, so that it happens more often. As on
+/// Kafka, it may take longer than a session, because a broker checks only now and then.
 pub(super) const TRANSACTION_TIMEOUT: u64 = 2_500;
 
-/// What takes part in a transaction.
+/// A participant of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum Participant {
     Partition(String, u32),
     /// The committed offsets of the group.
     Offsets,
@@ -21,8 +21,8 @@ pub(super) enum Place {
 enum State {
     Empty,
     Ongoing,
-    /// Decided; the places are being told.
-    Stopped(bool),
+    /// Decided; the participants are being told.
+    Ending(bool),
     Ended(bool),
 }
 
@@ -30,29 +30,29 @@ struct Transaction {
     producer: u64,
     epoch: i32,
     state: State,
-    places: BTreeSet<Place>,
+    places: BTreeSet<Participant>,
     since: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Transactions {
     by_id: BTreeMap<String, Transaction>,
-    /// What is decided and was not told to a place yet.
-    markers: Vec<(u64, i32, Place, bool)>,
+    /// Decisions that a participant was not told yet.
+    markers: Vec<(u64, i32, Participant, bool)>,
 }
 
 impl Transactions {
-    fn of(&mut self, producer: u64) -> Result<&mut Transaction, Refused> {
-        self.by_id.values_mut().find(|transaction| transaction.producer == producer).ok_or(Refused::InvalidState)
+    fn of(&mut self, producer: u64) -> Result<&mut Transaction, BrokerError> {
+        self.by_id.values_mut().find(|transaction| transaction.producer == producer).ok_or(BrokerError::InvalidState)
     }
 
-    fn checked(&mut self, (producer, epoch): (u64, i32)) -> Result<&mut Transaction, Refused> {
+    fn checked(&mut self, (producer, epoch): (u64, i32)) -> Result<&mut Transaction, BrokerError> {
         let transaction = self.of(producer)?;
-        if transaction.epoch == epoch { Ok(transaction) } else { Err(Refused::Fenced) }
+        if transaction.epoch == epoch { Ok(transaction) } else { Err(BrokerError::Fenced) }
     }
 
-    /// A producer id and an epoch that shuts out all before it.
-    pub(super) fn init(&mut self, id: &str) -> Result<(u64, i32), Refused> {
+    /// Returns a producer id, and an epoch that fences all before it.
+    pub(super) fn init(&mut self, id: &str) -> Result<(u64, i32), BrokerError> {
         let producer = self.by_id.len() as u64 + 1;
         let transaction = self.by_id.entry(id.to_owned()).or_insert_with(|| Transaction {
             producer,
@@ -66,9 +66,9 @@ impl Transactions {
                 transaction.epoch += 1;
                 let ours = (transaction.producer, transaction.epoch);
                 self.decide(ours, false);
-                Err(Refused::Concurrent)
+                Err(BrokerError::Concurrent)
             }
-            State::Stopped(_) => Err(Refused::Concurrent),
+            State::Ending(_) => Err(BrokerError::Concurrent),
             State::Empty | State::Ended(_) => {
                 transaction.epoch += 1;
                 transaction.state = State::Empty;
@@ -77,11 +77,11 @@ impl Transactions {
         }
     }
 
-    /// Takes a place into the transaction, which begins with the first.
-    pub(super) fn add(&mut self, producer: (u64, i32), place: Place, now: u64) -> Result<(), Refused> {
+    /// Adds a participant to the transaction, which begins with the first one.
+    pub(super) fn add(&mut self, producer: (u64, i32), place: Participant, now: u64) -> Result<(), BrokerError> {
         let transaction = self.checked(producer)?;
         match transaction.state {
-            State::Stopped(_) => return Err(Refused::Concurrent),
+            State::Ending(_) => return Err(BrokerError::Concurrent),
             State::Ongoing => {}
             State::Empty | State::Ended(_) => {
                 (transaction.state, transaction.since) = (State::Ongoing, now);
@@ -92,34 +92,35 @@ impl Transactions {
         Ok(())
     }
 
-    /// Whether a place takes part: a leader asks that before it takes the first record.
-    pub(super) fn verify(&mut self, producer: (u64, i32), place: &Place) -> Result<(), Refused> {
+    /// Whether a participant takes part. A leader asks that before it accepts the first record.
+    pub(super) fn verify(&mut self, producer: (u64, i32), place: &Participant) -> Result<(), BrokerError> {
         let transaction = self.checked(producer)?;
         let takes_part = transaction.state == State::Ongoing && transaction.places.contains(place);
-        if takes_part { Ok(()) } else { Err(Refused::InvalidState) }
+        if takes_part { Ok(()) } else { Err(BrokerError::InvalidState) }
     }
 
-    /// Ends whatever transaction the producer has open, be it the one that was meant or not. Whether that was one.
-    pub(super) fn end(&mut self, producer: (u64, i32), commit: bool) -> Result<bool, Refused> {
+    /// Ends whatever transaction the producer has open, whether it was the one that was meant or not. Returns whether
+    /// there was one.
+    pub(super) fn end(&mut self, producer: (u64, i32), commit: bool) -> Result<bool, BrokerError> {
         match self.checked(producer)?.state {
             State::Ongoing => {
                 self.decide(producer, commit);
                 Ok(true)
             }
-            State::Stopped(how) if how == commit => Err(Refused::Concurrent),
+            State::Ending(how) if how == commit => Err(BrokerError::Concurrent),
             State::Ended(how) if how == commit => Ok(false),
-            _ => Err(Refused::InvalidState),
+            _ => Err(BrokerError::InvalidState),
         }
     }
 
     fn decide(&mut self, (producer, epoch): (u64, i32), commit: bool) {
         let Ok(transaction) = self.of(producer) else { return };
-        transaction.state = State::Stopped(commit);
+        transaction.state = State::Ending(commit);
         let places = transaction.places.clone();
         self.markers.extend(places.into_iter().map(|place| (producer, epoch, place, commit)));
     }
 
-    /// Aborts what has been open for too long. How many transactions that were.
+    /// Aborts transactions that have been open for too long, and returns how many.
     pub(super) fn time_out(&mut self, now: u64) -> u64 {
         let late: Vec<_> = self
             .by_id
@@ -143,13 +144,13 @@ impl Transactions {
     }
 }
 
-/// Tells one place how a transaction has ended.
+/// Tells one participant how a transaction has ended.
 pub(super) fn tell(world: &mut World, which: usize) {
     let (producer, epoch, place, commit) = world.transactions.markers.swap_remove(which);
     world.note(format_args!("broker: {place:?} of producer {producer} {}", if commit { "commits" } else { "aborts" }));
     match &place {
-        Place::Partition(topic, partition) => world.partition(topic, *partition).mark((producer, epoch), commit),
-        Place::Offsets => world.group.mark(producer, commit),
+        Participant::Partition(topic, partition) => world.partition(topic, *partition).mark((producer, epoch), commit),
+        Participant::Offsets => world.group.mark(producer, commit),
     }
     let left = world.transactions.markers.iter().any(|(other, ..)| *other == producer);
     if !left && let Ok(transaction) = world.transactions.of(producer) {

@@ -1,4 +1,4 @@
-//! All that is outside the workers, and what may happen to it.
+//! Everything outside of the workers, and what may happen to it.
 
 use std::{
     cell::RefCell,
@@ -15,16 +15,16 @@ use simple_sourcing::engine::Definition;
 use super::{
     clients::Clients,
     group::{Consumer, Group},
+    partitions::{BrokerError, Partition},
     schedule::{Task, point, sleep},
-    topics::{Partition, Refused},
     transactions::Transactions,
 };
-use crate::{access::Role, store::LocalStore, topics::Topics};
+use crate::{access::Role, topics::Topics, worker::store::local::LocalStore};
 
 /// 2023-11-14, in milliseconds since 1970.
 const BEGINNING: u64 = 1_700_000_000_000;
 
-/// What a store may keep in memory of what it has read.
+/// The size of a store's read cache.
 const CACHE_BYTES: u64 = 1024 * 1024;
 
 pub(super) type Shared = Rc<RefCell<World>>;
@@ -41,18 +41,18 @@ pub(super) struct World {
     pub(super) group: Group,
     pub(super) processes: Vec<Process>,
     pub(super) clients: Clients,
-    /// The partitions of which the committed offset was lost or moved.
+    /// The partitions whose committed offset was lost or moved.
     pub(super) moved: BTreeSet<u32>,
-    /// The keys of which a state was damaged.
+    /// The keys whose state was damaged.
     pub(super) damaged: BTreeSet<usize>,
-    /// Requests that arrive when nobody waits for them any more.
+    /// Requests that arrive after everybody has stopped waiting for them.
     pub(super) late: Vec<Late>,
     /// Tasks that begin.
     pub(super) begun: Vec<Task>,
-    /// When the task that goes on now wants to go on again.
+    /// When the running task wants to wake up.
     pub(super) asleep_until: Option<u64>,
     pub(super) counts: BTreeMap<&'static str, u64>,
-    /// The last ones.
+    /// The last steps.
     pub(super) steps: VecDeque<String>,
     pub(super) steps_shown: usize,
     /// Of all steps.
@@ -73,7 +73,7 @@ pub(super) struct Process {
     /// Whether it has the same name after a restart.
     pub(super) named: bool,
     pub(super) consumer: Consumer,
-    /// Its disk, where it has one: what is on it outlives the process.
+    /// Its disk, if it has one. What is on it outlives the process.
     pub(super) store: Option<Arc<LocalStore>>,
 }
 
@@ -95,7 +95,7 @@ impl World {
             batch_bytes_max: 1_000_000,
             dead_letter_bytes_max: 1_000_000,
             partitions: count,
-            give_up: String::new(),
+            reset_advice: String::new(),
         };
         let Topics { command, event, state, response, answer, dead_letter, .. } = &topics;
         let all = [command, event, state, response, answer, dead_letter];
@@ -140,7 +140,7 @@ impl World {
         &mut self.partitions.get_mut(topic).expect("a topic")[partition as usize]
     }
 
-    /// True once in so many times, while things go wrong.
+    /// True once in this many times, while things go wrong.
     pub(super) fn rolls(&mut self, once_in: u32) -> bool {
         !self.calm && self.rng.u32(0..once_in) == 0
     }
@@ -150,7 +150,7 @@ impl World {
         self.note(format_args!("({what})"));
     }
 
-    /// Writes down a step.
+    /// Records a step.
     pub(super) fn note(&mut self, what: Arguments<'_>) {
         let step = format!("{} {what}", self.now - BEGINNING);
         // FNV-1a.
@@ -185,15 +185,15 @@ pub(super) async fn pass(world: &Shared) {
     }
 }
 
-/// Sends a request, with all that may become of it on its way. `twice` says whether the client library has sent it again,
-/// of which only its log tells.
+/// Sends a request, with everything that may happen to it on its way. Calls `twice` if the client library has sent it
+/// again, which only its log tells.
 pub(super) async fn request<T: 'static>(
     world: &Shared,
     process: usize,
     what: String,
-    effect: impl Fn(&mut World) -> Result<T, Refused> + 'static,
+    effect: impl Fn(&mut World) -> Result<T, BrokerError> + 'static,
     mut twice: impl FnMut(),
-) -> Result<T, Refused> {
+) -> Result<T, BrokerError> {
     pass(world).await;
     let fate = {
         let mut world = world.borrow_mut();
@@ -209,12 +209,12 @@ pub(super) async fn request<T: 'static>(
     let result = match fate {
         1 => {
             count("request lost");
-            Err(Refused::NoAnswer)
+            Err(BrokerError::NoAnswer)
         }
         2 => {
             count("reply lost");
             let _ = arrive(&mut world.borrow_mut(), ", reply lost");
-            Err(Refused::NoAnswer)
+            Err(BrokerError::NoAnswer)
         }
         3 => {
             count("reply lost, sent again");
@@ -231,7 +231,7 @@ pub(super) async fn request<T: 'static>(
                 arrive(&mut world.borrow_mut(), ", sent again")
             } else {
                 count("held back");
-                Err(Refused::NoAnswer)
+                Err(BrokerError::NoAnswer)
             };
             let arrive = Box::new(move |world: &mut World| {
                 let result = effect(world).err();

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::disk::mark::{self, Mark};
 
-/// What ends a batch, and the file that names the format: the one that this module knows.
+/// What ends a batch, and begins the file `version`: the one format that this module knows.
 pub(super) const TRAILER: &[u8] = b"FJL\x03";
 
 /// The kinds of entries.
@@ -17,22 +17,22 @@ pub(super) const ITEM: [u8; 1] = [2];
 const END: [u8; 1] = [3];
 pub(super) const CLEAR: [u8; 1] = [4];
 
-/// How many bytes a start has: its kind, the number of items, and the sequence number.
+/// The size of a start: its kind, the number of items, and the sequence number.
 pub(super) const START_BYTES: usize = 13;
 
 /// One batch of a journal.
 #[derive(Debug, Default)]
 pub(super) struct JournalBatch {
-    /// The number that fjall gives it: it always rises, and no checksum covers it.
+    /// fjall's number for it, which always rises; no checksum covers it.
     pub(super) sequence: u64,
-    /// That of this store, if there is one.
+    /// The mark of this store, if there is one.
     pub(super) mark: Option<Mark>,
     /// The greatest number of a keyspace that it writes to.
     pub(super) keyspace: u64,
 }
 
 impl JournalBatch {
-    /// Reads one: nothing at the end of the journal, or an error where it can't be read or its checksum is wrong.
+    /// Reads one: none at the end of the journal, an error if it can't be read or its checksum is wrong.
     pub(super) fn read(journal: &mut impl Read, store: Option<Uuid>) -> io::Result<Option<JournalBatch>> {
         let mut kind = [0];
         if journal.read(&mut kind)? == 0 {
@@ -88,7 +88,7 @@ fn check_that(holds: bool) -> io::Result<()> {
     if holds { Ok(()) } else { Err(ErrorKind::InvalidData.into()) }
 }
 
-/// A reader that takes the checksum of what is read.
+/// A reader that hashes what it reads.
 struct Hashed<'a, R> {
     journal: &'a mut R,
     hasher: Xxh3Default,

@@ -1,13 +1,13 @@
-//! A look at the journals of the store before fjall opens them.
+//! Checks the journals of the store before fjall opens them.
 //!
-//! A batch that was being written when the process or the machine stopped is at the end of the last journal, whole or in
-//! part: the pages of what was not synced reach the disk in any order. Nobody had an answer from it, and it is cut off. But
-//! fjall cuts off everything behind the first entry that it can't read, and so one damaged byte in the middle would silently
-//! take all later batches with it, which were acknowledged. So that is looked for first; [marks](super::mark) tell the one
-//! from the other.
+//! A batch that was being written when the process or the machine stopped is at the end of the last journal, complete or in
+//! part: pages that were not synced reach the disk in any order. It was never acknowledged, and is cut off. But fjall cuts off
+//! everything behind the first entry that it can't read, so one damaged byte in the middle would silently take all later
+//! batches with it, which were acknowledged. So this module looks for damage first; the marks in `mark.rs` tell the two cases
+//! apart.
 //!
-//! What is left is written and synced once more: where a sync has failed before, the pages are in memory, look as if they
-//! were on disk, and are not.
+//! What is left is written and synced once more: after a failed sync, pages look as if they were on disk but are only in
+//! memory.
 
 mod batch;
 
@@ -24,23 +24,23 @@ use uuid::Uuid;
 use self::batch::{CLEAR, ITEM, JournalBatch, START, START_BYTES, TRAILER};
 use crate::disk::mark::Mark;
 
-/// Why a database is not to be opened.
+/// Why a database must not be opened.
 #[derive(Debug)]
 pub enum JournalError {
-    /// Another process is using it, or another app of this one.
+    /// Another process is using it, or another app of this process.
     InUse,
     /// A file can't be read or written.
     Unreadable(PathBuf, io::Error),
-    /// A journal is damaged or cut short at this byte, and what stood there was synced before.
+    /// A journal is damaged or truncated at this byte, where synced data was stored.
     Damaged(PathBuf, u64),
-    /// A journal is not there.
+    /// A journal is missing.
     Missing(PathBuf),
 }
 
 impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            JournalError::InUse => f.write_str("its lock is held"),
+            JournalError::InUse => f.write_str("it is in use by another process or app"),
             JournalError::Unreadable(path, error) => {
                 write!(f, "`{}` can't be read or written: {error}", path.display())
             }
@@ -52,39 +52,39 @@ impl fmt::Display for JournalError {
     }
 }
 
-/// What is known of a store before its journals are looked at.
+/// What is known about a store before its journals are checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Known {
-    /// Its id. Without one its batches have no marks.
+    /// Its id. A store without one has no marks in its batches.
     pub(crate) store: Option<Uuid>,
     /// All batches up to this number are known to have been synced.
     pub(crate) synced: u64,
 }
 
-/// The journals of a store, in order, that are whole up to an end.
+/// The journals of a store, in order, which are complete up to an end.
 #[derive(Debug, Default)]
 pub(crate) struct Journals {
-    /// The last: what comes next is written to it. None in a store that has no journal yet.
+    /// The last one, which is written to next. None in a store that has no journal yet.
     pub(crate) active: Option<PathBuf>,
     walk: Walk,
-    /// How many bytes stand behind the end, in how many batches at least.
+    /// How many bytes are behind the end, in at least how many batches.
     torn: Option<(u64, u64)>,
 }
 
-/// How far whole batches go.
+/// How far complete batches go.
 #[derive(Debug, Default, Clone)]
 struct Walk {
-    /// The end of the last one in its journal.
+    /// The end of the last complete batch in its journal.
     end: u64,
     sequence: Option<u64>,
     number: Option<u64>,
     keyspace: u64,
 }
 
-/// Looks for a damaged journal, in a database that nobody uses. One of another format is left to fjall.
+/// Looks for a damaged journal in a database that nobody uses. A database of another format is left to fjall.
 ///
 /// # Errors
-/// When there is one, or it can't be told.
+/// When a journal is damaged, or can't be checked.
 pub fn check(directory: &Path) -> Result<(), JournalError> {
     match fs::read(directory.join("version")) {
         Ok(version) if version.starts_with(TRAILER) => {}
@@ -93,9 +93,9 @@ pub fn check(directory: &Path) -> Result<(), JournalError> {
     look(directory, Known::default()).map(drop)
 }
 
-/// Looks at all journals, and changes none.
+/// Checks all journals, and changes none.
 pub(crate) fn look(directory: &Path, known: Known) -> Result<Journals, JournalError> {
-    // The lock that fjall takes, held while the journals are read: one that is being written looks damaged.
+    // fjall's own lock, held while the journals are read: a journal that is being written looks damaged.
     let lock = directory.join("lock");
     let _held = match File::open(&lock) {
         Ok(file) => match file.try_lock() {
@@ -157,13 +157,13 @@ impl Journals {
         self.walk.keyspace
     }
 
-    /// How many bytes, in how many batches at least, stand behind the end, and were never synced.
+    /// How many bytes behind the end were never synced, in at least how many batches.
     pub(crate) fn torn(&self) -> Option<(u64, u64)> {
         self.torn
     }
 
-    /// Cuts off what was never synced, and writes and syncs the rest once more. Only the active journal can have such: all
-    /// others were synced before the next one was begun. Writing what is there already harms nothing where it is
+    /// Cuts off what was never synced, and writes and syncs the rest once more. Only the active journal can hold unsynced
+    /// data: all others were synced before the next one was started. Rewriting the same bytes does no harm if it is
     /// interrupted.
     pub(crate) fn secure(&self) -> Result<(), JournalError> {
         let Some(path) = &self.active else { return Ok(()) };
@@ -187,18 +187,18 @@ fn rewrite(path: &Path, end: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-/// What stands behind the last whole batch of a journal.
+/// What is behind the last complete batch of a journal.
 #[derive(Debug, PartialEq)]
 enum Tail {
     /// Nothing, or space that fjall has reserved.
     Clean,
-    /// What was never synced.
+    /// Data that was never synced.
     Torn { bytes: u64, batches: u64 },
-    /// What was synced once, and can't be read.
+    /// Data that was synced once and can't be read.
     Damaged,
 }
 
-/// Goes on from the end of the journal before, to the end of the whole batches of this one.
+/// Continues from the end of the previous journal to the end of the complete batches of this one.
 fn walk(mut journal: impl Read + Seek, walk: &mut Walk, known: Known, is_sealed: bool) -> io::Result<Tail> {
     walk.end = 0;
     loop {
@@ -215,11 +215,11 @@ fn walk(mut journal: impl Read + Seek, walk: &mut Walk, known: Known, is_sealed:
             Err(error) => return Err(error),
         }
     }
-    // What is left is no whole batch.
+    // The rest is no complete batch.
     let tail = written(&mut journal, walk.end)?;
     Ok(match known.store {
         _ if tail.is_empty() => Tail::Clean,
-        // The next journal was begun after this one was synced.
+        // The next journal was started after this one was synced.
         _ if is_sealed => Tail::Damaged,
         Some(store) => {
             let marks: Vec<_> = Mark::find(&tail, store).collect();
@@ -228,21 +228,21 @@ fn walk(mut journal: impl Read + Seek, walk: &mut Walk, known: Known, is_sealed:
             let batches = newest.unwrap_or_default().saturating_sub(last).max(1);
             if synced > last { Tail::Damaged } else { Tail::Torn { bytes: tail.len() as u64, batches } }
         }
-        // Without marks it is a whole batch that proves that the one before was synced.
+        // Without marks, a complete batch proves that the one before it was synced.
         None if contains_batch(&tail, walk.sequence) => Tail::Damaged,
         None => Tail::Torn { bytes: tail.len() as u64, batches: 1 },
     })
 }
 
 impl Walk {
-    /// Whether a batch may follow those before: their numbers rise.
+    /// Whether a batch may follow those before it: their numbers rise.
     fn is_next(&self, batch: &JournalBatch) -> bool {
         let follows = |mark: Mark| self.number.is_none_or(|number| mark.number == number + 1);
         self.sequence.is_none_or(|sequence| batch.sequence > sequence) && batch.mark.is_none_or(follows)
     }
 }
 
-/// What stands behind a place, up to the space that fjall has reserved.
+/// What is behind a place, up to the space that fjall has reserved.
 pub(crate) fn written(journal: &mut (impl Read + Seek), from: u64) -> io::Result<Vec<u8>> {
     const ZEROS: &[u8] = &[0; 64 * 1024];
     journal.seek(SeekFrom::Start(from))?;
@@ -252,7 +252,7 @@ pub(crate) fn written(journal: &mut (impl Read + Seek), from: u64) -> io::Result
         if read == 0 {
             return Ok(tail);
         }
-        // Tens of megabytes, as a rule, of which nothing but their end is of interest.
+        // Usually tens of megabytes of zeros, of which only the end matters.
         if buffer[..read] == ZEROS[..read] {
             zeros += read;
             continue;
@@ -264,7 +264,7 @@ pub(crate) fn written(journal: &mut (impl Read + Seek), from: u64) -> io::Result
     }
 }
 
-/// Whether there is a whole batch, wherever it begins, that came after those in front.
+/// Whether there is a complete batch, wherever it begins, that is newer than those in front of it.
 fn contains_batch(tail: &[u8], sequence: Option<u64>) -> bool {
     memchr_iter(START[0], tail).any(|at| {
         let is_likely = tail.get(at + START_BYTES).is_some_and(|kind| [ITEM[0], CLEAR[0]].contains(kind));

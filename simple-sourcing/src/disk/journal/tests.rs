@@ -11,8 +11,8 @@ const STORE: Uuid = Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
 
 const PAGE: usize = 4096;
 
-/// The journal of a store with some batches, and where they end. The values are long or short, as `bytes` says for each;
-/// those that are long are not compressed, because they are random. A mark says what was synced when its batch began.
+/// The journal of a store with some batches, and where they end. `bytes` has the length of each value; long values are not
+/// compressed, because they are random. A mark says what was synced when its batch began.
 fn journal(bytes: &[usize], synced: Option<fn(u64) -> u64>) -> (Vec<u8>, Vec<usize>) {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::builder(directory.path()).open().unwrap();
@@ -38,7 +38,7 @@ fn journal(bytes: &[usize], synced: Option<fn(u64) -> u64>) -> (Vec<u8>, Vec<usi
     (fs::read(path).unwrap(), ends)
 }
 
-/// No pattern, so that nothing is compressed; the trailer of a batch is in it all the same, as a client may send it.
+/// No pattern, so that nothing is compressed; it still contains the trailer of a batch, which a client may send.
 fn next(random: &mut u64) -> u8 {
     *random ^= *random << 13;
     *random ^= *random >> 7;
@@ -46,7 +46,7 @@ fn next(random: &mut u64) -> u8 {
     *random as u8
 }
 
-/// What is behind the last whole batch, and how far those go.
+/// What is behind the last complete batch, and how far the complete batches go.
 fn look_at(journal: &[u8], known: Known) -> (Tail, u64) {
     let mut walk = Walk::default();
     let tail = super::walk(Cursor::new(journal), &mut walk, known, false).unwrap();
@@ -69,7 +69,7 @@ fn damage_is_found_wherever_it_is_and_half_a_batch_at_the_end_is_none() {
             assert!(matches!(tail, Tail::Torn { batches: 1, .. }), "cut at {length}: {tail:?}");
             assert_eq!(cut_at, last_batch as u64);
         }
-        // Every byte, but few of the long values.
+        // Every byte, but few of those in long values.
         let is_near_an_end = |at: usize| ends.iter().any(|end| at.abs_diff(*end) < 60);
         for at in (0..last_batch).filter(|at| at % 97 == 0 || is_near_an_end(*at)) {
             let mut damaged = journal[..end].to_vec();
@@ -111,7 +111,7 @@ fn unsynced_batches_are_cut_off_from_the_first_that_lacks_a_page() {
         let kept = ends.iter().filter(|end| **end <= page * PAGE).count();
         let (tail, cut_at) = look_at(&torn, marked(3));
         assert_eq!(cut_at, ends[kept - 1] as u64);
-        // Of the last batch there may be nothing left that says its number.
+        // Nothing may be left of the last batch that says its number.
         let lost = 20 - kept as u64;
         assert!(matches!(tail, Tail::Torn { batches, .. } if batches == lost || batches + 1 == lost), "{tail:?}");
     }

@@ -1,5 +1,5 @@
-//! Whether the parts of a store fit each other: a batch writes to all of them at once, so where one is behind another,
-//! files are missing or were replaced by older ones.
+//! Whether the parts of a store agree: a batch writes to all of them at once, so if one is behind another, files are missing
+//! or were replaced by older ones.
 
 use super::{
     events::EventLog,
@@ -11,7 +11,7 @@ use crate::{
     model::Sequence,
 };
 
-/// Compares the ends of a partition. A record that is damaged says nothing; it is dealt with when it is needed.
+/// Compares the ends of a partition. A damaged record proves nothing here; it is handled when it is needed.
 pub(super) fn check(keyspaces: &Keyspaces, partition: u32, head: &Head) -> Result<(), BackendError> {
     let Keyspaces { name, events, .. } = keyspaces;
     let gap = |what: String| {
@@ -25,7 +25,7 @@ pub(super) fn check(keyspaces: &Keyspaces, partition: u32, head: &Head) -> Resul
     let last = match undamaged(events.last(partition))? {
         None => return Ok(()),
         Some(None) if head.next_event > 0 => {
-            return gap(format!("{} events were written, and {events_of} are missing", head.next_event));
+            return gap(format!("{} events were written, but {events_of} are missing", head.next_event));
         }
         Some(None) => return Ok(()),
         Some(Some(last)) => last,
@@ -33,14 +33,14 @@ pub(super) fn check(keyspaces: &Keyspaces, partition: u32, head: &Head) -> Resul
     let (written, record) = (last.offset + 1, &last.record);
     if written != head.next_event {
         return gap(format!(
-            "the end of the log (keyspace `meta`) says that {} events were written, and {events_of} say {written}",
+            "the end of the log (keyspace `meta`) says that {} events were written, but {events_of} end at {written}",
             head.next_event
         ));
     }
     if record.command_position.offset >= head.next_command {
         let (offset, next) = (record.command_position.offset, head.next_command);
         return gap(format!(
-            "its last event is of command {offset}, and the end of the log says that {next} is the next"
+            "its last event comes from command {offset}, but the end of the log says that command {next} is next"
         ));
     }
     if let Some(what) = missing(keyspaces, partition, head, record)? {
@@ -49,7 +49,7 @@ pub(super) fn check(keyspaces: &Keyspaces, partition: u32, head: &Head) -> Resul
     Ok(())
 }
 
-/// What is missing of what was written together with the last event.
+/// What is missing of the records that were written together with the last event.
 fn missing(
     keyspaces: &Keyspaces,
     partition: u32,
@@ -62,8 +62,8 @@ fn missing(
     let state = state.map(|state| state.map_or(Sequence::ZERO, |StoredState { sequence, .. }| sequence));
     if let Some(state) = state.filter(|state| state != sequence) {
         return Ok(Some(format!(
-            "`{key}` is at sequence {sequence} by its last event, and at {state} by its state (keyspace `{}`, directory \
-             `{}`)",
+            "`{key}` is at sequence {sequence} according to its last event, but at {state} according to its state \
+             (keyspace `{}`, directory `{}`)",
             states.name(),
             states.path().display()
         )));
@@ -73,7 +73,7 @@ fn missing(
     if history.is_some_and(|history| history.last().is_none_or(|event| event.record.sequence != *sequence)) {
         let histories = &events.histories;
         return Ok(Some(format!(
-            "event {sequence} of `{key}` is not in its history (keyspace `{}`, directory `{}`)",
+            "event {sequence} of `{key}` is missing from its history (keyspace `{}`, directory `{}`)",
             histories.name(),
             histories.path().display()
         )));
@@ -92,7 +92,7 @@ fn missing(
     Ok(None)
 }
 
-/// None where the record is there and can't be read.
+/// None if the record exists but can't be read.
 fn undamaged<T>(read: Result<T, BackendError>) -> Result<Option<T>, BackendError> {
     match read {
         Ok(read) => Ok(Some(read)),

@@ -11,16 +11,16 @@ use crate::{
     model::Sequence,
 };
 
-/// What one entry holds at most: so many events, and none behind so many bytes. Who reads one event reads its entry.
+/// An entry holds at most this many events, and takes none once it has this many bytes. To read an event is to read its entry.
 const ENTRY_EVENTS_MAX: usize = 64;
 const ENTRY_BYTES_MAX: usize = 64 * 1024;
 
 /// The events of one aggregate type.
 ///
-/// Those of a batch share a few entries. What an entry costs is the search for its place, whatever its length.
+/// The events of a batch share a few entries: the cost of an entry is the search for its place, whatever its length.
 pub(super) struct EventLog {
     pub(super) name: &'static str,
-    /// Partition, offset of the first → events that follow each other.
+    /// Partition, offset of the first → consecutive events.
     pub(super) entries: Keyspace,
     /// Length of the key, key, sequence of the first → the offsets of the aggregate's events in one batch.
     pub(super) histories: Keyspace,
@@ -35,7 +35,7 @@ struct Entry {
 }
 
 impl EventLog {
-    /// Puts events at the ends of their partitions, which are told apart by `next_offset`.
+    /// Appends events to their partitions, at the offsets that `next_offset` gives.
     pub(super) fn append(
         &self,
         batch: &mut OwnedWriteBatch,
@@ -75,7 +75,7 @@ impl EventLog {
         batch.insert(&self.entries, entry_key(partition, entry.first), entry.bytes);
     }
 
-    /// Some events of a partition from an offset on, in order; none if there is none yet.
+    /// Some events of a partition from an offset on, in order; empty if there are none yet.
     pub(super) fn page(&self, partition: u32, from: u64) -> Result<Vec<Logged>, BackendError> {
         let [start, at, end] = [0, from, u64::MAX].map(|offset| entry_key(partition, offset));
         let first = self.first(&self.entries, &start, &at)?;
@@ -103,7 +103,7 @@ impl EventLog {
         Ok((first..).zip(records).last().map(|(offset, record)| Logged { offset, record }))
     }
 
-    /// Some events of one aggregate behind a sequence, in order; none if there is none.
+    /// Some events of one aggregate after a sequence, in order; empty if there are none.
     pub(super) fn history(&self, partition: u32, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
         let EventLog { name, histories, .. } = self;
         let what = || format!("the history of {name} `{key}`");
@@ -132,10 +132,10 @@ impl EventLog {
         Ok(page)
     }
 
-    /// The key from which entries are read: the one that holds a place may begin before it.
+    /// The key of the first entry to read: the entry that holds a place may begin before it.
     ///
-    /// All are then read in one go, because others are written meanwhile: each behind those before, so that one which is
-    /// seen has none in front of it that is not.
+    /// The entries are then read in one pass, because others are written meanwhile: each is appended after the existing
+    /// ones, so whoever sees an entry also sees all entries before it.
     fn first(&self, keyspace: &Keyspace, start: &[u8], at: &[u8]) -> Result<UserKey, BackendError> {
         let what = || format!("events of {}", self.name);
         let holding = keyspace.range(start..=at).next_back();
@@ -158,21 +158,21 @@ impl EventLog {
 
     fn missing(&self, partition: u32, offset: u64) -> BackendError {
         BackendError::failed(format!(
-            "event {offset} of {}, partition {partition}, is missing in the embedded store; restore the directory from a \
-             backup",
+            "event {offset} of {}, partition {partition}, is missing from the embedded store; restore the directory from \
+             a backup",
             self.name
         ))
     }
 }
 
-/// Why something can't be read: it is damaged, or the storage has failed.
+/// Why something can't be read: it is damaged, or the storage failed.
 pub(super) fn read_failed(what: impl FnOnce() -> String, error: fjall::Error) -> BackendError {
     use fjall::LsmError::{ChecksumMismatch, Decompress, InvalidHeader, InvalidTag, InvalidTrailer};
     match &error {
         fjall::Error::Storage(
             ChecksumMismatch { .. } | Decompress(_) | InvalidHeader(_) | InvalidTag(_) | InvalidTrailer,
-        ) => BackendError::damaged(format!("the place of {} on disk is damaged", what())),
-        _ => BackendError::failed(format!("the embedded store can't be read for {}", what())),
+        ) => BackendError::damaged(format!("the block on disk that holds {} is damaged", what())),
+        _ => BackendError::failed(format!("the embedded store can't read {}", what())),
     }
     .because(error)
 }
@@ -185,7 +185,7 @@ fn entry_key(partition: u32, offset: u64) -> [u8; 12] {
 }
 
 fn history_key(key: &str, sequence: Sequence) -> Bytes {
-    // With its length first, no key is the beginning of another.
+    // The length comes first, so that no key is a prefix of another.
     let length = (key.len() as u32).to_be_bytes();
     [&length, key.as_bytes(), &sequence.get().to_be_bytes()].concat().into()
 }
@@ -197,11 +197,12 @@ mod tests {
     use fjall::{Database, KeyspaceCreateOptions};
 
     use super::*;
+    use crate::codec::Payload;
     use crate::model::{CommandId, Position, Timestamp};
 
     const PARTITIONS: u32 = 2;
 
-    /// Writes batches of so many events with payloads of so many bytes. Three of four events are of one aggregate.
+    /// Writes batches of so many events with payloads of so many bytes. Three of four events belong to one aggregate.
     fn written(log: &EventLog, database: &Database, batches: &[(usize, usize)]) -> Vec<Vec<Logged>> {
         let mut written = vec![Vec::new(); PARTITIONS as usize];
         let mut sequences = BTreeMap::new();
@@ -218,7 +219,7 @@ mod tests {
                     time: Timestamp::from_millis(1),
                     name: "Deposited".into(),
                     trace: None,
-                    payload: vec![b'x'; bytes].into(),
+                    payload: Payload::json(vec![b'x'; bytes]),
                 }
             });
             let events: Vec<_> = events.collect();
@@ -239,7 +240,7 @@ mod tests {
         written
     }
 
-    /// All pages behind each other.
+    /// All pages, concatenated.
     fn all(mut page: impl FnMut(Option<&Logged>) -> Vec<Logged>) -> Vec<Logged> {
         let mut all: Vec<Logged> = Vec::new();
         loop {

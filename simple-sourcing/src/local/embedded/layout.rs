@@ -1,5 +1,5 @@
-//! What stands in the directory of a store, looked at before fjall opens it: fjall recreates what it misses, and deletes
-//! what it does not know.
+//! Checks the directory of a store before fjall opens it: fjall recreates files that are missing, and deletes those that it
+//! does not know.
 
 use std::{
     fs,
@@ -20,27 +20,27 @@ use crate::{
     error::BackendError,
 };
 
-/// The names that fjall gives.
+/// Names given by fjall.
 const VERSION: &str = "version";
 const LOCK: &str = "lock";
 pub(super) const KEYSPACES: &str = "keyspaces";
 const CURRENT: &str = "current";
 
-/// What the file `version` holds: the format of fjall, by its last byte.
+/// The start of the file `version`; the byte behind it is the format of fjall.
 const MAGIC: &[u8] = b"FJL";
 const FORMAT: u8 = 3;
 
 /// A store that can be opened.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// None in a store that is new, or of the layout before there were any.
+    /// None if the store is new, or of the layout that had no manifest yet.
     pub(super) manifest: Option<Manifest>,
     pub(super) journals: Journals,
     pub(super) is_new: bool,
 }
 
-/// Looks at a directory, which this process has for itself. Nothing is changed, but what is left of a store whose making was
-/// interrupted before anything was in it.
+/// Checks a directory that this process has claimed. Changes nothing, except that it removes what is left of a store whose
+/// creation was interrupted before anything was written to it.
 pub(super) fn look(directory: &Path, running: &Running) -> Result<Layout, BackendError> {
     let manifest = Manifest::read(directory)?;
     let refused = |error| refused::journal(directory, error);
@@ -51,7 +51,7 @@ pub(super) fn look(directory: &Path, running: &Running) -> Result<Layout, Backen
     let numbers = keyspaces(directory)?;
     let version = read_version(directory)?;
     let is_empty = || Ok(journal::look(directory, known).map_err(refused)?.are_empty());
-    // Until there is a keyspace, nothing can have been written.
+    // Nothing can have been written before there is a keyspace.
     if manifest.is_none() && numbers.iter().all(|number| *number == 0) && is_empty()? {
         remove_leftovers(directory)?;
         return Ok(Layout { manifest, journals: Journals::default(), is_new: true });
@@ -63,8 +63,8 @@ pub(super) fn look(directory: &Path, running: &Running) -> Result<Layout, Backen
     }
     if !exists(&directory.join(LOCK))? {
         return Err(BackendError::failed(format!(
-            "`{}` is missing, by which one process has the store for itself; if no process uses the store, put an empty \
-             file of that name there",
+            "the lock file `{}` is missing, which keeps other processes out of the store; if no process uses the store, \
+             create an empty file with that name",
             directory.join(LOCK).display()
         )));
     }
@@ -76,13 +76,13 @@ pub(super) fn look(directory: &Path, running: &Running) -> Result<Layout, Backen
     Ok(Layout { manifest, journals, is_new: false })
 }
 
-/// The format that the file `version` names; none if there is no such file.
+/// The format in the file `version`; none if there is no such file.
 fn read_version(directory: &Path) -> Result<Option<u8>, BackendError> {
     let path = directory.join(VERSION);
     match fs::read(&path) {
         Ok(bytes) => match bytes.strip_prefix(MAGIC) {
             Some([format, ..]) => Ok(Some(*format)),
-            // A machine that stopped while the store was made leaves an empty file.
+            // If the machine stopped while the store was created, the file is empty.
             _ if bytes.is_empty() => Ok(None),
             _ => Err(BackendError::failed(format!(
                 "`{}` is damaged; restore the directory from a backup",
@@ -117,8 +117,8 @@ fn keyspaces(directory: &Path) -> Result<Vec<u64>, BackendError> {
     Ok(numbers)
 }
 
-/// Makes sure that no keyspace is missing or damaged. The making of the last one may have been interrupted, as long as it
-/// is not in the manifest and nothing was written to it: fjall removes such.
+/// Makes sure that no keyspace is missing or damaged. The creation of the last one may have been interrupted, as long as it
+/// is not in the manifest and nothing was written to it: fjall removes such a keyspace.
 fn check_keyspaces(
     directory: &Path,
     manifest: Option<&Manifest>,
@@ -143,7 +143,7 @@ fn check_keyspaces(
     let last = numbers.last().copied().unwrap_or_default();
     let is_complete =
         |number: u64| number == 0 || number < last || number <= written || listed.clone().any(|(_, id)| *id == number);
-    // The names of the keyspaces are in the first; without it fjall would remove all others.
+    // The first keyspace holds the names of all others; without it fjall would remove them.
     for number in [0].iter().chain(numbers.iter().filter(|number| **number != 0)) {
         let path = path(*number);
         let current = path.join(CURRENT);
@@ -168,14 +168,14 @@ fn check_keyspaces(
             Err(error) => return Err(refused::unreadable(&path, error)),
         }
     }
-    // What was written to a keyspace that has no directory would be dropped.
+    // fjall would drop what was written to a keyspace without a directory.
     if written > last {
         return Err(refused::missing(directory, &path(written)));
     }
     Ok(())
 }
 
-/// Removes what is left of a store that never had anything in it.
+/// Removes what is left of a store that never held anything.
 fn remove_leftovers(directory: &Path) -> Result<(), BackendError> {
     let mut leftovers: Vec<PathBuf> = [VERSION, LOCK].map(|name| directory.join(name)).into();
     leftovers.extend(journal::paths(directory).map_err(|error| refused::journal(directory, error))?);
@@ -197,9 +197,10 @@ fn exists(path: &Path) -> Result<bool, BackendError> {
 }
 
 fn other_format(directory: &Path, format: u8) -> BackendError {
-    let advice = if format > FORMAT { "open it with a later version of simple-sourcing" } else { "it is too old" };
+    let advice =
+        if format > FORMAT { "open it with a newer version of simple-sourcing" } else { "the store is too old" };
     BackendError::failed(format!(
-        "the store in `{}` has format {format} of fjall, and this version of simple-sourcing reads format {FORMAT}; {advice}",
+        "the store in `{}` has fjall format {format}, but this version of simple-sourcing reads format {FORMAT}; {advice}",
         directory.display()
     ))
 }

@@ -1,5 +1,5 @@
-//! The file `store.json`, which says what belongs to a store, so that what is missing or of another store can be named. A
-//! file of the same name in the directory of each keyspace says whose that is.
+//! The file `store.json` says what belongs to a store, so that an error can name what is missing or belongs to another store.
+//! A file of the same name in the directory of each keyspace names the owner of the keyspace.
 
 use std::{
     collections::BTreeMap,
@@ -23,64 +23,64 @@ const FORMAT: u32 = 1;
 pub(super) struct Manifest {
     /// The version of the layout.
     format: u32,
-    /// The id of the store, which tells its files from those of others.
+    /// The id of the store, which tells its files from those of other stores.
     pub(super) store: Uuid,
-    /// The keyspaces that are complete, with the numbers that are the names of their directories. None in a store that is
-    /// being made or brought up from the layout before.
+    /// The complete keyspaces, with the numbers that their directories are named by. Empty while a store is being created or
+    /// upgraded from the previous layout.
     pub(super) keyspaces: BTreeMap<String, u64>,
 }
 
-/// Whose a keyspace is.
+/// The owner of a keyspace.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Owner {
     store: Uuid,
     keyspace: String,
 }
 
-/// The format alone: a later version may have other fields.
+/// Only the format: a later version may have other fields.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
 }
 
 impl Manifest {
-    /// That of a store that is new, or that had none.
+    /// The manifest of a store that is new, or that had none.
     pub(super) fn new() -> Self {
         Manifest { format: FORMAT, store: Uuid::now_v7(), keyspaces: BTreeMap::new() }
     }
 
-    /// That of the store in a directory; none if there is none.
+    /// The manifest of the store in a directory, if there is one.
     pub(super) fn read(directory: &Path) -> Result<Option<Self>, BackendError> {
         let path = directory.join(NAME);
         let Some(bytes) = bytes(&path)? else { return Ok(None) };
         let Format { format } = parse(&path, &bytes)?;
         if format != FORMAT {
             return Err(BackendError::failed(format!(
-                "the store in `{}` has layout {format}, and this version of simple-sourcing knows layout {FORMAT}; open \
-                 it with the version that wrote it, or a later one",
+                "the store in `{}` has layout {format}, but this version of simple-sourcing only knows layout {FORMAT}; \
+                 open it with the version that wrote it, or a newer one",
                 directory.display()
             )));
         }
         parse(&path, &bytes).map(Some)
     }
 
-    /// Writes it, durably.
+    /// Writes it durably.
     pub(super) fn write(&self, directory: &Path) -> Result<(), BackendError> {
         replace(&directory.join(NAME), self)
     }
 
-    /// Writes into the directory of a keyspace whose it is.
+    /// Writes the owner of a keyspace into its directory.
     pub(super) fn claim(&self, keyspace: &str, directory: &Path) -> Result<(), BackendError> {
         replace(&directory.join(NAME), &Owner { store: self.store, keyspace: keyspace.into() })
     }
 
-    /// Makes sure that a directory is that of a keyspace of this store.
+    /// Makes sure that a directory belongs to a keyspace of this store.
     pub(super) fn check_owner(&self, keyspace: &str, directory: &Path) -> Result<(), BackendError> {
         let path = directory.join(NAME);
         let restore = "restore the directory from a backup";
         let Some(bytes) = bytes(&path)? else {
             return Err(BackendError::failed(format!(
-                "`{}` is missing, which says that the keyspace `{keyspace}` belongs to this store; {restore}",
+                "`{}` is missing, which says that keyspace `{keyspace}` belongs to this store; {restore}",
                 path.display()
             )));
         };
@@ -90,7 +90,7 @@ impl Manifest {
         }
         let whose = if owner.store == self.store { "of this store" } else { "of another store" };
         Err(BackendError::failed(format!(
-            "`{}` should be the keyspace `{keyspace}`, and is the keyspace `{}` {whose}; {restore}",
+            "`{}` should be keyspace `{keyspace}`, but is keyspace `{}` {whose}; {restore}",
             directory.display(),
             owner.keyspace
         )))
@@ -112,7 +112,7 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, BackendErr
     })
 }
 
-/// Puts a file in the place of the one before, all or nothing.
+/// Replaces a file atomically.
 fn replace(path: &Path, value: &impl Serialize) -> Result<(), BackendError> {
     let failed =
         |error: io::Error| BackendError::failed(format!("`{}` can't be written", path.display())).because(error);
@@ -127,6 +127,6 @@ fn replace(path: &Path, value: &impl Serialize) -> Result<(), BackendError> {
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    // Elsewhere a directory can't be opened as a file.
+    // On other platforms a directory can't be opened as a file.
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }

@@ -21,10 +21,10 @@ use crate::{
 };
 use storage::EmbeddedStorage;
 
-/// So many processes may die under one command.
+/// How many processes may die while they decide one command.
 const DEATHS_MAX: u32 = 3;
 
-/// Durable in one process, in a directory, without a server.
+/// A durable store for one process, in a directory, without a server.
 ///
 /// ```no_run
 /// # use simple_sourcing::{App, Embedded, Durability};
@@ -34,22 +34,22 @@ const DEATHS_MAX: u32 = 3;
 /// # Ok(()) }
 /// ```
 ///
-/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database, and two files of our
-/// own: `store.json` says what belongs to the store, and `running` who has it. A store that lacks a file, has one of another
-/// store, or is damaged where commands were acknowledged is refused with an error that names the file, and is not changed.
-/// Back it up as a whole while no process has it. An app whose directory is deleted, moved or replaced stops before it
-/// acknowledges more.
+/// The directory belongs to one process at a time. It holds a [fjall](https://docs.rs/fjall) database and two more files:
+/// `store.json` says what belongs to the store, and `running` says which process has claimed it. A store is refused if a file
+/// is missing, belongs to another store, or is damaged where acknowledged commands were stored; the error names the file, and
+/// nothing is changed. Back up the whole directory while no process uses it. If the directory is deleted, moved or replaced,
+/// the app stops before it acknowledges anything more.
 ///
-/// **The loss of power** leaves all that was synced. What was not is cut off when the store is opened, with a warning that
-/// says how much; nobody had an answer from it, but in the [relaxed](Durability::Relaxed) mode. What is left is written and
-/// synced once more before anything is acknowledged, because a sync that failed may have left it in memory only.
+/// **A power failure** loses nothing that was synced. What was not synced is cut off when the store is opened, with a warning
+/// that says how much; none of it was acknowledged, except in the [relaxed](Durability::Relaxed) mode. The rest is written
+/// and synced once more before anything is acknowledged, because a failed sync may have left it in memory only.
 ///
-/// **The time of commands** is that of the machine's clock. Where the clock goes back by a little, the log's time stands
-/// still; where the log is further ahead of it than `clock_ahead_max`, or half of `deduplication_window`, a clock was wrong
-/// once, and the log's time follows the clock again, with a warning. Ids are forgotten only by a time that an app has run
-/// with for an hour, so that a clock that is wrong for less loses none.
+/// **The time of commands** comes from the machine's clock. If the clock goes back a little, the log's time stands still. If
+/// the log is ahead of the clock by more than `clock_ahead_max`, or half of `deduplication_window`, the clock was wrong at
+/// some point, and the log's time follows the clock again, with a warning. Ids are only forgotten by a time that an app has
+/// run with for an hour, so a clock that is wrong for less than that loses none.
 ///
-/// **A handler that ends the process**, by a recursion without end or an abort, is not run for ever: see
+/// **A handler that kills the process**, by endless recursion or an abort, is not run forever: see
 /// [`deaths_max`](Embedded::deaths_max).
 #[derive(Debug, Clone)]
 pub struct Embedded {
@@ -62,39 +62,39 @@ pub struct Embedded {
 /// When a command is acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// After its batch is synced to disk: it survives the loss of power. All commands that wait share one sync.
+    /// Once its batch is synced to disk: it survives a power failure. All waiting commands share one sync.
     #[default]
     Synced,
-    /// After its batch is handed to the operating system: it survives the end of the process, however abrupt, but the last
-    /// second or so may be lost with the machine. What is left is consistent.
+    /// Once its batch is handed to the operating system: it survives any end of the process, but if the machine fails, the
+    /// last second or so may be lost. What is left is consistent.
     Relaxed,
 }
 
 impl Embedded {
-    /// A store in this directory, which is made if it is not there.
+    /// A store in this directory, which is created if it does not exist.
     pub fn open(directory: impl AsRef<Path>) -> Self {
         let (directory, durability) = (directory.as_ref().into(), Durability::default());
         Embedded { directory, partitions: None, durability, deaths_max: DEATHS_MAX }
     }
 
-    /// How many partitions a new store has; 1 unless set, and at most [`PARTITIONS_MAX`](crate::port::PARTITIONS_MAX). It
-    /// can't be changed later: keys would move.
+    /// How many partitions a new store has; 1 by default, and at most [`PARTITIONS_MAX`](crate::port::PARTITIONS_MAX). The
+    /// number can't be changed later, because keys would move.
     #[must_use]
     pub fn partitions(mut self, partitions: u32) -> Self {
         self.partitions = Some(partitions.max(1));
         self
     }
 
-    /// When a command is acknowledged; synced unless set.
+    /// When a command is acknowledged; [`Synced`](Durability::Synced) by default.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// How many processes may die while they decide one command; 3 unless set, at least 1. A handler that recurses without
-    /// end, takes all memory or aborts ends each process that runs it, and a client that sends its command again would end
-    /// the next one too. After that, the command is not run again, and its outcome is
+    /// How many processes may die while they decide one command; 3 by default, at least 1. A handler that recurses endlessly,
+    /// exhausts memory or aborts kills each process that runs it, and a client that sends the command again would kill the
+    /// next one too. After this many deaths the command is not run again, and its outcome is
     /// [`HandlerFailed`](crate::CommandError::HandlerFailed).
     #[must_use]
     pub fn deaths_max(mut self, deaths: u32) -> Self {
@@ -111,7 +111,8 @@ impl Backend for Embedded {
                 move || EmbeddedStorage::open(self, &definition)
             };
             let opened = tokio::task::spawn_blocking(opened).await;
-            let storage = opened.map_err(|error| BackendError::failed("opening the store").because(error))??;
+            let storage =
+                opened.map_err(|error| BackendError::failed("the store can't be opened").because(error))??;
             LocalPort::start(Shared::new(storage), definition)
         })
     }

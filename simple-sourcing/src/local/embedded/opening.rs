@@ -1,4 +1,4 @@
-//! How a store is opened: looked at, secured, opened by fjall, brought up to today's layout, and looked at once more.
+//! How a store is opened: checked, secured, opened by fjall, upgraded to the current layout, and checked once more.
 
 use std::{
     any::Any,
@@ -36,11 +36,11 @@ use crate::{
 /// The key of the number of partitions, in the keyspace `meta`.
 const PARTITIONS: &str = "partitions";
 
-/// The keyspace of what is about the store.
+/// The keyspace for what concerns the whole store.
 const META: &str = "meta";
 
 impl EmbeddedStorage {
-    /// Opens or makes the store.
+    /// Opens or creates the store.
     pub(super) fn open(embedded: Embedded, definition: &Definition) -> Result<Self, BackendError> {
         let Embedded { directory, partitions, durability, deaths_max } = embedded;
         let mut running = Running::claim(&directory)?;
@@ -48,7 +48,7 @@ impl EmbeddedStorage {
         let Layout { manifest, journals, is_new } = layout::look(directory, &running)?;
         journals.secure().map_err(|error| refused::journal(directory, error))?;
         if let Some((bytes, batches)) = journals.torn() {
-            warn!(directory = %directory.display(), bytes, batches, "the journal ended in batches that were never synced: they were cut off, and `batches` are at least as many as that");
+            warn!(directory = %directory.display(), bytes, batches, "the journal ended with batches that were never synced; they were cut off (`batches` is a lower bound)");
         }
         let database = database(directory)?;
         let mut opening = Opening { directory, manifest: begun(directory, manifest)?, database };
@@ -70,7 +70,7 @@ impl EmbeddedStorage {
         let confirmed = opening.read(&meta, CONFIRMED, || "the time by which ids are forgotten".into());
         let confirmed: ConfirmedTime = confirmed?.unwrap_or_default();
         let (synced, forgot) = (Instant::now(), Instant::now());
-        // All that was recovered is synced by now.
+        // By now, everything that was recovered is synced.
         let last = Mark { number: last, synced: last };
         running.take_over(opening.manifest.store, last.number);
         let mut progress = Progress { heads, last, synced, forgot, confirmed, running };
@@ -82,7 +82,7 @@ impl EmbeddedStorage {
     }
 }
 
-/// A store that fjall has opened.
+/// A store that fjall has opened and that is not complete yet.
 struct Opening<'a> {
     directory: &'a Path,
     manifest: Manifest,
@@ -90,7 +90,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Opens or makes a keyspace. One that the manifest names is there.
+    /// Opens or creates a keyspace. One that the manifest names must exist.
     fn keyspace(&self, name: &str) -> Result<Keyspace, BackendError> {
         let known = self.manifest.keyspaces.get(name);
         if known.is_some() && !self.database.keyspace_exists(name) {
@@ -123,7 +123,7 @@ impl Opening<'_> {
         })
     }
 
-    /// The end of a partition, which fits the rest of it.
+    /// The end of a partition, which agrees with the rest of it.
     fn head(&self, meta: &Keyspace, keyspaces: &Keyspaces, partition: u32) -> Result<Head, BackendError> {
         let name = keyspaces.name;
         let head =
@@ -133,7 +133,7 @@ impl Opening<'_> {
         Ok(Head { newest: keyspaces.outcomes.newest(partition)?, ..head })
     }
 
-    /// The number of the last batch, which is not before one that was synced.
+    /// The number of the last batch, which is not lower than one that was synced.
     fn last(&self, meta: &Keyspace, running: &Running) -> Result<u64, BackendError> {
         let store = self.manifest.store;
         let bytes = meta.get(mark::KEY).map_err(|error| read_failed(|| "the mark of the last batch".into(), error))?;
@@ -141,7 +141,7 @@ impl Opening<'_> {
             None => 0,
             Some(bytes) => Mark::read(&bytes, store).map(|mark| mark.number).ok_or_else(|| {
                 BackendError::failed(format!(
-                    "the last batch in `{}` is of another store; restore the directory from a backup",
+                    "the last batch in `{}` belongs to another store; restore the directory from a backup",
                     self.directory.display()
                 ))
             })?,
@@ -149,8 +149,8 @@ impl Opening<'_> {
         let synced = running.synced(store);
         if last < synced {
             return Err(BackendError::failed(format!(
-                "the store in `{}` ends with batch {last}, and batch {synced} was synced: files are missing or were \
-                 replaced by older ones. Restore the directory from a backup",
+                "the store in `{}` ends with batch {last}, but batch {synced} was already synced: files are missing or \
+                 were replaced by older ones. Restore the directory from a backup",
                 self.directory.display()
             )));
         }
@@ -168,7 +168,7 @@ impl Opening<'_> {
         bytes.map(|bytes| record::read(&mut &*bytes, what)).transpose()
     }
 
-    /// Notes which keyspaces belong to the store, when all are there. From then on each of its batches has a mark.
+    /// Records which keyspaces belong to the store, once all exist. From then on each batch has a mark.
     fn complete(
         &mut self,
         meta: &Keyspace,
@@ -181,7 +181,7 @@ impl Opening<'_> {
         if new.is_empty() {
             return Ok(());
         }
-        // Their names are durable before it is said that they belong to the store.
+        // Their names are durable before the manifest says that they belong to the store.
         let keyspaces = self.directory.join(layout::KEYSPACES);
         manifest::sync_directory(&keyspaces).map_err(|error| refused::unreadable(&keyspaces, error))?;
         for name in new {
@@ -202,7 +202,7 @@ impl Opening<'_> {
     }
 }
 
-/// The manifest of a store, durable before the first mark is written that has its id.
+/// The manifest of a store, durable before the first mark with its id is written.
 fn begun(directory: &Path, manifest: Option<Manifest>) -> Result<Manifest, BackendError> {
     if let Some(manifest) = manifest {
         return Ok(manifest);
@@ -225,20 +225,20 @@ fn number_of(keyspace: &Keyspace) -> Option<u64> {
 }
 
 fn database(directory: &Path) -> Result<Database, BackendError> {
-    // A command is on disk when its batch is: nothing else decides when to sync.
+    // A command is on disk when its batch is, so nothing else may decide when to sync.
     let open = || Database::builder(directory).manual_journal_persist(true).open();
-    // It panics on some files that it did not expect.
+    // fjall panics on some invalid files.
     catch_unwind(AssertUnwindSafe(open))
         .map_err(|panic| opening_panicked(directory, &*panic))?
         .map_err(|error| opening_failed(directory, error))
 }
 
-/// The number of partitions of the store: the one it has, or the one asked for.
+/// The number of partitions of the store: its own, or else the one that was asked for.
 fn settled(found: Option<u32>, wanted: Option<u32>, directory: &Path) -> Result<u32, BackendError> {
     match (found, wanted) {
         (Some(found), Some(wanted)) if wanted != found => Err(BackendError::failed(format!(
-            "the store in `{}` has {found} partitions, not {wanted}; they can't be changed, because keys would move: leave \
-             out `.partitions({wanted})`, or use a new directory",
+            "the store in `{}` has {found} partitions, not {wanted}; the number can't be changed, because keys would \
+             move: remove `.partitions({wanted})`, or use a new directory",
             directory.display()
         ))),
         (Some(found), _) => Ok(found),
@@ -259,8 +259,7 @@ fn missing_keyspace(name: &str, directory: &Path) -> BackendError {
 
 fn opening_panicked(directory: &Path, panic: &(dyn Any + Send)) -> BackendError {
     BackendError::failed(format!(
-        "the store in `{}` can't be opened, because a file in it is not as it should be: {}; restore the directory from a \
-         backup",
+        "the store in `{}` can't be opened, because one of its files is invalid: {}; restore the directory from a backup",
         directory.display(),
         panic_message(panic)
     ))
@@ -279,7 +278,7 @@ fn opening_failed(directory: &Path, error: fjall::Error) -> BackendError {
         ))
         .because(error),
         error => BackendError::failed(format!(
-            "the store in `{place}` can't be opened; restore the directory from a backup, or move it away to begin a new \
+            "the store in `{place}` can't be opened; restore the directory from a backup, or move it away to start a new \
              store"
         ))
         .because(error),

@@ -1,5 +1,5 @@
-//! The first outcomes of command ids. Nearly every id is newer than all before it: those of a batch share a few entries. A
-//! late id has one of its own, so that the entries that are shared never overlap.
+//! The first outcomes of command ids. Nearly every id is newer than all before it, so the ids of a batch share a few entries.
+//! A late id gets an entry of its own, so that shared entries never overlap.
 
 use fjall::{Keyspace, OwnedWriteBatch};
 
@@ -61,7 +61,7 @@ impl OutcomeLog {
         Ok(find(record::read(&mut &*bytes, what)?, id))
     }
 
-    /// Removes entries of ids in a range, at most so many. How many they were is returned.
+    /// Removes the entries of ids in a range, at most `max`. Returns how many were removed.
     pub(super) fn forget(
         &self,
         batch: &mut OwnedWriteBatch,
@@ -135,7 +135,7 @@ mod tests {
     fn an_id_is_found_whatever_its_batch_was_and_however_late_it_came() {
         let directory = tempfile::tempdir().unwrap();
         let (database, log) = open(&directory);
-        // In no order within a batch, and behind it some that lie in the middle of those before.
+        // In no order within a batch, followed by some that lie between those before.
         let batches = [
             (10..300).map(|n| 10 * (n * 7 % 290 + 10)).collect::<Vec<_>>(),
             vec![455, 3000, 105, 2995, 3001, 1],

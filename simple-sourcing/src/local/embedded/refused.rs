@@ -7,16 +7,16 @@ use std::{
 
 use crate::{disk::journal::JournalError, error::BackendError};
 
-/// Why a store with such a journal is not opened.
+/// Why a store is not opened, given what is wrong with its journal.
 pub(super) fn journal(directory: &Path, error: JournalError) -> BackendError {
     match error {
         JournalError::InUse => in_use(directory),
         JournalError::Unreadable(path, error) => unreadable(&path, error),
         JournalError::Missing(path) => missing(directory, &path),
         JournalError::Damaged(path, offset) => BackendError::failed(format!(
-            "the journal `{}` of the embedded store is damaged or cut short at byte {offset}, and commands that were \
-             acknowledged stood there; nothing was changed. Restore the directory from a backup; if there is none, moving \
-             it away begins a new store",
+            "the journal `{}` of the embedded store is damaged or truncated at byte {offset}, where acknowledged commands \
+             were stored; nothing was changed. Restore the directory from a backup; without one, move it away to start a \
+             new store",
             path.display()
         )),
     }
@@ -24,15 +24,14 @@ pub(super) fn journal(directory: &Path, error: JournalError) -> BackendError {
 
 pub(super) fn in_use(directory: &Path) -> BackendError {
     BackendError::failed(format!(
-        "the store in `{}` is in use by another app; stop that one, or use another directory",
+        "the store in `{}` is in use by another app; stop that app, or use another directory",
         directory.display()
     ))
 }
 
-/// What a store without one of its files is told.
 pub(super) fn missing(directory: &Path, path: &Path) -> BackendError {
     BackendError::failed(format!(
-        "`{}` is missing, which belongs to the store in `{}`; nothing was changed. Restore the directory from a backup",
+        "`{}` is missing from the store in `{}`; nothing was changed. Restore the directory from a backup",
         path.display(),
         directory.display()
     ))
@@ -40,8 +39,8 @@ pub(super) fn missing(directory: &Path, path: &Path) -> BackendError {
 
 pub(super) fn unreadable(path: &Path, error: io::Error) -> BackendError {
     let advice = match error.kind() {
-        ErrorKind::PermissionDenied => "; give the user of this process the right to read and write it",
-        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "; a file stands where a directory should be",
+        ErrorKind::PermissionDenied => "; give the user of this process permission to read and write it",
+        ErrorKind::NotADirectory | ErrorKind::AlreadyExists => "; there is a file where a directory should be",
         ErrorKind::StorageFull => "; the disk is full",
         _ => "",
     };

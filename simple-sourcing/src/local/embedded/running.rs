@@ -1,8 +1,8 @@
-//! The file `running`: this process has the directory for itself as long as it holds its lock; what it is doing stands in
-//! it, for the next process to learn of its end.
+//! The file `running`: while a process holds its lock, the directory belongs to that process alone. The file says what the
+//! process is doing, so that the next process learns how it ended.
 //!
-//! It is written with plain writes that nobody syncs. The end of the process keeps them. The loss of power may take them,
-//! or leave those of some time before: what is read here is never ahead of what was synced to the journal.
+//! Its writes are never synced. They survive the end of the process. A power failure may lose them, or leave older ones:
+//! what is read here is never ahead of what was synced to the journal.
 
 use std::{
     collections::HashMap,
@@ -24,14 +24,14 @@ use crate::{
 
 const NAME: &str = "running";
 
-/// The first byte of the file: whether commands are being decided.
+/// The first byte of the file says whether commands are being decided.
 const DECIDING: u8 = 1;
 const DECIDED: u8 = 0;
 
-/// That byte, the length of the note, and its checksum.
+/// That byte, the length of the note and its checksum, together.
 const HEAD_BYTES: usize = 13;
 
-/// How many commands under which a process has died are remembered at most.
+/// The most commands remembered as suspects: those that a process was deciding when it died.
 const SUSPECTS_MAX: usize = 10_000;
 
 /// What a process is doing.
@@ -43,33 +43,33 @@ struct Note {
     synced: u64,
     /// Its commands.
     ids: Vec<CommandId>,
-    /// The commands under which a process has died before, and how often.
+    /// The commands that a process was deciding when it died, and how often.
     suspects: Vec<(CommandId, u32)>,
 }
 
 impl record::Record for Note {}
 
-/// A directory that this process has for itself.
+/// A directory that this process has claimed.
 #[derive(Debug)]
 pub(super) struct Running {
     directory: PathBuf,
     path: PathBuf,
-    /// Its lock is held until it is closed.
+    /// Locked until it is closed.
     file: File,
     is_same: Metadata,
-    /// The newest journal, once it is looked after.
+    /// The newest journal, once it has been looked for.
     journal: Option<(PathBuf, u64)>,
-    /// What the process before was doing when it ended, and whether that was deciding.
+    /// What the previous process was doing when it ended, and whether it was deciding commands.
     before: Option<(Note, bool)>,
     suspects: HashMap<CommandId, u32>,
     buffer: Vec<u8>,
 }
 
 impl Running {
-    /// Takes a directory for this process, and makes it where it is not there.
+    /// Claims a directory for this process, and creates it if it does not exist.
     pub(super) fn claim(directory: &Path) -> Result<Self, BackendError> {
         let unreadable = |error| refused::unreadable(directory, error);
-        // A process that is elsewhere later still has the same store.
+        // The process may change its working directory later.
         let directory = std::path::absolute(directory).map_err(unreadable)?;
         fs::create_dir_all(&directory).map_err(unreadable)?;
         let path = directory.join(NAME);
@@ -88,18 +88,18 @@ impl Running {
         Ok(Running { directory, path, file, is_same, journal: None, before, suspects, buffer })
     }
 
-    /// The directory, wherever the process is.
+    /// The absolute path of the directory.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Up to which number the process before has synced batches.
+    /// The number up to which the previous process has synced batches.
     pub(super) fn synced(&self, store: Uuid) -> u64 {
         self.before.as_ref().filter(|(note, _)| note.store == store).map_or(0, |(note, _)| note.synced)
     }
 
-    /// Looks at how the process before has ended: where it was deciding a batch that was never committed, one of its
-    /// commands may have been the cause. The last batch that was committed has this number.
+    /// Looks at how the previous process ended: if it was deciding a batch that was never committed, one of the commands may
+    /// be the cause. `last` is the number of the last committed batch.
     pub(super) fn take_over(&mut self, store: Uuid, last: u64) {
         let Some((note, was_deciding)) = self.before.take().filter(|(note, _)| note.store == store) else { return };
         self.suspects = note.suspects.into_iter().collect();
@@ -109,14 +109,14 @@ impl Running {
             }
         }
         if self.suspects.len() > SUSPECTS_MAX {
-            // Those that came last are the most likely to come again.
+            // The latest are the most likely to be sent again.
             let mut suspects: Vec<_> = self.suspects.drain().collect();
             suspects.sort_unstable();
             self.suspects = suspects.split_off(suspects.len() - SUSPECTS_MAX).into_iter().collect();
         }
     }
 
-    /// Whether there are commands under which a process has died.
+    /// Whether any command is suspected of having killed a process.
     pub(super) fn has_suspects(&self) -> bool {
         !self.suspects.is_empty()
     }
@@ -140,31 +140,31 @@ impl Running {
         self.file.rewind().and_then(|()| self.file.write_all(&self.buffer)).map_err(|error| self.unwritable(error))
     }
 
-    /// The batch is decided: if the process ends from here on, it is not by the user's code.
+    /// The batch is decided: if the process dies from here on, the user's code is not the cause.
     pub(super) fn decided(&mut self) -> Result<(), BackendError> {
         let written = self.file.rewind().and_then(|()| self.file.write_all(&[DECIDED]));
         written.map_err(|error| self.unwritable(error))
     }
 
-    /// A command is done, and under suspicion no more.
+    /// A command is done, and no longer a suspect.
     pub(super) fn acquit(&mut self, id: CommandId) {
         if !self.suspects.is_empty() {
             self.suspects.remove(&id);
         }
     }
 
-    /// Makes sure that the directory is still the one that this process has, and that what is written to its journal can
-    /// be found there by the next.
+    /// Makes sure that the directory is still the one that this process claimed, and that the next process will find the
+    /// journal that is being written.
     pub(super) fn check_place(&mut self) -> Result<(), BackendError> {
         let found = fs::metadata(&self.path).map_err(|error| self.lost(&error.to_string()))?;
         if !is_same(&found, &self.is_same) {
-            return Err(self.lost("another stands in its place"));
+            return Err(self.lost("another directory is in its place"));
         }
         let (mut path, mut number) = match self.journal.take() {
             Some(journal) => journal,
             None => newest(&self.directory).ok_or_else(|| self.lost("it has no journal"))?,
         };
-        // Each is begun before the one in front of it is removed.
+        // Each journal is started before the previous one is removed.
         loop {
             let next = self.directory.join(format!("{}.jnl", number + 1));
             if !next.exists() {
@@ -173,7 +173,7 @@ impl Running {
             (path, number) = (next, number + 1);
         }
         if !path.exists() {
-            return Err(self.lost(&format!("its journal `{}` is gone", path.display())));
+            return Err(self.lost(&format!("its journal `{}` is missing", path.display())));
         }
         self.journal = Some((path, number));
         Ok(())
@@ -181,8 +181,8 @@ impl Running {
 
     fn lost(&self, why: &str) -> BackendError {
         BackendError::failed(format!(
-            "the store in `{}` was deleted, moved or replaced under the running app ({why}); what is written now would be \
-             lost. Put the directory back in its place and start the app again",
+            "the store in `{}` was deleted, moved or replaced while the app was running ({why}); anything written now \
+             would be lost. Put the directory back in its place and restart the app",
             self.directory.display()
         ))
     }
@@ -192,7 +192,7 @@ impl Running {
     }
 }
 
-/// What a process has written, and whether it was deciding; none where it is damaged.
+/// The note of a process, and whether it was deciding; none if it is damaged.
 fn parse(bytes: &[u8]) -> Option<(Note, bool)> {
     let (head, note) = bytes.split_first_chunk::<HEAD_BYTES>()?;
     let [state, a, b, c, d, checksum @ ..] = *head;
@@ -200,7 +200,7 @@ fn parse(bytes: &[u8]) -> Option<(Note, bool)> {
     if u64::from_le_bytes(checksum) != xxh3_64(note) {
         return None;
     }
-    let note = record::read(&mut note, || "what the process before was doing".to_owned()).ok()?;
+    let note = record::read(&mut note, || "what the previous process was doing".to_owned()).ok()?;
     Some((note, state == DECIDING))
 }
 
@@ -216,7 +216,7 @@ fn is_same(found: &Metadata, expected: &Metadata) -> bool {
     (found.dev(), found.ino()) == (expected.dev(), expected.ino())
 }
 
-/// A file that is open can't be replaced there.
+/// On other platforms an open file can't be replaced.
 #[cfg(not(unix))]
 fn is_same(_found: &Metadata, _expected: &Metadata) -> bool {
     true
@@ -233,7 +233,7 @@ mod tests {
         CommandId::first_of(Timestamp::from_millis(n))
     }
 
-    /// A process that ends while it decides these commands, where the last batch that was committed is number 4.
+    /// A process that ends while it decides these commands; the last committed batch is number 4.
     fn ended(directory: &Path, number: u64, ids: &[CommandId]) -> Running {
         let mut running = Running::claim(directory).unwrap();
         running.take_over(STORE, 4);
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!([id(1), id(2), id(3)].map(|id| second.deaths(id)), [1, 1, 0]);
         second.acquit(id(2));
         drop(second);
-        // The note of the second was written before the one was acquitted; that of the third is not.
+        // The second process wrote its note before `id(2)` was acquitted; the third does not.
         let third = ended(directory.path(), 5, &[id(3)]);
         assert_eq!([id(1), id(2), id(3)].map(|id| third.deaths(id)), [2, 1, 0]);
     }
@@ -298,7 +298,7 @@ mod tests {
         assert!(running.check_place().unwrap_err().to_string().contains("no journal"));
         fs::write(directory.join("3.jnl"), []).unwrap();
         running.check_place().unwrap();
-        // fjall goes on in the next one, and removes the one before.
+        // fjall continues in the next journal, and removes the previous one.
         fs::write(directory.join("4.jnl"), []).unwrap();
         fs::remove_file(directory.join("3.jnl")).unwrap();
         running.check_place().unwrap();
@@ -312,6 +312,6 @@ mod tests {
         for name in [NAME, "4.jnl"] {
             fs::copy(elsewhere.join(name), directory.join(name)).unwrap();
         }
-        assert!(running.check_place().unwrap_err().to_string().contains("another stands in its place"));
+        assert!(running.check_place().unwrap_err().to_string().contains("another directory is in its place"));
     }
 }

@@ -17,6 +17,7 @@ use super::{
     running::Running,
 };
 use crate::{
+    codec::Payload,
     disk::{
         ids::number,
         mark::{self, Mark},
@@ -28,10 +29,10 @@ use crate::{
     model::{CommandId, Position, Sequence, Timestamp},
 };
 
-/// How often the relaxed mode syncs all the same.
+/// How often the relaxed mode syncs nevertheless.
 const RELAXED_SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often ids out of the window are looked for, and how many entries of one shard are removed each time at most.
+/// How often ids older than the window are looked for, and the most entries of one shard that are removed each time.
 const FORGET_INTERVAL: Duration = Duration::from_secs(10);
 const ENTRIES_FORGOTTEN_MAX: usize = 10_000;
 
@@ -49,7 +50,7 @@ pub(super) struct EmbeddedStorage {
     pub(super) progress: Mutex<Progress>,
 }
 
-/// Where one aggregate type is kept.
+/// Where one aggregate type is stored.
 pub(super) struct Keyspaces {
     pub(super) name: &'static str,
     pub(super) deduplication_window: Duration,
@@ -59,11 +60,11 @@ pub(super) struct Keyspaces {
     pub(super) outcomes: OutcomeLog,
 }
 
-/// What moves with each commit.
+/// What changes with each commit.
 pub(super) struct Progress {
     /// By aggregate, then by partition.
     pub(super) heads: Vec<Vec<Head>>,
-    /// The number of the last batch, and of the one up to which all are synced.
+    /// The number of the last batch, and the number up to which all are synced.
     pub(super) last: Mark,
     pub(super) synced: Instant,
     pub(super) forgot: Instant,
@@ -78,18 +79,18 @@ pub(super) struct Head {
     pub(super) next_event: u64,
     /// The time of the last command.
     pub(super) time: Timestamp,
-    /// Ids made before this may be gone.
+    /// Ids created before this may be gone.
     pub(super) forgotten_before: Timestamp,
-    /// No id is there that is greater, as a number. Not written: it is seen from the ids.
+    /// The greatest id, as a number. Not written: it is read from the ids.
     #[serde(skip)]
     pub(super) newest: u128,
-    /// Ids made before this are all gone. Not written: it is seen when they are looked for.
+    /// Ids created before this are all gone. Not written: it is known once they have been looked for.
     #[serde(skip)]
     pub(super) forget_from: Timestamp,
 }
 
 impl Keyspaces {
-    /// What is stored of an aggregate.
+    /// The stored state of an aggregate.
     pub(super) fn stored_state(&self, partition: u32, key: &str) -> Result<Option<StoredState>, BackendError> {
         let Keyspaces { name, states, .. } = self;
         let what = || format!("the state of {name} `{key}`");
@@ -110,7 +111,7 @@ impl EmbeddedStorage {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes ids that are out of the window, some at a time.
+    /// Removes ids older than the window, some at a time.
     fn forget(&self, progress: &mut Progress, batch: &mut OwnedWriteBatch) -> Result<(), BackendError> {
         let ran = progress.forgot.elapsed();
         if ran < FORGET_INTERVAL {
@@ -130,17 +131,17 @@ impl EmbeddedStorage {
                 let (from, to) = (CommandId::first_of(head.forget_from), CommandId::first_of(end));
                 let entries = outcomes.forget(batch, partition, from, to, ENTRIES_FORGOTTEN_MAX)?;
                 head.forgotten_before = head.forgotten_before.max(end);
-                // More are left where the limit was reached: the next round finds them behind what is removed now.
+                // If the limit was reached, more are left: the next round finds them after those removed now.
                 if entries < ENTRIES_FORGOTTEN_MAX {
                     head.forget_from = end;
                 }
-                debug!(aggregate = name, partition, entries, "forgot command ids out of the window");
+                debug!(aggregate = name, partition, entries, "forgot command ids older than the window");
             }
         }
         Ok(())
     }
 
-    /// Puts what has changed into a batch.
+    /// Puts the changes into a batch.
     fn write(
         &self,
         progress: &mut Progress,
@@ -200,10 +201,14 @@ impl Store for EmbeddedStorage {
     fn state(&self, at: Shard, key: &str) -> Result<Option<StoredState>, BackendError> {
         let stored = self.keyspaces(at).stored_state(at.partition, key);
         if let Err(error @ BackendError::Damaged { .. }) = stored {
-            warn!(%key, partition = at.partition, %error, "a stored state can't be read; it is recreated from its events");
-            // It can't be decoded, so its aggregate is recreated, whatever its sequence was.
+            warn!(%key, partition = at.partition, %error, "a stored state can't be read; it is being recreated from its events");
+            // An empty state can't be decoded, so it is recreated, whatever its sequence was.
             let command_position = Position { partition: at.partition, offset: 0 };
-            return Ok(Some(StoredState { sequence: Sequence::ZERO, command_position, state: Some(Bytes::new()) }));
+            return Ok(Some(StoredState {
+                sequence: Sequence::ZERO,
+                command_position,
+                state: Some(Payload::json(Bytes::new())),
+            }));
         }
         stored
     }
@@ -213,7 +218,7 @@ impl Store for EmbeddedStorage {
     }
 
     fn outcome(&self, at: Shard, id: CommandId) -> Result<Option<Outcome>, BackendError> {
-        // Most ids are new, and greater than all before.
+        // Most ids are new, and greater than all before them.
         if number(id) > self.progress().heads[at.aggregate][at.partition as usize].newest {
             return Ok(None);
         }
@@ -246,7 +251,7 @@ impl Storage for EmbeddedStorage {
 
     fn went_back(&self, now: Timestamp) {
         for head in self.progress().heads.iter_mut().flatten() {
-            // No id that comes from now on can have been forgotten.
+            // No id that arrives from now on can have been forgotten.
             head.forgotten_before = head.forgotten_before.min(now);
             head.forget_from = head.forget_from.min(now);
         }
@@ -308,16 +313,16 @@ impl Drop for EmbeddedStorage {
         }
         let (id, durability) = (self.id, self.durability);
         let Progress { last, running, .. } = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // In the relaxed mode the last second may be lost, whether or not it happens to be synced now.
+        // In the relaxed mode the last second may be lost, even if it happens to be synced now.
         let synced = if durability == Durability::Relaxed { last.synced } else { last.number };
         let all = Mark { number: last.number, synced };
         if let Err(error) = running.deciding(id, all, Vec::new()).and_then(|()| running.decided()) {
-            warn!(%error, "the embedded store can't note that it was closed");
+            warn!(%error, "the embedded store can't record that it was closed");
         }
     }
 }
 
-/// Adds a record to a batch. The buffer is for its bytes, and is used again.
+/// Adds a record to a batch. The buffer is for its bytes, and is reused.
 pub(super) fn insert<T: Serialize>(
     batch: &mut OwnedWriteBatch,
     buffer: &mut Vec<u8>,
@@ -331,7 +336,7 @@ pub(super) fn insert<T: Serialize>(
     Ok(())
 }
 
-/// The latest time of commands that is not after the limit; 1970 if there is none.
+/// The latest time of a command that is not after the limit; 1970 if there is none.
 fn latest(heads: &[Vec<Head>], limit: Timestamp) -> Timestamp {
     heads.iter().flatten().map(|head| head.time).filter(|time| *time <= limit).max().unwrap_or_default()
 }

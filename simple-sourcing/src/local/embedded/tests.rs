@@ -70,10 +70,10 @@ async fn refused(directory: &Path) -> String {
     }
 }
 
-/// The lamps, which are lit as often as their number says.
+/// The lamps; each is lit as many times as its number says.
 const LAMPS: u64 = 5;
 
-/// Makes a store with some lamps, and closes it.
+/// Creates a store with some lamps, and closes it.
 async fn make(directory: &Path) {
     let app = start(directory).await.expect("it starts");
     let lamps: LampClient = app.client();
@@ -87,13 +87,13 @@ async fn make(directory: &Path) {
     shorten(&directory.join("0.jnl"));
 }
 
-/// Takes the space away that fjall has reserved behind a journal, which only takes time to copy.
+/// Truncates the space that fjall has reserved at the end of a journal, which only takes time to copy.
 fn shorten(journal: &Path) {
     let content = journal::written(&mut File::open(journal).expect("it can be read"), 0).expect("it can be read");
     fs::write(journal, content).expect("it can be written");
 }
 
-/// Everything that was made is there, and goes on.
+/// Everything that was written is there, and the store takes commands.
 async fn is_complete(app: &AppHandle) {
     let lamps: LampClient = app.client();
     for lamp in 0..LAMPS {
@@ -107,11 +107,11 @@ async fn is_complete(app: &AppHandle) {
         }
         assert_eq!(sequences, (1..=lamp + 1).collect::<Vec<_>>(), "{key}");
     }
-    let receipt = lamps.mount(format!("lamp-{}", CommandId::new())).await.expect("it goes on");
+    let receipt = lamps.mount(format!("lamp-{}", CommandId::new())).await.expect("the store takes commands");
     assert_eq!(receipt.sequence, Sequence::new(1));
 }
 
-/// Writes what is in memory and journals to tables, so that these have everything.
+/// Writes what is in memory and in journals to tables, so that these have everything.
 fn flush(directory: &Path) {
     with(directory, |database| {
         for name in database.list_keyspace_names() {
@@ -122,14 +122,14 @@ fn flush(directory: &Path) {
     shorten(&directory.join("0.jnl"));
 }
 
-/// Opens the database past the library.
+/// Opens the database without the library.
 fn with(directory: &Path, change: impl FnOnce(&Database)) {
     let database = Database::builder(directory).open().expect("it opens");
     change(&database);
     database.persist(PersistMode::SyncAll).expect("it is synced");
 }
 
-/// All files of a directory, by their names in it, but for the one that says who has it.
+/// All files of a directory by name, except the one that says which process has claimed it.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut directories = vec![directory.to_owned()];

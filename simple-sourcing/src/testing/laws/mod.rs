@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Given, difference_of, given_nothing, made_up_key};
 use crate::{
     Accepted, Aggregate, AppliedTo, Command, Event, EventOf, Events, HandledBy, KeyOf, Misapplied, NotAccepted,
-    Timestamp, codec,
+    Timestamp, codec::json,
 };
 
 /// The longest life of an aggregate, in commands.
@@ -20,7 +20,7 @@ const COMMANDS_MAX: usize = 20;
 /// Between two commands.
 const STEP_MILLIS: u64 = 1000;
 
-/// Writes a test that an aggregate keeps its [laws](crate::testing::laws()), whatever commands it is sent (feature `laws`).
+/// Writes a test that an aggregate keeps its [laws](crate::testing::laws()), whatever commands it gets (feature `laws`).
 ///
 /// | written | the commands |
 /// |---|---|
@@ -59,7 +59,7 @@ const STEP_MILLIS: u64 = 1000;
 /// # laws::<Counter>(commands());
 /// ```
 ///
-/// The test is called `laws_hold`. Where a module has several, write them by hand, with
+/// The test is called `laws_hold`. If a module needs several, write them by hand with
 /// [`testing::laws`](crate::testing::laws()).
 #[macro_export]
 macro_rules! laws {
@@ -77,19 +77,19 @@ macro_rules! laws {
     };
 }
 
-/// Tests that an aggregate keeps its laws, whatever of these commands it is sent.
+/// Tests that an aggregate keeps its laws, whichever of these commands it gets.
 ///
-/// 1. The names of its commands on the wire are distinct, and those of its events.
+/// 1. The wire names of its commands are distinct, and so are those of its events.
 /// 2. Commands, errors, events and states are read back as they were written.
-/// 3. A command is decided in one way, also by the state that is kept.
+/// 3. A command is always decided the same way, on the stored state too.
 /// 4. The events of an accepted command can be applied.
-/// 5. Events add up to one state.
-/// 6. That state is the one that is kept: of which only what was written is left after each command.
+/// 5. Events always add up to the same state.
+/// 6. That state is the stored one, of which only what was written is left after each command.
 ///
-/// They are what a replay, a restart and a second instance rely on.
+/// A replay, a restart and a second instance rely on them.
 ///
-/// 256 aggregates, or as many as the environment variable `PROPTEST_CASES` says, are sent up to 20 commands, one a second. The
-/// commands go through the aggregate's own handlers, so that all events and states are such as can be reached.
+/// It sends up to 20 commands, one per second, to each of 256 aggregates, or as many as the environment variable
+/// `PROPTEST_CASES` says. The commands go through the aggregate's own handlers, so all events and states are reachable ones.
 ///
 /// ```
 /// # use simple_sourcing::prelude::*;
@@ -116,24 +116,24 @@ macro_rules! laws {
 /// ```
 ///
 /// # Panics
-/// When a law is broken, or a handler or applier panics: with the fewest and simplest commands that do it. When no key can be
-/// made up: name one, with [`laws_with_key`].
+/// When a law is broken, or a handler or applier panics; the message shows the fewest and simplest commands that cause it. When
+/// no key can be made up: name one with [`laws_with_key`].
 #[track_caller]
 pub fn laws<A: Comparable>(commands: impl Strategy<Value = A::Command>) {
     laws_with_key::<A>(made_up_key::<KeyOf<A>>(), commands);
 }
 
-/// The same as [`laws`] for any command.
+/// [`laws`] for any command.
 #[doc(hidden)]
 #[track_caller]
 pub fn laws_for_any_command<A: Comparable + Aggregate<Command: Arbitrary>>() {
     laws::<A>(any::<A::Command>());
 }
 
-/// The same as [`laws`] for an aggregate of this key.
+/// [`laws`] for an aggregate with this key.
 ///
 /// # Panics
-/// When a law is broken, or a handler or applier panics: with the fewest and simplest commands that do it.
+/// When a law is broken, or a handler or applier panics; the message shows the fewest and simplest commands that cause it.
 #[track_caller]
 pub fn laws_with_key<A: Comparable>(key: impl Into<KeyOf<A>>, commands: impl Strategy<Value = A::Command>) {
     let kept = check_names::<A>().and_then(|()| check_lives::<A>(&key.into(), commands));
@@ -151,7 +151,7 @@ fn check_names<A: Aggregate>() -> Result<(), String> {
     let commands = repeated(A::Command::VARIANTS.iter().map(|variant| variant.name));
     let events = repeated(EventOf::<A>::VARIANTS.iter().map(|variant| variant.name));
     match commands.or(events) {
-        Some(name) => Err(format!("names on the wire are distinct, but `{name}` is that of two variants")),
+        Some(name) => Err(format!("wire names are distinct, but two variants have the name `{name}`")),
         None => Ok(()),
     }
 }
@@ -162,7 +162,7 @@ fn repeated(names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
 }
 
 fn check_lives<A: Comparable>(key: &KeyOf<A>, commands: impl Strategy<Value = A::Command>) -> Result<(), String> {
-    // A failure prints all that is needed to repeat it, so no file is written beside the user's code.
+    // A failure prints all that is needed to repeat it, so no file is written next to the user's code.
     let config = Config { failure_persistence: None, ..Config::default() };
     let lives = vec(commands, 1..=COMMANDS_MAX);
     let result = TestRunner::new(config).run(&lives, |commands| {
@@ -170,7 +170,7 @@ fn check_lives<A: Comparable>(key: &KeyOf<A>, commands: impl Strategy<Value = A:
         commands.into_iter().try_for_each(|command| life.go_on(command)).map_err(TestCaseError::fail)
     });
     result.map_err(|error| match error {
-        TestError::Abort(reason) => format!("no commands can be made: {reason}"),
+        TestError::Abort(reason) => format!("no commands can be generated: {reason}"),
         TestError::Fail(reason, commands) => {
             let commands = commands.iter().enumerate().map(|(i, command)| format!("\n  {}. {command:?}", i + 1));
             format!("{reason}\nThe commands were:{}", commands.collect::<String>())
@@ -178,13 +178,13 @@ fn check_lives<A: Comparable>(key: &KeyOf<A>, commands: impl Strategy<Value = A:
     })
 }
 
-/// One aggregate, whose state is made three times.
+/// One aggregate, whose state is built three times.
 struct Life<A: Aggregate> {
-    /// By the events.
+    /// From the events.
     given: Given<A>,
-    /// By the events, once more.
+    /// From the events, once more.
     again: Option<A>,
-    /// By the events as they are read back from the log, and read back itself after each command.
+    /// From the events as they are read back from the log; the state is read back after each command too.
     kept: Option<A>,
 }
 
@@ -198,7 +198,7 @@ impl<A: Comparable> Life<A> {
         let context = self.given.context();
         let same = read_back("command", &command)?;
         let decision = command.handle(self.given.state.as_ref(), &context);
-        agree("a command is decided in one way", &decision, &same.handle(self.kept.as_ref(), &context))?;
+        agree("a command is always decided the same way", &decision, &same.handle(self.kept.as_ref(), &context))?;
         match decision {
             Ok(Accepted::Events(events)) => self.apply(events),
             Ok(Accepted::Unchanged) => Ok(()),
@@ -217,18 +217,18 @@ impl<A: Comparable> Life<A> {
             read.apply_to(&mut self.kept).map_err(misapplied)?;
             self.given.sequence = self.given.sequence.next();
         }
-        agree("events add up to one state", &self.given.state, &self.again)?;
-        agree("the state that is kept is that of the events", &self.given.state, &self.kept)?;
+        agree("events always add up to the same state", &self.given.state, &self.again)?;
+        agree("the stored state is that of the events", &self.given.state, &self.kept)?;
         self.kept = self.kept.as_ref().map(|state| read_back("state", state)).transpose()?;
         Ok(())
     }
 }
 
-/// The value as it is read back, which is the value.
+/// The value, read back and compared with the original.
 fn read_back<T: Serialize + DeserializeOwned + PartialEq + Debug>(what: &str, value: &T) -> Result<T, String> {
     let law = format!("each {what} is read back as it was written");
-    let bytes = codec::encode(value).map_err(|reason| format!("{law}, but {value:?} can't be written: {reason}"))?;
-    let read = codec::decode(&bytes)
+    let bytes = json::encode(value).map_err(|reason| format!("{law}, but {value:?} can't be written: {reason}"))?;
+    let read = json::decode(&bytes)
         .map_err(|reason| format!("{law}, but {} can't be read: {reason}", String::from_utf8_lossy(&bytes)))?;
     agree(&law, value, &read)?;
     Ok(read)

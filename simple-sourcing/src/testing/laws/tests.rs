@@ -74,7 +74,7 @@ struct Counter {
     cache: u64,
 }
 
-/// The cache is not compared, as if it did not matter.
+/// Ignores the cache, as if it did not matter.
 impl PartialEq for Counter {
     fn eq(&self, other: &Self) -> bool {
         (self.count, self.hidden) == (other.count, other.hidden)
@@ -185,7 +185,7 @@ fn rightful() -> BoxedStrategy<CounterCommand> {
 
 laws!(Counter);
 
-/// What is said of commands, among others, that break a law.
+/// Checks the message about commands that break a law, among others that don't.
 #[track_caller]
 fn assert_broken(commands: &[CounterCommand], law: &str) {
     let among_others = commands.iter().cloned().fold(rightful(), |all, one| prop_oneof![all, Just(one)].boxed());
@@ -217,13 +217,13 @@ The commands were:
 
 #[test]
 fn chance_is_noticed() {
-    assert_broken(&[CounterCommand::Guess], "a command is decided in one way");
-    assert_broken(&[CounterCommand::Tick], "events add up to one state");
+    assert_broken(&[CounterCommand::Guess], "a command is always decided the same way");
+    assert_broken(&[CounterCommand::Tick], "events always add up to the same state");
 }
 
 #[test]
 fn what_is_not_kept_is_noticed() {
-    let law = "the state that is kept is that of the events";
+    let law = "the stored state is that of the events";
     assert_broken(&[CounterCommand::FillCache, CounterCommand::UseCache], law);
 }
 
@@ -238,7 +238,7 @@ fn a_panic_is_noticed() {
     assert!(said.contains("the handler has a mistake") && said.ends_with("1. Start\n  2. Panic"), "{said}");
 }
 
-/// Nobody can make up one.
+/// A key that can't be made up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Odd;
 
@@ -251,7 +251,7 @@ impl Key for Odd {
     }
 }
 
-/// Two variants with one name on the wire. That is under a condition, so that the macro can't know that they ever meet.
+/// Two variants with one wire name. One is conditional, so the macro can't know that they ever meet.
 #[event(key = Odd)]
 enum TwinEvent {
     #[create]
@@ -286,7 +286,7 @@ impl TwinApplier for Twin {
 #[test]
 fn a_name_of_two_variants_is_noticed() {
     let said = failure(|| laws_with_key::<Twin>(Odd, Just(TwinCommand::Bear)));
-    let expected = "names on the wire are distinct, but `Born` is that of two variants";
+    let expected = "wire names are distinct, but two variants have the name `Born`";
     assert_eq!(said, format!("the laws do not hold for aggregate `twin`: {expected}"));
 }
 
@@ -295,5 +295,5 @@ fn what_can_not_be_made_is_said() {
     let said = failure(|| laws::<Twin>(Just(TwinCommand::Bear)));
     assert!(said.starts_with("no key of this type can be made up"), "{said}");
     let said = failure(|| laws::<Counter>(rightful().prop_filter("none is right", |_| false)));
-    assert!(said.contains("no commands can be made"), "{said}");
+    assert!(said.contains("no commands can be generated"), "{said}");
 }

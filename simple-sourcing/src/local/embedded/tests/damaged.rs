@@ -1,9 +1,9 @@
-//! Single records that can't be read: nobody suffers but those whose they are.
+//! Single records that can't be read: only their own aggregates and commands are affected.
 
 use super::*;
 use crate::model::Cursor;
 
-/// Has every record of a keyspace whose key ends so written as another version would write it.
+/// Overwrites every record of a keyspace whose key ends with this, as another version would write it.
 fn damage(directory: &Path, keyspace: &str, ends_with: &[u8]) {
     with(directory, |database| {
         let keyspace = database.keyspace(keyspace, KeyspaceCreateOptions::default).unwrap();
@@ -42,7 +42,7 @@ async fn an_outcome_that_is_damaged_ends_nothing_but_its_own_command() {
     let app = start(directory.path()).await.unwrap();
     let lamps: LampClient = app.client();
 
-    // Whether it ran is not known, so it must not run.
+    // It is not known whether it ran, so it must not run.
     let error = lamps.light("lamp-1").command_id(id).await.unwrap_err();
     assert!(matches!(&error, CommandError::Expired(why) if why.contains(&id.to_string())), "{error}");
     let error = lamps.outcome(id).await.unwrap_err();

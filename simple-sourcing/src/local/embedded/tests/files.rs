@@ -18,13 +18,13 @@ fn remove(path: &Path) {
     removed.expect("it can be removed");
 }
 
-/// A list of tables: fjall keeps those from before, and removes them when it likes.
+/// A list of tables: fjall keeps old ones, and removes them at some point.
 fn is_list(path: &Path) -> bool {
     let number = path.file_name().and_then(|name| name.to_str()?.strip_prefix('v')?.parse::<u64>().ok());
     number.is_some()
 }
 
-/// Whatever is removed: the store is refused, and not changed, or it has all that it had.
+/// Whatever is removed, the store is either refused and not changed, or still complete.
 async fn without_each(flushed: bool) -> Vec<PathBuf> {
     let place = tempfile::tempdir().unwrap();
     let (whole, copied) = (place.path().join("whole"), place.path().join("copy"));
@@ -65,7 +65,7 @@ async fn without_each(flushed: bool) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_store_without_one_of_its_files_is_refused_by_name() {
     let harmless = without_each(false).await;
-    // What a process did last; and the place of tables, of which there are none yet.
+    // What a process did last, and the folder of tables, of which there are none yet.
     let may_be_missing = |path: &PathBuf| *path == Path::new("running") || path.ends_with("tables") || is_list(path);
     assert!(harmless.iter().all(may_be_missing), "{harmless:?}");
     assert!(harmless.contains(&"running".into()));
@@ -105,7 +105,7 @@ async fn a_file_that_was_replaced_by_that_of_another_store_or_an_older_one_is_no
         } else {
             fs::copy(&source, &target).unwrap();
         }
-        // The number of the last batch may be all that tells them apart.
+        // They may differ in nothing but the number of the last batch.
         let error = match start(&copied).await {
             Ok(app) if name == "keyspaces/0" => {
                 // The names of the keyspaces are the same in both.
@@ -128,8 +128,8 @@ async fn a_store_whose_parts_do_not_fit_is_refused_with_what_is_missing() {
     make(&whole).await;
     for (keyspace, words) in [
         ("lamp.events", "events were written"),
-        ("lamp.states", "by its state"),
-        ("lamp.histories", "not in its history"),
+        ("lamp.states", "according to its state"),
+        ("lamp.histories", "missing from its history"),
         ("lamp.outcome_entries", "outcome of the last command"),
         ("meta", "missing"),
     ] {
@@ -167,7 +167,7 @@ async fn a_lock_that_was_deleted_is_named_with_the_way_out() {
     make(directory.path()).await;
     fs::remove_file(directory.path().join("lock")).unwrap();
     let error = refused(directory.path()).await;
-    assert!(error.contains("lock") && error.contains("put an empty file"), "{error}");
+    assert!(error.contains("lock") && error.contains("create an empty file"), "{error}");
     fs::write(directory.path().join("lock"), []).unwrap();
     is_complete(&start(directory.path()).await.unwrap()).await;
 }

@@ -1,8 +1,8 @@
-//! The directory under a running app, and what may stand in its place.
+//! The directory of a running app, and what may take its place.
 
 use super::*;
 
-/// Sends until the app stops. How it ends is returned.
+/// Sends until the app stops. Returns how it ended.
 async fn stops(app: &AppHandle) -> String {
     let lamps: LampClient = app.client();
     let error = lamps.mount("one-more").timeout(std::time::Duration::from_secs(2)).await.unwrap_err();
@@ -50,9 +50,9 @@ async fn a_file_where_the_directory_should_be_is_named() {
     let path = place.path().join("store");
     fs::write(&path, "a file").unwrap();
     let error = refused(&path).await;
-    assert!(error.contains("a file stands where a directory should be"), "{error}");
+    assert!(error.contains("there is a file where a directory should be"), "{error}");
     let error = refused(&path.join("beneath")).await;
-    assert!(error.contains("a file stands where a directory should be"), "{error}");
+    assert!(error.contains("there is a file where a directory should be"), "{error}");
 }
 
 #[cfg(unix)]
@@ -66,7 +66,7 @@ async fn a_store_without_the_right_to_write_is_refused_with_what_to_do() {
     set(0o000);
     if fs::read(&path).is_err() {
         let error = refused(directory.path()).await;
-        assert!(error.contains("0.jnl") && error.contains("the right to read and write"), "{error}");
+        assert!(error.contains("0.jnl") && error.contains("permission to read and write"), "{error}");
     }
     set(0o600);
     is_complete(&start(directory.path()).await.unwrap()).await;
