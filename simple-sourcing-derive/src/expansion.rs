@@ -12,7 +12,7 @@ use syn::{
 use crate::{
     parse::derives,
     pipeline,
-    symbol::{AGGREGATE, COMMAND, EVENT, KEY_DERIVE},
+    symbol::{AGGREGATE, COMMAND, DESCRIBED_DERIVE, EVENT, KEY_DERIVE},
     text,
 };
 
@@ -76,7 +76,11 @@ fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
         if derives(&item.attrs).iter().any(|derive| derive == KEY_DERIVE) {
             return Ok(pipeline::key(item.into_token_stream()));
         }
-        let message = "has none of `#[event]`, `#[command]`, `#[aggregate]` and `#[derive(Key)]`";
+        if derives(&item.attrs).iter().any(|derive| derive == DESCRIBED_DERIVE) {
+            return Ok(pipeline::described(item.into_token_stream()));
+        }
+        let message =
+            "has none of `#[event]`, `#[command]`, `#[aggregate]`, `#[derive(Key)]` and `#[derive(Described)]`";
         return Err(syn::Error::new(item.ident.span(), format!("`{}` {message}", item.ident)));
     };
     let args = match item.attrs.remove(i).meta {

@@ -10,7 +10,7 @@ use syn::{Attribute, Data, ext::IdentExt};
 use crate::{
     diagnostics::Errors,
     expand::{self, private},
-    model::{Aggregate, Command, Derive, Event, Item, Key, Variant},
+    model::{Aggregate, Command, Derive, Described, Event, Item, Key, Variant},
     parse::conditional,
     symbol::SERDE,
     validate,
@@ -32,16 +32,17 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
     let applier_trait = expand::event::applier(&event, first_of_each_name(&event.variants));
     let projector_trait = expand::event::projector(&event, first_of_each_name(&event.variants));
     let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = &event;
-    let (ident, key, p) = (&node.ident, expand::event::key(&event), private(root.as_ref()));
+    let (ident, key, p) = (&node.ident, expand::key_type(&event), private(root.as_ref()));
+    let described = expand::described::stub(node, root.as_ref());
     quote! {
         #item
+        #described
         #applier_trait
         #projector_trait
         impl #p::Event for #ident {
             type Key = #key;
             const AGGREGATE: &'static str = #aggregate;
             const VARIANTS: &'static [#p::EventVariant] = &[];
-            const DESCRIPTION: &'static [&'static str] = &[];
             fn name(&self) -> &'static str {
                 ""
             }
@@ -71,15 +72,16 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
     let client_struct = expand::command::client(&command, first_of_each_name(&command.variants));
     let Command { item: Item { node, root, .. }, event, error, handler, .. } = &command;
     let (ident, p) = (&node.ident, private(root.as_ref()));
+    let described = expand::described::stub(node, root.as_ref());
     quote! {
         #item
+        #described
         #handler_trait
         #client_struct
         impl #p::Command for #ident {
             type Event = #event;
             type Error = #error;
             const VARIANTS: &'static [#p::CommandVariant] = &[];
-            const DESCRIPTION: &'static [&'static str] = &[];
             fn name(&self) -> &'static str {
                 ""
             }
@@ -102,7 +104,8 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &TokenStream) -> TokenStr
         return bare(&aggregate.item, errors);
     }
     let (item, implementation) = (item(&aggregate.item), expand::aggregate::aggregate_impl(aggregate));
-    quote!(#item #implementation #errors)
+    let described = expand::described::stub(&aggregate.item.node, aggregate.item.root.as_ref());
+    quote!(#item #described #implementation #errors)
 }
 
 pub(crate) fn key(key: &Key, errors: &TokenStream) -> TokenStream {
@@ -119,6 +122,12 @@ pub(crate) fn key(key: &Key, errors: &TokenStream) -> TokenStream {
             }
         }
     });
+    quote!(#stub #errors)
+}
+
+pub(crate) fn described(described: &Described, errors: &TokenStream) -> TokenStream {
+    let Described { node, root } = described;
+    let stub = node.generics.lifetimes().next().is_none().then(|| expand::described::stub(node, root.as_ref()));
     quote!(#stub #errors)
 }
 

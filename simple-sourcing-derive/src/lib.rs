@@ -7,6 +7,7 @@
 //! | [`#[command]`](macro@command) | an enum of what may be asked | the handler trait, the typed client |
 //! | [`#[aggregate]`](macro@aggregate) | the state, a struct or an enum | the link between the state and its commands |
 //! | [`#[derive(Key)]`](macro@Key) | a newtype that names an aggregate | its conversion to text and back |
+//! | [`#[derive(Described)]`](macro@Described) | the type of a field | what it looks like on the wire, as data |
 //! | [`expansion!`] | any of these | what the macro writes for it, as text |
 //!
 //! `#[event]`, `#[command]` and `#[aggregate]` derive `Debug`, `Clone`, `PartialEq`, `Serialize` and `Deserialize`, except
@@ -28,7 +29,6 @@
 use proc_macro::TokenStream;
 
 mod carried;
-mod describe;
 mod diagnostics;
 mod expand;
 mod expansion;
@@ -67,6 +67,12 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Key, attributes(key))]
 pub fn key(item: TokenStream) -> TokenStream {
     pipeline::key(item.into()).into()
+}
+
+#[doc = include_str!("docs/described.md")]
+#[proc_macro_derive(Described, attributes(described, serde))]
+pub fn described(item: TokenStream) -> TokenStream {
+    pipeline::described(item.into()).into()
 }
 
 /// Says where attributes of serde stand. It is in the prelude to be found for one that stands above `#[event]`, `#[command]` or

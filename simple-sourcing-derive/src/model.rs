@@ -13,7 +13,7 @@ use syn::{
 use crate::{
     carried, naming,
     parse::{
-        AggregateOptions, CommandOptions, EventOptions, Given, Helper, Input, KeyOptions, Rename, Root, derives,
+        AggregateOptions, CommandOptions, DeriveOptions, EventOptions, Given, Helper, Input, Rename, Root, derives,
         is_read_by_serde, serde_names,
     },
     symbol::*,
@@ -93,6 +93,12 @@ pub(crate) struct Key {
     pub(crate) root: Option<Root>,
     /// The only field, if there is one only.
     pub(crate) field: Option<(Member, Type)>,
+}
+
+/// A type with `#[derive(Described)]`.
+pub(crate) struct Described {
+    pub(crate) node: DeriveInput,
+    pub(crate) root: Option<Root>,
 }
 
 /// A variant and all that is made of it.
@@ -201,7 +207,7 @@ impl Aggregate {
 }
 
 impl Key {
-    pub(crate) fn new(input: Input<KeyOptions>) -> Self {
+    pub(crate) fn new(input: Input<DeriveOptions>) -> Self {
         let Input { options, item, .. } = input;
         let field = match &item.data {
             Data::Struct(data) if data.fields.len() == 1 => {
@@ -210,6 +216,12 @@ impl Key {
             _ => None,
         };
         Key { node: item, root: options.root, field }
+    }
+}
+
+impl Described {
+    pub(crate) fn new(input: Input<DeriveOptions>) -> Self {
+        Described { node: input.item, root: input.options.root }
     }
 }
 

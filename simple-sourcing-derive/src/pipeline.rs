@@ -59,3 +59,17 @@ pub(crate) fn key(item: TokenStream) -> TokenStream {
         Err(errors) => fallback::key(&model, &errors),
     }
 }
+
+pub(crate) fn described(item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::described(item, &mut errors) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    let model = model::Described::new(input);
+    validate::described(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => expand::described::expand(&model),
+        Err(errors) => fallback::described(&model, &errors),
+    }
+}

@@ -11,6 +11,10 @@ pub(crate) const AGGREGATE: &str = "aggregate";
 pub(crate) const KEY: &str = "key";
 /// `#[derive(Key)]`.
 pub(crate) const KEY_DERIVE: &str = "Key";
+/// The helper attribute of `#[derive(Described)]`.
+pub(crate) const DESCRIBED: &str = "described";
+/// `#[derive(Described)]`.
+pub(crate) const DESCRIBED_DERIVE: &str = "Described";
 /// The wire name of the aggregate.
 pub(crate) const NAME: &str = "name";
 /// The name of the generated applier trait.
@@ -44,7 +48,7 @@ pub(crate) const EVENT_OPTIONS: &[&str] = &[KEY, NAME, APPLIER, PROJECTOR, MANUA
 pub(crate) const COMMAND_OPTIONS: &[&str] =
     &[EVENT, ERROR, CONTEXT, HANDLER, CLIENT, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
 pub(crate) const AGGREGATE_OPTIONS: &[&str] = &[COMMAND, MANUAL, CRATE];
-pub(crate) const KEY_OPTIONS: &[&str] = &[CRATE];
+pub(crate) const DERIVE_OPTIONS: &[&str] = &[CRATE];
 
 /// The helper attributes of each macro's variants.
 pub(crate) const EVENT_HELPERS: &[&str] = &[CREATE, DELETE];
@@ -87,6 +91,7 @@ pub(crate) const FLATTEN: &str = "flatten";
 pub(crate) const TAG: &str = "tag";
 pub(crate) const CONTENT: &str = "content";
 pub(crate) const UNTAGGED: &str = "untagged";
+pub(crate) const TRANSPARENT: &str = "transparent";
 pub(crate) const OTHER: &str = "other";
 pub(crate) const REMOTE: &str = "remote";
 pub(crate) const FIELD_IDENTIFIER: &str = "field_identifier";

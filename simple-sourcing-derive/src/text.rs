@@ -177,7 +177,7 @@ impl Printer {
 /// Behind these a group or a type stands apart.
 const KEYWORDS: &[&str] = &[
     "as", "const", "dyn", "else", "enum", "if", "in", "let", "match", "move", "mut", "ref", "return", "struct",
-    "trait", "type", "where",
+    "trait", "type", "use", "where",
 ];
 
 /// Whether there is a space before the token.

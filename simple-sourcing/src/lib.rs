@@ -20,7 +20,7 @@
 //! | `model` | the traits behind the macros, and the values in their methods; re-exported here |
 //! | `error` | what can go wrong, for clients, readers and whoever starts an app; re-exported here |
 //! | `settings` | the limits of an aggregate type; re-exported here |
-//! | `describe` | an aggregate as it appears on the wire; re-exported here |
+//! | `describe` | an aggregate as it appears on the wire, as text and as data; re-exported here |
 //! | [`codec`] | how values are written |
 //! | [`engine`] | decides commands in batches; no I/O, no clock, no threads |
 //! | [`port`] | what an app needs from a backend: commands in, outcomes, states and events out |
@@ -112,7 +112,7 @@ pub mod testing;
 
 pub use app::{AggregateOptions, App, AppHandle, ContractOptions};
 pub use client::{Call, Client, Pending, ReceiptFuture, TypedClient};
-pub use describe::{describe, describe_contract};
+pub use describe::{describe, describe_contract, schema, schema_of_contract};
 pub use error::{BackendError, CommandError, ReadError, SharedError, StartError};
 pub use follow::{EventStream, View};
 pub use local::Memory;
@@ -120,15 +120,15 @@ pub use local::Memory;
 pub use local::{Durability, Embedded};
 pub use model::*;
 pub use settings::Settings;
-pub use simple_sourcing_derive::{Key, aggregate, command, event, expansion};
+pub use simple_sourcing_derive::{Described, Key, aggregate, command, event, expansion};
 
 /// Everything that a domain, its service and its clients need.
 pub mod prelude {
     #[cfg(feature = "embedded")]
     pub use crate::Embedded;
     pub use crate::{
-        App, AppHandle, CommandError, CommandId, Context, Decision, EventMeta, Events, Key, Memory, Receipt, Sequence,
-        Timestamp, aggregate, command, emit, ensure, event, reject, unchanged,
+        App, AppHandle, CommandError, CommandId, Context, Decision, Described, EventMeta, Events, Key, Memory, Receipt,
+        Sequence, Timestamp, aggregate, command, emit, ensure, event, reject, unchanged,
     };
     pub use serde::{Deserialize, Serialize};
     #[doc(hidden)]

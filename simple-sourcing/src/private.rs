@@ -13,6 +13,7 @@ pub use crate::{
     model::{
         Accepted, Aggregate, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole,
         EventVariant, HandledBy, Key, KeyError, Misapplied, NotAccepted, ProjectedBy,
+        schema::{Described, Registry, TypeRef, declared},
     },
 };
 

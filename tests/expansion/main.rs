@@ -55,9 +55,41 @@ fn of_an_item_that_is_given() {
     }
 
     #[automatically_derived]
+    #[allow(deprecated, unused_imports)]
+    impl ::simple_sourcing::__private::Described for Note {
+        fn describe(__registry: &mut ::simple_sourcing::__private::Registry) -> ::simple_sourcing::__private::TypeRef {
+            use ::simple_sourcing::__private::declared::{ self as __schema, Undescribed as _ };
+            __schema::describe::<Self>(
+                __registry,
+                const {
+                    &__schema::Type {
+                        name: "Note",
+                        role: __schema::Role::OfState,
+                        shape: __schema::Shape::Enum {
+                            tagging: __schema::Tagging::External,
+                            variants: &[
+                                __schema::variant("Draft", __schema::Style::Unit),
+                                __schema::Variant {
+                                    fields: &[__schema::field("at", "u64", __schema::Probe::<u64>::OF)],
+                                    ..__schema::variant("Sent", __schema::Style::Named)
+                                }
+                            ]
+                        },
+                        ..__schema::TYPE
+                    }
+                }
+            )
+        }
+    }
+
+    #[automatically_derived]
     impl ::simple_sourcing::__private::Aggregate for Note {
         type Command = NoteCommand;
-        const DESCRIPTION: &'static [&'static str] = &["state: Note", "    Draft", "    Sent { at: u64 }"];
+        const EXACT: bool = {
+            #[allow(unused_imports)]
+            use ::simple_sourcing::__private::Unknown as _;
+            true &&::simple_sourcing::__private::IsExact::<u64>::YES
+        };
     }
     "#);
 }

@@ -1,6 +1,6 @@
 //! What the user's other attributes say is so in the code of the macros, too.
 
-use simple_sourcing::{Command, Event, prelude::*};
+use simple_sourcing::{Command, Event, describe_contract, prelude::*};
 
 /// serde's attributes, of the enum and of its variants and fields.
 #[event(key = u8)]
@@ -41,7 +41,7 @@ fn names_are_those_that_serde_writes() {
         FileEvent::Written { bytes: 1 },
         FileEvent::Closed,
     ];
-    let description = FileEvent::DESCRIPTION.join("\n");
+    let description = describe_contract::<FileCommand>();
     for (event, variant) in events.iter().zip(FileEvent::VARIANTS) {
         let json = serde_json::to_value(event).unwrap();
         assert_eq!(json["type"], event.name());

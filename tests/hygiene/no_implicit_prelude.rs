@@ -32,6 +32,7 @@ pub enum Lamp {
 
 #[::core::prelude::v1::derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq)]
 #[::core::prelude::v1::derive(::core::cmp::Eq, ::core::hash::Hash, ::simple_sourcing::Key)]
+#[::core::prelude::v1::derive(::simple_sourcing::Described)]
 pub struct Number(u8);
 
 impl LampHandler for Lamp {

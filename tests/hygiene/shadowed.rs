@@ -30,6 +30,10 @@ mod shadow {
     pub trait Command {}
     pub trait Aggregate {}
     pub trait Key {}
+    pub trait Undescribed {}
+    pub struct TypeRef;
+    pub struct Registry;
+    pub struct Probe;
     pub struct Accepted;
     pub struct Events;
     pub struct Context;
@@ -48,6 +52,7 @@ mod shadow {
     pub const state: u8 = 1;
     pub static context: u8 = 1;
     pub struct projector;
+    pub const registry: u8 = 1;
     macro_rules! panic {
         () => {};
     }
@@ -104,7 +109,15 @@ mod events {
 
     #[::core::prelude::v1::derive(::core::fmt::Debug, ::core::clone::Clone, ::core::cmp::PartialEq)]
     #[::core::prelude::v1::derive(::core::cmp::Eq, ::core::hash::Hash, ::simple_sourcing::Key)]
+    #[::core::prelude::v1::derive(::simple_sourcing::Described)]
     pub struct Number(u8);
+
+    /// A type of a field, with fields that are called like what is shadowed.
+    #[::core::prelude::v1::derive(::simple_sourcing::Described)]
+    pub enum Described {
+        None,
+        Some { registry: ::std::option::Option<::std::boxed::Box<Described>>, state: ::std::vec::Vec<Number> },
+    }
 }
 
 use self::events::{Number, Thing, ThingApplier, ThingClient, ThingCommand, ThingEvent, ThingHandler, ThingProjector};

@@ -3,17 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use super::{exact, item, place, private};
-use crate::{describe, model::Aggregate};
+use super::{described, exact, item, place, private};
+use crate::model::Aggregate;
 
 pub(crate) fn expand(aggregate: &Aggregate) -> TokenStream {
-    [item(&aggregate.item), aggregate_impl(aggregate)].into_iter().collect()
+    [item(&aggregate.item), described::of_aggregate(aggregate), aggregate_impl(aggregate)].into_iter().collect()
 }
 
 pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
     let Aggregate { item, command, .. } = aggregate;
     let (ident, lints, p) = (&item.node.ident, &item.lints, private(item.root.as_ref()));
-    let description = describe::aggregate(aggregate);
     let exact = exact::exact(item);
     // A missing handler or applier is reported where `command` stands here: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
@@ -24,8 +23,6 @@ pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
             #command
 
             #exact
-
-            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
         }
     }
 }

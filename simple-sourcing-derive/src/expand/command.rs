@@ -4,16 +4,15 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
-    bound, exact, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private, with_fields,
+    bound, described, exact, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+    with_fields,
 };
-use crate::{
-    describe,
-    model::{Command, CommandRole, Expected, Variant},
-};
+use crate::model::{Command, CommandRole, Expected, Variant};
 
 pub(crate) fn expand(command: &Command) -> TokenStream {
     [
         item(&command.item),
+        described::of_command(command),
         command_impl(command),
         handler(command, command.variants.iter()),
         handled_by(command),
@@ -44,7 +43,6 @@ fn command_impl(command: &Command) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::CommandVariant { name: #wire_name, role: #p::CommandRole::#role })
     });
-    let description = describe::command(command);
     let exact = exact::exact(item);
     quote! {
         #[automatically_derived]
@@ -56,8 +54,6 @@ fn command_impl(command: &Command) -> TokenStream {
             const VARIANTS: &'static [#p::CommandVariant] = &[#(#table),*];
 
             #exact
-
-            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 
             fn name(&self) -> &'static str {
                 match self { #names }

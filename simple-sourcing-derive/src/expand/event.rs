@@ -1,19 +1,18 @@
 //! `#[event]`: the event trait, and the traits of those who apply and project events.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 
 use super::{
-    arguments, bound, exact, item, link, lints, local, method, name_arms, on_unimplemented, pattern, place, private,
+    arguments, bound, described, exact, item, key_type, link, lints, local, method, name_arms, on_unimplemented,
+    pattern, place, private,
 };
-use crate::{
-    describe,
-    model::{Event, EventRole, Variant},
-};
+use crate::model::{Event, EventRole, Variant};
 
 pub(crate) fn expand(event: &Event) -> TokenStream {
     [
         item(&event.item),
+        described::of_event(event),
         event_impl(event),
         applier(event, event.variants.iter()),
         applied_to(event),
@@ -24,15 +23,9 @@ pub(crate) fn expand(event: &Event) -> TokenStream {
     .collect()
 }
 
-/// The type of the key. Where it is not known, one that lets the rest type-check.
-pub(crate) fn key(event: &Event) -> TokenStream {
-    let p = private(event.item.root.as_ref());
-    event.key.as_ref().map_or_else(|| quote!(#p::String), ToTokens::to_token_stream)
-}
-
 fn event_impl(event: &Event) -> TokenStream {
     let Event { item, aggregate, variants, .. } = event;
-    let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
+    let (ident, key, p) = (&item.node.ident, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, variants);
     let names = name_arms(variants);
     let key = quote_spanned!(place(&key)=> type Key = #key;);
@@ -44,7 +37,6 @@ fn event_impl(event: &Event) -> TokenStream {
         };
         quote!(#(#cfgs)* #p::EventVariant { name: #wire_name, role: #p::EventRole::#role })
     });
-    let description = describe::event(event);
     let exact = exact::exact(item);
     quote! {
         #[automatically_derived]
@@ -57,8 +49,6 @@ fn event_impl(event: &Event) -> TokenStream {
             const VARIANTS: &'static [#p::EventVariant] = &[#(#table),*];
 
             #exact
-
-            const DESCRIPTION: &'static [&'static str] = &[#(#description),*];
 
             fn name(&self) -> &'static str {
                 match self { #names }
@@ -140,7 +130,7 @@ fn applied_to(event: &Event) -> TokenStream {
 /// The projector trait, with the methods of these variants.
 pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
     let Event { item, projector, .. } = event;
-    let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key(event), private(item.root.as_ref()));
+    let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, &event.variants);
     let methods = variants.map(|variant| {
         let documentation = format!(" Projects {}; does nothing unless it is written.", link(item, variant));
@@ -168,7 +158,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
 
 fn projected_by(event: &Event) -> TokenStream {
     let Event { item, projector, variants, .. } = event;
-    let (ident, key, p) = (&item.node.ident, key(event), private(item.root.as_ref()));
+    let (ident, key, p) = (&item.node.ident, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, variants);
     let (view, meta) = (local("projector"), local("meta"));
     let arms = variants.iter().map(|variant| {

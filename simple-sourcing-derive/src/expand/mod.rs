@@ -4,21 +4,24 @@
 //! `simple_sourcing::__private`. Our own local names are `mixed_site`, so that no field of the user can meet them.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Fields, Visibility, ext::IdentExt, spanned::Spanned};
 
 use crate::{
     carried,
-    model::{Derive, Field, Item, Variant},
+    model::{Derive, Event, Field, Item, Variant},
     parse::Root,
     symbol::DEPRECATED,
 };
 
 pub(crate) mod aggregate;
 pub(crate) mod command;
+pub(crate) mod described;
 pub(crate) mod event;
 mod exact;
 pub(crate) mod key;
+mod shape;
+mod table;
 
 /// The module in which all names of the expansion are found.
 pub(crate) fn private(root: Option<&Root>) -> TokenStream {
@@ -51,6 +54,12 @@ pub(crate) fn item(item: &Item) -> TokenStream {
         #serde_crate
         #node
     }
+}
+
+/// The type of the key. Where it is not known, one that lets the rest type-check.
+pub(crate) fn key_type(event: &Event) -> TokenStream {
+    let p = private(event.item.root.as_ref());
+    event.key.as_ref().map_or_else(|| quote!(#p::String), ToTokens::to_token_stream)
 }
 
 /// A local name of the expansion. Hygiene keeps it from names of the user's, but for those of constants: a pattern of

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, LitStr, Meta, Path, Token,
+    Attribute, LitStr, Meta, Path, Token, Type,
     ext::IdentExt,
     parse::{ParseStream, Parser, discouraged::Speculative},
     punctuated::Punctuated,
@@ -25,13 +25,39 @@ pub(crate) fn is_read_by_serde(attrs: &[Attribute]) -> bool {
     !serde_metas(attrs).any(|meta| NOT_READ.contains(&meta.word.as_str()))
 }
 
-/// Whether serde's derives pass over what has these attributes.
-pub(crate) fn is_skipped_by_serde(attrs: &[Attribute]) -> bool {
-    serde_metas(attrs).any(|meta| meta.word == SKIP)
-}
-
 fn serde_metas(attrs: &[Attribute]) -> impl Iterator<Item = TokenMeta> {
     attrs.iter().filter(|attr| attr.path().is_ident(SERDE)).flat_map(metas)
+}
+
+/// What serde is told, whatever the conditions.
+pub(crate) struct SerdeWords(Vec<TokenMeta>);
+
+impl SerdeWords {
+    pub(crate) fn of(attrs: &[Attribute]) -> Self {
+        SerdeWords(serde_metas(attrs).collect())
+    }
+
+    pub(crate) fn get(&self, word: &str) -> Option<&TokenMeta> {
+        self.0.iter().find(|meta| meta.word == word)
+    }
+
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.get(word).is_some()
+    }
+
+    pub(crate) fn any(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.has(word))
+    }
+
+    /// The text in `word = "text"`.
+    pub(crate) fn text(&self, word: &str) -> Option<String> {
+        self.get(word)?.value.as_ref().map(LitStr::value)
+    }
+
+    /// The type in `word = "Type"`.
+    pub(crate) fn ty(&self, word: &str) -> Option<Type> {
+        self.get(word)?.value.as_ref()?.parse().ok()
+    }
 }
 
 /// What serde is told of what has these attributes, also under a condition.

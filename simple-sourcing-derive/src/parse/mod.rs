@@ -12,8 +12,8 @@ use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path, Type};
 use self::options::{a_list, a_name, a_path, a_root, a_text, a_type, parse_options};
 pub(crate) use self::{
     attrs::{
-        Rename, SerdeNames, TokenMeta, attributes_without, condition, conditional, derives, is_read_by_serde,
-        is_rename, is_skipped_by_serde, serde_names, serde_words,
+        Rename, SerdeNames, SerdeWords, TokenMeta, attributes_without, condition, conditional, derives,
+        is_read_by_serde, is_rename, serde_names, serde_words,
     },
     options::{Given, Root},
 };
@@ -75,9 +75,9 @@ pub(crate) struct AggregateOptions {
     pub(crate) root: Option<Root>,
 }
 
-/// The options of `#[key(...)]` below `#[derive(Key)]`.
+/// The options of `#[key(...)]` below `#[derive(Key)]`, and of `#[described(...)]`.
 #[derive(Default)]
-pub(crate) struct KeyOptions {
+pub(crate) struct DeriveOptions {
     pub(crate) root: Option<Root>,
 }
 
@@ -140,19 +140,31 @@ pub(crate) fn aggregate(
 }
 
 /// Reads the item below `#[derive(Key)]`.
-pub(crate) fn key(item: TokenStream, errors: &mut Errors) -> syn::Result<Input<KeyOptions>> {
+pub(crate) fn key(item: TokenStream, errors: &mut Errors) -> syn::Result<Input<DeriveOptions>> {
+    derived(item, KEY, errors)
+}
+
+/// Reads the item below `#[derive(Described)]`.
+pub(crate) fn described(item: TokenStream, errors: &mut Errors) -> syn::Result<Input<DeriveOptions>> {
+    derived(item, DESCRIBED, errors)
+}
+
+fn derived(item: TokenStream, helper: &str, errors: &mut Errors) -> syn::Result<Input<DeriveOptions>> {
     let item: DeriveInput = syn::parse2(item)?;
-    let mut options = KeyOptions::default();
+    let mut options = DeriveOptions::default();
     let mut given = Given::default();
-    for attr in item.attrs.iter().filter(|attr| attr.path().is_ident(KEY)) {
+    for attr in item.attrs.iter().filter(|attr| attr.path().is_ident(helper)) {
         match attr.meta.require_list() {
             Ok(meta) => {
-                given = parse_options(KEY, KEY_OPTIONS, meta.tokens.clone(), errors, |word, input| {
+                given = parse_options(helper, DERIVE_OPTIONS, meta.tokens.clone(), errors, |word, input| {
                     options.root = Some(a_root(word, input)?);
                     Ok(())
                 });
             }
-            Err(_) => errors.at(attr, "`#[key]` takes an option: write `#[key(crate = \"...\")]` or remove it"),
+            Err(_) => {
+                let hint = format!("write `#[{helper}(crate = \"...\")]` or remove it");
+                errors.at(attr, format!("`#[{helper}]` takes an option: {hint}"));
+            }
         }
     }
     Ok(Input { options, given, item, helpers: Vec::new() })

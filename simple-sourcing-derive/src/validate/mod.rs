@@ -14,9 +14,9 @@ pub(crate) use self::round_trip::round_trip;
 
 use crate::{
     diagnostics::{Errors, list},
-    model::{Aggregate, Command, Event, Item, Key, Variant, has},
+    model::{Aggregate, Command, Described, Event, Item, Key, Variant, has},
     naming,
-    parse::{Given, conditional, is_rename},
+    parse::{Given, SerdeWords, conditional, is_rename},
     symbol::*,
     text::inline,
 };
@@ -63,6 +63,24 @@ pub(crate) fn key(key: &Key, errors: &mut Errors) {
         let name = &key.node.ident;
         let what = format!("`#[derive(Key)]` is for a newtype with one field: write `struct {name}(String);`");
         errors.at(name, format!("{what}, or implement `Key` by hand"));
+    }
+}
+
+pub(crate) fn described(described: &Described, errors: &mut Errors) {
+    let node = &described.node;
+    let name = &node.ident;
+    if let Data::Union(data) = &node.data {
+        let message = "a union can't be described, because serde can't write it";
+        errors.at(data.union_token, format!("{message}: write `struct {name} {{ ... }}` or `enum {name} {{ ... }}`"));
+    }
+    if let Some(lifetime) = node.generics.lifetimes().next() {
+        let message = format!("`{name}` can't have lifetimes: what is read back from the log owns all that is in it");
+        errors.at(lifetime, format!("{message}; write `String` for a `&str`, `Vec<T>` for a `&[T]`"));
+    }
+    let words = SerdeWords::of(&node.attrs);
+    for meta in [REMOTE, FIELD_IDENTIFIER, VARIANT_IDENTIFIER].iter().filter_map(|word| words.get(word)) {
+        let message = format!("with `{}` serde writes no `Serialize` and `Deserialize` for `{name}`", meta.word);
+        errors.at(&meta.tokens, format!("{message}, so there is nothing to describe: remove `#[derive(Described)]`"));
     }
 }
 

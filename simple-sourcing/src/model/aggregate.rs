@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AppliedTo, Command, Event, HandledBy};
+use super::{AppliedTo, Command, Described, Event, HandledBy};
 
 /// The state of one aggregate and, through its command, everything that belongs to it. `#[aggregate]` implements it.
 ///
@@ -15,16 +15,15 @@ use super::{AppliedTo, Command, Event, HandledBy};
     message = "`{Self}` is not an aggregate",
     note = "annotate it with `#[aggregate(command = ...)]`"
 )]
-pub trait Aggregate: Sized + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Aggregate:
+    Sized + Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static
+{
     /// The commands that this aggregate decides.
     type Command: Command<Event: AppliedTo<Self>> + HandledBy<Self>;
 
     /// Whether each state is read back from JSON as it was written, whatever it is, so that nobody has to try. The macro
     /// knows it of the types of the fields.
     const EXACT: bool = false;
-
-    /// The lines of the state in [`describe`](crate::describe).
-    const DESCRIPTION: &'static [&'static str];
 }
 
 /// The events of an aggregate.

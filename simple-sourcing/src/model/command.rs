@@ -2,7 +2,7 @@ use std::{error::Error, fmt::Debug};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Accepted, Context, Event};
+use super::{Accepted, CommandRole, Context, Described, Event};
 
 /// What a client may ask of an aggregate: an enum with a variant for each command. `#[command]` implements it.
 ///
@@ -12,7 +12,7 @@ use super::{Accepted, Context, Event};
     message = "`{Self}` is not a command",
     note = "annotate the enum with `#[command(event = ..., error = ...)]`"
 )]
-pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Command: Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// What happens when a command is accepted.
     type Event: Event;
     /// Why a command is rejected.
@@ -25,9 +25,6 @@ pub trait Command: Serialize + DeserializeOwned + PartialEq + Debug + Send + Syn
     /// knows it of the types of the fields.
     const EXACT: bool = false;
 
-    /// The lines of the commands in [`describe`](crate::describe).
-    const DESCRIPTION: &'static [&'static str];
-
     /// The wire name of this command's variant, as serde writes it.
     fn name(&self) -> &'static str;
 }
@@ -39,17 +36,6 @@ pub struct CommandVariant {
     pub name: &'static str,
     /// What the command expects to find.
     pub role: CommandRole,
-}
-
-/// What a command expects to find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CommandRole {
-    /// `#[create]`: no aggregate, else [`CommandError::AlreadyExists`](crate::CommandError::AlreadyExists).
-    Create,
-    /// Unmarked: an aggregate, else [`CommandError::NotFound`](crate::CommandError::NotFound).
-    Update,
-    /// `#[upsert]`: either.
-    Upsert,
 }
 
 /// An error of the domain, which reaches the client as a typed value. Implemented for every type that qualifies.

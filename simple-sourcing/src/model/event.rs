@@ -2,7 +2,7 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{EventMeta, Key};
+use super::{Described, EventMeta, EventRole, Key};
 
 /// What has happened to an aggregate: an enum with a variant for each event. `#[event]` implements it.
 ///
@@ -12,7 +12,7 @@ use super::{EventMeta, Key};
     message = "`{Self}` is not an event",
     note = "annotate the enum with `#[event(key = ...)]`"
 )]
-pub trait Event: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
+pub trait Event: Described + Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync + 'static {
     /// The key that names one aggregate.
     type Key: Key;
 
@@ -26,9 +26,6 @@ pub trait Event: Serialize + DeserializeOwned + PartialEq + Debug + Send + Sync 
     /// knows it of the types of the fields.
     const EXACT: bool = false;
 
-    /// The lines of the events in [`describe`](crate::describe).
-    const DESCRIPTION: &'static [&'static str];
-
     /// The wire name of this event's variant, as serde writes it.
     fn name(&self) -> &'static str;
 }
@@ -40,17 +37,6 @@ pub struct EventVariant {
     pub name: &'static str,
     /// What the event does to the state.
     pub role: EventRole,
-}
-
-/// What an event does to the state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventRole {
-    /// `#[create]`: makes it.
-    Create,
-    /// Unmarked: changes it.
-    Change,
-    /// `#[delete]`: removes it.
-    Delete,
 }
 
 /// An event that changes the state of `A`. `#[event]` implements it for every type that implements the generated applier
