@@ -35,7 +35,7 @@ pub(super) async fn read<A: Aggregate>(
 
 /// None if the aggregate is deleted.
 fn decode<A: Aggregate>(codecs: &Codecs, stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
-    let state = stored.state.as_ref().map(|state| codecs.decode(Role::State, state)).transpose()?;
+    let state = stored.state.as_ref().map(|state| codecs.decode(Role::States, state)).transpose()?;
     Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
 }
 

@@ -167,11 +167,11 @@ impl<C: Command> Call<C> {
         let Route { port, aggregate, codecs, settings } = client.route()?;
         let name = command.name();
         let payload = codecs
-            .encode(Role::Command, &command)
+            .encode(Role::Commands, &command)
             .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
         // The service must read what was meant.
         if !codecs.is_exact(C::EXACT) {
-            let read = codecs.read_back(Role::Command, &command, &payload);
+            let read = codecs.read_back(Role::Commands, &command, &payload);
             read.map_err(|reason| CommandError::Invalid(format!("`{name}` {reason}")))?;
         }
         settings.check_lengths(&key, &payload.bytes).map_err(CommandError::Invalid)?;

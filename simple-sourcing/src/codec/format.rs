@@ -82,13 +82,14 @@ pub struct Subject<'a> {
 }
 
 /// What of an aggregate is written or read.
+// In the plural: a variant that is called like one of our traits makes the compiler show these with their whole paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// A command.
-    Command,
-    /// An event.
-    Event,
-    /// A state.
-    State,
+    /// One of its commands.
+    Commands,
+    /// One of its events.
+    Events,
+    /// One of its states.
+    States,
 }

@@ -148,7 +148,7 @@ impl<A: Aggregate> Typed<A> {
         record: &CommandRecord,
         settings: &Settings,
     ) -> Result<Accepted<EventOf<A>>, CommandFailure> {
-        let command: A::Command = self.codecs.decode(Role::Command, &record.payload).map_err(|error| {
+        let command: A::Command = self.codecs.decode(Role::Commands, &record.payload).map_err(|error| {
             CommandFailure::Undecodable(format!("not a command of aggregate `{}`: {error}", EventOf::<A>::AGGREGATE))
         })?;
         self.check_sequence(&command, record.expected, state)?;
@@ -180,9 +180,10 @@ impl<A: Aggregate> Typed<A> {
     }
 
     fn encode_state(&self, state: &A) -> Result<Payload, String> {
-        let payload = self.codecs.encode(Role::State, state).map_err(|reason| format!("can't be encoded: {reason}"))?;
+        let payload =
+            self.codecs.encode(Role::States, state).map_err(|reason| format!("can't be encoded: {reason}"))?;
         if !self.codecs.is_exact(A::EXACT) {
-            self.codecs.read_back(Role::State, state, &payload)?;
+            self.codecs.read_back(Role::States, state, &payload)?;
         }
         Ok(payload)
     }
@@ -206,7 +207,7 @@ impl<A: Aggregate> Typed<A> {
             let name = event.name();
             let payload = self
                 .codecs
-                .encode(Role::Event, &event)
+                .encode(Role::Events, &event)
                 .map_err(|error| format!("event `{name}` can't be encoded: {error}"))?;
             let (bytes, max) = (payload.len(), settings.event_bytes_max);
             if bytes > max {
@@ -220,7 +221,7 @@ impl<A: Aggregate> Typed<A> {
             let event = if self.codecs.is_exact(EventOf::<A>::EXACT) {
                 event
             } else {
-                let read = self.codecs.read_back(Role::Event, &event, &payload);
+                let read = self.codecs.read_back(Role::Events, &event, &payload);
                 read.map_err(|reason| format!("event `{name}` {reason}"))?
             };
             sequence = sequence.next();
@@ -242,7 +243,7 @@ impl<A: Aggregate> Typed<A> {
 impl<A: Aggregate> AnyAggregate for Typed<A> {
     fn decode(&self, key: &str, state: Option<&Payload>) -> Result<Live, Undecodable> {
         let key = guard(|| KeyOf::<A>::from_text(key).map_err(|error| error.to_string())).map_err(Undecodable::Key)?;
-        let state: Option<A> = guard(|| state.map(|state| self.codecs.decode(Role::State, state)).transpose())
+        let state: Option<A> = guard(|| state.map(|state| self.codecs.decode(Role::States, state)).transpose())
             .map_err(Undecodable::State)?;
         Ok(Live(Box::new(State { state, context: Context::before_all(key) })))
     }
@@ -253,7 +254,7 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
     }
 
     fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String> {
-        let event: EventOf<A> = guard(|| self.codecs.decode(Role::Event, event))?;
+        let event: EventOf<A> = guard(|| self.codecs.decode(Role::Events, event))?;
         let state = &mut self.state(live).state;
         guard(|| event.apply_to(state).map_err(|misapplied| misapplied.to_string()))
     }

@@ -145,5 +145,5 @@ fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Resul
         time: record.time,
         trace: record.trace.clone(),
     };
-    Ok(Recorded { event: codecs.decode(Role::Event, &record.payload).map_err(undecodable)?, meta })
+    Ok(Recorded { event: codecs.decode(Role::Events, &record.payload).map_err(undecodable)?, meta })
 }
