@@ -128,7 +128,7 @@ pub mod prelude {
     pub use crate::Embedded;
     pub use crate::{
         App, AppHandle, CommandError, CommandId, Context, Decision, Described, EventMeta, Events, Key, Memory, Receipt,
-        Sequence, Timestamp, aggregate, command, emit, ensure, event, reject, unchanged,
+        Sequence, Timestamp, View, aggregate, command, emit, ensure, event, reject, unchanged,
     };
     pub use serde::{Deserialize, Serialize};
     #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! Whether each value is read back from JSON as it was written, whatever it is: then nobody has to try.
 //!
-//! It depends on the types of the fields, which macros don't see. So the expansion asks each of them: `IsExact::<T>::YES` is
+//! It depends on the types of the fields, which macros don't see. So the expansion asks each of them: `IsExact::<T>::__SIMPLE_SOURCING_EXACT` is
 //! true where `T` is known to be exact, and else that of the trait `Unknown`, which is false.
 
 use proc_macro2::TokenStream;
@@ -54,7 +54,7 @@ pub(super) fn exact(item: &Item) -> Option<TokenStream> {
         const EXACT: bool = {
             #[allow(unused_imports)]
             use #p::Unknown as _;
-            true #(&& #p::IsExact::<#types>::YES)*
+            true #(&& #p::IsExact::<#types>::__SIMPLE_SOURCING_EXACT)*
         };
     })
 }

@@ -121,6 +121,9 @@ fn check(definition: &Definition) -> Result<(), StartError> {
         let reason = format!("its name `{}` must consist of ASCII letters, digits, `.`, `_` and `-`", definition.name);
         return Err(StartError::Definition(reason));
     }
+    for aggregate in &definition.aggregates {
+        aggregate.codecs.check().map_err(StartError::Definition)?;
+    }
     let mut names: Vec<_> = definition.aggregates.iter().map(|aggregate| aggregate.name).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {

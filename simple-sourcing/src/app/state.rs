@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     codec::{Codecs, Role},
-    engine::{Refold, Shard, StoredState, Typed},
+    engine::{Refold, Shard, StoredState, Typed, guard},
     error::{BackendError, ReadError},
     model::{Aggregate, Concurrency, Event, EventOf, Sequence, Versioned},
     port::{Port, Read, TIMEOUT_DEFAULT},
@@ -35,7 +35,7 @@ pub(super) async fn read<A: Aggregate>(
 
 /// None if the aggregate is deleted.
 fn decode<A: Aggregate>(codecs: &Codecs, stored: &StoredState) -> Result<Option<Versioned<A>>, String> {
-    let state = stored.state.as_ref().map(|state| codecs.decode(Role::States, state)).transpose()?;
+    let state = guard(|| stored.state.as_ref().map(|state| codecs.decode(Role::States, state)).transpose())?;
     Ok(state.map(|state| Versioned { sequence: stored.sequence, state }))
 }
 

@@ -64,6 +64,27 @@ impl Codecs {
         self.writer = codec;
     }
 
+    /// What is wrong with the media types of the codecs: they stand beside each payload.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let is_token = |part: &str| {
+            !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        };
+        for codec in [&self.writer].into_iter().chain(&self.others) {
+            let Codec::Other(format) = codec else { continue };
+            let name = format.content_type();
+            let is_media_type =
+                name.len() <= 127 && name.split_once('/').is_some_and(|(of, sub)| is_token(of) && is_token(sub));
+            if !is_media_type || codec.encoding().is_json() {
+                return Err(format!(
+                    "a codec of aggregate `{}` has the content type {name:?}, which must be a media type of its own, such as \
+                     `application/vnd.example`, of at most 127 characters",
+                    self.aggregate
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads what others have written with this codec.
     pub fn read(&mut self, codec: Codec) {
         if matches!(codec, Codec::Other(_)) {
@@ -129,12 +150,66 @@ impl Codecs {
         self.others.iter().find(|codec| codec.encoding() == *encoding).ok_or_else(|| {
             let aggregate = self.aggregate;
             format!(
-                "it is {encoding}, which this app does not read; name the codec where `{aggregate}` is added to the                  `App`: `options.also_reads(...)`"
+                "it is {encoding}, which this app does not read; name the codec where `{aggregate}` is added to the `App`: \
+                 `options.also_reads(...)`"
             )
         })
     }
 
     fn subject(&self, role: Role) -> Subject<'static> {
         Subject { aggregate: self.aggregate, role }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A format that is only asked for its name.
+    #[derive(Debug)]
+    struct Named(String);
+
+    impl Format for Named {
+        fn content_type(&self) -> &str {
+            &self.0
+        }
+
+        fn encode(&self, _: &Subject<'_>, _: &dyn erased_serde::Serialize, _: &mut Vec<u8>) -> Result<(), String> {
+            Err("it only has a name".to_owned())
+        }
+
+        fn decode(
+            &self,
+            _: &Subject<'_>,
+            _: &[u8],
+            _: &mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>,
+        ) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_codec_has_a_media_type_of_its_own() {
+        let check = |name: &str| {
+            let mut codecs = Codecs::new("account");
+            codecs.write(Codec::new(Named(name.to_owned())));
+            codecs.check()
+        };
+        assert_eq!(check("application/vnd.bank+cbor"), Ok(()));
+        let long = format!("application/{}", "x".repeat(127));
+        for name in ["", "cbor", "a\r\nb/c", "application/json", "Application/JSON; v=2", "application/", &long] {
+            assert!(check(name).is_err_and(|error| error.contains(&format!("{name:?}"))), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_codec_that_reads_nothing_is_an_error() {
+        let mut codecs = Codecs::new("account");
+        codecs.read(Codec::new(Named("application/vnd.nothing".to_owned())));
+        let payload = Payload { encoding: Encoding::new("application/vnd.nothing", 1), bytes: "x".into() };
+        let read = codecs.decode::<u8>(Role::Events, &payload);
+        assert_eq!(read, Err("the codec of `application/vnd.nothing` has read nothing".to_owned()));
+        let newer = Payload { encoding: Encoding::new("application/json", 2), bytes: "1".into() };
+        assert!(codecs.decode::<u8>(Role::Events, &newer).is_err_and(|error| error.contains("version 2")));
     }
 }

@@ -8,6 +8,9 @@ use super::Payload;
 /// The 64-bit XXH3 of a JSON payload, seeded with that of the key.
 const XXH3: u8 = 0;
 
+/// Of a payload of another codec: 32 bits of the hash of its content type, then 32 bits of the same hash as above.
+const XXH3_OF_CODEC: u8 = 1;
+
 /// The hash of a command's key and payload, with its algorithm: the same id with another hash is another command.
 ///
 /// Its text has two hexadecimal digits for the algorithm and sixteen for the hash: `000123456789abcdef`. Earlier versions
@@ -21,17 +24,16 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint of a command.
     ///
-    /// Another codec writes the same command as other bytes, so each content type counts as an algorithm of its own. A client
-    /// that sends a command again after it has changed its codec is not told that the id belongs to another command.
+    /// Another codec writes the same command as other bytes, so hashes are compared only where both are of one content type. A
+    /// client that sends a command again after it has changed its codec is not told that the id belongs to another command.
     pub fn of(key: &str, payload: &Payload) -> Self {
         let hash = xxh3_64_with_seed(&payload.bytes, xxh3_64(key.as_bytes()));
         let encoding = &payload.encoding;
-        let algorithm = if encoding.is_json() {
-            XXH3
-        } else {
-            1 + (xxh3_64(encoding.content_type().as_bytes()) % u64::from(u8::MAX)) as u8
-        };
-        Fingerprint { algorithm, hash }
+        if encoding.is_json() {
+            return Fingerprint::xxh3(hash);
+        }
+        let codec = xxh3_64(encoding.content_type().as_bytes());
+        Fingerprint { algorithm: XXH3_OF_CODEC, hash: codec << 32 | hash & u64::from(u32::MAX) }
     }
 
     /// A hash by the only algorithm that earlier versions knew.
@@ -42,7 +44,11 @@ impl Fingerprint {
     /// Whether both may belong to the same command. Hashes by different algorithms can't be compared, and count as equal:
     /// sending an id again is common, using it for two commands is a mistake.
     pub fn agrees(self, other: Fingerprint) -> bool {
-        self.algorithm != other.algorithm || self.hash == other.hash
+        let can_compare = match (self.algorithm, other.algorithm) {
+            (XXH3_OF_CODEC, XXH3_OF_CODEC) => self.hash >> 32 == other.hash >> 32,
+            (one, other) => one == other,
+        };
+        !can_compare || self.hash == other.hash
     }
 }
 
@@ -104,6 +110,10 @@ mod tests {
         assert!(of(&json).agrees(of(&other)));
         assert!(!of(&json).agrees(of(&Payload::json("[]"))));
         assert!(!of(&other).agrees(of(&Payload { bytes: "()".into(), ..other.clone() })));
+        for name in ["application/x-protobuf", "application/x-msgpack", "application/vnd.bank.v1"] {
+            let third = Payload { encoding: Encoding::new(name, 1), bytes: "()".into() };
+            assert!(of(&other).agrees(of(&third)), "{name}");
+        }
     }
 
     #[test]

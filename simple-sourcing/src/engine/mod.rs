@@ -34,4 +34,4 @@ pub use record::{
 pub use refold::{Refold, Refolded};
 pub use shard::{Shard, StoredState};
 pub use store::Store;
-pub(crate) use typed::{AnyAggregate, Typed, panic_message};
+pub(crate) use typed::{AnyAggregate, Typed, guard, panic_message};

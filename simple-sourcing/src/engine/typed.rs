@@ -308,7 +308,7 @@ fn failed(what: &str, panic: &(dyn Any + Send)) -> CommandFailure {
 }
 
 /// Runs user code that belongs to no command.
-fn guard<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(format!("the user's code panicked: {}", panic_message(&*panic))))
 }

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use super::Sequences;
 use crate::{
     codec::{Codecs, Role},
-    engine::{EventRecord, Logged},
+    engine::{EventRecord, Logged, guard},
     error::{BackendError, ReadError},
     model::{Event, EventMeta, Key, Position, Recorded},
     port::Feed,
@@ -136,7 +136,7 @@ fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Resul
         reason,
     };
     let meta = EventMeta {
-        key: E::Key::from_text(&record.key).map_err(|error| undecodable(error.to_string()))?,
+        key: guard(|| E::Key::from_text(&record.key).map_err(|error| error.to_string())).map_err(undecodable)?,
         sequence: record.sequence,
         partition,
         offset,
@@ -145,5 +145,5 @@ fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Resul
         time: record.time,
         trace: record.trace.clone(),
     };
-    Ok(Recorded { event: codecs.decode(Role::Events, &record.payload).map_err(undecodable)?, meta })
+    Ok(Recorded { event: guard(|| codecs.decode(Role::Events, &record.payload)).map_err(undecodable)?, meta })
 }

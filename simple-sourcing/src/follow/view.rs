@@ -125,8 +125,8 @@ impl<P: Send + Sync + 'static> View<P> {
     ///
     /// ```
     /// # use simple_sourcing::{Receipt, View};
-    /// # async fn example<P: Send + Sync + 'static>(view: View<P>, cookie: &str) -> Result<(), Box<dyn std::error::Error>> {
-    /// let receipt: Receipt = cookie.parse()?;    // from the response to the previous request
+    /// # async fn example<P: Send + Sync + 'static>(view: View<P>, header: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// let receipt: Receipt = header.parse()?;    // from the response to the previous request
     /// view.wait_for(&receipt).await?;
     /// # Ok(()) }
     /// ```

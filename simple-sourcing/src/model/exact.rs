@@ -7,7 +7,13 @@ use super::{CommandId, Sequence, Timestamp};
 ///
 /// What is one is not read back for proof each time that it is written. So an implementation that is wrong lets through what
 /// the log does not say: the trait is not for others to implement.
-pub trait Exact {}
+pub trait Exact {
+    /// How many values stand within each other. JSON is read to a depth of 127.
+    const DEPTH: usize = 1;
+}
+
+/// Types that nest deeper than this are not exact: an enum adds two levels, and a state or a list around it some more.
+const DEPTH_MAX: usize = 64;
 
 /// An exact type that is never written as `null`, as which `Option` writes nothing.
 pub trait NeverNull: Exact {}
@@ -21,24 +27,33 @@ macro_rules! exact {
 
 exact!(bool, char, String, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, CommandId, Sequence, Timestamp);
 
-impl<T: NeverNull> Exact for Option<T> {}
-impl<T: Exact> Exact for Vec<T> {}
+impl<T: NeverNull> Exact for Option<T> {
+    const DEPTH: usize = T::DEPTH;
+}
+
+impl<T: Exact> Exact for Vec<T> {
+    const DEPTH: usize = T::DEPTH + 1;
+}
+
 impl<T: Exact> NeverNull for Vec<T> {}
-impl<T: Exact> Exact for Box<T> {}
+impl<T: Exact> Exact for Box<T> {
+    const DEPTH: usize = T::DEPTH;
+}
+
 impl<T: NeverNull> NeverNull for Box<T> {}
 
-/// Asks whether a type is [`Exact`]: `IsExact::<T>::YES`, where [`Unknown`] is in scope.
+/// Asks whether a type is exact: `IsExact::<T>::__SIMPLE_SOURCING_EXACT`, where `Unknown` is in scope.
 pub struct IsExact<T>(PhantomData<T>);
 
 impl<T: Exact> IsExact<T> {
     /// It is.
-    pub const YES: bool = true;
+    pub const __SIMPLE_SOURCING_EXACT: bool = T::DEPTH <= DEPTH_MAX;
 }
 
 /// What is said of a type of which nothing is known: a constant of the type itself hides that of a trait.
 pub trait Unknown {
     /// It is not known to be.
-    const YES: bool = false;
+    const __SIMPLE_SOURCING_EXACT: bool = false;
 }
 
 impl<T> Unknown for IsExact<T> {}
@@ -108,17 +123,23 @@ mod tests {
     fn only_what_is_known_is_exact() {
         type Alias = Option<Vec<u64>>;
         assert!(
-            [IsExact::<u64>::YES, IsExact::<Alias>::YES, IsExact::<Option<Box<String>>>::YES].iter().all(|yes| *yes)
+            [
+                IsExact::<u64>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<Alias>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<Option<Box<String>>>::__SIMPLE_SOURCING_EXACT
+            ]
+            .iter()
+            .all(|yes| *yes)
         );
         assert!(
             [
-                IsExact::<f64>::YES,
-                IsExact::<Option<Option<u8>>>::YES,
-                IsExact::<Option<Box<Option<u8>>>>::YES,
-                IsExact::<Vec<f32>>::YES,
-                IsExact::<u128>::YES,
-                IsExact::<&str>::YES,
-                IsExact::<std::collections::HashMap<String, u8>>::YES,
+                IsExact::<f64>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<Option<Option<u8>>>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<Option<Box<Option<u8>>>>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<Vec<f32>>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<u128>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<&str>::__SIMPLE_SOURCING_EXACT,
+                IsExact::<std::collections::HashMap<String, u8>>::__SIMPLE_SOURCING_EXACT,
             ]
             .iter()
             .all(|yes| !yes)

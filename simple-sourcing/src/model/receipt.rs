@@ -6,7 +6,7 @@ use super::{CommandId, Position, Sequence};
 
 /// What the client gets for an accepted command.
 ///
-/// It can leave the process, with serde or as a short text for an HTTP header or a cookie: whoever handles the next request
+/// It can leave the process, with serde or as a short text for an HTTP header: whoever handles the next request
 /// can then [wait for a view](crate::View::wait_for) that holds the command's events.
 ///
 /// ```

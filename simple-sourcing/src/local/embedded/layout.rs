@@ -22,7 +22,7 @@ use crate::{
 
 /// Names given by fjall.
 const VERSION: &str = "version";
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 pub(super) const KEYSPACES: &str = "keyspaces";
 const CURRENT: &str = "current";
 

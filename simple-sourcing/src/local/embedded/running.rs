@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::refused;
+use super::{layout, manifest, refused};
 use crate::{
     disk::{journal, mark::Mark, record},
     error::BackendError,
@@ -49,6 +49,17 @@ struct Note {
 
 impl record::Record for Note {}
 
+/// What belongs to a store, beside its journals. A process that starts without one of these finds nothing, or refuses.
+const PARTS: [&str; 3] = [layout::KEYSPACES, manifest::NAME, layout::LOCK];
+
+/// The journal that is being written.
+#[derive(Debug)]
+struct Journal {
+    path: PathBuf,
+    number: u64,
+    is_same: Metadata,
+}
+
 /// A directory that this process has claimed.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -58,7 +69,7 @@ pub(super) struct Running {
     file: File,
     is_same: Metadata,
     /// The newest journal, once it has been looked for.
-    journal: Option<(PathBuf, u64)>,
+    journal: Option<Journal>,
     /// What the previous process was doing when it ended, and whether it was deciding commands.
     before: Option<(Note, bool)>,
     suspects: HashMap<CommandId, u32>,
@@ -160,8 +171,14 @@ impl Running {
         if !is_same(&found, &self.is_same) {
             return Err(self.lost("another directory is in its place"));
         }
-        let (mut path, mut number) = match self.journal.take() {
-            Some(journal) => journal,
+        for part in PARTS.map(|name| self.directory.join(name)) {
+            if !part.exists() {
+                return Err(self.lost(&format!("`{}` is missing", part.display())));
+            }
+        }
+        let known = self.journal.take();
+        let (mut path, mut number) = match &known {
+            Some(journal) => (journal.path.clone(), journal.number),
             None => newest(&self.directory).ok_or_else(|| self.lost("it has no journal"))?,
         };
         // Each journal is started before the previous one is removed.
@@ -172,10 +189,16 @@ impl Running {
             }
             (path, number) = (next, number + 1);
         }
-        if !path.exists() {
-            return Err(self.lost(&format!("its journal `{}` is missing", path.display())));
-        }
-        self.journal = Some((path, number));
+        let missing = |_| self.lost(&format!("its journal `{}` is missing", path.display()));
+        let found = fs::metadata(&path).map_err(missing)?;
+        let journal = match known.filter(|known| known.number == number) {
+            Some(known) if !is_same(&found, &known.is_same) => {
+                return Err(self.lost(&format!("its journal `{}` was replaced", path.display())));
+            }
+            Some(known) => known,
+            None => Journal { path, number, is_same: found },
+        };
+        self.journal = Some(journal);
         Ok(())
     }
 
@@ -295,6 +318,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let (directory, elsewhere) = (parent.path().join("store"), parent.path().join("elsewhere"));
         let mut running = Running::claim(&directory).unwrap();
+        assert!(running.check_place().unwrap_err().to_string().contains("is missing"));
+        for part in PARTS {
+            fs::write(directory.join(part), []).unwrap();
+        }
         assert!(running.check_place().unwrap_err().to_string().contains("no journal"));
         fs::write(directory.join("3.jnl"), []).unwrap();
         running.check_place().unwrap();
@@ -304,8 +331,18 @@ mod tests {
         running.check_place().unwrap();
         fs::rename(directory.join("4.jnl"), parent.path().join("4.jnl")).unwrap();
         assert!(running.check_place().unwrap_err().to_string().contains("`"), "the journal");
+        fs::copy(parent.path().join("4.jnl"), directory.join("4.jnl")).unwrap();
+        let mut again = Running { journal: running.journal.take(), ..running };
+        again.check_place().unwrap();
         fs::rename(parent.path().join("4.jnl"), directory.join("4.jnl")).unwrap();
+        assert!(again.check_place().unwrap_err().to_string().contains("was replaced"));
+        let mut running = again;
         running.check_place().unwrap();
+        for part in PARTS {
+            fs::remove_file(directory.join(part)).unwrap();
+            assert!(running.check_place().unwrap_err().to_string().contains(&format!("{part}` is missing")));
+            fs::write(directory.join(part), []).unwrap();
+        }
         fs::rename(&directory, &elsewhere).unwrap();
         assert!(running.check_place().unwrap_err().to_string().contains("deleted, moved or replaced"));
         fs::create_dir(&directory).unwrap();
