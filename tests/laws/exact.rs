@@ -15,7 +15,7 @@ enum Exactly {
         maybe: Option<String>,
         many: Vec<Option<String>>,
     },
-    Nested(Option<Vec<Box<Option<char>>>>),
+    Nested(Box<Option<Vec<Option<char>>>>),
     Ours {
         id: Option<CommandId>,
         sequence: Sequence,
@@ -30,7 +30,7 @@ fn events() -> impl Strategy<Value = Exactly> {
             .prop_map(|(a, b, c, d, e, f, g, h, i, j)| Exactly::Numbers(a, b, c, d, e, f, g, h, i, j)),
         any::<(String, char, bool, Option<String>, Vec<Option<String>>)>()
             .prop_map(|(text, character, flag, maybe, many)| Exactly::Texts { text, character, flag, maybe, many }),
-        proptest::option::of(vec(any::<Option<char>>().prop_map(Box::new), 0..4)).prop_map(Exactly::Nested),
+        proptest::option::of(vec(any::<Option<char>>(), 0..4)).prop_map(|list| Exactly::Nested(Box::new(list))),
         any::<(bool, u64, u64)>().prop_map(|(id, sequence, time)| {
             let (sequence, time) = (Sequence::new(sequence), Timestamp::from_millis(time));
             Exactly::Ours { id: id.then(CommandId::new), sequence, time }

@@ -9,12 +9,14 @@ use syn::{
 
 use crate::crates::{Crate, Module, ModulePath};
 
+/// What a file re-exports: the name under which, and the path.
+pub(crate) type Export = (String, ModulePath);
+
 /// The paths of a file that lead into its own crate, from the root of the crate: `engine::Outcome`.
 pub(crate) struct Imports {
     /// What its code uses.
     pub(crate) used: BTreeSet<ModulePath>,
-    /// What it re-exports: the name under which, and the path.
-    pub(crate) exported: Vec<(String, ModulePath)>,
+    pub(crate) exported: Vec<Export>,
 }
 
 impl Imports {
@@ -27,11 +29,7 @@ impl Imports {
 }
 
 /// The module in which that stands to which a path leads, through re-exports.
-pub(crate) fn resolve(
-    of: &Crate,
-    exported: &dyn Fn(&[String]) -> Vec<(String, ModulePath)>,
-    path: &[String],
-) -> ModulePath {
+pub(crate) fn resolve(of: &Crate, exported: &dyn Fn(&[String]) -> Vec<Export>, path: &[String]) -> ModulePath {
     let mut path = path.to_vec();
     // Each step follows one re-export, of which there is no circle.
     for _ in 0..8 {
