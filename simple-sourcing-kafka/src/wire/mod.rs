@@ -1,5 +1,6 @@
 //! Commands, events, states and responses as Kafka records. They are CloudEvents in binary mode: everything but the
-//! payload is in headers. Numbers are decimal.
+//! payload is in headers. Numbers are decimal. Readers ignore headers that they don't know; `ce_replyto` and `ce_hops` are
+//! reserved for commands that a saga sends.
 //!
 //! | file | what it knows |
 //! |---|---|
