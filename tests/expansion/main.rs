@@ -88,7 +88,7 @@ fn of_an_item_that_is_given() {
         const EXACT: bool = {
             #[allow(unused_imports)]
             use ::simple_sourcing::__private::Unknown as _;
-            true &&::simple_sourcing::__private::IsExact::<u64>::YES
+            true &&::simple_sourcing::__private::IsExact::<u64>::__SIMPLE_SOURCING_EXACT
         };
     }
     "#);
