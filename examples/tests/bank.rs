@@ -126,7 +126,7 @@ fn numbers_without_sense_are_refused_at_once() {
         let mut bank = bank(directory.path());
         let output = bank.args(["--backend", backend, "--partitions", "4294967295", "shell"]).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(error.contains("4294967295 partitions are too many: 10000 is the most"), "{backend}: {error}");
+        assert!(error.contains("4294967295 partitions are too many: at most 10000 are created"), "{backend}: {error}");
         assert_eq!(output.status.code(), Some(1), "{backend}");
     }
     for (option, number) in [("--partitions", "0"), ("--partitions", "4294967296"), ("--workers", "0")] {
