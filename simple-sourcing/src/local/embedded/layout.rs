@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     manifest::{self, Manifest},
+    names::{CURRENT, KEYSPACES, LOCK, VERSION},
     refused,
     running::Running,
 };
@@ -19,12 +20,6 @@ use crate::{
     },
     error::BackendError,
 };
-
-/// Names given by fjall.
-const VERSION: &str = "version";
-pub(super) const LOCK: &str = "lock";
-pub(super) const KEYSPACES: &str = "keyspaces";
-const CURRENT: &str = "current";
 
 /// The start of the file `version`; the byte behind it is the format of fjall.
 const MAGIC: &[u8] = b"FJL";

@@ -2,6 +2,7 @@ mod agreement;
 mod events;
 mod layout;
 mod manifest;
+mod names;
 mod opening;
 mod outcomes;
 mod refused;

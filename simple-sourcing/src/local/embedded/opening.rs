@@ -17,6 +17,7 @@ use super::{
     events::{EventLog, read_failed},
     layout::{self, Layout},
     manifest::{self, Manifest},
+    names::KEYSPACES,
     outcomes::OutcomeLog,
     refused,
     running::Running,
@@ -182,7 +183,7 @@ impl Opening<'_> {
             return Ok(());
         }
         // Their names are durable before the manifest says that they belong to the store.
-        let keyspaces = self.directory.join(layout::KEYSPACES);
+        let keyspaces = self.directory.join(KEYSPACES);
         manifest::sync_directory(&keyspaces).map_err(|error| refused::unreadable(&keyspaces, error))?;
         for name in new {
             let keyspace = self.keyspace(&name)?;
@@ -208,7 +209,7 @@ fn begun(directory: &Path, manifest: Option<Manifest>) -> Result<Manifest, Backe
         return Ok(manifest);
     }
     let unreadable = |error: io::Error| refused::unreadable(directory, error);
-    for directory in [&directory.join(layout::KEYSPACES), directory] {
+    for directory in [&directory.join(KEYSPACES), directory] {
         manifest::sync_directory(directory).map_err(unreadable)?;
     }
     if let Some(parent) = directory.parent() {

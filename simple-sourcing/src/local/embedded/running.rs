@@ -15,7 +15,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{layout, manifest, refused};
+use super::{
+    manifest,
+    names::{KEYSPACES, LOCK},
+    refused,
+};
 use crate::{
     disk::{journal, mark::Mark, record},
     error::BackendError,
@@ -50,7 +54,7 @@ struct Note {
 impl record::Record for Note {}
 
 /// What belongs to a store, beside its journals. A process that starts without one of these finds nothing, or refuses.
-const PARTS: [&str; 3] = [layout::KEYSPACES, manifest::NAME, layout::LOCK];
+const PARTS: [&str; 3] = [KEYSPACES, manifest::NAME, LOCK];
 
 /// The journal that is being written.
 #[derive(Debug)]
