@@ -36,9 +36,9 @@ impl Options {
         Ok(options)
     }
 
-    /// A number of commands, a tenth of it where it has to be quick.
+    /// A number of commands, a thirtieth of it where it has to be quick.
     #[must_use]
     pub fn scaled(&self, commands: usize) -> usize {
-        if self.quick { commands / 10 } else { commands }
+        if self.quick { commands / 30 } else { commands }
     }
 }
