@@ -36,7 +36,7 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
             })?;
             let text = text::format(expand_item(syn::parse2(item)?)?);
             let path = path.display().to_string();
-            // The compiler is told of the file, so that the text is written anew when it changes.
+            // The compiler is told of the file, so that the text is regenerated when it changes.
             Ok(quote!({
                 const _: &[u8] = ::core::include_bytes!(#path);
                 #text

@@ -74,7 +74,7 @@ pub(crate) async fn of_a_client() -> Row {
         clock.set(seconds);
         for number in 0..100 {
             let key = format!("client-{seconds}-{number}");
-            client.send_anew(&key, &AccountCommand::Open { owner: "Client".to_owned() });
+            client.send_as_new(&key, &AccountCommand::Open { owner: "Client".to_owned() });
             let (id, answer) = client.answer();
             assert!(is_off(id.time(), seconds), "its clock is not {seconds} s off: {id}");
             match (&answer, refused) {

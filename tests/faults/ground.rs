@@ -179,7 +179,7 @@ impl Bank {
     }
 
     /// Deletes all topics, and makes them again.
-    pub(crate) async fn made_anew(self) -> Self {
+    pub(crate) async fn recreated(self) -> Self {
         let Bank { prefix, app, limits, left_out, service, servers } = self;
         app.shutdown().await.expect("an orderly end");
         let mut config = ClientConfig::new();

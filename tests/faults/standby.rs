@@ -18,7 +18,7 @@ pub(crate) async fn takes_over() -> Row {
     let (bank, stores) = (Bank::open().await, [(), ()].map(|()| tempfile::tempdir().expect("a directory can be made")));
     let first = bank.standby_node("a", stores[0].path()).await;
     let mut load = bank.begin_load();
-    // So much has to be read by whoever begins anew.
+    // So much has to be read by whoever starts over.
     load.progress(5 * SOME).await;
 
     let second = bank.standby_node("b", stores[1].path()).await;

@@ -110,7 +110,7 @@ pub(crate) async fn full() -> Row {
 }
 
 /// The topics go and come again, and what is in them then goes further than what the store has.
-pub(crate) async fn made_anew() -> Row {
+pub(crate) async fn recreated() -> Row {
     let (bank, store) = (Bank::open().await, directory());
     let node = bank.storing_node("a", store.path());
     let mut load = bank.begin_load();
@@ -121,7 +121,7 @@ pub(crate) async fn made_anew() -> Row {
     load.finish().await;
     node.terminate();
 
-    let bank = bank.made_anew().await;
+    let bank = bank.recreated().await;
     let another = directory();
     let other = bank.storing_node("b", another.path());
     let mut load = bank.begin_load();

@@ -135,7 +135,7 @@ impl Stopped {
     }
 
     /// Serves again without anything that was there.
-    async fn begins_anew(self) -> Row {
+    async fn starts_over(self) -> Row {
         let _ = broker().run_tool(command(&self.advice, "kafka-topics.sh"));
         let topics = self.bank.topics();
         while LOSING.iter().any(|(topic, ..)| topics.is_there(topic)) {
@@ -180,7 +180,7 @@ pub(crate) async fn deleted() -> Row {
         let stopped = busy.stops(topic, "was deleted while the app was running").await;
         assert!(!stopped.bank.topics().is_there(topic), "somebody has made it again");
         stopped.refused(topic, "deleted and recreated").await;
-        row = row.and(stopped.begins_anew().await.with("topic deleted under a service", 1));
+        row = row.and(stopped.starts_over().await.with("topic deleted under a service", 1));
     }
     // Nothing goes by these.
     for topic in ["answer", "dead_letter"] {
@@ -192,7 +192,7 @@ pub(crate) async fn deleted() -> Row {
     row
 }
 
-pub(crate) async fn made_anew() -> Row {
+pub(crate) async fn recreated() -> Row {
     let mut row = Row::default();
     for (topic, policy) in POLICIES {
         let busy = Busy::open().await;
@@ -202,12 +202,12 @@ pub(crate) async fn made_anew() -> Row {
         if topic != "command_response" {
             stopped.refused(topic, "deleted and recreated").await;
         }
-        row = row.and(stopped.begins_anew().await.with("topic deleted and recreated under a service", 1));
+        row = row.and(stopped.starts_over().await.with("topic deleted and recreated under a service", 1));
     }
     row
 }
 
-pub(crate) async fn made_anew_while_down() -> Row {
+pub(crate) async fn recreated_while_down() -> Row {
     let mut row = Row::default();
     for (topic, policy) in POLICIES {
         let bank = Bank::open().await;
@@ -219,7 +219,7 @@ pub(crate) async fn made_anew_while_down() -> Row {
         let advice = refusal(&bank).await;
         assert!(advice.contains(&bank.topics().name(topic)) && advice.contains("deleted and recreated"), "{advice}");
         let stopped = Stopped { bank, history, unanswered: CommandId::new(), advice };
-        row = row.and(stopped.begins_anew().await.with("topic deleted and recreated before a start", 1));
+        row = row.and(stopped.starts_over().await.with("topic deleted and recreated before a start", 1));
     }
     row
 }
@@ -232,7 +232,7 @@ pub(crate) async fn partitions_raised() -> Row {
         let what = format!("{} partitions, not {PARTITIONS}", PARTITIONS + 1);
         let stopped = busy.stops(topic, &what).await;
         stopped.refused(topic, &what).await;
-        row = row.and(stopped.begins_anew().await.with("number of partitions raised under a service", 1));
+        row = row.and(stopped.starts_over().await.with("number of partitions raised under a service", 1));
     }
     row
 }

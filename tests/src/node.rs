@@ -96,7 +96,7 @@ impl Node {
     }
 
     /// Sends a command under an id that the process makes, by its own clock.
-    pub fn send_anew(&mut self, key: &str, command: &AccountCommand) {
+    pub fn send_as_new(&mut self, key: &str, command: &AccountCommand) {
         self.write("new", key, command);
     }
 

@@ -147,3 +147,46 @@ fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Resul
     };
     Ok(Recorded { event: guard(|| codecs.decode(Role::Events, &record.payload)).map_err(undecodable)?, meta })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{codec::Payload, prelude::*};
+
+    #[event(key = String)]
+    enum DoorEvent {
+        #[create]
+        Hung { width: Width },
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[serde(from = "u32")]
+    struct Width(u32);
+
+    impl From<u32> for Width {
+        fn from(width: u32) -> Self {
+            assert_ne!(width, 0, "a door has a width");
+            Width(width)
+        }
+    }
+
+    #[test]
+    fn a_panic_while_an_event_is_decoded_is_an_error_of_that_event() {
+        let read = |payload: &'static str| {
+            let record = EventRecord {
+                key: "front".into(),
+                sequence: Sequence::new(1),
+                command_position: Position { partition: 0, offset: 3 },
+                command_id: CommandId::new(),
+                time: Timestamp::from_millis(0),
+                name: "Hung".into(),
+                trace: None,
+                payload: Payload::json(payload),
+            };
+            decode::<DoorEvent>(&Codecs::new("door"), Logged { offset: 7, record })
+        };
+        assert_eq!(read(r#"{"Hung":{"width":1}}"#).map(|event| event.event), Ok(DoorEvent::Hung { width: Width(1) }));
+        let error = read(r#"{"Hung":{"width":0}}"#).unwrap_err().to_string();
+        assert!(error.contains("offset 7") && error.contains("a door has a width"), "{error}");
+    }
+}

@@ -145,4 +145,12 @@ mod tests {
             .all(|yes| !yes)
         );
     }
+
+    #[test]
+    fn what_nests_deeper_than_json_is_read_is_not_exact() {
+        type Eight<T> = Vec<Vec<Vec<Vec<Vec<Vec<Vec<Vec<T>>>>>>>>;
+        type Deep<T> = Eight<Eight<Eight<Eight<T>>>>;
+        let exact = [IsExact::<Deep<u8>>::__SIMPLE_SOURCING_EXACT, IsExact::<Deep<Deep<u8>>>::__SIMPLE_SOURCING_EXACT];
+        assert_eq!(exact, [true, false]);
+    }
 }

@@ -65,7 +65,7 @@ fn a_clock_may_be_set_while_it_runs() {
 
 /// Under an id that is made by the clock of the process.
 fn open_one(node: &mut Node, key: &str, history: &mut History) {
-    node.send_anew(key, &AccountCommand::Open { owner: "Owner".to_owned() });
+    node.send_as_new(key, &AccountCommand::Open { owner: "Owner".to_owned() });
     let (id, answer) = node.answer();
     assert_eq!(answer, Answer::Accepted(Sequence::new(1)), "{key}");
     history.sent(key, id);

@@ -29,7 +29,7 @@ use crate::{config::Kafka, log::Next, record::Record, topics::Topics, wire};
 
 pub(crate) use waiting::{Waiter, Waiting};
 
-/// How often waiters that are gone are removed. The share of own answers is counted anew each time.
+/// How often abandoned waiters are removed. After each removal, the count of own answers starts from zero.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long to wait before looking again for answer topics that could not be used.

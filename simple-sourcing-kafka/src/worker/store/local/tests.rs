@@ -283,7 +283,7 @@ fn a_file_that_is_cut_or_gone_is_noticed_or_without_effect() {
 }
 
 #[test]
-fn a_damaged_record_ends_the_store_for_this_process_and_the_next_begins_anew() {
+fn a_damaged_record_ends_the_store_for_this_process_and_the_next_starts_empty() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let mut held = part(&store, 0);
