@@ -10,7 +10,7 @@ use std::{
 
 use simple_sourcing::{
     BackendError, CommandId, Cursor,
-    engine::{Definition, Outcome, StoredState},
+    engine::{AggregateIndex, Definition, Outcome, StoredState},
     port::{Backend, BoxFuture, Feed, Port, Read, Stopped, Submission},
 };
 use tracing::info;
@@ -122,7 +122,7 @@ impl Port for KafkaPort {
 
     fn outcome(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         id: CommandId,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>> {
@@ -140,7 +140,7 @@ impl Port for KafkaPort {
 
     fn state(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         key: Arc<str>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
@@ -150,7 +150,7 @@ impl Port for KafkaPort {
         })
     }
 
-    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>> {
+    fn end(&self, aggregate: AggregateIndex) -> BoxFuture<'_, Result<Cursor, BackendError>> {
         let (readers, topics) = (self.readers.clone(), self.topics.clone());
         Box::pin(async move {
             self.check_open()?;
@@ -165,7 +165,7 @@ impl Port for KafkaPort {
         })
     }
 
-    fn read(&self, aggregate: usize, read: Read) -> Feed {
+    fn read(&self, aggregate: AggregateIndex, read: Read) -> Feed {
         match self.check_open() {
             Ok(()) => self.readers.read(&self.topics[aggregate], read),
             Err(error) => Feed::failed(error),

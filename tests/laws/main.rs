@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use proptest::{collection::vec, prelude::*};
 use simple_sourcing::{
     AppliedTo, CommandId, Refusal, Sequence, Timestamp, codec,
-    engine::{Answer, CommandRecord, Processor},
+    engine::{AggregateIndex, Answer, CommandRecord, Processor},
 };
 
 use domain::{Counter, CounterCommand, CounterEvent};
@@ -139,7 +139,7 @@ fn run(log: &[CommandRecord], cuts: &[Cut]) -> MemoryStore {
 
 fn process(processor: &mut Processor, store: &MemoryStore, commands: &[CommandRecord]) {
     for command in commands {
-        processor.process(store, 0, command.clone()).expect("the store can be read");
+        processor.process(store, AggregateIndex::new(0), command.clone()).expect("the store can be read");
     }
 }
 
@@ -340,7 +340,9 @@ fn a_condemned_command_is_not_run() {
     let create = store::command(0, "a", 0, None, &CounterCommand::Create);
     let repeated = store::command(1, "a", 0, None, &CounterCommand::Create);
     let other = store::command(2, "a", 2, None, &CounterCommand::Create);
-    processor.condemn(&store, 0, create, "it ended the process".to_owned()).expect("the store can be read");
+    processor
+        .condemn(&store, AggregateIndex::new(0), create, "it ended the process".to_owned())
+        .expect("the store can be read");
     process(&mut processor, &store, &[repeated, other]);
     let changes = processor.finish(&store).expect("the store can be read");
     let answers: Vec<_> = changes.outcomes.iter().map(|record| record.outcome.answer.clone()).collect();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use simple_sourcing::{
     BackendError, CommandId,
     codec::Fingerprint,
-    engine::StoredState,
+    engine::{AggregateIndex, StoredState},
     port::{Submission, partition_of},
 };
 use tokio::{runtime::Handle, sync::oneshot};
@@ -54,7 +54,7 @@ struct Running {
 
 /// A record on its way to a command topic.
 struct Outgoing {
-    aggregate: usize,
+    aggregate: AggregateIndex,
     key: Arc<str>,
     payload: Bytes,
     headers: Headers,
@@ -100,7 +100,7 @@ impl CommandClient {
     /// every command for which anybody has a receipt.
     pub(crate) async fn state(
         self: &Arc<Self>,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         key: Arc<str>,
         timeout: Duration,
     ) -> Result<Option<StoredState>, BackendError> {
@@ -121,7 +121,7 @@ impl CommandClient {
     }
 
     /// Registers a waiter for the answer to a record with these headers. Returns the headers to send.
-    fn wait(&self, aggregate: usize, id: CommandId, waiter: Waiter, headers: Headers) -> Headers {
+    fn wait(&self, aggregate: AggregateIndex, id: CommandId, waiter: Waiter, headers: Headers) -> Headers {
         match self.waiting.add(id, waiter) {
             Some(address) => wire::answered_to(headers, address.partition(self.topics[aggregate].partitions)),
             None => headers,

@@ -10,7 +10,11 @@ use std::{
     time::Instant,
 };
 
-use simple_sourcing::{BackendError, codec::json, engine::Definition};
+use simple_sourcing::{
+    BackendError,
+    codec::json,
+    engine::{AggregateIndex, Definition},
+};
 use tracing::info;
 
 use super::{
@@ -113,7 +117,7 @@ impl Owners {
     }
 
     /// An error if another app has become the owner of an aggregate type that is served here. Blocks.
-    pub(crate) fn check(&self, aggregate: usize) -> Result<(), BackendError> {
+    pub(crate) fn check(&self, aggregate: AggregateIndex) -> Result<(), BackendError> {
         let topics = &self.topics[aggregate];
         let Some(served) = &self.served[aggregate] else { return Ok(()) };
         let mut owned_at = served.owned_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +136,7 @@ impl Owners {
 
     /// Checks all aggregate types.
     pub(super) fn check_all(&self) -> Result<(), BackendError> {
-        (0..self.served.len()).try_for_each(|aggregate| self.check(aggregate))
+        AggregateIndex::each(&self.served).try_for_each(|(aggregate, _)| self.check(aggregate))
     }
 
     fn refusal(&self, served: &Served, owner: &str) -> BackendError {

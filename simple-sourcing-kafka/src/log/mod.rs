@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use simple_sourcing::{BackendError, Timestamp, engine::Shard};
+use simple_sourcing::{
+    BackendError, Timestamp,
+    engine::{AggregateIndex, Shard},
+};
 
 use crate::{
     cause,
@@ -199,7 +202,7 @@ pub(crate) trait Reader {
     /// them, and returns [`BackendError::Closed`] once the answer is no longer wanted.
     async fn committed(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError>;

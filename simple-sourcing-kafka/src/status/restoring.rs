@@ -187,6 +187,8 @@ impl Drop for RestoringNow {
 
 #[cfg(test)]
 mod tests {
+    use simple_sourcing::engine::AggregateIndex;
+
     use super::*;
 
     fn topics() -> [String; 2] {
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_partition_is_there_from_its_beginning_to_its_end() {
-        let (restoring, at) = (Restoring::new(), Shard { aggregate: 1, partition: 7 });
+        let (restoring, at) = (Restoring::new(), Shard { aggregate: AggregateIndex::new(1), partition: 7 });
         let now = restoring.clone().begin(at, "account", topics());
         now.report(300, 100);
         let partitions = restoring.partitions();
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_copy_is_there_until_the_partition_is_served_here() {
-        let (restoring, at) = (Restoring::new(), |partition| Shard { aggregate: 0, partition });
+        let (restoring, at) = (Restoring::new(), |partition| Shard { aggregate: AggregateIndex::new(0), partition });
         let asked = Instant::now();
         for (partition, left) in [(1, 300), (2, 0), (1, 200)] {
             restoring.report_standby(at(partition), "account", left, asked);

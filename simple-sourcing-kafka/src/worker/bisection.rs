@@ -84,10 +84,12 @@ impl Bisection {
 
 #[cfg(test)]
 mod tests {
+    use simple_sourcing::engine::AggregateIndex;
+
     use super::*;
 
     const USUAL: usize = 5000;
-    const SHARD: Shard = Shard { aggregate: 0, partition: 3 };
+    const SHARD: Shard = Shard { aggregate: AggregateIndex::new(0), partition: 3 };
 
     fn position(offset: u64) -> Position {
         Position { partition: 3, offset }

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use simple_sourcing::{
     Position, Refusal, Timestamp,
     codec::Fingerprint,
-    engine::{Answer, CommandRecord, Definition, Outcome, OutcomeRecord, Processor, Shard, brief},
+    engine::{AggregateIndex, Answer, CommandRecord, Definition, Outcome, OutcomeRecord, Processor, Shard, brief},
     port::partition_of,
 };
 use tracing::error;
@@ -43,7 +43,7 @@ pub(super) struct Batch<R> {
     /// is poison.
     pub(super) decided: Vec<(R, Option<u32>)>,
     /// What is not a command, by aggregate type, and why.
-    pub(super) malformed: Vec<(usize, R, String)>,
+    pub(super) malformed: Vec<(AggregateIndex, R, String)>,
 }
 
 impl<R> Batch<R> {

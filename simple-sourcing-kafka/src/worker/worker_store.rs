@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use simple_sourcing::{
     BackendError, CommandId, Position, Timestamp,
-    engine::{Changes, Definition, Outcome, OutcomeRecord, Refold, Refolded, Shard, StateRecord, Store, StoredState},
+    engine::{
+        AggregateIndex, Changes, Definition, Outcome, OutcomeRecord, Refold, Refolded, Shard, StateRecord, Store,
+        StoredState,
+    },
 };
 
 use super::{
@@ -80,7 +83,7 @@ impl WorkerStore {
         producer: &impl Producer,
     ) -> Result<(), BackendError> {
         let mut writes = PendingWrites::default();
-        for (aggregate, changes) in changes.aggregates.iter_mut().enumerate() {
+        for (aggregate, changes) in AggregateIndex::each(&mut changes.aggregates) {
             for StateRecord { key, sequence, command_position, state, .. } in changes.states.drain(..) {
                 let at = Shard { aggregate, partition: command_position.partition };
                 let partition = self.partitions.entry(at).or_default();

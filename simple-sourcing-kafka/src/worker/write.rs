@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use simple_sourcing::{
     BackendError, Position, Timestamp,
-    engine::{Changes, Definition, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
+    engine::{AggregateIndex, Changes, Definition, OutcomeRecord, Poison, Shard, StateRecord, Store, StoredState},
 };
 use tracing::info;
 
@@ -155,7 +155,12 @@ impl<L: Log> Transactions<L> {
         Ok(())
     }
 
-    fn write_dead_letter(&mut self, aggregate: usize, record: &impl Record, cause: &str) -> Result<(), BackendError> {
+    fn write_dead_letter(
+        &mut self,
+        aggregate: AggregateIndex,
+        record: &impl Record,
+        cause: &str,
+    ) -> Result<(), BackendError> {
         let Topics { dead_letter: topic, dead_letter_bytes_max, .. } = &self.topics[aggregate];
         let DeadLetter { key, value, headers } = DeadLetter::of(record, cause, *dead_letter_bytes_max);
         let partition = record.partition();
@@ -172,7 +177,7 @@ impl<L: Log> Transactions<L> {
     }
 
     fn write_events_and_states(&mut self, changes: &Changes) -> Result<(), BackendError> {
-        for (index, changes) in changes.aggregates.iter().enumerate() {
+        for (index, changes) in AggregateIndex::each(&changes.aggregates) {
             let (topics, aggregate) = (&self.topics[index], self.definition.aggregates[index].name);
             for event in &changes.events {
                 let headers = wire::event_headers(&self.definition.name, aggregate, event);

@@ -4,7 +4,7 @@ use super::state;
 use crate::{
     client::{Client, Route, TypedClient},
     codec::Codecs,
-    engine::{AggregateDefinition, Definition},
+    engine::{AggregateDefinition, AggregateIndex, Definition},
     error::{BackendError, ReadError},
     follow::{EventStream, Sequences, View},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
@@ -191,9 +191,8 @@ impl AppHandle {
         }
     }
 
-    fn index(&self, name: &'static str) -> Result<usize, BackendError> {
-        let index = self.definition.aggregates.iter().position(|aggregate| aggregate.name == name);
-        index.ok_or(BackendError::UnknownAggregate(name))
+    fn index(&self, name: &'static str) -> Result<AggregateIndex, BackendError> {
+        self.definition.find(name).ok_or(BackendError::UnknownAggregate(name))
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     codec::{Codecs, Role},
-    engine::{Refold, Shard, StoredState, Typed, guard},
+    engine::{AggregateIndex, Refold, Shard, StoredState, Typed, guard},
     error::{BackendError, ReadError},
     model::{Aggregate, Concurrency, Event, EventOf, Sequence, Versioned},
     port::{Port, Read, TIMEOUT_DEFAULT},
@@ -12,7 +12,7 @@ use crate::{
 /// next command arrives.
 pub(super) async fn read<A: Aggregate>(
     port: &dyn Port,
-    aggregate: usize,
+    aggregate: AggregateIndex,
     codecs: &Codecs,
     key: &str,
 ) -> Result<Option<Versioned<A>>, ReadError> {
@@ -42,7 +42,7 @@ fn decode<A: Aggregate>(codecs: &Codecs, stored: &StoredState) -> Result<Option<
 /// The state, recreated from the events. The inner error says why it can't be.
 async fn refold<A: Aggregate>(
     port: &dyn Port,
-    aggregate: usize,
+    aggregate: AggregateIndex,
     codecs: &Codecs,
     key: Arc<str>,
     stored: &StoredState,

@@ -15,6 +15,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use crate::{
     codec::Codecs,
+    engine::AggregateIndex,
     error::{BackendError, CommandError},
     model::{Command, CommandId, Event, Receipt},
     port::{Port, TIMEOUT_DEFAULT},
@@ -45,7 +46,7 @@ pub struct Client<C: Command> {
 /// Where commands go.
 pub(crate) struct Route {
     pub(crate) port: Arc<dyn Port>,
-    pub(crate) aggregate: usize,
+    pub(crate) aggregate: AggregateIndex,
     pub(crate) codecs: Codecs,
     pub(crate) settings: Settings,
 }

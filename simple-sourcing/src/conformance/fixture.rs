@@ -19,7 +19,7 @@ use crate::{
     AggregateOptions, App, AppHandle, Call, Command, CommandError, CommandId, Cursor, Position, Receipt, Recorded,
     Refusal, Sequence, Timestamp,
     codec::{Payload, json},
-    engine::{Answer, Outcome},
+    engine::{AggregateIndex, Answer, Outcome},
     port::{Backend, BoxFuture, Port, Reply, Submission, partition_of},
 };
 
@@ -262,11 +262,16 @@ pub(super) struct RawClient {
 }
 
 impl RawClient {
-    pub(super) const ACCOUNT: usize = 0;
-    pub(super) const ORDER: usize = 1;
+    pub(super) const ACCOUNT: AggregateIndex = AggregateIndex::new(0);
+    pub(super) const ORDER: AggregateIndex = AggregateIndex::new(1);
 
     /// Sends a key and a payload as they are. Returns the sequence, or the refusal.
-    pub(super) async fn send(&self, aggregate: usize, key: &str, payload: &[u8]) -> Result<Sequence, Refusal<Value>> {
+    pub(super) async fn send(
+        &self,
+        aggregate: AggregateIndex,
+        key: &str,
+        payload: &[u8],
+    ) -> Result<Sequence, Refusal<Value>> {
         let (outcome, answer) = oneshot::channel();
         let submission = Submission {
             aggregate,

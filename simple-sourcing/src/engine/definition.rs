@@ -1,5 +1,6 @@
 use std::{fmt, sync::Arc};
 
+use super::AggregateIndex;
 use crate::{codec::Codecs, engine::typed::AnyAggregate, settings::Settings};
 
 /// An app as a backend sees it: names, limits, and the code of the aggregates behind an opaque interface.
@@ -9,6 +10,13 @@ pub struct Definition {
     pub name: String,
     /// The aggregate types. A backend refers to one by its index here.
     pub aggregates: Vec<AggregateDefinition>,
+}
+
+impl Definition {
+    /// The aggregate type with this wire name.
+    pub fn find(&self, name: &str) -> Option<AggregateIndex> {
+        self.aggregates.iter().position(|aggregate| aggregate.name == name).map(AggregateIndex::new)
+    }
 }
 
 /// One aggregate type of an app.

@@ -32,6 +32,6 @@ pub use record::{
     REASON_BYTES_MAX, StateRecord, brief,
 };
 pub use refold::{Refold, Refolded};
-pub use shard::{Shard, StoredState};
+pub use shard::{AggregateIndex, Shard, StoredState};
 pub use store::Store;
 pub(crate) use typed::{AnyAggregate, Typed, guard, panic_message};

@@ -3,8 +3,8 @@ use std::{fmt, mem, sync::Arc};
 use tracing::{debug, error, trace_span, warn};
 
 use super::{
-    Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Refold, Refolded, Shard,
-    StateRecord, Store, StoredState, logging,
+    AggregateIndex, Answer, Changes, CommandRecord, EventRecord, HashMap, Outcome, OutcomeRecord, Poison, Refold,
+    Refolded, Shard, StateRecord, Store, StoredState, logging,
     refold::Quarantine,
     states::{Slot, States},
     typed::{AnyAggregate, CommandFailure, Limits, Live, Undecodable},
@@ -29,7 +29,7 @@ pub struct Processor {
     batch: Uncommitted,
     /// Commands that must not run, and why, by aggregate type and position. Kept until the batch has ended, because the batch
     /// may run again before that.
-    condemned: HashMap<(usize, Position), String>,
+    condemned: HashMap<(AggregateIndex, Position), String>,
     /// Check a state after each command rather than once per batch.
     check_states: bool,
 }
@@ -45,7 +45,7 @@ struct Decided {
 
 /// A state from this batch that can't be stored.
 struct Unstorable {
-    aggregate: usize,
+    aggregate: AggregateIndex,
     key: Arc<str>,
     reason: String,
 }
@@ -93,7 +93,12 @@ impl Processor {
     ///
     /// # Panics
     /// When the definition has no such aggregate.
-    pub fn process(&mut self, store: &dyn Store, aggregate: usize, command: CommandRecord) -> Result<(), BackendError> {
+    pub fn process(
+        &mut self,
+        store: &dyn Store,
+        aggregate: AggregateIndex,
+        command: CommandRecord,
+    ) -> Result<(), BackendError> {
         let Position { partition, offset } = command.position;
         let name = self.aggregate(aggregate).name;
         let span =
@@ -138,7 +143,7 @@ impl Processor {
     pub fn condemn(
         &mut self,
         store: &dyn Store,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         command: CommandRecord,
         cause: String,
     ) -> Result<(), BackendError> {
@@ -390,7 +395,7 @@ impl Processor {
 
     fn collect_states(&mut self) -> Result<(), Unstorable> {
         let Processor { definition, states, batch, .. } = self;
-        for (aggregate, (states, definition)) in states.iter().zip(&definition.aggregates).enumerate() {
+        for (aggregate, (states, definition)) in AggregateIndex::each(states.iter().zip(&definition.aggregates)) {
             let Some(model) = &definition.model else { continue };
             let max = definition.settings.state_bytes_max;
             for (key, slot) in states.changed() {
@@ -441,7 +446,7 @@ impl Processor {
         self.quarantine.clear();
     }
 
-    fn aggregate(&self, aggregate: usize) -> &AggregateDefinition {
+    fn aggregate(&self, aggregate: AggregateIndex) -> &AggregateDefinition {
         &self.definition.aggregates[aggregate]
     }
 }

@@ -3,6 +3,7 @@ use std::{borrow::Cow, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::AggregateIndex;
 use crate::{
     codec::{Fingerprint, Payload, json},
     model::{CommandId, Position, Refusal, Sequence, Timestamp, Trace},
@@ -75,7 +76,7 @@ pub struct StateRecord {
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutcomeRecord {
     /// The aggregate type, by its index in the [`Definition`](crate::engine::Definition).
-    pub aggregate: usize,
+    pub aggregate: AggregateIndex,
     /// The position of this command; it differs from the outcome's if the command was sent again.
     pub position: Position,
     /// The key of the aggregate, as text.

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         codec::{Codecs, Payload},
-        engine::{EventRecord, typed::Typed},
+        engine::{AggregateIndex, EventRecord, typed::Typed},
         model::{CommandId, Concurrency},
         prelude::*,
     };
@@ -217,7 +217,7 @@ mod tests {
     /// Refolds a state at this sequence, with these events, and with this latest state in the store.
     fn refold(stored: u64, events: &[(u64, &'static str)], latest: Option<StoredState>) -> Result<StoredState, String> {
         let (shard, model) = (
-            Shard { aggregate: 0, partition: 0 },
+            Shard { aggregate: AggregateIndex::new(0), partition: 0 },
             Typed::<Lamp> { codecs: Codecs::new("lamp"), concurrency: Concurrency::Any },
         );
         let refold = Refold::new(Arc::new(model), shard, "hall".into(), &state(stored, Some("?")));

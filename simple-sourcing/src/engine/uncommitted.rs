@@ -1,10 +1,10 @@
-use super::{Answer, Changes, CommandRecord, HashMap, Poison, Shard, brief};
+use super::{AggregateIndex, Answer, Changes, CommandRecord, HashMap, Poison, Shard, brief};
 use crate::model::{CommandId, Refusal};
 
 /// What is not committed yet, apart from the states.
 #[derive(Debug, Default)]
 pub(super) struct Uncommitted {
-    pub(super) input: Vec<(usize, CommandRecord)>,
+    pub(super) input: Vec<(AggregateIndex, CommandRecord)>,
     pub(super) changes: Changes,
     pub(super) event_bytes: usize,
     /// The indexes of the first outcomes of this batch, in its changes.

@@ -11,7 +11,7 @@ use tracing::error;
 
 use super::EventStream;
 use crate::{
-    engine::panic_message,
+    engine::{AggregateIndex, panic_message},
     error::ReadError,
     model::{Cursor, EventMeta, ProjectedBy, Receipt, Recorded, Sequence},
     port::{Port, TIMEOUT_DEFAULT},
@@ -48,7 +48,7 @@ pub struct View<P> {
     /// The wire name of the aggregate type.
     aggregate: &'static str,
     /// What it follows; none if the app does not know the aggregate.
-    log: Option<(Arc<dyn Port>, usize)>,
+    log: Option<(Arc<dyn Port>, AggregateIndex)>,
 }
 
 /// How far a view is.
@@ -64,7 +64,7 @@ struct Progress {
 impl<P: Send + Sync + 'static> View<P> {
     pub(crate) fn start<E: ProjectedBy<P>>(
         events: EventStream<E>,
-        log: Option<(Arc<dyn Port>, usize)>,
+        log: Option<(Arc<dyn Port>, AggregateIndex)>,
         projector: P,
     ) -> Self {
         let projector = Arc::new(RwLock::new(projector));

@@ -7,8 +7,8 @@ use std::{
 use super::{PAGE_EVENTS_MAX, Shared, Storage, clock::ConfirmedTime, port::LocalPort};
 use crate::{
     engine::{
-        AggregateChanges, Changes, Definition, EventRecord, HashMap, Logged, Outcome, OutcomeRecord, Refold, Refolded,
-        SeenIds, Shard, StateRecord, Store, StoredState,
+        AggregateChanges, AggregateIndex, Changes, Definition, EventRecord, HashMap, Logged, Outcome, OutcomeRecord,
+        Refold, Refolded, SeenIds, Shard, StateRecord, Store, StoredState,
     },
     error::BackendError,
     local,
@@ -132,7 +132,7 @@ impl MemoryStorage {
     }
 
     fn index(&self, shard: Shard) -> usize {
-        shard.aggregate * self.partitions as usize + shard.partition as usize
+        shard.aggregate.get() * self.partitions as usize + shard.partition as usize
     }
 
     fn read<T>(&self, shard: Shard, read: impl FnOnce(&MemoryShard) -> T) -> T {
@@ -184,7 +184,7 @@ impl Storage for MemoryStorage {
 
     fn commit(&self, changes: &mut Changes) -> Result<(), BackendError> {
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
-        for (aggregate, AggregateChanges { events, states }) in changes.aggregates.iter_mut().enumerate() {
+        for (aggregate, AggregateChanges { events, states }) in AggregateIndex::each(&mut changes.aggregates) {
             for event in events.drain(..) {
                 let shard = &mut shards[self.index(Shard { aggregate, partition: event.command_position.partition })];
                 shard.aggregates.entry(event.key.clone()).or_default().events.push(shard.events.len());

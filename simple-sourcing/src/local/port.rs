@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{Shared, Storage, worker::Worker};
 use crate::{
-    engine::{Definition, Outcome, Shard, StoredState},
+    engine::{AggregateIndex, Definition, Outcome, Shard, StoredState},
     error::BackendError,
     model::{CommandId, Cursor, Sequence},
     port::{BoxFuture, Feed, FeedSender, Port, Read, ReaderGone, Stopped, Submission, partition_of},
@@ -58,7 +58,7 @@ impl<S: Storage> LocalPort<S> {
         }))
     }
 
-    fn shard(&self, aggregate: usize, key: &str) -> Shard {
+    fn shard(&self, aggregate: AggregateIndex, key: &str) -> Shard {
         Shard { aggregate, partition: partition_of(key, self.shared.partitions) }
     }
 
@@ -91,7 +91,7 @@ impl<S: Storage> Port for LocalPort<S> {
 
     fn outcome(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         id: CommandId,
         within: Duration,
     ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>> {
@@ -119,7 +119,7 @@ impl<S: Storage> Port for LocalPort<S> {
 
     fn state(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         key: Arc<str>,
         _timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>> {
@@ -127,7 +127,7 @@ impl<S: Storage> Port for LocalPort<S> {
         Box::pin(async move { self.shared.storage()?.state(self.shard(aggregate, &key), &key) })
     }
 
-    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>> {
+    fn end(&self, aggregate: AggregateIndex) -> BoxFuture<'_, Result<Cursor, BackendError>> {
         Box::pin(async move {
             let storage = self.shared.storage()?;
             let ends = (0..self.shared.partitions)
@@ -136,7 +136,7 @@ impl<S: Storage> Port for LocalPort<S> {
         })
     }
 
-    fn read(&self, aggregate: usize, read: Read) -> Feed {
+    fn read(&self, aggregate: AggregateIndex, read: Read) -> Feed {
         if self.is_closed() {
             return Feed::failed(BackendError::Closed);
         }
@@ -189,7 +189,7 @@ impl<S> Drop for LocalPort<S> {
 async fn follow<S: Storage>(
     shared: Arc<Shared<S>>,
     mut closed: watch::Receiver<bool>,
-    aggregate: usize,
+    aggregate: AggregateIndex,
     mut cursor: Cursor,
     sender: FeedSender,
 ) {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 pub use crate::one_line::OneLine;
 use crate::{
     codec::Payload,
-    engine::{Definition, Outcome, StoredState},
+    engine::{AggregateIndex, Definition, Outcome, StoredState},
     error::BackendError,
     model::{CommandId, Cursor, Sequence, Trace},
 };
@@ -45,7 +45,7 @@ pub trait Port: Send + Sync + 'static {
     /// The first outcome of a command that was sent before, from any process. None if there is none within the timeout.
     fn outcome(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         id: CommandId,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<Outcome>, BackendError>>;
@@ -54,16 +54,16 @@ pub trait Port: Send + Sync + 'static {
     /// existed.
     fn state(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         key: Arc<str>,
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>>;
 
     /// The end of the event log: after the last event of each partition that was committed when this was called.
-    fn end(&self, aggregate: usize) -> BoxFuture<'_, Result<Cursor, BackendError>>;
+    fn end(&self, aggregate: AggregateIndex) -> BoxFuture<'_, Result<Cursor, BackendError>>;
 
     /// Reads the event log.
-    fn read(&self, aggregate: usize, read: Read) -> Feed;
+    fn read(&self, aggregate: AggregateIndex, read: Read) -> Feed;
 
     /// Completes when the app no longer serves: with `Ok` after a [`shutdown`](Port::shutdown), or with the error that stopped
     /// it.
@@ -77,7 +77,7 @@ pub trait Port: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Submission {
     /// The aggregate type.
-    pub aggregate: usize,
+    pub aggregate: AggregateIndex,
     /// The key of the aggregate, as text.
     pub key: Arc<str>,
     /// The command's id.

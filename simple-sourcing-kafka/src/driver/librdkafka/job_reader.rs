@@ -15,7 +15,7 @@ use rdkafka::{
     message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
-use simple_sourcing::{BackendError, Timestamp};
+use simple_sourcing::{BackendError, Timestamp, engine::AggregateIndex};
 
 use super::{
     consumer::{Consumer, TopicReader},
@@ -77,7 +77,7 @@ impl Reader for JobReader {
 
     async fn committed(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError> {

@@ -16,7 +16,7 @@ use rdkafka::{
     error::KafkaError,
     types::RDKafkaRespErr,
 };
-use simple_sourcing::engine::Shard;
+use simple_sourcing::engine::{AggregateIndex, Shard};
 use tracing::warn;
 
 use super::reports::{self, Reports};
@@ -27,7 +27,7 @@ use crate::log::Change;
 #[derive(Debug)]
 pub(super) struct Rebalances {
     /// The aggregate type of each command topic that is served.
-    commands: HashMap<String, usize>,
+    commands: HashMap<String, AggregateIndex>,
     pending: Mutex<VecDeque<Change>>,
     /// Set when the worker stops: closing a consumer waits until changes are applied, and nobody else would do that.
     immediate: AtomicBool,
@@ -41,7 +41,7 @@ const SESSION_OVER: &str = "SESSTMOUT";
 
 impl Rebalances {
     /// Takes the aggregate type of each command topic that is served.
-    pub(super) fn new(commands: HashMap<String, usize>, reports: Reports) -> Self {
+    pub(super) fn new(commands: HashMap<String, AggregateIndex>, reports: Reports) -> Self {
         Rebalances {
             commands,
             pending: Mutex::default(),

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use simple_sourcing::{
     App,
-    engine::{Definition, Shard},
+    engine::{AggregateIndex, Definition, Shard},
     port::Stopped,
     prelude::*,
 };
@@ -151,7 +151,10 @@ fn offsets_that_the_library_loses_are_given_up() {
     within(GIVEN_UP_WITHIN, move || {
         let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
         producer.begin().expect("nothing is under way");
-        let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, Progress { next: 1, attempt: None })]);
+        let next = BTreeMap::from([(
+            Shard { aggregate: AggregateIndex::new(0), partition: 0 },
+            Progress { next: 1, attempt: None },
+        )]);
         let membership = member.0.membership().expect("it is in the group");
         let written = pollster::block_on(producer.write_offsets(&next, membership));
         assert!(matches!(written, Err(Failure::Retryable(_))), "there is no answer");
@@ -164,7 +167,10 @@ fn a_transaction_of_a_former_generation_is_aborted_and_the_producer_goes_on() {
     let cluster = cluster();
     let member = serving(&cluster, None);
     cluster.request_errors(RDKafkaApiKey::TxnOffsetCommit, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION]);
-    let next = BTreeMap::from([(Shard { aggregate: 0, partition: 0 }, Progress { next: 1, attempt: None })]);
+    let next = BTreeMap::from([(
+        Shard { aggregate: AggregateIndex::new(0), partition: 0 },
+        Progress { next: 1, attempt: None },
+    )]);
     let mut producer = pollster::block_on(member.0.producer(0)).expect("it can be had");
     let mut transact = || -> Result<(), Failure> {
         producer.begin()?;

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 use simple_sourcing::{
     BackendError,
-    engine::{Definition, Shard},
+    engine::{AggregateIndex, Definition, Shard},
     port::Stopped,
 };
 use tracing::{debug, info};
@@ -63,7 +63,7 @@ impl WorkerLog {
         name: String,
         ending: Stopped,
     ) -> Result<Self, BackendError> {
-        let served = definition.aggregates.iter().enumerate().filter(|(_, aggregate)| aggregate.is_served());
+        let served = AggregateIndex::each(&definition.aggregates).filter(|(_, aggregate)| aggregate.is_served());
         let commands = served.map(|(index, _)| (topics[index].command.clone(), index)).collect();
         let consumer =
             Arc::new(consumer(&kafka, &name, Rebalances::new(commands, Reports::of_worker(&kafka, &ending)))?);

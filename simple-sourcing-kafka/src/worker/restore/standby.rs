@@ -29,7 +29,7 @@ use std::{
 
 use simple_sourcing::{
     BackendError,
-    engine::{Definition, Shard},
+    engine::{AggregateIndex, Definition, Shard},
 };
 use tracing::{debug, info, warn};
 
@@ -125,7 +125,7 @@ impl StandbyJob {
     /// Updates all copies.
     async fn round(&self, reader: &impl Reader, copies: &mut Copies) -> Round {
         let mut round = Round::Complete;
-        for (index, aggregate) in self.definition.aggregates.iter().enumerate().filter(|(_, one)| one.is_served()) {
+        for (index, aggregate) in AggregateIndex::each(&self.definition.aggregates).filter(|(_, one)| one.is_served()) {
             for partition in 0..self.topics[index].partitions {
                 if self.must_yield() {
                     return Round::Interrupted;

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use simple_sourcing::{BackendError, engine::Definition};
+use simple_sourcing::{
+    BackendError,
+    engine::{AggregateIndex, Definition},
+};
 
 use crate::{
     cluster::{self, Owners},
@@ -26,7 +29,7 @@ pub(in crate::worker) struct Storage {
 
 impl Storage {
     /// An error if another app has become the owner of an aggregate type. Blocks.
-    pub(in crate::worker) fn check_owner(&self, aggregate: usize) -> Result<(), BackendError> {
+    pub(in crate::worker) fn check_owner(&self, aggregate: AggregateIndex) -> Result<(), BackendError> {
         self.owners.as_ref().map_or(Ok(()), |owners| owners.check(aggregate))
     }
 

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use simple_sourcing::{
     CommandId, Refusal, Sequence,
     codec::{Payload, json},
-    engine::{Answer, Shard},
+    engine::{AggregateIndex, Answer, Shard},
     port::{Reply, Submission, partition_of},
 };
 
@@ -102,7 +102,10 @@ pub(super) fn refusal(answer: &Answer) -> Option<Refusal<TallyError>> {
 
 impl World {
     pub(super) fn shard_of(&self, key: usize) -> Shard {
-        Shard { aggregate: 0, partition: partition_of(&self.clients.keys[key], self.topics[0].partitions) }
+        Shard {
+            aggregate: AggregateIndex::new(0),
+            partition: partition_of(&self.clients.keys[key], self.topics[0].partitions),
+        }
     }
 
     fn new_id(&mut self) -> CommandId {
@@ -204,7 +207,7 @@ impl World {
         }
         let Command { key, id, expected, ref payload, .. } = **command;
         let submission = Submission {
-            aggregate: 0,
+            aggregate: AggregateIndex::new(0),
             key: self.clients.keys[key].as_str().into(),
             id,
             name: "Command",

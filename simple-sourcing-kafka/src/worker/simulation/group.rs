@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use simple_sourcing::engine::Shard;
+use simple_sourcing::engine::{AggregateIndex, Shard};
 
 use super::{partitions::BrokerError, world::World};
 use crate::log::Change;
@@ -45,7 +45,7 @@ pub(super) type Membership = (String, i64);
 
 impl Group {
     pub(super) fn new(partitions: u32) -> Self {
-        let shards = (0..partitions).map(|partition| Shard { aggregate: 0, partition }).collect();
+        let shards = (0..partitions).map(|partition| Shard { aggregate: AggregateIndex::new(0), partition }).collect();
         Group { shards, ..Group::default() }
     }
 

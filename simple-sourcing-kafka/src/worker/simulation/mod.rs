@@ -36,7 +36,10 @@ use std::{
     thread::{self, available_parallelism},
 };
 
-use simple_sourcing::{App, engine::Shard};
+use simple_sourcing::{
+    App,
+    engine::{AggregateIndex, Shard},
+};
 use tempfile::TempDir;
 
 use self::{
@@ -365,7 +368,7 @@ impl World {
     /// Somebody else deletes the committed offset of a partition, or commits another.
     fn move_an_offset(&mut self) {
         let Some((&partition, log)) = self.clients.log.iter().next_back() else { return };
-        let (shard, end) = (Shard { aggregate: 0, partition }, log.len() as i64);
+        let (shard, end) = (Shard { aggregate: AggregateIndex::new(0), partition }, log.len() as i64);
         if self.damaged.iter().any(|&key| self.shard_of(key) == shard) {
             return;
         }

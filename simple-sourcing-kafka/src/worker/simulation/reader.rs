@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Range, time::Duration};
 
-use simple_sourcing::{BackendError, Timestamp, engine::Shard};
+use simple_sourcing::{
+    BackendError, Timestamp,
+    engine::{AggregateIndex, Shard},
+};
 
 use super::{
     group::Offset,
@@ -48,7 +51,7 @@ impl Reader for SimReader {
 
     async fn committed(
         &self,
-        aggregate: usize,
+        aggregate: AggregateIndex,
         partitions: &[u32],
         wanted: &dyn Fn() -> bool,
     ) -> Result<BTreeMap<u32, Option<Committed>>, BackendError> {
