@@ -1,18 +1,14 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::mpsc;
 
-use crate::{
-    engine::Logged,
-    error::BackendError,
-    model::{Cursor, Sequence},
-};
+use crate::{engine::Logged, error::BackendError, model::Sequence};
 
 /// What to read of an event log.
 #[derive(Debug, Clone)]
 pub enum Read {
-    /// All events after the cursor, then new ones, without end.
-    Follow(Cursor),
+    /// All events of these partitions, each from an offset on, then new ones, without end.
+    Follow(BTreeMap<u32, u64>),
     /// The events of one aggregate after a sequence, up to what was committed when the read started.
     History {
         /// The key of the aggregate, as text.

@@ -1,8 +1,11 @@
 //! The port between an app and its backend: implemented by [`Memory`](crate::Memory), `Embedded` and the Kafka crate, and
 //! open to others. A backend is whatever passes the conformance suite (feature `conformance`).
 
+mod assignment;
 mod feed;
+mod page;
 mod partition;
+mod status;
 mod stop;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -12,13 +15,16 @@ use tokio::sync::oneshot;
 pub use crate::one_line::OneLine;
 use crate::{
     codec::Payload,
-    engine::{AggregateIndex, Definition, Outcome, StoredState},
+    engine::{AggregateIndex, Definition, Outcome, Shard, StoredState},
     error::BackendError,
     model::{CommandId, Cursor, Sequence, Trace},
 };
 
+pub use assignment::{Assignment, Assignments, AssignmentsSender, Released};
 pub use feed::{Feed, FeedSender, Read, ReaderGone};
+pub use page::{DeadLetter, DeadLetterPage, PageToken, StatesPage};
 pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
+pub use status::{PartitionState, PortStatus, WorkerStatus};
 pub use stop::Stopped;
 
 /// How long a caller waits for a response by default.
@@ -59,11 +65,34 @@ pub trait Port: Send + Sync + 'static {
         timeout: Duration,
     ) -> BoxFuture<'_, Result<Option<StoredState>, BackendError>>;
 
+    /// How many partitions the aggregate type has.
+    fn partitions(&self, aggregate: AggregateIndex) -> u32;
+
     /// The end of the event log: after the last event of each partition that was committed when this was called.
     fn end(&self, aggregate: AggregateIndex) -> BoxFuture<'_, Result<Cursor, BackendError>>;
 
     /// Reads the event log.
     fn read(&self, aggregate: AggregateIndex, read: Read) -> Feed;
+
+    /// Shares the partitions of these aggregate types with all that ask for them under the same name, in this process or
+    /// another: each partition is assigned to one member. The assignment is advice, and no lock: for a moment two members may
+    /// have the same partition, so whoever writes what must not be written twice needs a fence of its own.
+    fn share(&self, name: &str, aggregates: &[AggregateIndex]) -> Assignments;
+
+    /// Some states of a partition: the first page, or the one after a token. All pages together have each aggregate that
+    /// existed when the first was asked for, not older than it was then; also those that were deleted since they were created,
+    /// as a [`StoredState`] without a state.
+    fn states(&self, at: Shard, after: Option<PageToken>) -> BoxFuture<'_, Result<StatesPage, BackendError>>;
+
+    /// Some dead letters after the cursor. Empty on a backend that has no place for them.
+    fn dead_letters(
+        &self,
+        aggregate: AggregateIndex,
+        after: Cursor,
+    ) -> BoxFuture<'_, Result<DeadLetterPage, BackendError>>;
+
+    /// How the backend does, from what it knows without asking anybody.
+    fn status(&self) -> PortStatus;
 
     /// Completes when the app no longer serves: with `Ok` after a [`shutdown`](Port::shutdown), or with the error that stopped
     /// it.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 
 use simple_sourcing::{
     Aggregate, BackendError, CommandId, Position, Timestamp, codec,
-    engine::{CommandRecord, Outcome, Processor, Refold, Refolded, Shard, Store, StoredState},
+    engine::{AggregateIndex, CommandRecord, Outcome, Processor, Refold, Refolded, Shard, Store, StoredState},
     prelude::*,
 };
 
@@ -141,7 +141,7 @@ fn engine<A: Aggregate>(commands: usize, accounts: usize, owner: usize) -> f64 {
     let definition = App::new("bank").aggregate::<A>().into_definition();
     let mut processor = Processor::new(Arc::new(definition));
     let mut batch = |records: &mut dyn Iterator<Item = CommandRecord>| {
-        records.for_each(|record| processor.process(&Nothing, 0, record).unwrap());
+        records.for_each(|record| processor.process(&Nothing, AggregateIndex::new(0), record).unwrap());
         let changes = processor.finish(&Nothing).unwrap();
         black_box(&changes);
         processor.committed(changes);
