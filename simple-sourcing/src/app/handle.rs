@@ -97,7 +97,7 @@ impl AppHandle {
     /// ```
     pub fn history<E: Event>(&self, key: impl Into<E::Key>, after: Sequence) -> EventStream<E> {
         let key = key.into().into_text().into();
-        self.stream(Read::History { key, after }, Sequences::after(after))
+        self.stream(|_| Read::History { key, after }, Sequences::after(after))
     }
 
     /// Follows the event log of an aggregate type from a cursor: existing events, then new ones, until the app is shut down.
@@ -122,7 +122,11 @@ impl AppHandle {
     pub fn follow<E: Event>(&self, from: Cursor) -> EventStream<E> {
         let is_beginning = from == Cursor::beginning();
         let sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
-        self.stream(Read::Follow(from), sequences)
+        let from = |aggregate| {
+            let partitions = 0..self.port.partitions(aggregate);
+            Read::Follow(partitions.map(|partition| (partition, from.next(partition))).collect())
+        };
+        self.stream(from, sequences)
     }
 
     /// Builds a [view](View) in memory: gives the projector all events of an aggregate type from the beginning, then new ones.
@@ -181,11 +185,11 @@ impl AppHandle {
         self.port.shutdown().await
     }
 
-    fn stream<E: Event>(&self, read: Read, sequences: Sequences) -> EventStream<E> {
+    fn stream<E: Event>(&self, read: impl FnOnce(AggregateIndex) -> Read, sequences: Sequences) -> EventStream<E> {
         match self.index(E::AGGREGATE) {
             Ok(aggregate) => {
                 let codecs = self.definition.aggregates[aggregate].codecs.clone();
-                EventStream::new(self.port.read(aggregate, read), codecs, sequences)
+                EventStream::new(self.port.read(aggregate, read(aggregate)), codecs, sequences)
             }
             Err(error) => EventStream::new(Feed::failed(error), Codecs::new(E::AGGREGATE), sequences),
         }

@@ -4,7 +4,7 @@ use std::{
     time::Instant,
 };
 
-use super::{PAGE_EVENTS_MAX, Shared, Storage, clock::ConfirmedTime, port::LocalPort};
+use super::{PAGE_EVENTS_MAX, PAGE_STATES_MAX, Shared, Storage, clock::ConfirmedTime, port::LocalPort};
 use crate::{
     engine::{
         AggregateChanges, AggregateIndex, Changes, Definition, EventRecord, HashMap, Logged, Outcome, OutcomeRecord,
@@ -13,7 +13,7 @@ use crate::{
     error::BackendError,
     local,
     model::{CommandId, Position, Sequence, Timestamp},
-    port::{Backend, BoxFuture, Port, check_new_partitions},
+    port::{Backend, BoxFuture, PageToken, Port, StatesPage, check_new_partitions},
     settings::Settings,
 };
 
@@ -98,6 +98,8 @@ struct MemoryShard {
     next_command: u64,
     time: Timestamp,
     aggregates: HashMap<Arc<str>, MemoryAggregate>,
+    /// Those with a state, in the order in which they got their first.
+    keys: Vec<Arc<str>>,
     events: Vec<EventRecord>,
     seen: SeenIds,
 }
@@ -192,8 +194,10 @@ impl Storage for MemoryStorage {
             }
             for StateRecord { key, sequence, command_position, state, .. } in states.drain(..) {
                 let shard = &mut shards[self.index(Shard { aggregate, partition: command_position.partition })];
-                shard.aggregates.entry(key).or_default().state =
-                    Some(StoredState { sequence, command_position, state });
+                let stored = &mut shard.aggregates.entry(key.clone()).or_default().state;
+                if stored.replace(StoredState { sequence, command_position, state }).is_none() {
+                    shard.keys.push(key);
+                }
             }
         }
         let confirmed = changes.outcomes.last().map_or_else(Timestamp::default, |record| self.confirm(record.time));
@@ -222,6 +226,18 @@ impl Storage for MemoryStorage {
             let offsets = shard.aggregates.get(key).map(|aggregate| &*aggregate.events).unwrap_or_default();
             let offsets = offsets.iter().skip(after.get() as usize).take(PAGE_EVENTS_MAX);
             offsets.map(|&offset| Logged { offset: offset as u64, record: shard.events[offset].clone() }).collect()
+        }))
+    }
+
+    fn states(&self, shard: Shard, after: Option<&PageToken>) -> Result<StatesPage, BackendError> {
+        let from: usize = after.map_or(Ok(0), |token| token.0.parse()).map_err(|_| PageToken::unknown())?;
+        Ok(self.read(shard, |shard| {
+            let keys = shard.keys.iter().skip(from).take(PAGE_STATES_MAX);
+            let state = |key: &Arc<str>| Some((key.clone(), shard.aggregates.get(key)?.state.clone()?));
+            let states: Vec<_> = keys.filter_map(state).collect();
+            let next = from + states.len();
+            let next = (next < shard.keys.len()).then(|| PageToken(next.to_string().into()));
+            StatesPage { states, next }
         }))
     }
 }

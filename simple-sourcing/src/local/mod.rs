@@ -9,6 +9,7 @@ mod embedded;
 mod memory;
 mod port;
 mod queue;
+mod share;
 mod worker;
 
 #[cfg(feature = "embedded")]
@@ -22,12 +23,13 @@ use std::{
 
 use tokio::sync::watch;
 
-use self::queue::Queue;
+use self::{queue::Queue, share::Groups};
 
 use crate::{
     engine::{Changes, Logged, Refold, Refolded, Shard, Store},
     error::BackendError,
     model::{CommandId, Sequence, Timestamp},
+    port::{PageToken, StatesPage},
 };
 
 /// Where a local backend stores everything.
@@ -86,6 +88,9 @@ trait Storage: Store + Send + Sync + 'static {
 
     /// Some events of one aggregate after a sequence, in order; empty if there are none.
     fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError>;
+
+    /// Some states of a shard, in an order that does not change: the first ones, or those after a page.
+    fn states(&self, shard: Shard, after: Option<&PageToken>) -> Result<StatesPage, BackendError>;
 }
 
 /// Refolds a state from the stored events.
@@ -117,6 +122,8 @@ struct Shared<S> {
     turn: Mutex<u64>,
     /// Changes with every commit, to wake the readers of events.
     commits: watch::Sender<u64>,
+    /// Who shares the partitions.
+    groups: Groups,
 }
 
 impl<S: Storage> Shared<S> {
@@ -127,6 +134,7 @@ impl<S: Storage> Shared<S> {
             queue: Queue::default(),
             turn: Mutex::new(0),
             commits: watch::Sender::new(0),
+            groups: Groups::default(),
         })
     }
 
@@ -148,3 +156,6 @@ impl<S: Storage> Shared<S> {
 
 /// The most events that one call of [`Storage::events`] or [`Storage::history`] returns.
 const PAGE_EVENTS_MAX: usize = 512;
+
+/// The most states that one call of [`Storage::states`] returns.
+const PAGE_STATES_MAX: usize = 512;

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,12 +10,19 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 
-use super::{Shared, Storage, worker::Worker};
+use super::{
+    Shared, Storage,
+    share::Member,
+    worker::{Counters, Worker},
+};
 use crate::{
     engine::{AggregateIndex, Definition, Outcome, Shard, StoredState},
     error::BackendError,
     model::{CommandId, Cursor, Sequence},
-    port::{BoxFuture, Feed, FeedSender, Port, Read, ReaderGone, Stopped, Submission, partition_of},
+    port::{
+        Assignments, BoxFuture, DeadLetterPage, Feed, FeedSender, PageToken, PartitionState, Port, PortStatus, Read,
+        ReaderGone, StatesPage, Stopped, Submission, partition_of,
+    },
 };
 
 /// One app on a local backend.
@@ -25,6 +33,7 @@ pub(super) struct LocalPort<S> {
     stopped: Stopped,
     closed: watch::Sender<bool>,
     worker: Mutex<Option<JoinHandle<()>>>,
+    counters: Arc<Counters>,
 }
 
 impl<S: Storage> LocalPort<S> {
@@ -32,6 +41,7 @@ impl<S: Storage> LocalPort<S> {
     pub(super) fn start(shared: Arc<Shared<S>>, definition: Arc<Definition>) -> Result<Arc<dyn Port>, BackendError> {
         static INSTANCES: AtomicU64 = AtomicU64::new(1);
         let (stopping, stopped) = (Arc::new(AtomicBool::new(false)), Stopped::new());
+        let counters = Arc::<Counters>::default();
         let worker = if definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             let instance = INSTANCES.fetch_add(1, Ordering::Relaxed);
             let worker = Worker {
@@ -41,6 +51,7 @@ impl<S: Storage> LocalPort<S> {
                 instance,
                 stopping: stopping.clone(),
                 stopped: stopped.clone(),
+                counters: counters.clone(),
             };
             let thread = thread::Builder::new().name(format!("{}-worker", definition.name));
             let thread = thread.spawn(move || worker.run());
@@ -55,6 +66,7 @@ impl<S: Storage> LocalPort<S> {
             stopped,
             closed: watch::Sender::new(false),
             worker: Mutex::new(worker),
+            counters,
         }))
     }
 
@@ -127,6 +139,10 @@ impl<S: Storage> Port for LocalPort<S> {
         Box::pin(async move { self.shared.storage()?.state(self.shard(aggregate, &key), &key) })
     }
 
+    fn partitions(&self, _: AggregateIndex) -> u32 {
+        self.shared.partitions
+    }
+
     fn end(&self, aggregate: AggregateIndex) -> BoxFuture<'_, Result<Cursor, BackendError>> {
         Box::pin(async move {
             let storage = self.shared.storage()?;
@@ -143,13 +159,44 @@ impl<S: Storage> Port for LocalPort<S> {
         let (sender, feed) = Feed::new();
         let (shared, closed) = (self.shared.clone(), self.closed.subscribe());
         match read {
-            Read::Follow(cursor) => tokio::spawn(follow(shared, closed, aggregate, cursor, sender)),
+            Read::Follow(from) => tokio::spawn(follow(shared, closed, aggregate, from, sender)),
             Read::History { key, after } => {
                 let shard = self.shard(aggregate, &key);
                 tokio::spawn(history(shared, shard, key, after, sender))
             }
         };
         feed
+    }
+
+    fn share(&self, name: &str, aggregates: &[AggregateIndex]) -> Assignments {
+        let (sender, assignments) = Assignments::new();
+        let partitions = 0..self.shared.partitions;
+        let shards = |aggregate: &AggregateIndex| {
+            let aggregate = *aggregate;
+            partitions.clone().map(move |partition| Shard { aggregate, partition })
+        };
+        let wanted = aggregates.iter().flat_map(shards).collect();
+        self.shared.groups.join(name, Member { sender, wanted, closed: self.closed.subscribe() });
+        assignments
+    }
+
+    fn states(&self, at: Shard, after: Option<PageToken>) -> BoxFuture<'_, Result<StatesPage, BackendError>> {
+        Box::pin(async move { self.shared.storage()?.states(at, after.as_ref()) })
+    }
+
+    fn dead_letters(&self, _: AggregateIndex, after: Cursor) -> BoxFuture<'_, Result<DeadLetterPage, BackendError>> {
+        // There is no other copy of a command that failed than the one that its client has; the log names it.
+        Box::pin(async move { Ok(DeadLetterPage { letters: Vec::new(), next: after }) })
+    }
+
+    fn status(&self) -> PortStatus {
+        let served = AggregateIndex::each(&self.definition.aggregates).filter(|(_, aggregate)| aggregate.is_served());
+        let shards = served.flat_map(|(aggregate, _)| {
+            (0..self.shared.partitions).map(move |partition| Shard { aggregate, partition })
+        });
+        let partitions: Vec<_> = shards.map(|shard| (shard, PartitionState::Serving)).collect();
+        let worker = (!partitions.is_empty()).then(|| self.counters.read(&self.definition.name));
+        PortStatus { workers: worker.into_iter().collect(), partitions, problems: Vec::new() }
     }
 
     fn stopped(&self) -> BoxFuture<'_, Result<(), BackendError>> {
@@ -185,19 +232,19 @@ impl<S> Drop for LocalPort<S> {
     }
 }
 
-/// Sends all events after the cursor, and then those of each commit, until the reader or the app is gone.
+/// Sends all events of these partitions, and then those of each commit, until the reader or the app is gone.
 async fn follow<S: Storage>(
     shared: Arc<Shared<S>>,
     mut closed: watch::Receiver<bool>,
     aggregate: AggregateIndex,
-    mut cursor: Cursor,
+    mut from: BTreeMap<u32, u64>,
     sender: FeedSender,
 ) {
     let mut commits = shared.commits.subscribe();
     loop {
         commits.mark_unchanged();
-        for partition in 0..shared.partitions {
-            if follow_shard(&shared, Shard { aggregate, partition }, &mut cursor, &sender).await.is_err() {
+        for (&partition, next) in &mut from {
+            if follow_shard(&shared, Shard { aggregate, partition }, next, &sender).await.is_err() {
                 return;
             }
         }
@@ -209,16 +256,15 @@ async fn follow<S: Storage>(
     }
 }
 
-/// Sends the events of a shard after the cursor.
+/// Sends the events of a shard from an offset on.
 async fn follow_shard<S: Storage>(
     shared: &Shared<S>,
     shard: Shard,
-    cursor: &mut Cursor,
+    next: &mut u64,
     sender: &FeedSender,
 ) -> Result<(), ReaderGone> {
     loop {
-        let from = cursor.next(shard.partition);
-        let page = match shared.storage().and_then(|storage| storage.events(shard, from)) {
+        let page = match shared.storage().and_then(|storage| storage.events(shard, *next)) {
             Ok(page) if page.is_empty() => return Ok(()),
             Ok(page) => page,
             // The end of the app is the end of the feed.
@@ -229,7 +275,7 @@ async fn follow_shard<S: Storage>(
             }
         };
         for event in page {
-            cursor.advance(shard.partition, event.offset);
+            *next = event.offset + 1;
             sender.send(Ok(event)).await?;
         }
     }

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use crate::{
     engine::{CommandRecord, Definition, HashMap, Processor, Shard, panic_message},
     error::BackendError,
     model::{Position, Timestamp},
-    port::{Reply, Stopped, Submission, partition_of},
+    port::{Reply, Stopped, Submission, WorkerStatus, partition_of},
 };
 
 /// The most commands in one batch: bounds the memory of a batch and the time that one commit takes.
@@ -37,6 +37,24 @@ pub(super) struct Worker<S> {
     pub(super) instance: u64,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) stopped: Stopped,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// What the worker has done.
+#[derive(Default)]
+pub(super) struct Counters {
+    commands: AtomicU64,
+    batches: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn read(&self, app: &str) -> WorkerStatus {
+        WorkerStatus {
+            commands: self.commands.load(Ordering::Relaxed),
+            batches: self.batches.load(Ordering::Relaxed),
+            ..WorkerStatus::new(format!("{app}-worker"))
+        }
+    }
 }
 
 impl<S: Storage> Worker<S> {
@@ -149,6 +167,8 @@ impl<S: Storage> Worker<S> {
         let begun = Instant::now();
         storage.commit(&mut changes)?;
         let committed = Committed { commands: replies.len(), took: begun.elapsed() };
+        self.counters.commands.fetch_add(committed.commands as u64, Ordering::Relaxed);
+        self.counters.batches.fetch_add(1, Ordering::Relaxed);
         debug!(app = %self.definition.name, commands = committed.commands, "committed");
         self.shared.commits.send_modify(|commits| *commits += 1);
         replies.drain(..).zip(changes.outcomes.drain(..)).for_each(|(reply, record)| reply.answer(record.outcome));

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     engine::StoredState,
+    error::BackendError,
     model::{Cursor, Position},
 };
 
@@ -17,6 +18,13 @@ pub struct StatesPage {
 /// Where a page ends. Only the backend that made it can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageToken(pub Arc<str>);
+
+impl PageToken {
+    /// The error of a backend that can't read a token.
+    pub fn unknown() -> BackendError {
+        BackendError::failed("the page token is not one of this backend; ask for the first page again")
+    }
+}
 
 /// Some dead letters of an aggregate type.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,5 +1,6 @@
 use std::{
     mem,
+    ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -25,8 +26,9 @@ use crate::{
     },
     engine::{Changes, HashMap, Logged, Outcome, Refold, Refolded, Shard, Store, StoredState},
     error::BackendError,
-    local::{self, Storage, clock::ConfirmedTime},
+    local::{self, PAGE_STATES_MAX, Storage, clock::ConfirmedTime},
     model::{CommandId, Position, Sequence, Timestamp},
+    port::{PageToken, StatesPage},
 };
 
 /// How often the relaxed mode syncs nevertheless.
@@ -301,6 +303,30 @@ impl Storage for EmbeddedStorage {
 
     fn history(&self, shard: Shard, key: &str, after: Sequence) -> Result<Vec<Logged>, BackendError> {
         self.keyspaces(shard).events.history(shard.partition, key, after)
+    }
+
+    fn states(&self, shard: Shard, after: Option<&PageToken>) -> Result<StatesPage, BackendError> {
+        let Keyspaces { name, states, .. } = self.keyspaces(shard);
+        let what = || format!("the states of {name}, partition {}", shard.partition);
+        let first = after.map_or(Bound::Included(state_key(shard.partition, "")), |token| {
+            Bound::Excluded(state_key(shard.partition, &token.0))
+        });
+        let partition = shard.partition.to_be_bytes();
+        let mut page = StatesPage::default();
+        for entry in states.range((first, Bound::Unbounded)) {
+            let key = entry.key().map_err(|error| read_failed(what, error))?;
+            let Some(key) = key.strip_prefix(&partition) else { break };
+            if page.states.len() == PAGE_STATES_MAX {
+                page.next = page.states.last().map(|(key, _)| PageToken(key.clone()));
+                break;
+            }
+            let key = str::from_utf8(key)
+                .map_err(|error| BackendError::damaged(format!("a key among {} is damaged", what())).because(error))?;
+            if let Some(state) = self.state(shard, key)? {
+                page.states.push((key.into(), state));
+            }
+        }
+        Ok(page)
     }
 }
 
