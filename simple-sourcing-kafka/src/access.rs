@@ -237,6 +237,9 @@ mod tests {
                 format!("| {resource} |{}\n", rights.each_ref().map(cell).concat())
             })
             .collect();
-        assert!(include_str!("access.md").contains(&format!("|---|---|---|---|---|---|\n{table}\n")), "not there:\n{table}");
+        assert!(
+            include_str!("access.md").contains(&format!("|---|---|---|---|---|---|\n{table}\n")),
+            "not there:\n{table}"
+        );
     }
 }

@@ -224,9 +224,9 @@ impl Port for KafkaPort {
         after: Cursor,
     ) -> BoxFuture<'_, Result<DeadLetterPage, BackendError>> {
         let (readers, topics) = (self.readers.clone(), self.topics.clone());
-        Box::pin(self.reading("dead letters", move |is_wanted| {
-            readers.dead_letters(&topics[aggregate], after, is_wanted)
-        }))
+        Box::pin(
+            self.reading("dead letters", move |is_wanted| readers.dead_letters(&topics[aggregate], after, is_wanted)),
+        )
     }
 
     fn status(&self) -> PortStatus {
@@ -234,9 +234,7 @@ impl Port for KafkaPort {
         let working = self.working();
         let state = |(at, served)| match served {
             true => (at, PartitionState::Serving),
-            false => {
-                (at, PartitionState::Restoring { records_left: restoring.records_left(at).unwrap_or_default() })
-            }
+            false => (at, PartitionState::Restoring { records_left: restoring.records_left(at).unwrap_or_default() }),
         };
         // A copy is one only as long as the partition is not served here.
         let standbys = restoring.standbys_left().into_iter();

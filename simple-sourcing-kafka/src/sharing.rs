@@ -51,9 +51,9 @@ pub(crate) fn share(
     });
     match thread {
         Ok(_) => assignments,
-        Err(error) => {
-            Assignments::failed(BackendError::failed("the thread that shares partitions can't be spawned").because(error))
-        }
+        Err(error) => Assignments::failed(
+            BackendError::failed("the thread that shares partitions can't be spawned").because(error),
+        ),
     }
 }
 

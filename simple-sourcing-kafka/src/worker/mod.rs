@@ -45,7 +45,13 @@ use self::{
     restore::Storage,
     run::{Ended, Worker},
 };
-use crate::{cluster::Owners, config::Kafka, log::{Failure, Log}, status::Working, topics::Topics};
+use crate::{
+    cluster::Owners,
+    config::Kafka,
+    log::{Failure, Log},
+    status::Working,
+    topics::Topics,
+};
 
 /// How long a start waits for the group to admit a worker.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -214,7 +220,9 @@ mod tests {
                 }
             })
         };
-        let stop = |threads| Workers { stopped: Arc::default(), threads, working: Vec::new() }.stop_within(Duration::from_millis(50));
+        let stop = |threads| {
+            Workers { stopped: Arc::default(), threads, working: Vec::new() }.stop_within(Duration::from_millis(50))
+        };
         assert!(stop(vec![orderly(), orderly()]).is_ok());
         let error = stop(vec![stuck(), orderly()]).unwrap_err();
         assert!(error.to_string().contains("has not stopped within 50ms"), "{error}");
