@@ -3,11 +3,13 @@
 mod handle;
 mod options;
 mod state;
+mod status;
 
 use std::sync::Arc;
 
 pub use handle::AppHandle;
 pub use options::{AggregateOptions, ContractOptions};
+pub use status::{AggregateStatus, ServedPartition, Status};
 
 use crate::{
     codec::Codecs,
