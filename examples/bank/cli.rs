@@ -46,6 +46,12 @@ pub enum Action {
     Shell,
     /// Process commands until SIGTERM or Ctrl-C; prints `ready` once it does
     Serve,
+    /// Show what the bank's app is doing: partitions, workers, views, and how far they are
+    Status {
+        /// As one line of JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Send deposits and withdrawals as fast as they are answered, and report one line of JSON
     Load(Load),
 }

@@ -12,6 +12,7 @@ mod load;
 mod output;
 mod serve;
 mod shell;
+mod status;
 mod tour;
 
 use std::{
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
         Action::Tour => tour::run(&connection).await,
         Action::Shell => shell::run(&connection).await,
         Action::Serve => serve::run(&connection).await,
+        Action::Status { json } => status::run(&connection, json).await,
         Action::Load(load) => load::run(&connection, &load).await,
     };
     match done {

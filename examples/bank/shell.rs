@@ -13,6 +13,7 @@ use crate::{
     cli::Connection,
     domain::{Account, AccountClient, AccountCommand, AccountEvent},
     output::{OutputError, prompt, say},
+    status,
 };
 
 const HELP: &str = "\
@@ -22,6 +23,7 @@ withdraw KEY AMOUNT   take money out
 close KEY             close an account that is empty
 show KEY              the account as it is
 history KEY           its events, one a line
+status                what the app is doing
 help, quit";
 
 pub async fn run(connection: &Connection) -> Done {
@@ -66,6 +68,7 @@ enum Line {
     Command { key: String, command: AccountCommand },
     Show { key: String },
     History { key: String },
+    Status,
     Help,
     Nothing,
     Quit,
@@ -84,6 +87,7 @@ impl Line {
             ["close", key] => command(key, AccountCommand::Close),
             ["show", key] => Ok(Line::Show { key: key.into() }),
             ["history", key] => Ok(Line::History { key: key.into() }),
+            ["status"] => Ok(Line::Status),
             ["help"] => Ok(Line::Help),
             ["quit" | "exit"] => Ok(Line::Quit),
             [] => Ok(Line::Nothing),
@@ -122,6 +126,7 @@ async fn answer(app: &AppHandle, accounts: &AccountClient, line: Line) -> Result
                 say!("{:>4}  {}", meta.sequence, serde_json::to_string(&event)?);
             }
         }
+        Line::Status => status::show(&app.status().await?)?,
         Line::Help => say!("{HELP}"),
         Line::Nothing | Line::Quit => {}
     }

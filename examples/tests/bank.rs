@@ -66,8 +66,26 @@ fn a_line_that_is_no_text_is_refused_and_the_shell_goes_on() {
     assert_eq!((String::from_utf8_lossy(&output.stdout).as_ref(), output.status.code()), (expected, Some(0)));
 }
 
+#[test]
+fn the_status_says_what_the_app_is_doing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shell = bank(directory.path()).arg("shell").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(b"open dora Dora\ndeposit dora 5\nstatus\n").unwrap();
+    let output = shell.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let expected = "ok: sequence 1\n\
+                    ok: sequence 2\n\
+                    app bank\n  \
+                      aggregate account: 2 events, 1 of 1 partitions served here\n  \
+                      worker bank-worker: 2 commands in 2 batches\n";
+    assert_eq!(shown, expected);
+    let later = succeed(bank(directory.path()).args(["status", "--json"]));
+    let later: Value = serde_json::from_str(&later).unwrap();
+    assert_eq!((&later["aggregates"][0]["events"], &later["workers"][0]["commands"]), (&2.into(), &0.into()));
+}
+
 /// What each action needs to say something.
-const ACTIONS: [&[&str]; 3] = [&["tour"], &["shell"], &["load", "--accounts", "2", "--commands", "10"]];
+const ACTIONS: [&[&str]; 4] = [&["tour"], &["shell"], &["status"], &["load", "--accounts", "2", "--commands", "10"]];
 
 #[test]
 fn whoever_reads_may_leave() {

@@ -1,9 +1,9 @@
 use std::{iter, mem};
 
 use super::{
-    Checkpoint,
+    checkpoint::Checkpoint,
     decode::{decode, describe},
-    subscriber::ApplyError,
+    failure::ApplyError,
 };
 use crate::{
     codec::Codecs,

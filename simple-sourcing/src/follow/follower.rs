@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
+    failure::OnFailure,
     followers::{Followers, Listed},
     partition::PartitionFollower,
     progress::{Ends, Followed, FollowerStatus, Parked, Progress, ends},
@@ -19,17 +20,6 @@ use crate::{
 
 /// How long a revoked partition may take to let go of what it does.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What a follower does at an event that can't be applied, now or ever.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnFailure {
-    /// It stands still in the partition of the event: what is made of the events is never wrong, but old.
-    #[default]
-    Stop,
-    /// It parks the event and the later ones of the same key, and goes on with all others.
-    Park,
-}
 
 /// A follower to be started: what it follows, and how. [`AppHandle::follower`](crate::AppHandle::follower) makes it.
 #[must_use = "a follower does nothing until it is started"]

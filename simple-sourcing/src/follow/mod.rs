@@ -18,6 +18,7 @@
 mod batch;
 mod checkpoint;
 mod decode;
+mod failure;
 mod follower;
 mod followers;
 mod partition;
@@ -31,11 +32,12 @@ mod view;
 
 pub use batch::Batch;
 pub use checkpoint::Checkpoint;
-pub use follower::{Follower, NewFollower, OnFailure};
+pub use failure::{ApplyError, OnFailure};
+pub use follower::{Follower, NewFollower};
 pub(crate) use followers::Followers;
 pub use progress::{FollowedPartition, FollowerState, FollowerStatus, Parked};
 pub(crate) use progress::{Progress, ends};
 pub(crate) use sequences::Sequences;
 pub use stream::EventStream;
-pub use subscriber::{ApplyError, Resume, Subscriber};
+pub use subscriber::{Resume, Subscriber};
 pub use view::{View, ViewOptions};

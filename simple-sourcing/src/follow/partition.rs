@@ -10,13 +10,14 @@ use std::{
 use tracing::{error, warn};
 
 use super::{
-    Batch, Checkpoint,
-    follower::OnFailure,
+    batch::Batch,
+    checkpoint::Checkpoint,
+    failure::{ApplyError, OnFailure},
     progress::Progress,
     retry::Backoff,
     sequences::Sequences,
     source::{Log, Portion, Source},
-    subscriber::{ApplyError, Resume, Subscriber},
+    subscriber::{Resume, Subscriber},
 };
 use crate::{
     engine::{Logged, Shard, panic_message},

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{Batch, Checkpoint};
+use super::{batch::Batch, checkpoint::Checkpoint};
 use crate::{
     engine::{AggregateIndex, Shard},
     error::{BackendError, ReadError},

@@ -1,7 +1,6 @@
-use std::{fmt, future::Future};
+use std::future::Future;
 
-use super::{Batch, Checkpoint};
-use crate::{error::ReadError, one_line::OneLine};
+use super::{batch::Batch, checkpoint::Checkpoint, failure::ApplyError};
 
 /// Takes the events of a [`Follower`](super::Follower), and keeps how far it is.
 ///
@@ -91,49 +90,3 @@ impl From<Checkpoint> for Resume {
         Resume { checkpoint, parked: Vec::new() }
     }
 }
-
-/// Why a batch was not applied, and what the follower does about it.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum ApplyError {
-    /// It may work later: the same batch comes again, after a while and for as long as it takes. Nothing of it may have been
-    /// stored.
-    Retry(String),
-    /// One event can't be applied, and won't be when it is tried again. Those before it have been.
-    Event {
-        /// Which event of the batch, from 0.
-        index: usize,
-        /// Why it can't be applied.
-        cause: ReadError,
-    },
-    /// The batch can't be applied, and nothing of it was stored. The follower gives its events one by one, to find out which
-    /// of them it is.
-    Failed(ReadError),
-    /// Somebody else writes in this partition now, so nothing was stored. The follower leaves the partition, and reads where
-    /// to go on if it gets it again.
-    Lost,
-}
-
-impl ApplyError {
-    /// It may work later.
-    pub fn retry(cause: impl fmt::Display) -> Self {
-        ApplyError::Retry(cause.to_string())
-    }
-
-    /// It won't work when it is tried again.
-    pub fn failed(cause: impl fmt::Display) -> Self {
-        ApplyError::Failed(ReadError::NotApplied(cause.to_string()))
-    }
-}
-
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ApplyError::Retry(cause) => fmt::Display::fmt(&OneLine(cause), f),
-            ApplyError::Event { cause, .. } | ApplyError::Failed(cause) => fmt::Display::fmt(cause, f),
-            ApplyError::Lost => f.write_str("another process writes in this partition now"),
-        }
-    }
-}
-
-impl std::error::Error for ApplyError {}

@@ -7,10 +7,12 @@ use std::{
 };
 
 use super::{
-    Batch, Checkpoint,
-    follower::{Follower, NewFollower, OnFailure},
+    batch::Batch,
+    checkpoint::Checkpoint,
+    failure::{ApplyError, OnFailure},
+    follower::{Follower, NewFollower},
     progress::{FollowerStatus, Parked},
-    subscriber::{ApplyError, Resume, Subscriber},
+    subscriber::{Resume, Subscriber},
 };
 use crate::{
     engine::panic_message,
