@@ -27,4 +27,6 @@ pub mod decisions {
     pub mod d0010_fjall {}
     #[doc = include_str!("decisions/0011-ids-with-a-window.md")]
     pub mod d0011_ids_with_a_window {}
+    #[doc = include_str!("decisions/0012-a-group-only-assigns.md")]
+    pub mod d0012_a_group_only_assigns {}
 }
