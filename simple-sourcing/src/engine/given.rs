@@ -93,19 +93,28 @@ impl<'a> Given<'a> {
     /// Where serde reads all fields before it looks at them, it does not say which it can't read: it is the one without which
     /// the command fails for another reason or not at all.
     fn culprit<C: Command>(&self, reason: &str) -> Option<String> {
-        let fields = self.fields(&self.whole)?.as_object()?;
-        if reason.starts_with("missing field") || fields.len() > FIELDS_TRIED_MAX {
+        if reason.starts_with("missing field") {
             return None;
         }
-        let is_it = |field: &&String| {
-            let mut whole = self.whole.clone();
-            let inner = self.content.map_or_else(String::new, |content| format!("/{}", escaped(content)));
-            if let Some(Value::Object(fields)) = whole.pointer_mut(&inner) {
-                fields.remove(field.as_str());
-            }
-            read::<C>(&whole).err().is_none_or(|without| without.reason != reason)
-        };
-        fields.keys().filter(|field| Some(field.as_str()) != self.tag || self.content.is_some()).find(is_it).cloned()
+        let mut place = Place { names: Vec::new(), pointer: String::new() };
+        if let Some(content) = self.content {
+            place.enter(content);
+            place.names.pop();
+        }
+        while let Some(Value::Object(fields)) = self.whole.pointer(&place.pointer) {
+            let is_it = |field: &&String| {
+                let mut whole = self.whole.clone();
+                if let Some(Value::Object(fields)) = whole.pointer_mut(&place.pointer) {
+                    fields.remove(field.as_str());
+                }
+                read::<C>(&whole).err().is_none_or(|without| without.reason != reason)
+            };
+            let is_tag = |field: &str| place.pointer.is_empty() && self.tag == Some(field);
+            let mut tried = fields.keys().filter(|field| !is_tag(field)).take(FIELDS_TRIED_MAX);
+            let Some(field) = tried.find(is_it) else { break };
+            place.enter(field);
+        }
+        Some(place.names.join(".")).filter(|names| !names.is_empty())
     }
 
     /// Whether each field is read.
