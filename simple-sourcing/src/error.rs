@@ -263,11 +263,11 @@ pub enum ReadError {
         /// For how long.
         after: Duration,
     },
-    /// A view was asked to wait for a command to another aggregate type, which it would never see.
-    #[error("the view follows aggregate `{view}`, but the receipt belongs to aggregate `{receipt}`")]
+    /// A view or follower was asked to wait for a command to an aggregate type that it does not follow.
+    #[error("it follows `{view}`, but the receipt belongs to aggregate `{receipt}`")]
     NotFollowed {
-        /// The aggregate type of the view.
-        view: &'static str,
+        /// The aggregate types of the view or follower.
+        view: String,
         /// The aggregate type of the receipt.
         receipt: String,
     },
@@ -277,9 +277,29 @@ pub enum ReadError {
     /// A projector panicked, so its view has stopped. The log has the details.
     #[error("the view has stopped: {}", OneLine(.0))]
     ViewStopped(String),
+    /// A subscriber can't apply an event, so its follower stands still.
+    #[error("an event was not applied: {}", OneLine(.0))]
+    NotApplied(String),
+    /// The command belongs to a key that is parked: an event of it could not be applied, so neither were the later ones.
+    #[error("the events of {aggregate} {key:?} are parked: {}", OneLine(.cause))]
+    Parked {
+        /// The aggregate type.
+        aggregate: String,
+        /// The key of the aggregate, as text.
+        key: String,
+        /// Why it is parked.
+        cause: String,
+    },
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+}
+
+impl ReadError {
+    /// The app has been shut down.
+    pub(crate) fn closed() -> Self {
+        ReadError::ViewStopped("its app has been shut down".into())
+    }
 }
 
 fn out_of_sequence(expected: Sequence, found: Sequence) -> &'static str {

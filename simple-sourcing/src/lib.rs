@@ -27,7 +27,7 @@
 //! | `disk` | how states are stored on disk (feature `embedded`) |
 //! | `local` | the backends of one process, [`Memory`] and `Embedded` (feature `embedded`) |
 //! | [`client`] | sending commands, and their outcomes |
-//! | `follow` | the event log as a stream, and views; re-exported here |
+//! | [`follow`] | the event log as a stream, views, and followers |
 //! | `app` | [`App`], and the handle to a running one |
 //! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
 //! | `conformance` | the suite that every backend must pass (feature `conformance`) |
@@ -101,7 +101,7 @@ pub mod disk;
 pub mod docs;
 pub mod engine;
 mod error;
-mod follow;
+pub mod follow;
 mod local;
 mod model;
 mod one_line;
@@ -110,11 +110,14 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AggregateOptions, App, AppHandle, ContractOptions, DeadLetters, DynamicClient, States};
+pub use app::{
+    AggregateOptions, AggregateStatus, App, AppHandle, ContractOptions, DeadLetters, DynamicClient, ServedPartition,
+    States, Status,
+};
 pub use client::{Call, Client, DynamicCall, DynamicPending, Pending, ReceiptFuture, TypedClient};
 pub use describe::{describe, describe_contract, schema, schema_of_contract};
 pub use error::{BackendError, CommandError, ReadError, SharedError, StartError};
-pub use follow::{EventStream, View};
+pub use follow::{EventStream, View, ViewOptions};
 pub use local::Memory;
 #[cfg(feature = "embedded")]
 pub use local::{Durability, Embedded};

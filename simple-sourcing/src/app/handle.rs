@@ -5,13 +5,14 @@ use super::{
     dynamic::{self, DynamicClient},
     state,
     states::States,
+    status::{self, Status},
 };
 use crate::{
     client::{Client, TypedClient},
     codec::Codecs,
     engine::{AggregateIndex, Definition},
     error::{BackendError, ReadError},
-    follow::{EventStream, Sequences, View},
+    follow::{EventStream, Followers, NewFollower, Sequences, View, ViewOptions},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
     port::{BoxFuture, Feed, Port, Read},
 };
@@ -32,11 +33,12 @@ use crate::{
 pub struct AppHandle {
     port: Arc<dyn Port>,
     definition: Arc<Definition>,
+    followers: Arc<Followers>,
 }
 
 impl AppHandle {
     pub(crate) fn new(port: Arc<dyn Port>, definition: Arc<Definition>) -> Self {
-        AppHandle { port, definition }
+        AppHandle { port, definition, followers: Arc::default() }
     }
 
     /// The client of an aggregate type: the generated one, or [`Client`].
@@ -196,8 +198,67 @@ impl AppHandle {
     /// # Ok(()) }
     /// ```
     pub fn view<E: ProjectedBy<P>, P: Send + Sync + 'static>(&self, projector: P) -> View<P> {
-        let log = self.index(E::AGGREGATE).ok().map(|aggregate| (self.port.clone(), aggregate));
-        View::start(self.follow::<E>(Cursor::beginning()), log, projector)
+        self.view_with(projector, ViewOptions::events::<E>)
+    }
+
+    /// Builds a [view](View) of several event types, or with other [options](ViewOptions).
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    /// use simple_sourcing::follow::OnFailure;
+    ///
+    /// struct Opened(Vec<String>);
+    ///
+    /// impl AccountProjector for Opened {
+    ///     fn opened(&mut self, meta: &EventMeta<String>) { self.0.push(meta.key.clone()) }
+    /// }
+    ///
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let opened = app.view_with(Opened(Vec::new()), |view| {
+    ///     view.events::<AccountEvent>()             // and `.events::<OrderEvent>()`, if it is an `OrderProjector` too
+    ///         .on_failure(OnFailure::Park)          // one account that can't be projected does not stop the others
+    /// });
+    /// # opened.caught_up().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn view_with<P: Send + Sync + 'static>(
+        &self,
+        projector: P,
+        configure: impl FnOnce(ViewOptions<P>) -> ViewOptions<P>,
+    ) -> View<P> {
+        configure(ViewOptions::new()).start(projector, |name| self.follower(name))
+    }
+
+    /// Gives events to a [`Subscriber`](crate::follow::Subscriber), which keeps how far it is: for read models outside this
+    /// process, and whatever else is built from events. The name stands in the log and the status, and followers that
+    /// [share](NewFollower::shared) the work have it in common.
+    ///
+    /// ```
+    /// # use simple_sourcing::{AppHandle, Event, follow::{Follower, Subscriber}};
+    /// fn follow<E: Event, S: Subscriber>(app: &AppHandle, subscriber: S) -> Follower<S> {
+    ///     app.follower("balances").events::<E>().shared().start(subscriber)
+    /// }
+    /// ```
+    pub fn follower(&self, name: impl Into<String>) -> NewFollower {
+        NewFollower::new(self.port.clone(), self.definition.clone(), name.into(), self.followers.clone())
+    }
+
+    /// What the app is doing in this process: its workers, partitions and followers, and how far they are. It asks the backend
+    /// where the logs end.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let status = app.status().await?;
+    /// assert_eq!(status.aggregates[0].events, 1);
+    /// println!("{status}");       // for people; it is `Serialize`, too
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the end of a log can't be read.
+    pub async fn status(&self) -> Result<Status, BackendError> {
+        status::read(&*self.port, &self.definition, &self.followers).await
     }
 
     /// Waits until the app no longer serves. A service process should end when this completes.

@@ -7,6 +7,7 @@ mod options;
 mod pages;
 mod state;
 mod states;
+mod status;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub use dynamic::DynamicClient;
 pub use handle::AppHandle;
 pub use options::{AggregateOptions, ContractOptions};
 pub use states::States;
+pub use status::{AggregateStatus, ServedPartition, Status};
 
 use crate::{
     codec::Codecs,

@@ -135,5 +135,5 @@ pub(super) async fn a_view_refuses_a_receipt_of_another_type<S: Subject>() {
     let placed = orders.place(OrderNumber(7), vec![]).await.expect("an order is placed");
     let view = app.view::<AccountEvent, _>(Mirror::default());
     let refused = view.wait_for(&placed).await;
-    assert_eq!(refused, Err(ReadError::NotFollowed { view: "account", receipt: "order".into() }));
+    assert_eq!(refused, Err(ReadError::NotFollowed { view: "account".into(), receipt: "order".into() }));
 }

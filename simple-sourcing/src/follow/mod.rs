@@ -1,9 +1,41 @@
-//! Reading events, and views built from them.
+//! Following the event log: [streams](EventStream), [views](View) in memory, and [followers](Follower) for everything else
+//! that is built from events.
+//!
+//! ```text
+//!  port ─▶ feed ─▶ EventStream                                  the caller pulls
+//!           └────▶ source ─▶ partition ─▶ Subscriber ◀─ View     events are pushed, in batches
+//!                              └─▶ progress ─▶ wait_for, caught_up, status
+//! ```
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `follower.rs` | which partitions are followed here, and who waits for them |
+//! | `source.rs` | shares one reader of the log among partitions |
+//! | `partition.rs` | gives the subscriber the events of one partition: in order, again if that may help, one by one if some fail |
+//! | `progress.rs` | how far each partition is |
+//! | `sequences.rs` | whether an event is the next one of its aggregate |
 
+mod batch;
+mod checkpoint;
+mod decode;
+mod follower;
+mod followers;
+mod partition;
+mod progress;
+mod retry;
 mod sequences;
+mod source;
 mod stream;
+mod subscriber;
 mod view;
 
+pub use batch::Batch;
+pub use checkpoint::Checkpoint;
+pub use follower::{Follower, NewFollower, OnFailure};
+pub(crate) use followers::Followers;
+pub use progress::{FollowedPartition, FollowerState, FollowerStatus, Parked};
+pub(crate) use progress::{Progress, ends};
 pub(crate) use sequences::Sequences;
 pub use stream::EventStream;
-pub use view::View;
+pub use subscriber::{ApplyError, Resume, Subscriber};
+pub use view::{View, ViewOptions};

@@ -4,7 +4,11 @@ use std::{
     mem,
 };
 
-use crate::model::Sequence;
+use crate::{
+    engine::{EventRecord, Logged},
+    error::ReadError,
+    model::{Position, Sequence},
+};
 
 /// The sequences of at least this many keys are remembered while a reader follows the log; twice as many take about 2 MB.
 const KEYS_REMEMBERED: usize = 32 * 1024;
@@ -36,7 +40,7 @@ impl Sequences {
     }
 
     /// Records an event. The error is the expected sequence.
-    pub(crate) fn see(&mut self, key: &str, sequence: Sequence) -> Result<(), Sequence> {
+    fn see(&mut self, key: &str, sequence: Sequence) -> Result<(), Sequence> {
         let key = self.hasher.hash_one(key);
         let last = self.recent.get(&key).or_else(|| self.earlier.get(&key));
         let due = last.map(|last| last.next()).or(self.first);
@@ -48,6 +52,19 @@ impl Sequences {
         }
         self.recent.insert(key, sequence);
         due.filter(|&due| due != sequence).map_or(Ok(()), Err)
+    }
+
+    /// Records an event of this log, which must be the next one of its aggregate.
+    pub(crate) fn check(&mut self, log: &str, logged: &Logged) -> Result<(), ReadError> {
+        let EventRecord { key, sequence, command_position: Position { partition, .. }, .. } = &logged.record;
+        self.see(key, *sequence).map_err(|expected| ReadError::OutOfSequence {
+            log: log.to_owned(),
+            partition: *partition,
+            offset: logged.offset,
+            key: key.to_string(),
+            expected,
+            found: *sequence,
+        })
     }
 
     /// An event could not be read, so it is unknown which aggregate it belongs to.

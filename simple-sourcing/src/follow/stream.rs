@@ -6,12 +6,12 @@ use std::{
 
 use futures_core::Stream;
 
-use super::Sequences;
+use super::{decode::decode, sequences::Sequences};
 use crate::{
-    codec::{Codecs, Role},
-    engine::{EventRecord, Logged, guard},
+    codec::Codecs,
+    engine::Logged,
     error::{BackendError, ReadError},
-    model::{Event, EventMeta, Key, Position, Recorded},
+    model::{Event, Recorded},
     port::Feed,
 };
 
@@ -76,19 +76,8 @@ impl<E: Event> EventStream<E> {
 
     fn take(&mut self, logged: Result<Logged, BackendError>) -> Result<Recorded<E>, ReadError> {
         let logged = logged.inspect_err(|_| self.sequences.lose())?;
-        let EventRecord { key, sequence, command_position: Position { partition, .. }, .. } = &logged.record;
-        self.sequences.see(key, *sequence).map_err(|expected| {
-            self.ended = true;
-            ReadError::OutOfSequence {
-                log: self.feed.log().map_or_else(|| format!("the events of {}", E::AGGREGATE), str::to_owned),
-                partition: *partition,
-                offset: logged.offset,
-                key: key.to_string(),
-                expected,
-                found: *sequence,
-            }
-        })?;
-        decode(&self.codecs, logged)
+        self.sequences.check(self.feed.log(), &logged).inspect_err(|_| self.ended = true)?;
+        decode(&self.codecs, &logged)
     }
 
     /// Collects all events up to the end. It never completes on a stream that follows the log.
@@ -120,73 +109,5 @@ impl<E: Event> Stream for EventStream<E> {
             return Poll::Ready(None);
         }
         self.feed.poll_next(context).map(|event| event.map(|event| self.take(event)))
-    }
-}
-
-fn decode<E: Event>(codecs: &Codecs, Logged { offset, record }: Logged) -> Result<Recorded<E>, ReadError> {
-    let partition = record.command_position.partition;
-    let undecodable = |reason: String| ReadError::Undecodable {
-        what: format!(
-            "event {} of {} `{}` (`{}`, partition {partition}, offset {offset})",
-            record.sequence,
-            E::AGGREGATE,
-            record.key,
-            record.name
-        ),
-        reason,
-    };
-    let meta = EventMeta {
-        key: guard(|| E::Key::from_text(&record.key).map_err(|error| error.to_string())).map_err(undecodable)?,
-        sequence: record.sequence,
-        partition,
-        offset,
-        command_id: record.command_id,
-        command_position: record.command_position,
-        time: record.time,
-        trace: record.trace.clone(),
-    };
-    Ok(Recorded { event: guard(|| codecs.decode(Role::Events, &record.payload)).map_err(undecodable)?, meta })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{codec::Payload, prelude::*};
-
-    #[event(key = String)]
-    enum DoorEvent {
-        #[create]
-        Hung { width: Width },
-    }
-
-    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    #[serde(from = "u32")]
-    struct Width(u32);
-
-    impl From<u32> for Width {
-        fn from(width: u32) -> Self {
-            assert_ne!(width, 0, "a door has a width");
-            Width(width)
-        }
-    }
-
-    #[test]
-    fn a_panic_while_an_event_is_decoded_is_an_error_of_that_event() {
-        let read = |payload: &'static str| {
-            let record = EventRecord {
-                key: "front".into(),
-                sequence: Sequence::new(1),
-                command_position: Position { partition: 0, offset: 3 },
-                command_id: CommandId::new(),
-                time: Timestamp::from_millis(0),
-                name: "Hung".into(),
-                trace: None,
-                payload: Payload::json(payload),
-            };
-            decode::<DoorEvent>(&Codecs::new("door"), Logged { offset: 7, record })
-        };
-        assert_eq!(read(r#"{"Hung":{"width":1}}"#).map(|event| event.event), Ok(DoorEvent::Hung { width: Width(1) }));
-        let error = read(r#"{"Hung":{"width":0}}"#).unwrap_err().to_string();
-        assert!(error.contains("offset 7") && error.contains("a door has a width"), "{error}");
     }
 }

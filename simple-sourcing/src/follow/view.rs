@@ -1,26 +1,29 @@
 use std::{
-    collections::HashMap,
+    any::type_name,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{PoisonError, RwLock},
     time::Duration,
 };
 
-use tokio::{sync::watch, task::JoinHandle};
-use tracing::error;
-
-use super::EventStream;
+use super::{
+    Batch, Checkpoint,
+    follower::{Follower, NewFollower, OnFailure},
+    progress::{FollowerStatus, Parked},
+    subscriber::{ApplyError, Resume, Subscriber},
+};
 use crate::{
-    engine::{AggregateIndex, panic_message},
+    engine::panic_message,
     error::ReadError,
-    model::{Cursor, EventMeta, ProjectedBy, Receipt, Recorded, Sequence},
-    port::{Port, TIMEOUT_DEFAULT},
+    model::{ProjectedBy, Receipt, Recorded},
+    port::TIMEOUT_DEFAULT,
 };
 
-/// A read model in memory: a projector that gets every event of an aggregate type, from the first one on.
+/// A read model in memory: a projector that gets every event of one or several aggregate types, from the first one on.
 ///
-/// It follows the log for as long as it exists. Readers see it between two events, never in the middle of one. It stops at
-/// an event that can't be read, and tells whoever waits for it: beyond that event it would be wrong forever.
+/// It follows the log for as long as it exists. Readers see it between two events, never in the middle of one. At an event
+/// that can't be read or projected, it stands still in the partition of the event, and tells whoever waits: beyond that event
+/// it would be wrong for ever. With [`OnFailure::Park`] it leaves out that event and the later ones of its key instead.
 ///
 /// ```
 #[doc = include_str!("../../docs/examples/account.md")]
@@ -42,37 +45,108 @@ use crate::{
 /// # Ok(()) }
 /// ```
 pub struct View<P> {
-    projector: Arc<RwLock<P>>,
-    progress: watch::Receiver<Progress>,
-    follower: JoinHandle<()>,
-    /// The wire name of the aggregate type.
-    aggregate: &'static str,
-    /// What it follows; none if the app does not know the aggregate.
-    log: Option<(Arc<dyn Port>, AggregateIndex)>,
+    follower: Follower<Projection<P>>,
 }
 
-/// How far a view is.
-#[derive(Debug, Default)]
-struct Progress {
-    /// For each partition the offset of the last event's command, and the sequence of that event.
-    seen: HashMap<u32, (u64, Sequence)>,
-    cursor: Cursor,
-    /// Why the view has stopped, if it has.
-    stopped: Option<ReadError>,
+/// How a view is built. [`AppHandle::view_with`](crate::AppHandle::view_with) makes it.
+#[must_use = "options are returned from the function that is given them"]
+pub struct ViewOptions<P> {
+    name: String,
+    events: Vec<(&'static str, Project<P>)>,
+    on_failure: OnFailure,
+}
+
+/// Projects a batch of one event type.
+type Project<P> = fn(&Batch, &RwLock<P>) -> Result<(), ApplyError>;
+
+impl<P: Send + Sync + 'static> ViewOptions<P> {
+    pub(crate) fn new() -> Self {
+        let name = type_name::<P>().split('<').next().unwrap_or_default();
+        let name = name.rsplit("::").next().unwrap_or_default().to_owned();
+        ViewOptions { name, events: Vec::new(), on_failure: OnFailure::default() }
+    }
+
+    /// Projects these events. Call it once for each type; there is no order between the events of two types.
+    pub fn events<E: ProjectedBy<P>>(mut self) -> Self {
+        self.events.push((E::AGGREGATE, project::<E, P>));
+        self
+    }
+
+    /// Names the view, for the log and the status; by default it has the name of its projector's type.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// What happens at an event that can't be projected; [`Stop`](OnFailure::Stop) by default.
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+
+    /// Starts the view with a follower of the app that makes one.
+    pub(crate) fn start(self, projector: P, follower: impl FnOnce(String) -> NewFollower) -> View<P> {
+        let ViewOptions { name, events, on_failure } = self;
+        let follower = follower(name).on_failure(on_failure);
+        let follower = events.iter().fold(follower, |follower, (aggregate, _)| follower.events_of(aggregate));
+        View { follower: follower.start(Projection { projector: RwLock::new(projector), events }) }
+    }
+}
+
+impl<P> fmt::Debug for ViewOptions<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewOptions").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A projector, as the subscriber of a follower.
+struct Projection<P> {
+    projector: RwLock<P>,
+    events: Vec<(&'static str, Project<P>)>,
+}
+
+impl<P: Send + Sync + 'static> Subscriber for Projection<P> {
+    async fn resume(&self, _: &'static str, _: u32) -> Result<Resume, ApplyError> {
+        Ok(Checkpoint::default().into())
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let of_this_type = self.events.iter().find(|(aggregate, _)| *aggregate == batch.aggregate());
+        of_this_type.map_or(Ok(()), |(_, project)| project(batch, &self.projector))
+    }
+
+    async fn park(&self, _: &Batch, _: &str) -> Result<(), ApplyError> {
+        // The follower lists it, and a restart builds the view again.
+        Ok(())
+    }
+}
+
+fn project<E: ProjectedBy<P>, P>(batch: &Batch, projector: &RwLock<P>) -> Result<(), ApplyError> {
+    // Decoded before readers have to wait.
+    let (mut events, mut undecodable) = (Vec::with_capacity(batch.len()), None);
+    for event in batch.events::<E>() {
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) => {
+                undecodable = Some(error);
+                break;
+            }
+        }
+    }
+    let mut projector = projector.write().unwrap_or_else(PoisonError::into_inner);
+    for (index, Recorded { meta, event }) in events.into_iter().enumerate() {
+        let name = event.name();
+        catch_unwind(AssertUnwindSafe(|| event.project_into(&mut projector, &meta))).map_err(|panic| {
+            let (key, sequence, panic) = (&meta.key, meta.sequence, panic_message(&*panic));
+            let what =
+                format!("its projector panicked at `{name}`, event {sequence} of {} {key:?}: {panic}", E::AGGREGATE);
+            ApplyError::Event { index, cause: ReadError::ViewStopped(what) }
+        })?;
+    }
+    undecodable.map_or(Ok(()), Err)
 }
 
 impl<P: Send + Sync + 'static> View<P> {
-    pub(crate) fn start<E: ProjectedBy<P>>(
-        events: EventStream<E>,
-        log: Option<(Arc<dyn Port>, AggregateIndex)>,
-        projector: P,
-    ) -> Self {
-        let projector = Arc::new(RwLock::new(projector));
-        let (sender, progress) = watch::channel(Progress::default());
-        let follower = tokio::spawn(follow(events, projector.clone(), sender));
-        View { projector, progress, follower, aggregate: E::AGGREGATE, log }
-    }
-
     /// Reads the view as it is now. It takes no events meanwhile, so be quick.
     ///
     /// ```
@@ -83,7 +157,7 @@ impl<P: Send + Sync + 'static> View<P> {
     /// }
     /// ```
     pub fn read<T>(&self, read: impl FnOnce(&P) -> T) -> T {
-        read(&self.projector.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.follower.subscriber().projector.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until the view holds all events that are in the log now, for up to 30 seconds. Use it in a readiness probe, so
@@ -107,18 +181,7 @@ impl<P: Send + Sync + 'static> View<P> {
     /// # Errors
     /// As [`caught_up`](View::caught_up).
     pub async fn caught_up_within(&self, timeout: Duration) -> Result<(), ReadError> {
-        let what = || format!("the view to reach the end of the log of {}", self.aggregate);
-        let caught_up = async {
-            let end = match &self.log {
-                Some((port, aggregate)) => port.end(*aggregate).await?,
-                // The follower has stopped with that error.
-                None => Cursor::beginning(),
-            };
-            self.wait_until(|progress| progress.cursor.has_reached(&end) && self.log.is_some()).await
-        };
-        tokio::time::timeout(timeout, caught_up)
-            .await
-            .unwrap_or_else(|_| Err(ReadError::Timeout { what: what(), after: timeout }))
+        self.follower.caught_up_within(timeout).await
     }
 
     /// Waits until the view holds the events of the command with this receipt, for up to 30 seconds: read your own writes.
@@ -132,7 +195,8 @@ impl<P: Send + Sync + 'static> View<P> {
     /// ```
     ///
     /// # Errors
-    /// When the receipt belongs to another aggregate type, the view has stopped, or the events do not arrive in time.
+    /// When the receipt belongs to an aggregate type that the view does not follow, the view has stopped, an event of the command
+    /// is parked, or the events do not arrive in time.
     pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
         self.wait_for_within(receipt, TIMEOUT_DEFAULT).await
     }
@@ -142,93 +206,25 @@ impl<P: Send + Sync + 'static> View<P> {
     /// # Errors
     /// As [`wait_for`](View::wait_for).
     pub async fn wait_for_within(&self, receipt: &Receipt, timeout: Duration) -> Result<(), ReadError> {
-        if receipt.aggregate != self.aggregate {
-            let (view, receipt) = (self.aggregate, receipt.aggregate.to_string());
-            return Err(ReadError::NotFollowed { view, receipt });
-        }
-        let there = self.wait_until(|progress| progress.holds(receipt));
-        tokio::time::timeout(timeout, there).await.unwrap_or_else(|_| {
-            let what = format!("the view to hold the events of command {}", receipt.command_id);
-            Err(ReadError::Timeout { what, after: timeout })
-        })
+        self.follower.wait_for_within(receipt, timeout).await
     }
 
-    async fn wait_until(&self, is_there: impl Fn(&Progress) -> bool) -> Result<(), ReadError> {
-        let mut progress = self.progress.clone();
-        match progress.wait_for(|progress| progress.stopped.is_some() || is_there(progress)).await {
-            Ok(progress) if is_there(&progress) => Ok(()),
-            Ok(progress) => Err(progress.stopped.clone().unwrap_or_else(gone)),
-            Err(_) => Err(gone()),
-        }
+    /// How far the view is. It asks the backend where the log ends.
+    ///
+    /// # Errors
+    /// When the end of the log can't be read.
+    pub async fn status(&self) -> Result<FollowerStatus, ReadError> {
+        self.follower.status().await
     }
-}
 
-fn gone() -> ReadError {
-    ReadError::ViewStopped("its app has been shut down".into())
-}
-
-impl Progress {
-    fn holds(&self, receipt: &Receipt) -> bool {
-        let (offset, sequence) = (receipt.position.offset, receipt.sequence);
-        self.seen.get(&receipt.position.partition).is_some_and(|&(seen, last)| {
-            // The events of one command are consecutive, and the receipt names the last one.
-            seen > offset || (seen == offset && last >= sequence)
-        }) || sequence == Sequence::ZERO // Nothing has ever happened, so there is nothing to wait for.
-    }
-}
-
-async fn follow<E: ProjectedBy<P>, P>(
-    mut events: EventStream<E>,
-    projector: Arc<RwLock<P>>,
-    progress: watch::Sender<Progress>,
-) {
-    while let Some(event) = events.next().await {
-        match event.and_then(|event| apply(event, &projector)) {
-            Ok(Seen { partition, offset, command, sequence }) => progress.send_modify(|progress| {
-                progress.seen.insert(partition, (command, sequence));
-                progress.cursor.advance(partition, offset);
-            }),
-            Err(reason) => {
-                // If it went on, the view would be wrong forever.
-                error!(aggregate = E::AGGREGATE, %reason, "the view has stopped");
-                return progress.send_modify(|progress| progress.stopped = Some(reason));
-            }
-        }
-    }
-}
-
-/// An event that the view has applied.
-struct Seen {
-    partition: u32,
-    offset: u64,
-    /// The offset of its command.
-    command: u64,
-    sequence: Sequence,
-}
-
-fn apply<E: ProjectedBy<P>, P>(
-    Recorded { meta, event }: Recorded<E>,
-    projector: &RwLock<P>,
-) -> Result<Seen, ReadError> {
-    let mut projector = projector.write().unwrap_or_else(PoisonError::into_inner);
-    let name = event.name();
-    catch_unwind(AssertUnwindSafe(|| event.project_into(&mut projector, &meta))).map_err(|panic| {
-        let (key, sequence, panic) = (&meta.key, meta.sequence, panic_message(&*panic));
-        let what = format!("its projector panicked at `{name}`, event {sequence} of {} {key:?}: {panic}", E::AGGREGATE);
-        ReadError::ViewStopped(what)
-    })?;
-    let EventMeta { partition, offset, sequence, command_position, .. } = meta;
-    Ok(Seen { partition, offset, command: command_position.offset, sequence })
-}
-
-impl<P> Drop for View<P> {
-    fn drop(&mut self) {
-        self.follower.abort();
+    /// The events that the view has left out: the first 1,000 of each partition.
+    pub fn parked(&self) -> Vec<Parked> {
+        self.follower.parked()
     }
 }
 
 impl<P: fmt::Debug> fmt::Debug for View<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("View").field("projector", &self.projector).finish_non_exhaustive()
+        f.debug_struct("View").field("follower", &self.follower).finish_non_exhaustive()
     }
 }

@@ -157,6 +157,7 @@ impl<S: Storage> Port for LocalPort<S> {
             return Feed::failed(BackendError::Closed);
         }
         let (sender, feed) = Feed::new();
+        let feed = feed.of(format!("the events of {}", self.definition.aggregates[aggregate].name));
         let (shared, closed) = (self.shared.clone(), self.closed.subscribe());
         match read {
             Read::Follow(from) => tokio::spawn(follow(shared, closed, aggregate, from, sender)),

@@ -41,11 +41,6 @@ impl Cursor {
         self.next.get(&partition).copied().unwrap_or(0)
     }
 
-    /// Whether all events before the other cursor are before this one too.
-    pub(crate) fn has_reached(&self, other: &Cursor) -> bool {
-        other.next.iter().all(|(partition, next)| self.next(*partition) >= *next)
-    }
-
     /// Moves the cursor past an event.
     pub fn advance(&mut self, partition: u32, offset: u64) {
         self.next.insert(partition, offset + 1);

@@ -24,7 +24,7 @@ const FEED_EVENTS_MAX: usize = 1024;
 /// Events from a backend. It ends when the read is complete, the app is shut down, or after an error.
 #[derive(Debug)]
 pub struct Feed {
-    log: Option<String>,
+    log: String,
     receiver: mpsc::Receiver<Result<Logged, BackendError>>,
 }
 
@@ -42,17 +42,17 @@ impl Feed {
     /// A feed, and the sender of its events.
     pub fn new() -> (FeedSender, Feed) {
         let (sender, receiver) = mpsc::channel(FEED_EVENTS_MAX);
-        (FeedSender { sender }, Feed { log: None, receiver })
+        (FeedSender { sender }, Feed { log: String::new(), receiver })
     }
 
     /// Sets the name of the log, for errors.
     #[must_use]
     pub fn of(self, log: impl Into<String>) -> Self {
-        Feed { log: Some(log.into()), ..self }
+        Feed { log: log.into(), ..self }
     }
 
-    pub(crate) fn log(&self) -> Option<&str> {
-        self.log.as_deref()
+    pub(crate) fn log(&self) -> &str {
+        &self.log
     }
 
     /// A feed with nothing but an error.
@@ -66,6 +66,12 @@ impl Feed {
     /// Waits for the next event.
     pub async fn next(&mut self) -> Option<Result<Logged, BackendError>> {
         self.receiver.recv().await
+    }
+
+    /// Waits for events, and takes those that are there, at most so many. None at the end.
+    pub(crate) async fn next_many(&mut self, max: usize) -> Option<Vec<Result<Logged, BackendError>>> {
+        let mut events = Vec::new();
+        (self.receiver.recv_many(&mut events, max).await > 0).then_some(events)
     }
 
     pub(crate) fn poll_next(

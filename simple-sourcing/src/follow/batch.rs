@@ -1,0 +1,83 @@
+use std::{iter, mem};
+
+use super::{
+    Checkpoint,
+    decode::{decode, describe},
+    subscriber::ApplyError,
+};
+use crate::{
+    codec::Codecs,
+    engine::{Logged, Shard},
+    model::{Event, Position, Recorded},
+};
+
+/// Consecutive events of one partition of one aggregate type.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub(super) at: Shard,
+    pub(super) aggregate: &'static str,
+    pub(super) codecs: Codecs,
+    pub(super) before: Checkpoint,
+    /// Never empty.
+    pub(super) events: Vec<Logged>,
+}
+
+impl Batch {
+    /// The wire name of the aggregate type, e.g. `account`.
+    pub fn aggregate(&self) -> &'static str {
+        self.aggregate
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> u32 {
+        self.at.partition
+    }
+
+    /// How many events there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Where the subscriber is before the batch. A store that finds another checkpoint than this one has been written by
+    /// somebody else: return [`ApplyError::Lost`], and write nothing.
+    pub fn before(&self) -> Checkpoint {
+        self.before
+    }
+
+    /// Where the subscriber is after the batch. Store it in the transaction that stores what it makes of the events.
+    pub fn after(&self) -> Checkpoint {
+        self.events.last().map_or(self.before, after)
+    }
+
+    /// The events, decoded. An error is what [`apply`](super::Subscriber::apply) may return: it says which event can't be
+    /// read.
+    pub fn events<E: Event>(&self) -> impl Iterator<Item = Result<Recorded<E>, ApplyError>> {
+        iter::zip(0.., &self.events)
+            .map(|(index, logged)| decode(&self.codecs, logged).map_err(|cause| ApplyError::Event { index, cause }))
+    }
+
+    /// Takes the first events out of the batch.
+    pub(super) fn split(&mut self, events: usize) -> Batch {
+        let rest = self.events.split_off(events);
+        let part = Batch { events: mem::replace(&mut self.events, rest), codecs: self.codecs.clone(), ..*self };
+        self.before = part.after();
+        part
+    }
+
+    /// Puts back what was taken out last.
+    pub(super) fn put_back(&mut self, part: Batch) {
+        self.before = part.before;
+        self.events.splice(..0, part.events);
+    }
+
+    /// Where the first event is, for errors.
+    pub(super) fn describe(&self) -> String {
+        self.events.first().map_or_else(String::new, |first| describe(self.aggregate, first))
+    }
+}
+
+fn after(Logged { offset, record }: &Logged) -> Checkpoint {
+    let Position { offset: command_offset, .. } = record.command_position;
+    Checkpoint::after(*offset, command_offset, record.sequence)
+}

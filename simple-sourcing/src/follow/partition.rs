@@ -1,0 +1,229 @@
+use std::{
+    collections::HashSet,
+    future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use tracing::{error, warn};
+
+use super::{
+    Batch, Checkpoint,
+    follower::OnFailure,
+    progress::Progress,
+    retry::Backoff,
+    sequences::Sequences,
+    source::{Log, Portion, Source},
+    subscriber::{ApplyError, Resume, Subscriber},
+};
+use crate::{
+    engine::{Logged, Shard, panic_message},
+    error::ReadError,
+    model::Sequence,
+};
+
+/// Why the later events of a key are parked.
+const KEY_IS_PARKED: &str = "an earlier event of the same key is parked";
+
+/// Gives a subscriber the events of one partition.
+pub(super) struct PartitionFollower<S> {
+    pub(super) subscriber: Arc<S>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) log: Arc<Log>,
+    pub(super) at: Shard,
+    pub(super) on_failure: OnFailure,
+}
+
+/// Why a partition is no longer followed.
+enum End {
+    /// At an event that can't be applied.
+    Stopped(ReadError),
+    /// The app is shut down.
+    Closed,
+    /// Somebody else writes in the partition.
+    Lost,
+}
+
+impl<S: Subscriber> PartitionFollower<S> {
+    /// Runs until the app is shut down, or an event can't be applied.
+    pub(super) async fn run(self, mut start: Option<(Resume, Source)>) {
+        let mut backoff = Backoff::default();
+        loop {
+            let end = match self.start(start.take(), &mut backoff).await {
+                Ok((resume, source)) => self.follow(resume, source, &mut backoff).await,
+                Err(end) => end,
+            };
+            match end {
+                End::Closed => return self.progress.stopped(self.at, ReadError::closed()),
+                End::Stopped(reason) => {
+                    let (aggregate, partition) = (self.log.name, self.at.partition);
+                    // If it went on, what is made of the events would be wrong for ever.
+                    error!(follower = self.progress.name, aggregate, partition, %reason, "a follower has stopped");
+                    return self.progress.stopped(self.at, reason);
+                }
+                // It is still assigned to this process, so it looks again where to go on.
+                End::Lost => self.wait(&ApplyError::Lost, &mut backoff).await,
+            }
+        }
+    }
+
+    /// Where to go on, and the events from there.
+    async fn start(&self, start: Option<(Resume, Source)>, backoff: &mut Backoff) -> Result<(Resume, Source), End> {
+        if let Some(start) = start {
+            return Ok(start);
+        }
+        loop {
+            match self.resume().await {
+                Ok(resume) => {
+                    let source = self.log.open_one(self.at.partition, resume.checkpoint.next).ok_or(End::Closed)?;
+                    return Ok((resume, source));
+                }
+                Err(ApplyError::Event { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(error @ (ApplyError::Retry(_) | ApplyError::Lost)) => self.wait(&error, backoff).await,
+            }
+        }
+    }
+
+    /// Asks the subscriber where to go on.
+    pub(super) async fn resume(&self) -> Result<Resume, ApplyError> {
+        let resume = guarded(self.subscriber.resume(self.log.name, self.at.partition)).await?;
+        self.progress.resumed(self.at, resume.checkpoint);
+        Ok(resume)
+    }
+
+    async fn follow(&self, resume: Resume, mut source: Source, backoff: &mut Backoff) -> End {
+        let Resume { mut checkpoint, parked } = resume;
+        let mut parked: HashSet<_> = parked.into_iter().map(Arc::from).collect();
+        let is_beginning = checkpoint == Checkpoint::default();
+        let mut sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
+        loop {
+            let mut events = match source.next().await {
+                Some(Portion::Events(events)) => events,
+                Some(Portion::Closed) => return End::Closed,
+                Some(Portion::Failed(error)) if !error.is_retryable() => return End::Stopped(error.into()),
+                left_behind_or_failed => {
+                    if let Some(Portion::Failed(error)) = left_behind_or_failed {
+                        self.wait(&ApplyError::retry(error), backoff).await;
+                    }
+                    match self.log.open_one(self.at.partition, checkpoint.next) {
+                        Some(reopened) => source = reopened,
+                        None => return End::Closed,
+                    }
+                    continue;
+                }
+            };
+            let checked = events.iter().enumerate();
+            let wrong = checked.map(|(at, event)| sequences.check(&source.log, event).map_err(|error| (at, error)));
+            let wrong = wrong.into_iter().find_map(Result::err);
+            events.truncate(wrong.as_ref().map_or(events.len(), |(at, _)| *at));
+            let Log { name: aggregate, codecs, .. } = &*self.log;
+            let batch = Batch { at: self.at, aggregate, codecs: codecs.clone(), before: checkpoint, events };
+            match self.deliver(batch, &mut parked, backoff).await {
+                Ok(after) => checkpoint = after,
+                Err(end) => return end,
+            }
+            if let Some((_, error)) = wrong {
+                return End::Stopped(error);
+            }
+        }
+    }
+
+    /// Gives the subscriber a batch, in parts where that is necessary.
+    async fn deliver(
+        &self,
+        mut batch: Batch,
+        parked: &mut HashSet<Arc<str>>,
+        backoff: &mut Backoff,
+    ) -> Result<Checkpoint, End> {
+        let mut one_by_one = false;
+        while let Some(first) = batch.events.first() {
+            let is_parked = parked.contains(&first.record.key);
+            let same = |events: &[_]| {
+                let is_same = |event: &&Logged| parked.contains(&event.record.key) == is_parked;
+                if parked.is_empty() { events.len() } else { events.iter().take_while(is_same).count() }
+            };
+            let part = batch.split(if one_by_one { 1 } else { same(&batch.events) });
+            let applied = if is_parked {
+                guarded(self.subscriber.park(&part, KEY_IS_PARKED)).await
+            } else {
+                guarded(self.subscriber.apply(&part)).await
+            };
+            let (failed, cause) = match applied {
+                Ok(()) => {
+                    backoff.reset();
+                    match is_parked {
+                        true => self.progress.parked(&part, KEY_IS_PARKED),
+                        false => self.progress.applied(&part),
+                    }
+                    continue;
+                }
+                Err(ApplyError::Lost) => return Err(End::Lost),
+                Err(error @ ApplyError::Retry(_)) => {
+                    batch.put_back(part);
+                    self.wait(&error, backoff).await;
+                    continue;
+                }
+                Err(ApplyError::Failed(_)) if part.len() > 1 && !is_parked => {
+                    one_by_one = true;
+                    batch.put_back(part);
+                    continue;
+                }
+                Err(ApplyError::Failed(cause)) => (0, cause),
+                Err(ApplyError::Event { index, cause }) => (index.min(part.len() - 1), cause),
+            };
+            batch.put_back(part);
+            if failed > 0 {
+                self.progress.applied(&batch.split(failed));
+            }
+            if is_parked || self.on_failure == OnFailure::Stop {
+                return Err(End::Stopped(cause));
+            }
+            parked.insert(self.park(batch.split(1), cause, backoff).await?);
+        }
+        Ok(batch.before)
+    }
+
+    /// Parks an event that can't be applied. Returns its key.
+    async fn park(&self, event: Batch, cause: ReadError, backoff: &mut Backoff) -> Result<Arc<str>, End> {
+        let reason = cause.to_string();
+        loop {
+            match guarded(self.subscriber.park(&event, &reason)).await {
+                Ok(()) => break,
+                Err(ApplyError::Lost) => return Err(End::Lost),
+                Err(error @ ApplyError::Retry(_)) => self.wait(&error, backoff).await,
+                Err(ApplyError::Event { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+            }
+        }
+        let what = event.describe();
+        warn!(
+            follower = self.progress.name,
+            what, reason, "an event is parked; the later ones of its key are parked too"
+        );
+        self.progress.parked(&event, &reason);
+        Ok(event.events.first().map_or_else(|| "".into(), |logged| logged.record.key.clone()))
+    }
+
+    /// Waits before the next attempt, and says so.
+    async fn wait(&self, error: &ApplyError, backoff: &mut Backoff) {
+        let (pause, is_news) = backoff.next();
+        self.progress.retrying(self.at, error.to_string());
+        if is_news {
+            let (aggregate, partition) = (self.log.name, self.at.partition);
+            warn!(follower = self.progress.name, aggregate, partition, %error, ?pause, "a follower tries again");
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Runs the user's code. A panic is an error.
+async fn guarded<T>(run: impl Future<Output = Result<T, ApplyError>>) -> Result<T, ApplyError> {
+    let mut run = pin!(run);
+    poll_fn(|context| {
+        catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))).unwrap_or_else(|panic| {
+            Poll::Ready(Err(ApplyError::failed(format!("the subscriber panicked: {}", panic_message(&*panic)))))
+        })
+    })
+    .await
+}
