@@ -202,7 +202,7 @@ fn reads<S: Subject>() -> Vec<Case> {
             all_states_are_read_whatever_their_number,
             a_state_is_not_older_than_any_receipt,
             a_state_that_does_not_decode_is_an_error_and_the_stream_goes_on,
-            states_of_what_is_not_part_of_the_app_or_after_its_end_are_errors,
+            what_is_not_part_of_the_app_has_no_states_and_no_dead_letters,
         }
         views {
             a_view_reads_its_own_writes,
