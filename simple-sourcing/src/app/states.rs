@@ -3,7 +3,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
@@ -49,6 +49,9 @@ pub struct States<A> {
     aggregate: PhantomData<fn() -> A>,
 }
 
+/// A state and whose it is.
+type Keyed<A> = (KeyOf<A>, Versioned<A>);
+
 impl<A: Aggregate> States<A> {
     pub(super) fn new(port: Arc<dyn Port>, aggregate: Result<AggregateIndex, BackendError>, codecs: Codecs) -> Self {
         let pages = Pages::new((0, None), move |(partition, after)| {
@@ -92,10 +95,10 @@ impl<A: Aggregate> States<A> {
         Ok(states)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<(KeyOf<A>, Versioned<A>), ReadError>>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Keyed<A>, ReadError>>> {
         loop {
-            let state = match std::task::ready!(self.pages.poll_next(context)) {
-                Some(Ok((key, stored))) => decode::<A>(&self.codecs, &key, &stored).transpose(),
+            let state = match ready!(self.pages.poll_next(context)) {
+                Some(Ok((key, stored))) => decode(&self.codecs, &key, &stored).transpose(),
                 Some(Err(error)) => Some(Err(error.into())),
                 None => return Poll::Ready(None),
             };
@@ -116,11 +119,7 @@ impl<A: Aggregate> Stream for States<A> {
 }
 
 /// None if the aggregate is deleted.
-fn decode<A: Aggregate>(
-    codecs: &Codecs,
-    key: &str,
-    stored: &StoredState,
-) -> Result<Option<(KeyOf<A>, Versioned<A>)>, ReadError> {
+fn decode<A: Aggregate>(codecs: &Codecs, key: &str, stored: &StoredState) -> Result<Option<Keyed<A>>, ReadError> {
     let Some(state) = &stored.state else { return Ok(None) };
     let decoded = guard(|| {
         let key = KeyOf::<A>::from_text(key).map_err(|error| error.to_string())?;

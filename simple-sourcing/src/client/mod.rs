@@ -1,4 +1,4 @@
-//! Sending commands and waiting for their outcomes.
+//! Sending commands, typed or by name, and waiting for their outcomes.
 
 mod call;
 mod dynamic;
