@@ -4,7 +4,10 @@ use std::fmt;
 
 use simple_sourcing::{Command, Event, engine::AggregateDefinition};
 
-use crate::{config::Kafka, naming::Topic};
+use crate::{
+    config::{Kafka, sharing_prefix},
+    naming::Topic,
+};
 
 /// The resource that a right applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,6 +17,8 @@ pub enum Resource {
     Topic(String),
     /// The consumer group with this name.
     Group(String),
+    /// All consumer groups with this prefix.
+    Groups(String),
     /// All transactional ids with this prefix.
     TransactionalIds(String),
 }
@@ -23,6 +28,7 @@ impl fmt::Display for Resource {
         match self {
             Resource::Topic(name) => write!(f, "topic `{name}`"),
             Resource::Group(name) => write!(f, "group `{name}`"),
+            Resource::Groups(prefix) => write!(f, "groups that begin with `{prefix}`"),
             Resource::TransactionalIds(prefix) => write!(f, "transactional ids that begin with `{prefix}`"),
         }
     }
@@ -55,6 +61,7 @@ impl fmt::Display for Right {
         match &self.resource {
             Resource::Topic(name) => write!(f, "--topic {name}"),
             Resource::Group(name) => write!(f, "--group {name}"),
+            Resource::Groups(prefix) => write!(f, "--resource-pattern-type prefixed --group {prefix}"),
             Resource::TransactionalIds(prefix) => {
                 write!(f, "--resource-pattern-type prefixed --transactional-id {prefix}")
             }
@@ -71,6 +78,10 @@ pub enum Role {
     Client,
     /// It creates missing topics, in addition to one of the other roles.
     Creator,
+    /// It shares the partitions of the events with other processes, in addition to one of the other roles.
+    Sharer,
+    /// It looks at all states and at the dead letters, in addition to one of the other roles.
+    Inspector,
 }
 
 impl Role {
@@ -91,6 +102,8 @@ impl Role {
             (Role::Client, Topic::Event | Topic::Response | Topic::Answer) => &[Read, DescribeConfigs],
             (Role::Client, Topic::State | Topic::DeadLetter | Topic::Owner) => &[],
             (Role::Creator, _) => &[Create],
+            (Role::Inspector, Topic::State | Topic::DeadLetter) => &[Read],
+            (Role::Sharer | Role::Inspector, _) => &[],
         }
     }
 
@@ -152,7 +165,11 @@ impl Kafka {
         match role {
             Role::Service => rights.extend([Right::on_group(Operation::Read, group), Right::on_transactions(group)]),
             Role::Client => rights.push(Right::on_group(Operation::Describe, group)),
-            Role::Creator => {}
+            Role::Sharer => {
+                let resource = Resource::Groups(sharing_prefix(group));
+                rights.push(Right { operation: Operation::Read, resource });
+            }
+            Role::Creator | Role::Inspector => {}
         }
         rights
     }
@@ -200,9 +217,14 @@ mod tests {
     #[test]
     fn the_table_is_that_of_the_rights() {
         let kafka = Kafka::new("");
-        let rights = [Role::Service, Role::Client, Role::Creator].map(|role| kafka.rights_on("account", "bank", role));
+        let roles = [Role::Service, Role::Client, Role::Creator, Role::Sharer, Role::Inspector];
+        let rights = roles.map(|role| kafka.rights_on("account", "bank", role));
         let topics = Topic::ALL.map(|topic| Resource::Topic(kafka.topic("account", topic)));
-        let others = [Resource::Group("bank".to_owned()), Resource::TransactionalIds("bank-".to_owned())];
+        let others = [
+            Resource::Group("bank".to_owned()),
+            Resource::Groups("bank-share-".to_owned()),
+            Resource::TransactionalIds("bank-".to_owned()),
+        ];
         let table: String = topics
             .iter()
             .chain(&others)
@@ -215,6 +237,9 @@ mod tests {
                 format!("| {resource} |{}\n", rights.each_ref().map(cell).concat())
             })
             .collect();
-        assert!(include_str!("access.md").contains(&format!("|---|---|---|---|\n{table}\n")), "not there:\n{table}");
+        assert!(
+            include_str!("access.md").contains(&format!("|---|---|---|---|---|---|\n{table}\n")),
+            "not there:\n{table}"
+        );
     }
 }

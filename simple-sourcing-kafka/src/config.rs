@@ -4,7 +4,7 @@ use simple_sourcing::BackendError;
 
 use crate::{
     naming::{DefaultNaming, Naming, Topic},
-    status::Restoring,
+    status::{Problems, Restoring},
 };
 
 /// Apache Kafka as the event store, the command queue and the lock.
@@ -37,6 +37,8 @@ pub struct Kafka {
     pub(crate) standby: bool,
     pub(crate) deaths_max: u32,
     pub(crate) restoring: Restoring,
+    /// What the watch of this app has found. New with each start.
+    pub(crate) problems: Problems,
     /// The apps whose aggregate types this app takes over.
     pub(crate) predecessors: Vec<String>,
     /// The consumer group of the service processes: prefix and app. Set when the app starts.
@@ -105,6 +107,7 @@ impl Kafka {
             standby: false,
             deaths_max: DEATHS_MAX_DEFAULT,
             restoring: Restoring::new(),
+            problems: Problems::default(),
             predecessors: Vec::new(),
             group: String::new(),
             process: Arc::default(),
@@ -295,6 +298,11 @@ impl Kafka {
         format!("{}{app}", self.prefix)
     }
 
+    /// The group of those that share partitions under a name. Set when the app starts.
+    pub(crate) fn sharing_group(&self, name: &str) -> String {
+        format!("{}{name}", sharing_prefix(&self.group))
+    }
+
     /// The user name of this process, if it is in the properties.
     pub(crate) fn user(&self) -> Option<&str> {
         self.value("sasl.username")
@@ -367,6 +375,12 @@ impl fmt::Debug for Kafka {
             .field("properties", &properties)
             .finish_non_exhaustive()
     }
+}
+
+/// What the groups begin with that share partitions for the app with this group. Not the name of another app, as far as
+/// anybody gives such names.
+pub(crate) fn sharing_prefix(group: &str) -> String {
+    format!("{group}-share-")
 }
 
 /// The name of a property. If it was written with its value, the part before the `=`.

@@ -5,7 +5,7 @@
 //! change only after the commit.
 //!
 //! ```text
-//!  client/ ───── command topic ──▶ worker/run.rs ── one transaction ──▶ event topic     ──▶ reader.rs
+//!  client/ ───── command topic ──▶ worker/run.rs ── one transaction ──▶ event topic     ──▶ reader/  
 //!     ▲                            ▲                              ├──▶ aggregate topic ─┐
 //!     ├── client/answers/ ◀────────┼──────────────────────────────┼──▶ response topic  ─┤
 //!     │                            └─────────────  worker/restore/ ◀────────────────────┘
@@ -69,7 +69,8 @@
 //! | `driver/` | the Kafka client library, behind an interface without any of its types; nobody else names it |
 //! | `cluster/` | topics are created, checked and watched; which app owns an aggregate type; who is in the group |
 //! | `client/` | sending commands, and handing answers to those who wait |
-//! | `reader` | reading events, and looking for the outcome of a command |
+//! | `reader/` | reading events, states and dead letters, and looking for the outcome of a command |
+//! | `sharing` | sharing partitions among processes, with a group that only assigns |
 //! | `worker/` | the exactly-once loop; below it restoring, the local store, and for tests a simulated log |
 //! | `port` | a running app: everything above, started and stopped |
 
@@ -86,6 +87,7 @@ mod port;
 mod progress;
 mod reader;
 mod record;
+mod sharing;
 mod shutdown;
 mod status;
 

@@ -1,6 +1,7 @@
 //! A running app on Kafka: the client, the readers and, if it serves anything, the workers.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +11,11 @@ use std::{
 
 use simple_sourcing::{
     BackendError, CommandId, Cursor,
-    engine::{AggregateIndex, Definition, Outcome, StoredState},
-    port::{Backend, BoxFuture, Feed, Port, Read, Stopped, Submission},
+    engine::{AggregateIndex, Definition, Outcome, Shard, StoredState},
+    port::{
+        Assignments, Backend, BoxFuture, DeadLetterPage, Feed, PageToken, PartitionState, Port, PortStatus, Read,
+        StatesPage, Stopped, Submission,
+    },
 };
 use tracing::info;
 
@@ -21,7 +25,9 @@ use crate::{
     config::Kafka,
     driver::WorkerLog,
     reader::Readers,
+    sharing,
     shutdown::Shutdown,
+    status::{Problems, Working},
     topics::{Ends, Topics},
     worker::Workers,
 };
@@ -45,7 +51,7 @@ impl Backend for Kafka {
     fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
         let group = self.group_of(&definition.name);
         let process = uuid::Uuid::now_v7().to_string().into();
-        Box::pin(KafkaPort::start(Kafka { group, process, ..self }, definition))
+        Box::pin(KafkaPort::start(Kafka { group, process, problems: Problems::default(), ..self }, definition))
     }
 }
 
@@ -110,6 +116,28 @@ impl KafkaPort {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Runs a read that blocks, until it ends or nobody waits for it any more.
+    async fn reading<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        read: impl FnOnce(&dyn Fn() -> bool) -> Result<T, BackendError> + Send + 'static,
+    ) -> Result<T, BackendError> {
+        self.check_open()?;
+        let wanted = Arc::new(());
+        let asked = Arc::downgrade(&wanted);
+        let read = tokio::task::spawn_blocking(move || read(&|| asked.strong_count() > 0)).await;
+        drop(wanted);
+        let panicked = |error| {
+            BackendError::failed(format!("the read of {what} panicked; see the log for details")).because(error)
+        };
+        read.map_err(panicked)?
+    }
+
+    fn working(&self) -> Vec<Working> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.as_ref().map_or_else(Vec::new, |workers| workers.working().to_vec())
+    }
+
     fn take_workers(&self) -> Option<Workers> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -169,6 +197,54 @@ impl Port for KafkaPort {
         match self.check_open() {
             Ok(()) => self.readers.read(&self.topics[aggregate], read),
             Err(error) => Feed::failed(error),
+        }
+    }
+
+    fn partitions(&self, aggregate: AggregateIndex) -> u32 {
+        self.topics[aggregate].partitions
+    }
+
+    fn share(&self, name: &str, aggregates: &[AggregateIndex]) -> Assignments {
+        match self.check_open() {
+            Ok(()) => sharing::share(&self.kafka, &self.shutdown, &self.topics, name, aggregates),
+            Err(error) => Assignments::failed(error),
+        }
+    }
+
+    fn states(&self, at: Shard, after: Option<PageToken>) -> BoxFuture<'_, Result<StatesPage, BackendError>> {
+        let (readers, topics) = (self.readers.clone(), self.topics.clone());
+        Box::pin(self.reading("states", move |is_wanted| {
+            readers.states(&topics[at.aggregate], at.partition, after.as_ref(), is_wanted)
+        }))
+    }
+
+    fn dead_letters(
+        &self,
+        aggregate: AggregateIndex,
+        after: Cursor,
+    ) -> BoxFuture<'_, Result<DeadLetterPage, BackendError>> {
+        let (readers, topics) = (self.readers.clone(), self.topics.clone());
+        Box::pin(
+            self.reading("dead letters", move |is_wanted| readers.dead_letters(&topics[aggregate], after, is_wanted)),
+        )
+    }
+
+    fn status(&self) -> PortStatus {
+        let restoring = &self.kafka.restoring;
+        let working = self.working();
+        let state = |(at, served)| match served {
+            true => (at, PartitionState::Serving),
+            false => (at, PartitionState::Restoring { records_left: restoring.records_left(at).unwrap_or_default() }),
+        };
+        // A copy is one only as long as the partition is not served here.
+        let standbys = restoring.standbys_left().into_iter();
+        let standbys = standbys.map(|(at, records_left)| (at, PartitionState::Standby { records_left }));
+        let assigned = working.iter().flat_map(Working::partitions).map(state);
+        let partitions: BTreeMap<Shard, PartitionState> = standbys.chain(assigned).collect();
+        PortStatus {
+            workers: working.iter().map(Working::status).collect(),
+            partitions: partitions.into_iter().collect(),
+            problems: self.shutdown.cause().iter().map(ToString::to_string).chain(self.kafka.problems.all()).collect(),
         }
     }
 

@@ -69,6 +69,17 @@ impl Group {
         Ok(())
     }
 
+    /// The members that do not belong to this app.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        self.foreign_members.iter().map(|(id, ForeignMember { whose, .. })| {
+            let group = &self.name;
+            format!(
+                "member {id:?} ({whose}) of group `{group}` does not belong to this app: the commands of its partitions \
+                 wait until it leaves"
+            )
+        })
+    }
+
     fn check_members(&mut self, members: &[&MemberInfo]) {
         let foreign =
             members.iter().filter(|member| ![self.client_id.as_str(), CLIENT_ID].contains(&member.client_id.as_str()));

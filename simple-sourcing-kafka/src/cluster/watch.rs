@@ -18,6 +18,7 @@ use crate::{
     config::Kafka,
     driver::{ANSWER_WITHIN, Admin, Consumer, Edge, Purpose},
     naming::Topic,
+    status::Problem,
     topics::{Ends, Requirements, Topics},
 };
 
@@ -78,7 +79,9 @@ impl Watch {
             let (mut suspected, mut wait) = (false, Duration::ZERO);
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(wait) {
                 wait = INTERVAL;
-                match checks.run() {
+                let checked = checks.run();
+                checks.show(&checked);
+                match checked {
                     Ok(None) => suspected = false,
                     // What keeps this thread from checking keeps the others from working, and they report it.
                     Err(error) => {
@@ -155,6 +158,17 @@ impl Checks {
         Ok(found)
     }
 
+    /// Shows what keeps the app from working as it should.
+    fn show(&self, checked: &Result<Option<BackendError>, BackendError>) {
+        let problems = &self.admin.kafka().problems;
+        let unchecked = checked.as_ref().err().map(|error| format!("the topics can't be checked: {error}"));
+        problems.set(Problem::Unchecked, unchecked);
+        if let Ok(found) = checked {
+            problems.set(Problem::Topics, found.as_ref().map(ToString::to_string));
+        }
+        problems.set(Problem::ForeignMembers, self.group.iter().flat_map(Group::problems));
+    }
+
     /// Has each client find its brokers again: the one it has asked may be gone.
     fn find_brokers(&self) {
         let found = self.admin.find_controller(ANSWER_WITHIN);
@@ -197,7 +211,9 @@ impl Checks {
             }
         }
         let long_open = self.stalls.long_open(now);
-        self.admin.kafka().restoring.held_back_by(long_open);
+        let kafka = self.admin.kafka();
+        kafka.problems.set(Problem::OpenTransactions, long_open.iter().map(ToString::to_string));
+        kafka.restoring.held_back_by(long_open);
         Ok(None)
     }
 

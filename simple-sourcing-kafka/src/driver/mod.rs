@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`WorkerLog`] | a worker: its [`Log`](crate::log::Log) with the group, transactions, and the reading for its jobs |
 //! | [`Consumer`], [`TopicReader`] | reading without a group, bounds of partitions, members and committed offsets of groups |
+//! | [`Member`] | sharing partitions with other processes |
 //! | [`CommandSender`], [`write_one`] | commands of clients, and single records |
 //! | [`Admin`] | what topics there are, and new ones |
 
@@ -14,7 +15,7 @@ mod librdkafka;
 use std::time::Duration;
 
 pub(crate) use librdkafka::{
-    Admin, ClientError, CommandSender, CommittedOffset, Consumer, Edge, GroupInfo, MemberInfo, NewTopic,
+    Admin, ClientError, CommandSender, CommittedOffset, Consumer, Edge, GroupInfo, Member, MemberInfo, NewTopic,
     NotAcknowledged, Purpose, TopicReader, WorkerLog, write_one,
 };
 

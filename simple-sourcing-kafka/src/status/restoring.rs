@@ -131,6 +131,16 @@ impl Restoring {
         self.lock().standbys.iter().map(partition).collect()
     }
 
+    /// The most records that are left of a partition; none if it is not listed.
+    pub(crate) fn records_left(&self, at: Shard) -> Option<u64> {
+        self.lock().restoring.get(&at).map(|progress| progress.left)
+    }
+
+    /// How far behind each standby copy is.
+    pub(crate) fn standbys_left(&self) -> Vec<(Shard, u64)> {
+        self.lock().standbys.iter().map(|(at, copy)| (*at, copy.left)).collect()
+    }
+
     /// Whether any partition is being restored.
     pub(crate) fn is_any(&self) -> bool {
         !self.lock().restoring.is_empty()

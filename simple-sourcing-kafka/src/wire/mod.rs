@@ -22,7 +22,7 @@ use simple_sourcing::{
 
 use crate::record::Header;
 
-pub(crate) use dead_letter::DeadLetter;
+pub(crate) use dead_letter::{DeadLetter, read_dead_letter};
 pub(crate) use read::{answered_id, read_answer, read_event, read_request, read_response, read_state, source};
 pub(crate) use write::{
     answered_to, command_headers, event_headers, outcome, state, state_answer, state_query_headers,

@@ -1,6 +1,8 @@
-//! Tells the start of the app how far a worker has come.
+//! Tells the app how far a worker has come: its start, and later those who ask for its status.
 
 use std::sync::mpsc::Sender;
+
+use crate::status::Working;
 
 /// How far a worker has come when it starts.
 pub(super) enum Joined {
@@ -13,16 +15,17 @@ pub(super) enum Joined {
 pub(super) struct Joining {
     sender: Option<Sender<Joined>>,
     admitted: bool,
+    pub(super) working: Working,
 }
 
 impl Joining {
-    pub(super) fn new(sender: Sender<Joined>) -> Self {
-        Joining { sender: Some(sender), admitted: false }
+    pub(super) fn new(sender: Sender<Joined>, working: Working) -> Self {
+        Joining { sender: Some(sender), admitted: false, working }
     }
 
     /// For a worker that takes the place of this one.
     pub(super) fn again(&self) -> Self {
-        Joining { sender: self.sender.clone(), admitted: false }
+        Joining { sender: self.sender.clone(), admitted: false, working: self.working.clone() }
     }
 
     pub(super) fn is_admitted(&self) -> bool {

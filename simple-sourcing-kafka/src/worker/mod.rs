@@ -45,7 +45,13 @@ use self::{
     restore::Storage,
     run::{Ended, Worker},
 };
-use crate::{cluster::Owners, config::Kafka, log::Log, topics::Topics};
+use crate::{
+    cluster::Owners,
+    config::Kafka,
+    log::{Failure, Log},
+    status::Working,
+    topics::Topics,
+};
 
 /// How long a start waits for the group to admit a worker.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -60,6 +66,8 @@ const STOP_POLL: Duration = Duration::from_millis(5);
 pub(crate) struct Workers {
     stopped: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Result<(), BackendError>>>,
+    /// What each of them shows.
+    working: Vec<Working>,
 }
 
 impl Workers {
@@ -74,7 +82,7 @@ impl Workers {
         ending: &Stopped,
         stopped: &Arc<AtomicBool>,
     ) -> Result<Self, BackendError> {
-        let mut workers = Workers { stopped: stopped.clone(), threads: Vec::new() };
+        let mut workers = Workers { stopped: stopped.clone(), threads: Vec::new(), working: Vec::new() };
         if !definition.aggregates.iter().any(|aggregate| aggregate.is_served()) {
             return Ok(workers);
         }
@@ -85,6 +93,8 @@ impl Workers {
         for number in 0..kafka.workers {
             let (open, name) = (open.clone(), format!("{instance}-{number}"));
             let (definition, topics, deaths_max) = (definition.clone(), topics.clone(), kafka.deaths_max);
+            let working = Working::new(&name);
+            workers.working.push(working.clone());
             let (stopped, ending, joined) = (workers.stopped.clone(), ending.clone(), sender.clone());
             // One of them keeps the standby copies for all.
             let standby = storage.standby && number == 0;
@@ -95,7 +105,7 @@ impl Workers {
                     let (log, stopped, storage) = (open(name.clone())?, stopped.clone(), storage.clone());
                     Worker::start(log, definition.clone(), topics.clone(), stopped, joining, storage, deaths_max).await
                 };
-                let first = pollster::block_on(start(Joining::new(joined)))?;
+                let first = pollster::block_on(start(Joining::new(joined, working)))?;
                 pollster::block_on(work(first, start, &stopped)).inspect_err(|error| {
                     error!(worker = number, %error, "the worker has failed");
                     ending.set(Err(error.clone()));
@@ -130,12 +140,18 @@ impl Workers {
                 }
                 // A worker has ended, and its result says why.
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    let ended = Workers { stopped: self.stopped.clone(), threads: std::mem::take(&mut self.threads) };
+                    let (stopped, threads) = (self.stopped.clone(), std::mem::take(&mut self.threads));
+                    let ended = Workers { stopped, threads, working: Vec::new() };
                     return Err(ended.stop().err().unwrap_or(BackendError::Closed));
                 }
             }
         }
         Ok(())
+    }
+
+    /// What each worker shows.
+    pub(crate) fn working(&self) -> &[Working] {
+        &self.working
     }
 
     /// Tells the workers to finish their batch and leave. Does not wait.
@@ -177,6 +193,7 @@ async fn work<L: Log>(
 ) -> Result<(), BackendError> {
     while let Ended::Fenced(joining) = worker.run().await? {
         warn!("fenced by the group after the session expired, joining again");
+        joining.working.starts_over(&Failure::Fenced.into_error());
         worker = loop {
             match start(joining.again()).await {
                 Ok(worker) => break worker,
@@ -203,7 +220,9 @@ mod tests {
                 }
             })
         };
-        let stop = |threads| Workers { stopped: Arc::default(), threads }.stop_within(Duration::from_millis(50));
+        let stop = |threads| {
+            Workers { stopped: Arc::default(), threads, working: Vec::new() }.stop_within(Duration::from_millis(50))
+        };
         assert!(stop(vec![orderly(), orderly()]).is_ok());
         let error = stop(vec![stuck(), orderly()]).unwrap_err();
         assert!(error.to_string().contains("has not stopped within 50ms"), "{error}");

@@ -37,6 +37,11 @@ impl Partitions {
         matches!(self.assigned.get(&shard), Some(Phase::Serving))
     }
 
+    /// All of them, and whether each is served.
+    pub(super) fn served(&self) -> impl Iterator<Item = (Shard, bool)> {
+        self.assigned.iter().map(|(&shard, phase)| (shard, matches!(phase, Phase::Serving)))
+    }
+
     pub(super) fn all_serving(&self) -> bool {
         self.assigned.values().all(|phase| matches!(phase, Phase::Serving))
     }

@@ -114,6 +114,7 @@ impl<L: Log> Worker<L> {
             }
         }
         self.log.leave();
+        self.joining.working.assigned([]);
         match result {
             Ok(()) => Ok(Ended::Stopped),
             Err(Failure::Fenced) => Ok(Ended::Fenced(self.joining)),
@@ -181,6 +182,7 @@ impl<L: Log> Worker<L> {
             written => written?,
         }
         debug!(commands = batch.commands, "committed");
+        self.joining.working.committed(batch.commands);
         failpoint!("after-commit");
         // 4. Only after the commit, change what this worker knows.
         let producer = self.transactions.last_producer();
@@ -233,6 +235,7 @@ impl<L: Log> Worker<L> {
         self.processor.forget_all();
         let mut backoff = BACKOFF * 2_u32.pow(self.failures.min(7));
         self.failures += 1;
+        self.joining.working.starts_over(error);
         warn!(
             %error,
             failures = self.failures,
@@ -249,7 +252,13 @@ impl<L: Log> Worker<L> {
             backoff *= 2;
         }
         self.partitions.restore(shards);
+        self.show();
         Ok(())
+    }
+
+    /// Shows which partitions are assigned, and which of them are served.
+    fn show(&self) {
+        self.joining.working.assigned(self.partitions.served());
     }
 
     /// Applies a change of the assignment.
@@ -260,6 +269,7 @@ impl<L: Log> Worker<L> {
                 // Accept at once, so that the group can continue. Each partition is read once it is restored.
                 self.log.accept()?;
                 self.partitions.restore(shards);
+                self.show();
                 self.joining.admit();
                 Ok(())
             }
@@ -292,6 +302,7 @@ impl<L: Log> Worker<L> {
     fn read_from(&mut self, shard: Shard, next: i64) -> Result<(), BackendError> {
         self.log.add(shard, next)?;
         self.partitions.serve(shard);
+        self.show();
         Ok(())
     }
 
@@ -303,6 +314,7 @@ impl<L: Log> Worker<L> {
             self.processor.forget(shard);
             was_read
         });
+        self.show();
         self.log.remove(&shards)
     }
 

@@ -38,6 +38,15 @@ pub struct FeedSender {
 #[derive(Debug)]
 pub struct ReaderGone;
 
+/// Why nothing was sent without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSent {
+    /// The reader is slow: the feed is full.
+    Full,
+    /// The reader is gone.
+    Gone,
+}
+
 impl Feed {
     /// A feed, and the sender of its events.
     pub fn new() -> (FeedSender, Feed) {
@@ -97,6 +106,22 @@ impl FeedSender {
     /// When the reader is gone.
     pub fn send_blocking(&self, event: Result<Logged, BackendError>) -> Result<(), ReaderGone> {
         self.sender.blocking_send(event).map_err(|_| ReaderGone)
+    }
+
+    /// Sends the reader an event or an error, if that takes no waiting.
+    ///
+    /// # Errors
+    /// When the feed is full, or the reader is gone.
+    pub fn try_send(&self, event: Result<Logged, BackendError>) -> Result<(), NotSent> {
+        self.sender.try_send(event).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NotSent::Full,
+            mpsc::error::TrySendError::Closed(_) => NotSent::Gone,
+        })
+    }
+
+    /// Whether at least half of the feed is free, so that the reader seems to keep up.
+    pub fn has_room(&self) -> bool {
+        self.sender.capacity() * 2 >= self.sender.max_capacity()
     }
 
     /// Whether the reader is gone.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub use assignment::{Assignment, Assignments, AssignmentsSender, Released};
-pub use feed::{Feed, FeedSender, Read, ReaderGone};
+pub use feed::{Feed, FeedSender, NotSent, Read, ReaderGone};
 pub use page::{DeadLetter, DeadLetterPage, PageToken, StatesPage};
 pub use partition::{PARTITIONS_MAX, check_new_partitions, partition_of};
 pub use status::{PartitionState, PortStatus, WorkerStatus};

@@ -1,6 +1,7 @@
 //! Consumers without a group: they read where they are told, and ask where partitions begin and end.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use simple_sourcing::BackendError;
 
 use super::{
     ANSWER_WITHIN,
-    errors::{ClientError, because, client_error, describe, describe_lacking},
+    errors::{ClientError, because, client_error, describe, describe_lacking, is_passing},
     reports::Reports,
     settings::{self, Purpose},
 };
@@ -232,6 +233,35 @@ impl<'a> TopicReader<'a> {
         self.consumer.bounds(self.topic, partition)
     }
 
+    /// The beginnings of all partitions, or their last stable offsets.
+    pub(crate) fn edges(&self, partitions: u32, edge: Edge) -> Result<BTreeMap<u32, i64>, BackendError> {
+        // The consumer may not know the topic yet, or a leader that is gone. If this fails, so does the question.
+        let _ = self.consumer.find_leaders(Some(self.topic), ANSWER_WITHIN);
+        let edges = self.consumer.edges((0..partitions).map(|partition| (self.topic, partition)), edge)?;
+        if edges.len() < partitions as usize {
+            let topic = self.topic;
+            return Err(BackendError::unavailable(format!("not all partitions of topic `{topic}` have a leader now")));
+        }
+        Ok(edges.into_iter().map(|(_, partition, offset)| (partition, offset)).collect())
+    }
+
+    /// Whether the topic exists.
+    ///
+    /// # Errors
+    /// If nobody answers, or this process may not see it.
+    pub(crate) fn finds_topic(&self) -> Result<bool, BackendError> {
+        let Consumer { base, kafka } = &*self.consumer;
+        let metadata = base.fetch_metadata(Some(self.topic), kafka.connect_timeout);
+        let metadata = metadata.map_err(|error| self.failed(error))?;
+        match metadata.topics().first().and_then(|topic| topic.error()).map(RDKafkaErrorCode::from) {
+            Some(code @ RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(self.failed(KafkaError::MetadataFetch(code)))
+            }
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => Ok(false),
+            _ => Ok(true),
+        }
+    }
+
     /// The last stable offset.
     pub(crate) fn last_stable_offset(&self, partition: u32) -> Result<i64, BackendError> {
         Ok(self.bounds(partition)?.1)
@@ -280,11 +310,6 @@ impl<'a> TopicReader<'a> {
         let needs = [Right::on_topic(Operation::Read, self.topic), Right::on_group(Operation::Describe, &kafka.group)];
         describe_lacking(kafka, format!("topic `{}` can't be read", self.topic), &needs, error)
     }
-}
-
-/// Errors after which the client library continues by itself.
-fn is_passing(error: &KafkaError) -> bool {
-    describe("", error.clone()).is_retryable() && error.rdkafka_error_code() != Some(RDKafkaErrorCode::AutoOffsetReset)
 }
 
 /// Errors of a question that may go away after finding the leader again. If the leader has left the cluster, the client

@@ -21,6 +21,11 @@ impl ClientError {
         !is_lasting(&self.0)
     }
 
+    /// Whether the client library reads on by itself after it.
+    pub(crate) fn is_passing(&self) -> bool {
+        is_passing(&self.0)
+    }
+
     /// Whether a right is missing.
     pub(crate) fn is_denied(&self) -> bool {
         code(&self.0).is_some_and(is_denial)
@@ -118,7 +123,7 @@ pub(super) fn code(error: &KafkaError) -> Option<Code> {
 fn denial(resource: &Resource) -> Code {
     match resource {
         Resource::Topic(_) => Code::TopicAuthorizationFailed,
-        Resource::Group(_) => Code::GroupAuthorizationFailed,
+        Resource::Group(_) | Resource::Groups(_) => Code::GroupAuthorizationFailed,
         Resource::TransactionalIds(_) => Code::TransactionalIdAuthorizationFailed,
     }
 }
@@ -165,6 +170,13 @@ fn is_lasting(error: &KafkaError) -> bool {
             )
     };
     code(error).is_some_and(lasting) || matches!(error, KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_))
+}
+
+/// Errors of a read after which the client library continues by itself.
+pub(super) fn is_passing(error: &KafkaError) -> bool {
+    !is_lasting(error)
+        && code(error) != Some(Code::AutoOffsetReset)
+        && !matches!(error, KafkaError::MessageConsumptionFatal(_))
 }
 
 /// Whether a record that was not acknowledged is certainly not in the log.

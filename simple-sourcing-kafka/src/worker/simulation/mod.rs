@@ -288,7 +288,7 @@ impl Run {
         };
         let (world, process) = (self.world.clone(), log.process);
         self.tasks.push(Task::new(process, async move {
-            let joining = Joining::new(mpsc::channel().0);
+            let joining = Joining::new(mpsc::channel().0, crate::status::Working::default());
             let ended =
                 match Worker::start(log, definition, topics, stopped.clone(), joining, storage, DEATHS_MAX).await {
                     Ok(worker) => worker.run().await.map(drop),
