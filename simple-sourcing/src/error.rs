@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{
     model::{CommandId, Refusal, Sequence},
@@ -113,10 +113,11 @@ pub enum BackendError {
     Closed,
     /// The aggregate was not added to the [`App`](crate::App).
     #[error(
-        "aggregate `{0}` is not part of this app; add it to the `App` with `.aggregate::<...>()` to serve it or \
-         `.contract::<...>()` to be its client"
+        "aggregate `{}` is not part of this app; add it to the `App` with `.aggregate::<...>()` to serve it or \
+         `.contract::<...>()` to be its client",
+        OneLine(.0)
     )]
-    UnknownAggregate(&'static str),
+    UnknownAggregate(Cow<'static, str>),
     /// It may work later: the broker does not respond, or a queue is full.
     #[error("{}{}", OneLine(.what), OneLine(reason(.source)))]
     Unavailable {
@@ -270,6 +271,9 @@ pub enum ReadError {
         /// The aggregate type of the receipt.
         receipt: String,
     },
+    /// The text is not a key of the aggregate type, so nothing has it.
+    #[error("the key is invalid: {}", OneLine(.0))]
+    InvalidKey(String),
     /// A projector panicked, so its view has stopped. The log has the details.
     #[error("the view has stopped: {}", OneLine(.0))]
     ViewStopped(String),

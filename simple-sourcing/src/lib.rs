@@ -110,8 +110,11 @@ mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AggregateOptions, AggregateStatus, App, AppHandle, ContractOptions, ServedPartition, Status};
-pub use client::{Call, Client, Pending, ReceiptFuture, TypedClient};
+pub use app::{
+    AggregateOptions, AggregateStatus, App, AppHandle, ContractOptions, DeadLetters, DynamicClient, ServedPartition,
+    States, Status,
+};
+pub use client::{Call, Client, DynamicCall, DynamicPending, Pending, ReceiptFuture, TypedClient};
 pub use describe::{describe, describe_contract, schema, schema_of_contract};
 pub use error::{BackendError, CommandError, ReadError, SharedError, StartError};
 pub use follow::{EventStream, View, ViewOptions};

@@ -1,13 +1,16 @@
 use std::{fmt, sync::Arc};
 
 use super::{
+    dead_letters::DeadLetters,
+    dynamic::{self, DynamicClient},
     state,
+    states::States,
     status::{self, Status},
 };
 use crate::{
-    client::{Client, Route, TypedClient},
+    client::{Client, TypedClient},
     codec::Codecs,
-    engine::{AggregateDefinition, AggregateIndex, Definition},
+    engine::{AggregateIndex, Definition},
     error::{BackendError, ReadError},
     follow::{EventStream, Followers, NewFollower, Sequences, View, ViewOptions},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
@@ -49,11 +52,26 @@ impl AppHandle {
     /// ```
     pub fn client<T: TypedClient>(&self) -> T {
         let name = <T::Command as Command>::Event::AGGREGATE;
-        let route = self.index(name).ok().map(|aggregate| {
-            let AggregateDefinition { codecs, settings, .. } = &self.definition.aggregates[aggregate];
-            Route { port: self.port.clone(), aggregate, codecs: codecs.clone(), settings: settings.clone() }
-        });
+        let route = self
+            .index(name)
+            .ok()
+            .map(|aggregate| dynamic::route(&self.port, aggregate, &self.definition.aggregates[aggregate]));
         T::new(Client::new(route))
+    }
+
+    /// Sends commands by name and JSON, for code that does not know their types.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// use serde_json::json;
+    ///
+    /// let receipt = app.dynamic().send("account", "alice", "Deposit", json!({"amount": 50})).await?;
+    /// assert_eq!(receipt.sequence.get(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn dynamic(&self) -> DynamicClient {
+        DynamicClient::new(&self.port, &self.definition)
     }
 
     /// The state of an aggregate with its sequence; none if there is no aggregate with this key.
@@ -83,6 +101,36 @@ impl AppHandle {
             let aggregate = self.index(EventOf::<A>::AGGREGATE)?;
             state::read(&*self.port, aggregate, &self.definition.aggregates[aggregate].codecs, &key).await
         })
+    }
+
+    /// The states of all aggregates of a type, as a [stream](States).
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let mut states = app.states::<Account>();
+    /// while let Some(state) = states.next().await {
+    ///     let (key, account) = state?;
+    ///     println!("{key} has {}", account.balance);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn states<A: Aggregate>(&self) -> States<A> {
+        let index = self.index(EventOf::<A>::AGGREGATE);
+        States::new(self.port.clone(), index, self.codecs(EventOf::<A>::AGGREGATE))
+    }
+
+    /// The commands of an aggregate type that can't be processed, as a [stream](DeadLetters).
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let mut letters = app.dead_letters::<AccountCommand>();
+    /// assert!(letters.next().await.is_none());
+    /// # Ok(()) }
+    /// ```
+    pub fn dead_letters<C: Command>(&self) -> DeadLetters {
+        DeadLetters::new(self.port.clone(), self.index(C::Event::AGGREGATE))
     }
 
     /// The events of one aggregate after a sequence, including those of every receipt that existed when this was called.
@@ -249,17 +297,23 @@ impl AppHandle {
     }
 
     fn stream<E: Event>(&self, read: impl FnOnce(AggregateIndex) -> Read, sequences: Sequences) -> EventStream<E> {
-        match self.index(E::AGGREGATE) {
-            Ok(aggregate) => {
-                let codecs = self.definition.aggregates[aggregate].codecs.clone();
-                EventStream::new(self.port.read(aggregate, read(aggregate)), codecs, sequences)
-            }
-            Err(error) => EventStream::new(Feed::failed(error), Codecs::new(E::AGGREGATE), sequences),
+        let feed = match self.index(E::AGGREGATE) {
+            Ok(aggregate) => self.port.read(aggregate, read(aggregate)),
+            Err(error) => Feed::failed(error),
+        };
+        EventStream::new(feed, self.codecs(E::AGGREGATE), sequences)
+    }
+
+    /// JSON, if the app does not know the aggregate type.
+    fn codecs(&self, name: &'static str) -> Codecs {
+        match self.definition.find(name) {
+            Some(aggregate) => self.definition.aggregates[aggregate].codecs.clone(),
+            None => Codecs::new(name),
         }
     }
 
     fn index(&self, name: &'static str) -> Result<AggregateIndex, BackendError> {
-        self.definition.find(name).ok_or(BackendError::UnknownAggregate(name))
+        self.definition.find(name).ok_or(BackendError::UnknownAggregate(name.into()))
     }
 }
 

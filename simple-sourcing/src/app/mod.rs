@@ -1,19 +1,26 @@
 //! What one process serves, and the handle to it while it runs.
 
+mod dead_letters;
+mod dynamic;
 mod handle;
 mod options;
+mod pages;
 mod state;
+mod states;
 mod status;
 
 use std::sync::Arc;
 
+pub use dead_letters::DeadLetters;
+pub use dynamic::DynamicClient;
 pub use handle::AppHandle;
 pub use options::{AggregateOptions, ContractOptions};
+pub use states::States;
 pub use status::{AggregateStatus, ServedPartition, Status};
 
 use crate::{
     codec::Codecs,
-    engine::{AggregateDefinition, AnyAggregate, Definition, Typed},
+    engine::{AggregateDefinition, AnyAggregate, AnyContract, Definition, Typed, TypedContract},
     error::StartError,
     model::{Aggregate, Command, Concurrency, Event, EventOf},
     port::Backend,
@@ -65,8 +72,9 @@ impl App {
         let AggregateOptions { codecs, settings, concurrency, states_cached_max } = options;
         let model: Arc<dyn AnyAggregate> = Arc::new(Typed::<A> { codecs: codecs.clone(), concurrency });
         let name = EventOf::<A>::AGGREGATE;
-        let model = Some(model);
-        self.definition.aggregates.push(AggregateDefinition { name, codecs, settings, states_cached_max, model });
+        let (contract, model) = (contract::<A::Command>(), Some(model));
+        let definition = AggregateDefinition { name, codecs, settings, states_cached_max, contract, model };
+        self.definition.aggregates.push(definition);
         self
     }
 
@@ -91,7 +99,8 @@ impl App {
         let name = C::Event::AGGREGATE;
         let options = configure(ContractOptions { codecs: Codecs::new(name), settings: Settings::default() });
         let ContractOptions { codecs, settings } = options;
-        let definition = AggregateDefinition { name, codecs, settings, states_cached_max: 0, model: None };
+        let (contract, model) = (contract::<C>(), None);
+        let definition = AggregateDefinition { name, codecs, settings, states_cached_max: 0, contract, model };
         self.definition.aggregates.push(definition);
         self
     }
@@ -113,6 +122,10 @@ impl App {
     pub fn into_definition(self) -> Definition {
         self.definition
     }
+}
+
+fn contract<C: Command>() -> Arc<dyn AnyContract> {
+    Arc::new(TypedContract::<C>::new())
 }
 
 fn check(definition: &Definition) -> Result<(), StartError> {

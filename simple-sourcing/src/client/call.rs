@@ -1,13 +1,14 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
-use tokio::sync::oneshot;
-
-use super::{Client, Pending, Route, pending::Answer};
+use super::{
+    Client, Pending,
+    envelope::{Envelope, Queued, publish},
+    pending::Answer,
+};
 use crate::{
-    codec::Role,
-    error::{BackendError, CommandError},
-    model::{Command, CommandId, Key, Sequence, Trace},
-    port::{Reply, Submission, TIMEOUT_DEFAULT},
+    engine::encode,
+    error::CommandError,
+    model::{Command, CommandId, Key, Sequence},
 };
 
 /// A command to be sent: await it for its receipt, or [`publish`](Call::publish) it.
@@ -30,25 +31,13 @@ use crate::{
 #[must_use = "a command is sent when it is awaited or published"]
 pub struct Call<C: Command> {
     client: Client<C>,
-    key: String,
     command: C,
-    id: CommandId,
-    expected: Option<Sequence>,
-    timeout: Duration,
-    pub(crate) trace: Option<Arc<Trace>>,
+    pub(crate) envelope: Envelope,
 }
 
 impl<C: Command> Call<C> {
     pub(super) fn new<K: Key>(client: Client<C>, key: K, command: C) -> Self {
-        Call {
-            client,
-            key: key.into_text(),
-            command,
-            id: CommandId::new(),
-            expected: None,
-            timeout: TIMEOUT_DEFAULT,
-            trace: None,
-        }
+        Call { client, command, envelope: Envelope::new(key.into_text()) }
     }
 
     /// Accepts the command only if the aggregate is at this sequence; otherwise it fails with
@@ -63,7 +52,7 @@ impl<C: Command> Call<C> {
     /// # Ok(()) }
     /// ```
     pub fn expect_sequence(mut self, sequence: impl Into<Sequence>) -> Self {
-        self.expected = Some(sequence.into());
+        self.envelope.expected = Some(sequence.into());
         self
     }
 
@@ -81,13 +70,13 @@ impl<C: Command> Call<C> {
     /// # Ok(()) }
     /// ```
     pub fn command_id(mut self, id: CommandId) -> Self {
-        self.id = id;
+        self.envelope.id = id;
         self
     }
 
     /// How long to wait for the response; 30 seconds by default. After that, the outcome is unknown.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.envelope.timeout = timeout;
         self
     }
 
@@ -103,33 +92,29 @@ impl<C: Command> Call<C> {
     /// # Ok(()) }
     /// ```
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
-        self.trace_mut().correlation_id = Some(id.into());
+        self.envelope.trace_mut().correlation_id = Some(id.into());
         self
     }
 
     /// Names the cause of the command. The command and its events carry it.
     pub fn causation_id(mut self, id: impl Into<String>) -> Self {
-        self.trace_mut().causation_id = Some(id.into());
+        self.envelope.trace_mut().causation_id = Some(id.into());
         self
     }
 
     /// Sets the W3C trace context. The command and its events carry it.
     pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
-        self.trace_mut().traceparent = Some(traceparent.into());
+        self.envelope.trace_mut().traceparent = Some(traceparent.into());
         self
     }
 
     /// The id under which the command is sent. Keep it to send the command again, or to ask for its outcome.
     pub fn id(&self) -> CommandId {
-        self.id
+        self.envelope.id
     }
 
     pub(super) fn patience(&self) -> Duration {
-        self.timeout
-    }
-
-    fn trace_mut(&mut self) -> &mut Trace {
-        Arc::make_mut(self.trace.get_or_insert_default())
+        self.envelope.timeout
     }
 
     /// Sends the command and returns once it is durably queued: it will be processed even if this process dies. Await the
@@ -147,53 +132,23 @@ impl<C: Command> Call<C> {
     /// # Errors
     /// When the command was not queued. After a [`Timeout`](CommandError::Timeout) it may have been.
     pub async fn publish(self) -> Result<Pending<C>, CommandError<C::Error>> {
-        let (command_id, timeout) = (self.id, self.timeout);
-        let unknown = || CommandError::Timeout { command_id };
-        let (confirm, queued) = oneshot::channel();
-        let publish = async {
-            let answer = self.submit(Some(confirm))?;
-            queued.await.map_err(|_| unknown())??;
-            Ok(Pending::new(command_id, answer, timeout))
-        };
-        tokio::time::timeout(timeout, publish).await.unwrap_or_else(|_| Err(unknown()))
+        let (id, timeout) = (self.id(), self.patience());
+        let answer = publish(id, timeout, |queued| self.submit(Some(queued))).await?;
+        Ok(Pending::new(id, answer, timeout))
     }
 
     /// Hands the command to the backend.
-    pub(super) fn submit(
-        self,
-        queued: Option<oneshot::Sender<Result<(), BackendError>>>,
-    ) -> Result<Answer, CommandError<C::Error>> {
-        let Call { client, key, command, id, expected, trace, .. } = self;
-        let Route { port, aggregate, codecs, settings } = client.route()?;
-        let name = command.name();
-        let payload = codecs
-            .encode(Role::Commands, &command)
-            .map_err(|reason| CommandError::Invalid(format!("`{name}` can't be encoded: {reason}")))?;
-        // The service must read what was meant.
-        if !codecs.is_exact(C::EXACT) {
-            let read = codecs.read_back(Role::Commands, &command, &payload);
-            read.map_err(|reason| CommandError::Invalid(format!("`{name}` {reason}")))?;
-        }
-        settings.check_lengths(&key, &payload.bytes).map_err(CommandError::Invalid)?;
-        settings.check_trace(trace.as_deref()).map_err(CommandError::Invalid)?;
-        let (outcome, answer) = oneshot::channel();
-        port.submit(Submission {
-            aggregate: *aggregate,
-            key: key.into(),
-            id,
-            name,
-            expected,
-            trace,
-            payload,
-            reply: Reply { queued, outcome },
-        });
-        Ok(answer)
+    pub(super) fn submit(self, queued: Option<Queued>) -> Result<Answer, CommandError<C::Error>> {
+        let Call { client, command, envelope } = self;
+        let route = client.route()?;
+        let payload = encode(&route.codecs, &command).map_err(CommandError::Invalid)?;
+        envelope.submit(route, command.name(), payload, queued).map_err(CommandError::Invalid)
     }
 }
 
 impl<C: Command> fmt::Debug for Call<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, Call { key, id, .. }) = (self.command.name(), self);
+        let (name, Envelope { key, id, .. }) = (self.command.name(), &self.envelope);
         f.debug_struct("Call").field("command", &name).field("key", key).field("id", id).finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use super::{Call, Pending, outcome, pending::Answer};
 use crate::{
     error::CommandError,
-    model::{Command, CommandId, Receipt},
+    model::{Command, CommandId, Event, Receipt},
 };
 
 pin_project! {
@@ -91,7 +91,7 @@ impl<C: Command> Future for ReceiptFuture<C> {
             panic!("`ReceiptFuture` polled after completion");
         };
         match Pin::new(answer).poll(context) {
-            Poll::Ready(Ok(outcome)) => return Poll::Ready(outcome::receipt::<C>(*id, outcome?)),
+            Poll::Ready(Ok(outcome)) => return Poll::Ready(outcome::receipt(C::Event::AGGREGATE, *id, outcome?)),
             // The backend went away while the command was in flight.
             Poll::Ready(Err(_)) => {}
             Poll::Pending => ready!(timeout.poll(context)),

@@ -1,25 +1,28 @@
-//! Sending commands and waiting for their outcomes.
+//! Sending commands, typed or by name, and waiting for their outcomes.
 
 mod call;
+mod dynamic;
+mod envelope;
 mod future;
 mod outcome;
 mod pending;
+mod route;
 mod typed;
 
 pub use call::Call;
+pub(crate) use dynamic::Destination;
+pub use dynamic::{DynamicCall, DynamicPending};
 pub use future::ReceiptFuture;
 pub use pending::Pending;
+pub(crate) use route::Route;
 pub use typed::TypedClient;
 
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use crate::{
-    codec::Codecs,
-    engine::AggregateIndex,
     error::{BackendError, CommandError},
     model::{Command, CommandId, Event, Receipt},
-    port::{Port, TIMEOUT_DEFAULT},
-    settings::Settings,
+    port::TIMEOUT_DEFAULT,
 };
 
 /// Sends the commands of one aggregate type. The client that `#[command]` generates wraps it, with a method for each
@@ -41,14 +44,6 @@ pub struct Client<C: Command> {
     /// None if the app does not know the aggregate.
     route: Option<Arc<Route>>,
     commands: PhantomData<fn(C)>,
-}
-
-/// Where commands go.
-pub(crate) struct Route {
-    pub(crate) port: Arc<dyn Port>,
-    pub(crate) aggregate: AggregateIndex,
-    pub(crate) codecs: Codecs,
-    pub(crate) settings: Settings,
 }
 
 impl<C: Command> Client<C> {
@@ -89,15 +84,11 @@ impl<C: Command> Client<C> {
         command_id: CommandId,
         timeout: Duration,
     ) -> Result<Receipt, CommandError<C::Error>> {
-        let Route { port, aggregate, .. } = self.route()?;
-        match port.outcome(*aggregate, command_id, timeout).await? {
-            Some(outcome) => outcome::receipt::<C>(command_id, outcome),
-            None => Err(CommandError::Timeout { command_id }),
-        }
+        outcome::find(self.route()?, command_id, timeout).await
     }
 
     fn route(&self) -> Result<&Route, BackendError> {
-        self.route.as_deref().ok_or(BackendError::UnknownAggregate(<C::Event as Event>::AGGREGATE))
+        self.route.as_deref().ok_or(BackendError::UnknownAggregate(C::Event::AGGREGATE.into()))
     }
 }
 

@@ -1,20 +1,27 @@
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
+use super::Route;
 use crate::{
     codec::json,
     engine::{Answer, Outcome},
     error::CommandError,
-    model::{Command, CommandId, Event, Receipt, Refusal},
+    model::{CommandId, Receipt, Refusal},
 };
 
 /// What a stored outcome means to the client.
-pub(super) fn receipt<C: Command>(command_id: CommandId, outcome: Outcome) -> Result<Receipt, CommandError<C::Error>> {
+pub(super) fn receipt<E: DeserializeOwned>(
+    aggregate: &'static str,
+    command_id: CommandId,
+    outcome: Outcome,
+) -> Result<Receipt, CommandError<E>> {
     let (sequence, unchanged) = match outcome.answer {
         Answer::Accepted(sequence) => (sequence, false),
         Answer::Unchanged(sequence) => (sequence, true),
         Answer::Refused(refusal) => return Err(refused(&refusal)),
     };
-    Ok(Receipt::new(<C::Event as Event>::AGGREGATE, command_id, sequence, outcome.position, unchanged))
+    Ok(Receipt::new(aggregate, command_id, sequence, outcome.position, unchanged))
 }
 
 fn refused<E: DeserializeOwned>(refusal: &[u8]) -> CommandError<E> {
@@ -25,5 +32,17 @@ fn refused<E: DeserializeOwned>(refusal: &[u8]) -> CommandError<E> {
             let refusal = String::from_utf8_lossy(refusal);
             CommandError::Invalid(format!("it was refused with `{refusal}`, which this client can't read: {reason}"))
         }
+    }
+}
+
+/// The outcome of a command that was sent before.
+pub(super) async fn find<E: DeserializeOwned>(
+    route: &Route,
+    command_id: CommandId,
+    timeout: Duration,
+) -> Result<Receipt, CommandError<E>> {
+    match route.port.outcome(route.aggregate, command_id, timeout).await? {
+        Some(outcome) => receipt(route.name, command_id, outcome),
+        None => Err(CommandError::Timeout { command_id }),
     }
 }

@@ -37,7 +37,7 @@ impl Format for Compact {
     }
 }
 
-fn compact() -> Codec {
+pub(super) fn compact() -> Codec {
     Codec::new(Compact)
 }
 

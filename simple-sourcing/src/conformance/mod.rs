@@ -42,6 +42,7 @@ mod codecs;
 mod concurrency;
 mod deduplication;
 mod domain;
+mod dynamic;
 mod fixture;
 mod followers;
 mod instances;
@@ -55,6 +56,7 @@ mod reading;
 mod restart;
 mod several_types;
 mod shutdown;
+mod states;
 mod views;
 
 use std::{fmt, time::Duration};
@@ -174,6 +176,16 @@ fn commands<S: Subject>() -> Vec<Case> {
             an_outcome_is_waited_for,
             an_unknown_id_has_no_outcome,
         }
+        dynamic {
+            a_command_by_name_is_the_typed_command,
+            a_command_by_name_has_the_options_of_a_typed_one,
+            each_kind_of_error_can_be_told_apart_by_name,
+            a_key_by_name_has_one_text,
+            what_may_be_sent_is_listed,
+            a_state_is_read_as_json_whatever_it_was_written_with,
+            a_state_that_does_not_decode_is_recreated_for_its_reader,
+            a_client_without_the_service_sends_by_name,
+        }
     }
 }
 
@@ -186,6 +198,12 @@ fn reads<S: Subject>() -> Vec<Case> {
             a_history_begins_behind_a_sequence_and_ends,
             what_never_existed_has_no_state_and_no_history,
             an_event_that_does_not_decode_is_an_error_and_the_stream_goes_on,
+        }
+        states {
+            all_states_are_read_whatever_their_number,
+            a_state_is_not_older_than_any_receipt,
+            a_state_that_does_not_decode_is_an_error_and_the_stream_goes_on,
+            what_is_not_part_of_the_app_has_no_states_and_no_dead_letters,
         }
         views {
             a_view_reads_its_own_writes,

@@ -46,7 +46,7 @@ pub(super) async fn an_aggregate_that_is_not_part_of_the_app_is_named<S: Subject
     let app = fixture.start_app(App::new("conformance").aggregate::<super::domain::Account>()).await;
     let orders: OrderClient = app.client();
 
-    let unknown = BackendError::UnknownAggregate("order");
+    let unknown = BackendError::UnknownAggregate("order".into());
     assert_eq!(orders.pay(OrderNumber(1)).await, Err(CommandError::Backend(unknown.clone())));
     assert_eq!(app.state::<Order>(OrderNumber(1)).await, Err(unknown.clone().into()));
     let mut events = app.follow::<OrderEvent>(Cursor::beginning());

@@ -1,7 +1,11 @@
 use std::{fmt, sync::Arc};
 
 use super::AggregateIndex;
-use crate::{codec::Codecs, engine::typed::AnyAggregate, settings::Settings};
+use crate::{
+    codec::Codecs,
+    engine::{contract::AnyContract, typed::AnyAggregate},
+    settings::Settings,
+};
 
 /// An app as a backend sees it: names, limits, and the code of the aggregates behind an opaque interface.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct AggregateDefinition {
     pub settings: Settings,
     /// How many decoded states a worker keeps between batches; it may keep up to twice as many.
     pub states_cached_max: usize,
+    /// The commands, by name and as JSON.
+    pub(crate) contract: Arc<dyn AnyContract>,
     /// The handlers and appliers; none if this process is only a client.
     pub(crate) model: Option<Arc<dyn AnyAggregate>>,
 }

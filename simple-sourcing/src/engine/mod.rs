@@ -9,8 +9,10 @@
 //! To follow one command, read `processor.rs` (deduplication, state, bookkeeping) and `typed.rs` (decode, decide, encode,
 //! apply). Nothing else takes part, except `refold.rs` if a stored state can't be decoded.
 
+mod contract;
 mod dedup;
 mod definition;
+mod given;
 mod logging;
 mod processor;
 mod record;
@@ -24,6 +26,7 @@ mod uncommitted;
 /// The map for the path of every command.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;
 
+pub(crate) use contract::{AnyContract, TypedContract, encode};
 pub use dedup::SeenIds;
 pub use definition::{AggregateDefinition, Definition};
 pub use processor::Processor;

@@ -5,6 +5,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use serde_json::Value;
+
 use super::{Answer, CommandRecord, EventRecord};
 use crate::{
     codec::{Codecs, Payload, Role, json},
@@ -38,6 +40,9 @@ pub(crate) trait AnyAggregate: Send + Sync {
 
     /// Encodes a state, which must be read back unchanged; none if the aggregate does not exist.
     fn encode(&self, live: &Live) -> Result<Option<Payload>, String>;
+
+    /// An encoded state as JSON.
+    fn json(&self, state: &Payload) -> Result<Value, String>;
 
     /// Applies an encoded event to a state.
     fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String>;
@@ -251,6 +256,13 @@ impl<A: Aggregate> AnyAggregate for Typed<A> {
     fn encode(&self, live: &Live) -> Result<Option<Payload>, String> {
         let live: &State<A> = live.0.downcast_ref().expect("a state is only given to the type that made it");
         guard(|| live.state.as_ref().map(|state| self.encode_state(state)).transpose())
+    }
+
+    fn json(&self, state: &Payload) -> Result<Value, String> {
+        guard(|| {
+            let state: A = self.codecs.decode(Role::States, state)?;
+            serde_json::to_value(state).map_err(|error| format!("it has no form in JSON: {error}"))
+        })
     }
 
     fn replay(&self, live: &mut Live, event: &Payload) -> Result<(), String> {

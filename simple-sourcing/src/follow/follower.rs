@@ -77,7 +77,7 @@ impl NewFollower {
     pub fn start<S: Subscriber>(self, subscriber: S) -> Follower<S> {
         let NewFollower { port, definition, name, events, shared, on_failure, followers } = self;
         let unknown = events.iter().find(|event| definition.find(event).is_none());
-        let unknown = unknown.map(|event| BackendError::UnknownAggregate(event));
+        let unknown = unknown.map(|event| BackendError::UnknownAggregate((*event).into()));
         let index = |event: &&'static str| Some((definition.find(event)?, *event));
         let aggregates: Vec<_> = events.iter().filter_map(index).collect();
         let progress = Arc::new(Progress::new(name, aggregates.clone()));

@@ -111,7 +111,7 @@ where
 
         // An app may require the sequence (`Concurrency::Strict`); it also makes sure that nobody else's command goes unnoticed.
         let mut call = self.commands.send(self.key.clone(), command.clone()).expect_sequence(self.sequence);
-        call.trace = trace.clone();
+        call.envelope.trace = trace.clone();
         let id = call.id();
         match (expected, call.await) {
             (_, Err(error @ CommandError::Conflict { .. })) => panic!(
