@@ -26,6 +26,8 @@ use crate::{
 #[derive(Default)]
 struct Ledger {
     parts: Mutex<HashMap<(&'static str, u32), Part>>,
+    /// How often a batch did not go on where the ledger was.
+    lost: AtomicUsize,
 }
 
 #[derive(Default, Clone)]
@@ -42,6 +44,7 @@ impl Ledger {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         let part = parts.entry((batch.aggregate(), batch.partition())).or_default();
         if part.checkpoint != batch.before() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(ApplyError::Lost);
         }
         part.checkpoint = batch.after();
@@ -128,6 +131,11 @@ fn follow(app: &AppHandle, clerk: Clerk) -> Follower<Clerk> {
     app.follower("ledger").events::<AccountEvent>().start(clerk)
 }
 
+/// With one follower, each batch goes on where the last one ended.
+fn check_undisturbed(ledger: &Ledger) {
+    assert_eq!(ledger.lost.load(Ordering::Relaxed), 0, "a batch did not go on where the one before it ended");
+}
+
 /// The ledger has each event of the log once, and those of each key in order.
 async fn check<S: Subject>(fixture: &Fixture<S>, app: &AppHandle, ledger: &Ledger) {
     let mut logged = BTreeMap::<_, Vec<_>>::new();
@@ -170,6 +178,7 @@ pub(super) async fn each_event_is_applied_once_and_in_order<S: Subject>() {
     }
     caught_up(&follower).await;
 
+    check_undisturbed(&ledger);
     check(&fixture, &app, &ledger).await;
     assert_eq!(ledger.sequences("order").len(), 20);
     let status = follower.status().await.expect("the end of the log can be read");
@@ -216,6 +225,7 @@ pub(super) async fn a_follower_goes_on_from_its_checkpoint<S: Subject>() {
         app = fixture.restart(app).await;
     }
     caught_up(&follow(&app, Clerk::new(&ledger))).await;
+    check_undisturbed(&ledger);
     check(&fixture, &app, &ledger).await;
 }
 
@@ -233,6 +243,7 @@ pub(super) async fn what_may_work_later_is_tried_again<S: Subject>() {
     );
     Load::new(3, 60).send(vec![app.client()]).await;
     caught_up(&follower).await;
+    check_undisturbed(&ledger);
     check(&fixture, &app, &ledger).await;
 }
 
@@ -266,6 +277,7 @@ pub(super) async fn a_partition_that_can_not_go_on_does_not_hold_back_the_others
 
     is_open.store(true, Ordering::Release);
     caught_up(&follower).await;
+    check_undisturbed(&ledger);
     check(&fixture, &app, &ledger).await;
 }
 

@@ -54,7 +54,7 @@ impl Batch {
     /// read.
     pub fn events<E: Event>(&self) -> impl Iterator<Item = Result<Recorded<E>, ApplyError>> {
         iter::zip(0.., &self.events)
-            .map(|(index, logged)| decode(&self.codecs, logged).map_err(|cause| ApplyError::Event { index, cause }))
+            .map(|(index, logged)| decode(&self.codecs, logged).map_err(|cause| ApplyError::Poison { index, cause }))
     }
 
     /// Takes the first events out of the batch.

@@ -21,7 +21,7 @@ pub enum ApplyError {
     /// stored.
     Retry(String),
     /// One event can't be applied, and won't be when it is tried again. Those before it have been.
-    Event {
+    Poison {
         /// Which event of the batch, from 0.
         index: usize,
         /// Why it can't be applied.
@@ -51,7 +51,7 @@ impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ApplyError::Retry(cause) => fmt::Display::fmt(&OneLine(cause), f),
-            ApplyError::Event { cause, .. } | ApplyError::Failed(cause) => fmt::Display::fmt(cause, f),
+            ApplyError::Poison { cause, .. } | ApplyError::Failed(cause) => fmt::Display::fmt(cause, f),
             ApplyError::Lost => f.write_str("another process writes in this partition now"),
         }
     }

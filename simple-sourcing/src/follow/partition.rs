@@ -81,7 +81,7 @@ impl<S: Subscriber> PartitionFollower<S> {
                     let source = self.log.open_one(self.at.partition, resume.checkpoint.next).ok_or(End::Closed)?;
                     return Ok((resume, source));
                 }
-                Err(ApplyError::Event { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
                 Err(error @ (ApplyError::Retry(_) | ApplyError::Lost)) => self.wait(&error, backoff).await,
             }
         }
@@ -172,7 +172,7 @@ impl<S: Subscriber> PartitionFollower<S> {
                     continue;
                 }
                 Err(ApplyError::Failed(cause)) => (0, cause),
-                Err(ApplyError::Event { index, cause }) => (index.min(part.len() - 1), cause),
+                Err(ApplyError::Poison { index, cause }) => (index.min(part.len() - 1), cause),
             };
             batch.put_back(part);
             if failed > 0 {
@@ -194,7 +194,7 @@ impl<S: Subscriber> PartitionFollower<S> {
                 Ok(()) => break,
                 Err(ApplyError::Lost) => return Err(End::Lost),
                 Err(error @ ApplyError::Retry(_)) => self.wait(&error, backoff).await,
-                Err(ApplyError::Event { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
             }
         }
         let what = event.describe();

@@ -142,7 +142,7 @@ fn project<E: ProjectedBy<P>, P>(batch: &Batch, projector: &RwLock<P>) -> Result
             let (key, sequence, panic) = (&meta.key, meta.sequence, panic_message(&*panic));
             let what =
                 format!("its projector panicked at `{name}`, event {sequence} of {} {key:?}: {panic}", E::AGGREGATE);
-            ApplyError::Event { index, cause: ReadError::ViewStopped(what) }
+            ApplyError::Poison { index, cause: ReadError::ViewStopped(what) }
         })?;
     }
     undecodable.map_or(Ok(()), Err)
