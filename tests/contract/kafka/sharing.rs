@@ -67,7 +67,7 @@ impl Owners {
                         assert!(!lost);
                         sleep(RELEASING).await;
                         let mut owners = owners.0.lock().expect("nobody has panicked");
-                        shards.iter().for_each(|shard| drop(owners.remove(shard)));
+                        owners.retain(|shard, _| !shards.contains(shard));
                         drop(released);
                     }
                 }
