@@ -43,6 +43,7 @@ mod concurrency;
 mod deduplication;
 mod domain;
 mod fixture;
+mod followers;
 mod instances;
 mod laws;
 mod load;
@@ -194,6 +195,18 @@ fn reads<S: Subject>() -> Vec<Case> {
             a_view_says_when_it_has_caught_up,
             a_view_refuses_a_receipt_of_another_type,
         }
+        followers {
+            each_event_is_applied_once_and_in_order,
+            who_waits_for_a_command_finds_all_its_events,
+            a_follower_goes_on_from_its_checkpoint,
+            what_may_work_later_is_tried_again,
+            a_partition_that_can_not_go_on_does_not_hold_back_the_others,
+            it_stands_still_at_an_event_that_can_not_be_applied,
+            a_parked_key_leaves_the_others_alone,
+            a_command_of_another_type_is_not_waited_for,
+            followers_of_one_name_share_the_partitions,
+            a_view_holds_several_types,
+        }
         codecs {
             a_log_is_read_whatever_each_payload_was_written_with,
             a_client_has_a_codec_of_its_own,
@@ -258,6 +271,9 @@ fn several_instances<S: Subject>() -> Vec<Case> {
             an_instance_that_joins_in_the_middle_of_a_load_doubles_nothing,
             a_client_reads_and_asks_without_serving,
             without_a_service_the_outcome_is_unknown_until_one_comes,
+        }
+        followers {
+            followers_of_several_apps_apply_each_event_once,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{
-    followers::Followers,
+    followers::{Followers, Listed},
     partition::PartitionFollower,
     progress::{Ends, Followed, FollowerStatus, Parked, Progress, ends},
     source::Log,
@@ -91,7 +91,7 @@ impl NewFollower {
         let index = |event: &&'static str| Some((definition.find(event)?, *event));
         let aggregates: Vec<_> = events.iter().filter_map(index).collect();
         let progress = Arc::new(Progress::new(name, aggregates.clone()));
-        followers.add(&progress);
+        let listed = followers.add(&progress);
         let log = |(aggregate, name): &(AggregateIndex, &'static str)| {
             let codecs: Codecs = definition.aggregates[*aggregate].codecs.clone();
             (*aggregate, Arc::new(Log { port: port.clone(), aggregate: *aggregate, name, codecs }))
@@ -122,7 +122,7 @@ impl NewFollower {
                 std::future::pending().await
             }));
         }
-        Follower { subscriber, progress, port, runner }
+        Follower { subscriber, progress, port, runner, _listed: listed }
     }
 }
 
@@ -145,6 +145,7 @@ pub struct Follower<S> {
     port: Arc<dyn Port>,
     /// None if it can't run.
     runner: Option<JoinHandle<()>>,
+    _listed: Listed,
 }
 
 impl<S: Subscriber> Follower<S> {

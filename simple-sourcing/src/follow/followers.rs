@@ -1,20 +1,36 @@
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::progress::Progress;
 
-/// The followers of an app that still exist.
+/// The followers of an app.
 #[derive(Debug, Default)]
-pub(crate) struct Followers(Mutex<Vec<Weak<Progress>>>);
+pub(crate) struct Followers(Mutex<Vec<Arc<Progress>>>);
 
 impl Followers {
-    pub(super) fn add(&self, progress: &Arc<Progress>) {
-        let mut followers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.retain(|follower| follower.strong_count() > 0);
-        followers.push(Arc::downgrade(progress));
+    /// Lists a follower until the returned value is dropped.
+    pub(super) fn add(self: Arc<Self>, progress: &Arc<Progress>) -> Listed {
+        self.change(|followers| followers.push(progress.clone()));
+        Listed { followers: self, progress: progress.clone() }
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Progress>> {
-        let followers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        followers.iter().filter_map(Weak::upgrade).collect()
+        self.change(|followers| followers.clone())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Vec<Arc<Progress>>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A follower that exists.
+#[derive(Debug)]
+pub(super) struct Listed {
+    followers: Arc<Followers>,
+    progress: Arc<Progress>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.followers.change(|followers| followers.retain(|follower| !Arc::ptr_eq(follower, &self.progress)));
     }
 }
