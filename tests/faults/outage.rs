@@ -1,31 +1,22 @@
 //! Fault 6: the broker goes, and comes back.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use rustix::process::Signal;
-use simple_sourcing::Cursor;
-use simple_sourcing_tests::{bank::domain::AccountEvent, checker::History, node::Node};
-use tokio::{
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use simple_sourcing_tests::{checker::History, node::Node};
+use tokio::time::sleep;
 
 use crate::{
     ground::{Bank, By, SOME, broker},
+    stream::Stream,
     table::Row,
 };
 
 /// What the script of the broker says of a JVM that a signal has ended.
 const BY_SIGNAL: u8 = 128;
-
-/// How long a stream may take to go on.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long it stands still.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -63,46 +54,6 @@ async fn restarted(signal: Signal, what: &'static str, node: fn(&Bank) -> Node) 
     let shut_out = nodes.iter().filter(|node| node.has_said("fenced by the group")).count();
     let row = bank.check_load(load, History::new(), nodes).await.with(what, 1);
     if shut_out > 0 { row.with("process fenced by the group that joined again", shut_out) } else { row }
-}
-
-/// A stream of the events, which has caught up before the fault. Whatever it misses or gets twice is out of sequence, and an
-/// error.
-struct Stream {
-    seen: Arc<AtomicU64>,
-    reads: JoinHandle<()>,
-}
-
-impl Stream {
-    async fn begin(bank: &Bank) -> Self {
-        let (seen, mut events) = (Arc::<AtomicU64>::default(), bank.app.follow::<AccountEvent>(Cursor::beginning()));
-        let counted = seen.clone();
-        let reads = tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                event.expect("each event comes once and in order");
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        let stream = Stream { seen, reads };
-        stream.advance().await;
-        stream
-    }
-
-    /// Waits until it has seen some more.
-    async fn advance(&self) {
-        let before = self.seen.load(Ordering::Relaxed);
-        let more = async {
-            while self.seen.load(Ordering::Relaxed) < before + 100 {
-                assert!(!self.reads.is_finished(), "the stream has ended");
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(PATIENCE, more).await.expect("the stream goes on");
-    }
-
-    async fn end(self) {
-        self.advance().await;
-        self.reads.abort();
-    }
 }
 
 pub(crate) async fn paused() -> Row {
