@@ -6,8 +6,11 @@ mod dead_letters;
 mod domain;
 mod forged;
 mod gaps;
+mod pages;
 mod quarantine;
+mod sharing;
 mod sizes;
+mod streams;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -69,8 +72,11 @@ pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
             dead_letters::trials(),
             forged::trials(),
             gaps::trials(),
+            pages::trials(),
             quarantine::trials(),
+            sharing::trials(),
             sizes::trials(),
+            streams::trials(),
         ]
         .into_iter()
         .flatten(),

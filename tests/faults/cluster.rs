@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     ground::{Bank, SOME},
+    stream::Stream,
     table::Row,
 };
 
@@ -89,17 +90,20 @@ async fn killed(role: impl Fn(&Bank, &Node) -> Role, what: &'static str) -> Row 
     let receipt = bank.accounts().open(LOOKED_FOR, "Nobody".to_owned()).command_id(id).await.expect("it is served");
     history.answered(id, Answer::Accepted(receipt.sequence));
     assert_eq!(bank.accounts().outcome(id).await.as_ref(), Ok(&receipt));
+    let stream = Stream::begin(&bank).await;
 
     let killed = cluster.holder(&role);
     cluster.kill(killed);
     load.progress(SOME).await;
     cluster.await_successor(&role, killed);
     load.progress(SOME).await;
+    stream.advance().await;
     // Whoever has looked for an outcome before has asked each broker.
     assert_eq!(bank.accounts().outcome(id).await.as_ref(), Ok(&receipt), "another broker has it, too");
     cluster.restart(killed);
 
     load.progress(SOME).await;
+    stream.end().await;
     bank.check_load(load, history, nodes).await.with(what, 1)
 }
 

@@ -35,6 +35,7 @@ mod race;
 mod security;
 mod standby;
 mod store;
+mod stream;
 mod table;
 mod terminated;
 mod topics;

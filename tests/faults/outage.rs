@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::{
     ground::{Bank, By, SOME, broker},
+    stream::Stream,
     table::Row,
 };
 
@@ -41,6 +42,7 @@ async fn restarted(signal: Signal, what: &'static str, node: fn(&Bank) -> Node) 
     let bank = Bank::open().await;
     let nodes = vec![node(&bank), node(&bank)];
     let mut load = bank.load().await;
+    let stream = Stream::begin(&bank).await;
 
     broker().signal(signal);
     let ended = broker().await_end();
@@ -48,6 +50,7 @@ async fn restarted(signal: Signal, what: &'static str, node: fn(&Bank) -> Node) 
     broker().restart();
 
     load.progress(SOME).await;
+    stream.end().await;
     let shut_out = nodes.iter().filter(|node| node.has_said("fenced by the group")).count();
     let row = bank.check_load(load, History::new(), nodes).await.with(what, 1);
     if shut_out > 0 { row.with("process fenced by the group that joined again", shut_out) } else { row }

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use super::{
     pool::malformed,
-    tail::{Source, Subscriber, Tail},
+    tail::{GRACE, Source, Subscriber, Tail},
 };
 use crate::{
     config::Kafka,
@@ -138,7 +138,7 @@ impl Source for Reading<'_> {
 
 impl Reading<'_> {
     fn read(&self) {
-        let (mut tail, mut stranded, mut swept) = (Tail::default(), Vec::new(), Instant::now());
+        let (mut tail, mut stranded, mut swept) = (Tail::new(GRACE), Vec::new(), Instant::now());
         let mut used = Instant::now();
         while !self.live.shutdown.has_begun() {
             if let Err(error) = self.turn(&mut tail, &mut swept) {

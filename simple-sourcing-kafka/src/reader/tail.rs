@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     mem,
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use simple_sourcing::{
@@ -17,6 +19,12 @@ use simple_sourcing::{
 /// read everything may still seem to be a little behind.
 const BEHIND_MAX: u64 = 1_000;
 
+/// How long a full feed is waited for, and how often it is looked at. What arrives at once may be more than a feed takes,
+/// and a quick reader needs a moment to be scheduled. Who has not read half of its feed by then is slow, and holds up
+/// nobody any longer.
+pub(super) const GRACE: Duration = Duration::from_millis(5);
+const GRACE_POLL: Duration = Duration::from_micros(250);
+
 /// Somebody who follows partitions of an event log.
 #[derive(Debug, Clone)]
 pub(super) struct Subscriber {
@@ -24,6 +32,16 @@ pub(super) struct Subscriber {
     /// The offset of the next event that is due, for each partition.
     pub(super) next: BTreeMap<u32, u64>,
     pub(super) sender: FeedSender,
+}
+
+impl Subscriber {
+    /// Sends an event, if it is due.
+    fn send(&mut self, partition: u32, offset: u64, event: &Result<Logged, BackendError>) -> Result<(), NotSent> {
+        let Some(next) = self.next.get_mut(&partition).filter(|next| **next <= offset) else { return Ok(()) };
+        self.sender.try_send(event.clone())?;
+        *next = offset + 1;
+        Ok(())
+    }
 }
 
 /// What reads the partitions: a consumer.
@@ -38,8 +56,9 @@ pub(super) trait Source {
 /// The partitions that are read for all subscribers together.
 ///
 /// After an error of the source, nobody knows what is read: detach all.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tail {
+    grace: Duration,
     topics: HashMap<Arc<str>, BTreeMap<u32, Partition>>,
     subscribers: BTreeMap<u64, Subscriber>,
     attached: u64,
@@ -54,6 +73,12 @@ struct Partition {
 }
 
 impl Tail {
+    /// Nobody follows yet. A full feed is waited for so long.
+    pub(super) fn new(grace: Duration) -> Self {
+        let (topics, subscribers, detached) = Default::default();
+        Tail { grace, topics, subscribers, attached: 0, detached }
+    }
+
     /// Adds a subscriber, or returns it: then it is too far behind, and has to read on by itself first.
     pub(super) fn attach(
         &mut self,
@@ -107,21 +132,42 @@ impl Tail {
             return Ok(());
         };
         read.next = offset + 1;
-        let (event, mut slow, mut gone) = (event(), Vec::new(), Vec::new());
+        let (event, mut full, mut gone) = (event(), Vec::new(), Vec::new());
         for id in &read.subscribers {
             let Some(subscriber) = self.subscribers.get_mut(id) else { continue };
-            let Some(next) = subscriber.next.get_mut(&partition).filter(|next| **next <= offset) else { continue };
-            match subscriber.sender.try_send(event.clone()) {
-                Ok(()) => *next = offset + 1,
-                Err(NotSent::Full) => slow.push(*id),
+            match subscriber.send(partition, offset, &event) {
+                Ok(()) => {}
+                Err(NotSent::Full) => full.push(*id),
                 Err(NotSent::Gone) => gone.push(*id),
             }
         }
-        for id in slow {
-            let slow = self.take(source, id)?;
-            self.detached.extend(slow);
+        if !full.is_empty() {
+            for id in self.still_full(full, (partition, offset), &event) {
+                let slow = self.take(source, id)?;
+                self.detached.extend(slow);
+            }
         }
         gone.into_iter().try_for_each(|id| self.take(source, id).map(drop))
+    }
+
+    /// Waits a moment for all that have no room. Returns those that are slow.
+    fn still_full(
+        &mut self,
+        mut full: Vec<u64>,
+        (partition, offset): (u32, u64),
+        event: &Result<Logged, BackendError>,
+    ) -> Vec<u64> {
+        let deadline = Instant::now() + self.grace;
+        while !full.is_empty() && Instant::now() < deadline {
+            thread::sleep(GRACE_POLL);
+            full.retain(|id| match self.subscribers.get_mut(id) {
+                Some(subscriber) if subscriber.sender.has_room() => {
+                    subscriber.send(partition, offset, event) == Err(NotSent::Full)
+                }
+                subscriber => subscriber.is_some(),
+            });
+        }
+        full
     }
 
     /// Removes the subscribers that are gone.

@@ -6,6 +6,8 @@ use std::{
     env,
     sync::LazyLock,
     task::{Context, Poll, Waker},
+    thread,
+    time::Duration,
 };
 
 use simple_sourcing::{
@@ -141,7 +143,7 @@ fn attach(tail: &mut Tail, log: &Log, subscriber: Subscriber) {
 
 #[test]
 fn whoever_comes_gets_what_is_due_to_it_wherever_it_is() {
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     log.append(0, 10, 0);
     let (first, mut at_the_end) = stream([(0, 10)]);
     attach(&mut tail, &log, first);
@@ -165,7 +167,7 @@ fn whoever_comes_gets_what_is_due_to_it_wherever_it_is() {
 
 #[test]
 fn whoever_is_far_behind_in_one_partition_is_taken_in_none() {
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     log.append(0, 2_000, 0);
     log.append(1, 10, 0);
     let (first, _reader) = stream([(0, 2_000)]);
@@ -187,7 +189,7 @@ fn whoever_is_far_behind_in_one_partition_is_taken_in_none() {
 
 #[test]
 fn whoever_is_slow_is_let_go_where_it_is_and_holds_up_nobody() {
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     let (slow, mut slow_reader) = stream([(0, 0), (1, 0)]);
     let (quick, mut quick_reader) = stream([(0, 0)]);
     attach(&mut tail, &log, slow);
@@ -206,8 +208,25 @@ fn whoever_is_slow_is_let_go_where_it_is_and_holds_up_nobody() {
 }
 
 #[test]
+fn whoever_is_quick_but_was_not_scheduled_stays() {
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::from_secs(60)));
+    let (subscriber, mut reader) = stream([(0, 0)]);
+    attach(&mut tail, &log, subscriber);
+    log.append(0, FEED_EVENTS_MAX + 1, 0);
+    let reads = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(50));
+        reader.take(FEED_EVENTS_MAX / 2);
+        reader
+    });
+    log.read(&mut tail, 0);
+    assert!(tail.take_detached().is_empty());
+    let mut reader = reads.join().expect("it has read");
+    assert_eq!(reader.all(0).len() as u64, FEED_EVENTS_MAX + 1);
+}
+
+#[test]
 fn a_partition_is_read_as_long_as_anybody_follows_it() {
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     let (one, reader) = stream([(0, 0), (1, 0)]);
     let (other, mut other_reader) = stream([(1, 0), (2, 0)]);
     attach(&mut tail, &log, one);
@@ -227,7 +246,7 @@ fn a_partition_is_read_as_long_as_anybody_follows_it() {
 
 #[test]
 fn what_is_no_event_is_an_error_to_all_to_whom_it_is_due() {
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     log.append(0, 3, 0);
     let (due, mut due_reader) = stream([(0, 0)]);
     let (past, mut past_reader) = stream([(0, 2)]);
@@ -243,7 +262,7 @@ fn what_is_no_event_is_an_error_to_all_to_whom_it_is_due() {
 
 #[test]
 fn after_an_error_of_the_consumer_everybody_can_go_on_alone() {
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     let (one, _reader) = stream([(0, 7)]);
     attach(&mut tail, &log, one);
     log.fails = true;
@@ -287,7 +306,7 @@ const PARTITIONS: u32 = 3;
 /// Runs a random course of events, and checks what each stream has seen.
 fn course(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let (mut log, mut tail) = (Log::default(), Tail::default());
+    let (mut log, mut tail) = (Log::default(), Tail::new(Duration::ZERO));
     let mut streams: Vec<Following> = Vec::new();
     let mut own_partition = PARTITIONS;
     for _ in 0..400 {

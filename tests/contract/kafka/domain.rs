@@ -1,8 +1,16 @@
 //! A counter whose code can be made to fail, and whose key is a number, so that not every text is a key.
 
-use std::panic::resume_unwind;
+use std::{
+    panic::resume_unwind,
+    sync::{Arc, OnceLock},
+};
 
-use simple_sourcing::prelude::*;
+use simple_sourcing::{
+    BackendError,
+    engine::Definition,
+    port::{Backend, BoxFuture, Port},
+    prelude::*,
+};
 use simple_sourcing_kafka::Kafka;
 use simple_sourcing_tests::{on_broker, topics::Topics};
 
@@ -119,7 +127,7 @@ pub(super) fn topics(prefix: &str) -> Topics {
 }
 
 /// A service of the counters.
-pub(super) async fn start(kafka: Kafka) -> AppHandle {
+pub(super) async fn start(backend: impl Backend) -> AppHandle {
     let app = App::new("counters").aggregate_with::<Counter>(|options| {
         options.settings(|limits| {
             (limits.command_bytes_max, limits.key_bytes_max) = (BYTES_MAX, 100);
@@ -127,5 +135,35 @@ pub(super) async fn start(kafka: Kafka) -> AppHandle {
             limits.events_per_command_max = EVENTS_PER_COMMAND_MAX;
         })
     });
-    app.start(kafka).await.expect("the app starts")
+    app.start(backend).await.expect("the app starts")
+}
+
+/// Kafka, whose port can be talked to.
+pub(super) struct WithPort {
+    kafka: Kafka,
+    port: Arc<OnceLock<Arc<dyn Port>>>,
+}
+
+impl Backend for WithPort {
+    fn start(self, definition: Arc<Definition>) -> BoxFuture<'static, Result<Arc<dyn Port>, BackendError>> {
+        Box::pin(async move {
+            let port = self.kafka.start(definition).await?;
+            Ok(self.port.get_or_init(|| port).clone())
+        })
+    }
+}
+
+/// A service of the counters, and its port.
+pub(super) async fn start_with_port(kafka: Kafka) -> (AppHandle, Arc<dyn Port>) {
+    let port = Arc::default();
+    let app = start(WithPort { kafka, port: Arc::clone(&port) }).await;
+    (app, port.get().expect("it has started").clone())
+}
+
+/// A client of the counters, and its port.
+pub(super) async fn start_client_with_port(kafka: Kafka) -> (AppHandle, Arc<dyn Port>) {
+    let port = Arc::default();
+    let app = App::new("counters").contract::<CounterCommand>();
+    let app = app.start(WithPort { kafka, port: Arc::clone(&port) }).await.expect("the client starts");
+    (app, port.get().expect("it has started").clone())
 }
