@@ -33,13 +33,14 @@ use simple_sourcing::{
     port::{DeadLetterPage, Feed, PageToken, Read, StatesPage},
 };
 
-use self::{live::Live, pool::Pool, tail::Subscriber};
+use self::{live::Live, pool::Pool, states::LastStates, tail::Subscriber};
 use crate::{config::Kafka, shutdown::Shutdown, topics::Topics};
 
 /// Reads the topics of an app.
 pub(crate) struct Readers {
     pool: Pool,
     live: Arc<Live>,
+    last_states: LastStates,
 }
 
 impl Readers {
@@ -52,7 +53,7 @@ impl Readers {
                 None => Ok(()),
             });
             let live = Live::new(kafka.clone(), shutdown.clone(), go_on);
-            Readers { pool: Pool::new(kafka, shutdown), live }
+            Readers { pool: Pool::new(kafka, shutdown), live, last_states: LastStates::default() }
         })
     }
 
@@ -121,7 +122,7 @@ impl Readers {
         after: Option<&PageToken>,
         is_wanted: impl Fn() -> bool,
     ) -> Result<StatesPage, BackendError> {
-        states::states(&self.pool, topics, partition, after, is_wanted)
+        states::states(&self.pool, &self.last_states, topics, partition, after, is_wanted)
     }
 
     /// A page of the dead letters. Blocks.

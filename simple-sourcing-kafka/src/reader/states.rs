@@ -1,28 +1,61 @@
 //! The states of a partition, page by page.
+//!
+//! The topic of the states is compacted now and then, so it holds older states of some aggregates beside their last one.
+//! The first page therefore reads the whole partition once, to find where the last state of each aggregate is; all pages
+//! leave out the others. What is written after that is read where it is.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::RandomState},
+    hash::BuildHasher,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use simple_sourcing::{
-    BackendError,
+    BackendError, Position, Sequence,
+    codec::Payload,
     engine::StoredState,
     port::{PageToken, StatesPage},
 };
+use tracing::warn;
 
 use super::{history::await_committed, pool::Pool};
-use crate::{log::Next, record::Record, topics::Topics, wire};
+use crate::{driver::TopicReader, log::Next, record::Record, topics::Topics, wire};
 
-/// How many states a page has.
+/// How many states a page has, and how many bytes of them, but for its last one.
 const STATES_MAX: usize = 500;
-
-/// How many bytes of states a page has at most, but for its last one.
 const BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How many partitions are remembered. Who asks for pages of more at the same time waits longer for each.
+const REMEMBERED_MAX: usize = 4;
+
+/// Where the last states are, of partitions that are being read in pages.
+#[derive(Default)]
+pub(super) struct LastStates {
+    remembered: Mutex<Vec<(Place, Arc<Last>)>>,
+}
+
+/// A partition up to an offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    topic: String,
+    partition: u32,
+    end: i64,
+}
+
+/// The offset of the last state of each aggregate, in order.
+type Last = Vec<i64>;
+
+/// Where a page begins, and how far the last states were looked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Token {
+    next: i64,
+    end: i64,
+}
+
 /// The states behind a token. Blocks.
-///
-/// The last page ends where the topic ends at that time, not where it ended when the first page was asked for: compaction
-/// may have removed a state in between, and then the newer one, which is further behind, has to be read.
 pub(super) fn states(
     pool: &Pool,
+    last_states: &LastStates,
     topics: &Topics,
     partition: u32,
     after: Option<&PageToken>,
@@ -31,89 +64,148 @@ pub(super) fn states(
     let topic = &topics.state;
     let is_wanted = || Ok(pool.is_open()? && is_wanted());
     pool.lend(topic, |lent| {
-        let from = match after {
-            Some(token) => offset(token)?,
+        let Token { next, end } = match after {
+            Some(token) => token.try_into()?,
             // The page must not be older than any receipt.
             None => match await_committed(lent, topic, partition, is_wanted)? {
-                Some((first, _)) => first,
+                Some((first, end)) => Token { next: first, end },
                 None => return Err(BackendError::Closed),
             },
         };
-        lent.reader.assign([(partition, Some(from))])?;
-        let mut page = Page::default();
+        let place = Place { topic: topic.clone(), partition, end };
+        let last = match last_states.get(&place) {
+            Some(last) => last,
+            None => last_states.keep(place, find_last(&lent.reader, partition, end, is_wanted)?),
+        };
+        lent.reader.assign([(partition, Some(next))])?;
+        let mut page = Page::new(last, end);
         while is_wanted()? {
-            if page.next.is_some() && page.damaged.is_empty() {
-                return page.finish();
-            }
             match lent.reader.poll()? {
                 Next::Record(record) => page.add(&record),
-                Next::End(_) => return page.finish(),
+                Next::End(_) => return Ok(page.states),
                 Next::Nothing => {}
+            }
+            if page.states.next.is_some() {
+                return Ok(page.states);
             }
         }
         Err(BackendError::Closed)
     })
 }
 
-fn offset(PageToken(token): &PageToken) -> Result<i64, BackendError> {
-    let offset = token.parse().ok().filter(|offset| *offset >= 0);
-    offset.ok_or_else(|| BackendError::failed(format!("{token:?} is not the token of a page of states on Kafka")))
+/// Reads a partition up to an offset, to find the last state of each aggregate.
+fn find_last(
+    reader: &TopicReader<'_>,
+    partition: u32,
+    end: i64,
+    is_wanted: impl Fn() -> Result<bool, BackendError>,
+) -> Result<Last, BackendError> {
+    let mut last = Finder::default();
+    reader.assign([(partition, None)])?;
+    while is_wanted()? {
+        match reader.poll()? {
+            Next::Record(record) if record.offset() < end => last.see(&record),
+            Next::Record(_) | Next::End(_) => return Ok(last.finish()),
+            Next::Nothing => {}
+        }
+    }
+    Err(BackendError::Closed)
 }
 
+/// Finds the last record of each key. It keeps hashes of keys, of 128 bits so that no two keys share one.
 #[derive(Default)]
+struct Finder {
+    hashers: [RandomState; 2],
+    last: HashMap<[u64; 2], i64>,
+}
+
+impl Finder {
+    fn see(&mut self, record: &impl Record) {
+        let key = self.hashers.each_ref().map(|hasher| hasher.hash_one(record.key()));
+        self.last.insert(key, record.offset());
+    }
+
+    fn finish(self) -> Last {
+        let mut last: Vec<_> = self.last.into_values().collect();
+        last.sort_unstable();
+        last
+    }
+}
+
+impl LastStates {
+    fn get(&self, place: &Place) -> Option<Arc<Last>> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.iter().find(|(of, _)| of == place).map(|(_, last)| last.clone())
+    }
+
+    fn keep(&self, place: Place, last: Last) -> Arc<Last> {
+        let last = Arc::new(last);
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() == REMEMBERED_MAX {
+            remembered.remove(0);
+        }
+        remembered.push((place, last.clone()));
+        last
+    }
+}
+
+impl TryFrom<&PageToken> for Token {
+    type Error = BackendError;
+
+    fn try_from(PageToken(token): &PageToken) -> Result<Self, BackendError> {
+        let offsets = token.split_once('-').and_then(|(next, end)| Some((next.parse().ok()?, end.parse().ok()?)));
+        match offsets {
+            Some((next, end)) if 0 <= next && 0 <= end => Ok(Token { next, end }),
+            _ => Err(PageToken::unknown()),
+        }
+    }
+}
+
+impl From<Token> for PageToken {
+    fn from(Token { next, end }: Token) -> Self {
+        PageToken(format!("{next}-{end}").into())
+    }
+}
+
 struct Page {
-    states: Vec<(Arc<str>, StoredState)>,
-    /// Where each aggregate is among them. The last of its states counts.
-    places: HashMap<Arc<str>, usize>,
+    last: Arc<Last>,
+    end: i64,
     bytes: usize,
-    /// Where the next page begins, once this one is full.
-    next: Option<i64>,
-    /// The states that can't be read, with the reason. A service that has one refolds it and writes it again, so what
-    /// counts is whether a readable one follows.
-    damaged: HashMap<Option<Vec<u8>>, String>,
+    states: StatesPage,
 }
 
 impl Page {
-    fn add(&mut self, record: &impl Record) {
-        let key = record.key().map(<[u8]>::to_vec);
-        match wire::read_state(record) {
-            Ok(_) if self.next.is_some() => drop(self.damaged.remove(&key)),
-            Ok((key_text, state)) => {
-                self.damaged.remove(&key);
-                self.bytes += record.value().map_or(0, <[u8]>::len) + key_text.len();
-                match self.places.get(&key_text) {
-                    Some(&place) => self.states[place].1 = state,
-                    None => {
-                        self.places.insert(key_text.clone(), self.states.len());
-                        self.states.push((key_text, state));
-                    }
-                }
-            }
-            Err(_) if self.next.is_some() => {}
-            Err(reason) => {
-                let (position, topic) = (record.position(), record.topic());
-                let what = format!("the record at {position} of topic `{topic}` is not a state: {reason}");
-                self.damaged.insert(key, what);
-            }
-        }
-        if self.next.is_none() && (self.states.len() >= STATES_MAX || self.bytes >= BYTES_MAX) {
-            self.next = Some(record.offset() + 1);
-        }
+    fn new(last: Arc<Last>, end: i64) -> Self {
+        Page { last, end, bytes: 0, states: StatesPage::default() }
     }
 
-    fn finish(self) -> Result<StatesPage, BackendError> {
-        if let Some(what) = self.damaged.into_values().next() {
-            return Err(BackendError::failed(format!(
-                "{what}. The service that serves the aggregate refolds it with its next command"
-            )));
+    fn add(&mut self, record: &impl Record) {
+        let offset = record.offset();
+        if offset < self.end && self.last.binary_search(&offset).is_err() {
+            return;
         }
-        Ok(StatesPage { states: self.states, next: self.next.map(|next| PageToken(next.to_string().into())) })
+        let state = wire::read_state(record).unwrap_or_else(|reason| {
+            warn!(topic = record.topic(), position = %record.position(), reason, "a record is not a state");
+            damaged(record)
+        });
+        self.bytes += record.value().map_or(0, <[u8]>::len) + state.0.len();
+        self.states.states.push(state);
+        if self.states.states.len() >= STATES_MAX || self.bytes >= BYTES_MAX {
+            self.states.next = Some(Token { next: offset + 1, end: self.end }.into());
+        }
     }
+}
+
+/// What stands for a state that can't be read: a value that nobody can decode either, so that its reader is told.
+fn damaged(record: &impl Record) -> (Arc<str>, StoredState) {
+    let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into();
+    let command_position = Position { partition: record.partition(), offset: 0 };
+    (key, StoredState { sequence: Sequence::ZERO, command_position, state: Some(Payload::json(Vec::new())) })
 }
 
 #[cfg(test)]
 mod tests {
-    use simple_sourcing::{Sequence, Timestamp};
+    use simple_sourcing::Timestamp;
 
     use super::*;
     use crate::record::{Headers, OwnedRecord};
@@ -134,46 +226,65 @@ mod tests {
         OwnedRecord { headers: Headers::default(), ..state(offset, key, 0) }
     }
 
-    #[test]
-    fn the_last_state_of_an_aggregate_counts() {
-        let mut page = Page::default();
-        for record in [state(0, "a", 1), state(2, "b", 1), state(4, "a", 2)] {
-            page.add(&record);
+    /// All states of a partition, found when it ended at this offset.
+    fn listed(records: &[OwnedRecord], end: i64) -> Vec<(String, u64)> {
+        let mut last = Finder::default();
+        records.iter().filter(|record| record.offset < end).for_each(|record| last.see(record));
+        let (last, mut listed, mut next) = (Arc::new(last.finish()), Vec::new(), 0);
+        loop {
+            let mut page = Page::new(last.clone(), end);
+            for record in records.iter().filter(|record| record.offset >= next) {
+                if page.states.next.is_none() {
+                    page.add(record);
+                }
+            }
+            listed.extend(page.states.states.iter().map(|(key, state)| (key.to_string(), state.sequence.get())));
+            match page.states.next {
+                Some(token) => next = Token::try_from(&token).expect("it is one of ours").next,
+                None => return listed,
+            }
         }
-        let page = page.finish().expect("all can be read");
-        let found: Vec<_> = page.states.iter().map(|(key, state)| (&**key, state.sequence)).collect();
-        assert_eq!((found, page.next), (vec![("a", Sequence::new(2)), ("b", Sequence::new(1))], None));
+    }
+
+    fn named(states: &[(&str, u64)]) -> Vec<(String, u64)> {
+        states.iter().map(|(key, sequence)| ((*key).to_owned(), *sequence)).collect()
     }
 
     #[test]
-    fn a_full_page_says_where_the_next_one_begins() {
-        let mut page = Page::default();
-        (0..STATES_MAX as i64).for_each(|number| page.add(&state(number * 2, &number.to_string(), 1)));
-        let full = page.finish().expect("all can be read");
-        let next = (STATES_MAX as i64 - 1) * 2 + 1;
-        assert_eq!((full.states.len(), full.next.as_ref().map(offset)), (STATES_MAX, Some(Ok(next))));
-        assert!(offset(&PageToken("x".into())).is_err() && offset(&PageToken("-1".into())).is_err());
+    fn only_the_last_state_of_an_aggregate_is_listed_and_what_comes_later() {
+        let records = [state(0, "a", 1), state(2, "b", 1), state(4, "a", 2), state(6, "a", 3)];
+        assert_eq!(listed(&records, 6), named(&[("b", 1), ("a", 2), ("a", 3)]));
+        assert_eq!(listed(&records, 7), named(&[("b", 1), ("a", 3)]));
     }
 
     #[test]
-    fn a_state_that_cannot_be_read_counts_only_if_it_is_the_last() {
-        let mut page = Page::default();
-        page.add(&damaged(3, "a"));
-        page.add(&state(4, "b", 1));
-        page.add(&state(5, "a", 2));
-        assert_eq!(page.finish().expect("it was written again").states.len(), 2);
+    fn it_is_so_across_pages_and_after_a_compaction() {
+        let count = 3 * STATES_MAX as i64;
+        let old = (0..count).map(|key| state(key, &key.to_string(), 1));
+        let new = (0..count).map(|key| state(count + key, &key.to_string(), 2));
+        let mut records: Vec<_> = old.chain(new).collect();
+        let all = listed(&records, 2 * count);
+        assert_eq!(all.len(), count as usize);
+        assert!(all.iter().all(|(_, sequence)| *sequence == 2));
+        // Changed while it is being listed, and compacted, so the state that was the last one is gone.
+        records.push(state(2 * count, "7", 3));
+        records.retain(|record| record.key.as_deref() != Some(b"7") || record.offset == 2 * count);
+        let sevens: Vec<_> = listed(&records, 2 * count).into_iter().filter(|(key, _)| key == "7").collect();
+        assert_eq!(sevens, named(&[("7", 3)]));
+    }
 
-        let mut page = Page::default();
-        page.add(&state(2, "a", 1));
-        page.add(&damaged(3, "a"));
-        let error = page.finish().expect_err("it is the last").to_string();
-        assert!(error.contains("0:3") && error.contains("account-aggregate"), "{error}");
+    #[test]
+    fn a_state_that_can_not_be_read_is_listed_for_its_reader_to_fail() {
+        let records = [damaged(3, "a"), state(4, "b", 1), state(5, "a", 2), damaged(6, "b")];
+        assert_eq!(listed(&records, 7), named(&[("a", 2), ("b", 0)]));
+    }
 
-        let mut page = Page::default();
-        page.add(&damaged(3, "a"));
-        (4..4 + STATES_MAX as i64).for_each(|offset| page.add(&state(offset, &offset.to_string(), 1)));
-        assert!(page.next.is_some() && !page.damaged.is_empty(), "it looks further than the page");
-        page.add(&state(9_000, "a", 2));
-        assert!(page.damaged.is_empty() && page.states.len() == STATES_MAX);
+    #[test]
+    fn a_token_is_one_of_ours() {
+        let token = Token { next: 7, end: 9 };
+        assert_eq!(Token::try_from(&token.into()), Ok(token));
+        for foreign in ["", "x", "-1-2", "7", "7-x"] {
+            assert!(Token::try_from(&PageToken(foreign.into())).is_err(), "{foreign}");
+        }
     }
 }
