@@ -10,7 +10,7 @@ use syn::{Attribute, Data, ext::IdentExt};
 use crate::{
     diagnostics::Errors,
     expand::{self, private},
-    model::{Aggregate, Command, Derive, Described, Event, Item, Key, Variant},
+    model::{Aggregate, Command, Derive, Described, Event, Item, Key, Projection, Variant},
     parse::conditional,
     symbol::SERDE,
     validate,
@@ -27,11 +27,12 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
     if !has_stubs(&event.item) {
         return bare(&event.item, errors);
     }
-    rename_repeated(&event.item, &mut event.applier, &mut event.projector);
+    rename_repeated(&event.item, [&mut event.applier, &mut event.projector, &mut event.projection]);
     let item = item(&event.item);
     let applier_trait = expand::event::applier(&event, first_of_each_name(&event.variants));
     let projector_trait = expand::event::projector(&event, first_of_each_name(&event.variants));
-    let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = &event;
+    let projection_trait = expand::event::projection(&event, first_of_each_name(&event.variants));
+    let Event { item: Item { node, root, .. }, aggregate, applier, projector, projection, .. } = &event;
     let (ident, key, p) = (&node.ident, expand::key_type(&event), private(root.as_ref()));
     let described = expand::described::stub(node, root.as_ref());
     quote! {
@@ -39,6 +40,7 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
         #described
         #applier_trait
         #projector_trait
+        #projection_trait
         impl #p::Event for #ident {
             type Key = #key;
             const AGGREGATE: &'static str = #aggregate;
@@ -58,6 +60,23 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
         impl<__Projector: #projector> #p::ProjectedBy<__Projector> for #ident {
             fn project_into(self, _: &mut __Projector, _: &#p::EventMeta<#key>) {}
         }
+        impl<__Store: #p::Store, __Projection: #projection<__Store>> #p::ProjectedIn<__Store, __Projection> for #ident {
+            async fn project_in(
+                self,
+                _: &__Projection,
+                _: &mut __Store::Connection,
+                _: &#p::EventMeta<#key>,
+            ) -> ::core::result::Result<(), __Store::Error> {
+                ::core::result::Result::Ok(())
+            }
+            async fn project_all_in(
+                _: &__Projection,
+                _: &mut __Store::Connection,
+                _: #p::Vec<#p::Recorded<Self>>,
+            ) -> ::core::result::Result<(), __Store::Error> {
+                ::core::result::Result::Ok(())
+            }
+        }
         #errors
     }
 }
@@ -66,7 +85,7 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
     if !has_stubs(&command.item) {
         return bare(&command.item, errors);
     }
-    rename_repeated(&command.item, &mut command.handler, &mut command.client);
+    rename_repeated(&command.item, [&mut command.handler, &mut command.client]);
     let item = item(&command.item);
     let handler_trait = expand::command::handler(&command, first_of_each_name(&command.variants));
     let client_struct = expand::command::client(&command, first_of_each_name(&command.variants));
@@ -106,6 +125,28 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &TokenStream) -> TokenStr
     let (item, implementation) = (item(&aggregate.item), expand::aggregate::aggregate_impl(aggregate));
     let described = expand::described::stub(&aggregate.item.node, aggregate.item.root.as_ref());
     quote!(#item #described #implementation #errors)
+}
+
+pub(crate) fn projection(projection: &Projection, errors: &TokenStream) -> TokenStream {
+    let Projection { node, root, .. } = projection;
+    let (ident, p) = (&node.ident, private(root.as_ref()));
+    let stub = node.generics.params.is_empty().then(|| {
+        quote! {
+            impl<__Store: #p::Store> #p::Projection<__Store> for #ident {
+                const NAME: &'static str = "";
+                const VERSION: u32 = 1;
+                const AGGREGATES: &'static [&'static str] = &[];
+                fn project<'a>(
+                    &'a self,
+                    _: &'a mut __Store::Connection,
+                    _: &'a #p::Batch,
+                ) -> #p::Projected<'a, __Store> {
+                    #p::nothing_to_project()
+                }
+            }
+        }
+    });
+    quote!(#node #stub #errors)
 }
 
 pub(crate) fn key(key: &Key, errors: &TokenStream) -> TokenStream {
@@ -200,13 +241,13 @@ fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
 }
 
 /// Gives generated items names of their own where they have one in common, which is reported already.
-fn rename_repeated(item: &Item, first: &mut Ident, second: &mut Ident) {
-    let ident = &item.node.ident;
-    if first == ident {
-        *first = format_ident!("{first}_");
-    }
-    if second == ident || second == first {
-        *second = format_ident!("{second}__");
+fn rename_repeated<const N: usize>(item: &Item, generated: [&mut Ident; N]) {
+    let mut taken = vec![item.node.ident.clone()];
+    for name in generated {
+        while taken.contains(name) {
+            *name = format_ident!("{name}_");
+        }
+        taken.push(name.clone());
     }
 }
 

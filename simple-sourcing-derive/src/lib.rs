@@ -3,9 +3,10 @@
 //!
 //! | macro | on | writes |
 //! |---|---|---|
-//! | [`#[event]`](macro@event) | an enum of what has happened | the applier trait, the projector trait |
+//! | [`#[event]`](macro@event) | an enum of what has happened | the applier trait, the projector trait, the projection trait |
 //! | [`#[command]`](macro@command) | an enum of what may be asked | the handler trait, the typed client |
 //! | [`#[aggregate]`](macro@aggregate) | the state, a struct or an enum | the link between the state and its commands |
+//! | [`#[projection]`](macro@projection) | what writes rows for events | its name, version and events |
 //! | [`#[derive(Key)]`](macro@Key) | a newtype that names an aggregate | its conversion to text and back |
 //! | [`#[derive(Described)]`](macro@Described) | the type of a field | what it looks like on the wire, as data |
 //! | [`expansion!`] | any of these | what the macro writes for it, as text |
@@ -61,6 +62,12 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
     pipeline::aggregate(args.into(), item.into()).into()
+}
+
+#[doc = include_str!("docs/projection.md")]
+#[proc_macro_attribute]
+pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    pipeline::projection(args.into(), item.into()).into()
 }
 
 #[doc = include_str!("docs/key.md")]

@@ -6,15 +6,15 @@
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Data, DeriveInput, GenericArgument, LitStr, Member, Path, PathArguments, Type, TypeReference,
+    Attribute, Data, DeriveInput, GenericArgument, LitInt, LitStr, Member, Path, PathArguments, Type, TypeReference,
     ext::IdentExt,
 };
 
 use crate::{
     carried, naming,
     parse::{
-        AggregateOptions, CommandOptions, DeriveOptions, EventOptions, Given, Helper, Input, Rename, Root, derives,
-        is_read_by_serde, serde_names,
+        AggregateOptions, CommandOptions, DeriveOptions, EventOptions, Given, Helper, Input, ProjectionOptions, Rename,
+        Root, derives, is_read_by_serde, serde_names,
     },
     symbol::*,
     wire,
@@ -66,6 +66,7 @@ pub(crate) struct Event {
     pub(crate) aggregate: LitStr,
     pub(crate) applier: Ident,
     pub(crate) projector: Ident,
+    pub(crate) projection: Ident,
     pub(crate) variants: Vec<Variant<EventRole>>,
 }
 
@@ -85,6 +86,16 @@ pub(crate) struct Aggregate {
     pub(crate) item: Item,
     pub(crate) given: Given,
     pub(crate) command: Path,
+}
+
+/// A `#[projection]` type.
+pub(crate) struct Projection {
+    pub(crate) node: DeriveInput,
+    pub(crate) given: Given,
+    pub(crate) root: Option<Root>,
+    pub(crate) events: Vec<Path>,
+    pub(crate) version: LitInt,
+    pub(crate) name: LitStr,
 }
 
 /// A newtype with `#[derive(Key)]`.
@@ -166,10 +177,21 @@ impl Event {
             aggregate: options.name.unwrap_or_else(name),
             applier: options.applier.unwrap_or_else(|| generated(&base, "Applier", &item)),
             projector: options.projector.unwrap_or_else(|| generated(&base, "Projector", &item)),
+            projection: options.projection.unwrap_or_else(|| generated(&base, "Projection", &item)),
             variants,
             item: Item::new(Subject::Event, item, options.root, options.manual, options.no_implicit_prelude),
             given,
         }
+    }
+}
+
+impl Projection {
+    pub(crate) fn new(input: Input<ProjectionOptions>) -> Self {
+        let Input { options: ProjectionOptions { events, version, name, root }, given, item: node, .. } = input;
+        let span = node.ident.span();
+        let own_name = || LitStr::new(&naming::snake_case(&node.ident.unraw().to_string()), span);
+        let version = version.unwrap_or_else(|| LitInt::new("1", span));
+        Projection { name: name.unwrap_or_else(own_name), node, given, root, events, version }
     }
 }
 

@@ -46,6 +46,20 @@ pub(crate) fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
+pub(crate) fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::projection(args, item.clone(), &mut errors) {
+        Ok(input) => input,
+        Err(error) => return fallback::unreadable(item, error, errors),
+    };
+    let model = model::Projection::new(input);
+    validate::projection(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => expand::projection::expand(&model),
+        Err(errors) => fallback::projection(&model, &errors),
+    }
+}
+
 pub(crate) fn key(item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let input = match parse::key(item, &mut errors) {

@@ -21,6 +21,12 @@ pub(crate) const NAME: &str = "name";
 pub(crate) const APPLIER: &str = "applier";
 /// The name of the generated projector trait.
 pub(crate) const PROJECTOR: &str = "projector";
+/// The name of the generated projection trait; also `#[projection]`.
+pub(crate) const PROJECTION: &str = "projection";
+/// The event enums of a `#[projection]`.
+pub(crate) const EVENTS: &str = "events";
+/// The version of a `#[projection]`.
+pub(crate) const VERSION: &str = "version";
 /// The error with which commands are rejected.
 pub(crate) const ERROR: &str = "error";
 /// The name of the generated handler trait.
@@ -44,10 +50,12 @@ pub(crate) const UPSERT: &str = "upsert";
 pub(crate) const DELETE: &str = "delete";
 
 /// The options of each macro, in the order in which messages list them.
-pub(crate) const EVENT_OPTIONS: &[&str] = &[KEY, NAME, APPLIER, PROJECTOR, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
+pub(crate) const EVENT_OPTIONS: &[&str] =
+    &[KEY, NAME, APPLIER, PROJECTOR, PROJECTION, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
 pub(crate) const COMMAND_OPTIONS: &[&str] =
     &[EVENT, ERROR, CONTEXT, HANDLER, CLIENT, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
 pub(crate) const AGGREGATE_OPTIONS: &[&str] = &[COMMAND, MANUAL, CRATE];
+pub(crate) const PROJECTION_OPTIONS: &[&str] = &[EVENTS, VERSION, NAME, CRATE];
 pub(crate) const DERIVE_OPTIONS: &[&str] = &[CRATE];
 
 /// The helper attributes of each macro's variants.
@@ -128,6 +136,8 @@ pub(crate) fn form(option: &str) -> Form {
     match option {
         CONTEXT | NO_IMPLICIT_PRELUDE => Form::Alone,
         MANUAL => Form::List("Debug, Clone"),
+        EVENTS => Form::List("path::to::Type"),
+        VERSION => Form::Value("1"),
         KEY => Form::Value("String"),
         NAME => Form::Value("\"...\""),
         CRATE => Form::Value("\"path::to::simple_sourcing\""),

@@ -20,6 +20,7 @@ pub(crate) mod described;
 pub(crate) mod event;
 mod exact;
 pub(crate) mod key;
+pub(crate) mod projection;
 mod shape;
 mod table;
 

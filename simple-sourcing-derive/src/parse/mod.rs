@@ -7,9 +7,9 @@ mod options;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path, Type};
+use syn::{Attribute, Data, DeriveInput, LitInt, LitStr, Meta, Path, Type};
 
-use self::options::{a_list, a_name, a_path, a_root, a_text, a_type, parse_options};
+use self::options::{a_list, a_name, a_number, a_path, a_root, a_text, a_type, parse_options, some_paths};
 pub(crate) use self::{
     attrs::{
         Rename, SerdeNames, SerdeWords, TokenMeta, attributes_without, condition, conditional, derives,
@@ -49,6 +49,7 @@ pub(crate) struct EventOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) applier: Option<Ident>,
     pub(crate) projector: Option<Ident>,
+    pub(crate) projection: Option<Ident>,
     pub(crate) manual: Vec<&'static str>,
     pub(crate) no_implicit_prelude: bool,
     pub(crate) root: Option<Root>,
@@ -75,6 +76,15 @@ pub(crate) struct AggregateOptions {
     pub(crate) root: Option<Root>,
 }
 
+/// The options of `#[projection(...)]`.
+#[derive(Default)]
+pub(crate) struct ProjectionOptions {
+    pub(crate) events: Vec<Path>,
+    pub(crate) version: Option<LitInt>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) root: Option<Root>,
+}
+
 /// The options of `#[key(...)]` below `#[derive(Key)]`, and of `#[described(...)]`.
 #[derive(Default)]
 pub(crate) struct DeriveOptions {
@@ -91,6 +101,7 @@ pub(crate) fn event(args: TokenStream, item: TokenStream, errors: &mut Errors) -
             NAME => options.name = Some(a_text(word, input)?),
             APPLIER => options.applier = Some(a_name(word, input)?),
             PROJECTOR => options.projector = Some(a_name(word, input)?),
+            PROJECTION => options.projection = Some(a_name(word, input)?),
             MANUAL => a_list(word, DERIVES, input, &mut options.manual)?,
             NO_IMPLICIT_PRELUDE => options.no_implicit_prelude = true,
             _ => options.root = Some(a_root(word, input)?),
@@ -132,6 +143,26 @@ pub(crate) fn aggregate(
         match word {
             COMMAND => options.command = Some(a_path(word, input)?),
             MANUAL => a_list(word, DERIVES, input, &mut options.manual)?,
+            _ => options.root = Some(a_root(word, input)?),
+        }
+        Ok(())
+    });
+    Ok(Input { options, given, item, helpers: Vec::new() })
+}
+
+/// Reads `#[projection(...)]` and its item.
+pub(crate) fn projection(
+    args: TokenStream,
+    item: TokenStream,
+    errors: &mut Errors,
+) -> syn::Result<Input<ProjectionOptions>> {
+    let item = parse_item(item, PROJECTION, "a struct or an enum")?;
+    let mut options = ProjectionOptions::default();
+    let given = parse_options(PROJECTION, PROJECTION_OPTIONS, args, errors, |word, input| {
+        match word {
+            EVENTS => options.events = some_paths(word, input)?,
+            VERSION => options.version = Some(a_number(word, input)?),
+            NAME => options.name = Some(a_text(word, input)?),
             _ => options.root = Some(a_root(word, input)?),
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
-    LitStr, Path, Token, Type,
+    LitInt, LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{ParseStream, Parser, discouraged::Speculative},
     punctuated::Punctuated,
@@ -169,6 +169,37 @@ pub(super) fn a_path(word: &str, input: ParseStream<'_>) -> syn::Result<Path> {
             error.span(),
             format!("`{word}` is the path of a type: write `{word} = path::to::Type`"),
         )),
+    }
+}
+
+/// `events(path::to::Type, Type)`.
+pub(super) fn some_paths(word: &str, input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
+    let content;
+    let parentheses = syn::parenthesized!(content in input);
+    let mut paths = Vec::new();
+    while !content.is_empty() {
+        paths.push(a_path(word, &content)?);
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    if paths.is_empty() {
+        let message = format!("`{word}` is empty: write `{word}(path::to::Type)`");
+        return Err(syn::Error::new(parentheses.span.join(), message));
+    }
+    Ok(paths)
+}
+
+/// `version = 1`.
+pub(super) fn a_number(word: &str, input: ParseStream<'_>) -> syn::Result<LitInt> {
+    let message = format!("`{word}` is a whole number from 1: write e.g. `{word} = 1`");
+    if !input.peek(LitInt) {
+        return Err(input.error(message));
+    }
+    let number: LitInt = input.parse()?;
+    match number.base10_parse::<u32>() {
+        Ok(value) if value > 0 => Ok(number),
+        _ => Err(syn::Error::new_spanned(number, message)),
     }
 }
 

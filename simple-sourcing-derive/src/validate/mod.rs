@@ -14,7 +14,7 @@ pub(crate) use self::round_trip::round_trip;
 
 use crate::{
     diagnostics::{Errors, list},
-    model::{Aggregate, Command, Described, Event, Item, Key, Variant, has},
+    model::{Aggregate, Command, Described, Event, Item, Key, Projection, Variant, has},
     naming,
     parse::{Given, SerdeWords, conditional, is_rename},
     symbol::*,
@@ -30,7 +30,7 @@ pub(crate) fn event(event: &Event, errors: &mut Errors) {
     check_wire_name_of_aggregate(event, errors);
     check_exclusive(&event.variants, CREATE, DELETE, errors);
     check_some_event_creates(event, errors);
-    check_distinct_items([&event.item.node.ident, &event.applier, &event.projector], errors);
+    check_distinct_items(&[&event.item.node.ident, &event.applier, &event.projector, &event.projection], errors);
     check_variants(&event.variants, errors);
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn command(command: &Command, errors: &mut Errors) {
     check_required(COMMAND, &required, &command.given, errors);
     check_exclusive(&command.variants, CREATE, UPSERT, errors);
     check_some_command_creates(command, errors);
-    check_distinct_items([&command.item.node.ident, &command.handler, &command.client], errors);
+    check_distinct_items(&[&command.item.node.ident, &command.handler, &command.client], errors);
     check_variants(&command.variants, errors);
 }
 
@@ -55,6 +55,31 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &mut Errors) {
     check_owns_its_data(&aggregate.item, errors);
     round_trip(&aggregate.item, errors);
     check_required(AGGREGATE, &[(COMMAND, inline(&aggregate.command))], &aggregate.given, errors);
+}
+
+pub(crate) fn projection(projection: &Projection, errors: &mut Errors) {
+    let Projection { node, given, events, name, .. } = projection;
+    check_no_generics(node, errors);
+    if given.lacks(EVENTS) {
+        errors.at_attribute("`#[projection]` needs `events`: write `#[projection(events(path::to::Type))]`".to_owned());
+    }
+    let mut seen = Vec::new();
+    for path in events {
+        let text = inline(path);
+        if seen.contains(&text) {
+            errors.at(path, format!("`{text}` is listed twice: keep one of the two"));
+        }
+        seen.push(text);
+    }
+    // Tables and schemas are named after it.
+    let text = name.value();
+    let is_word =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if !is_word(&text) || !text.starts_with(|first: char| first.is_ascii_lowercase()) || text.len() > 40 {
+        let rule =
+            "at most 40 letters `a` to `z`, digits and `_`, and a letter first, because tables are named after it";
+        errors.at(name, format!("the name of a projection is {rule}: write e.g. `name = \"balances\"`"));
+    }
 }
 
 pub(crate) fn key(key: &Key, errors: &mut Errors) {
@@ -195,7 +220,7 @@ fn check_some_command_creates(command: &Command, errors: &mut Errors) {
     }
 }
 
-fn check_distinct_items(names: [&Ident; 3], errors: &mut Errors) {
+fn check_distinct_items(names: &[&Ident], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
     for name in names {
         let text = name.unraw().to_string();
