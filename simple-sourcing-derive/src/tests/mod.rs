@@ -277,7 +277,11 @@ fn after_a_mistake_the_rest_is_still_written() {
     assert_contains(&code, "pub enum AccountEvent { Opened, AB, Ab }");
     assert_contains(&code, "fn opened() -> Self;");
     assert_contains(&code, "impl ::simple_sourcing::__private::Event for AccountEvent");
-    assert_eq!(code.to_string().matches("fn ab").count(), 3, "one each in the applier, the projector and the projection");
+    assert_eq!(
+        code.to_string().matches("fn ab").count(),
+        3,
+        "one each in the applier, the projector and the projection"
+    );
 
     let code = command("", "enum AccountCommand { #[create] Open }");
     assert_contains(&code, "type Event = AccountEvent;");

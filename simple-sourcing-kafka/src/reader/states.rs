@@ -152,11 +152,11 @@ impl LastStates {
 impl TryFrom<&PageToken> for Token {
     type Error = BackendError;
 
-    fn try_from(PageToken(token): &PageToken) -> Result<Self, BackendError> {
-        let offsets = token.split_once('-').and_then(|(next, end)| Some((next.parse().ok()?, end.parse().ok()?)));
+    fn try_from(token: &PageToken) -> Result<Self, BackendError> {
+        let offsets = token.0.split_once('-').and_then(|(next, end)| Some((next.parse().ok()?, end.parse().ok()?)));
         match offsets {
             Some((next, end)) if 0 <= next && 0 <= end => Ok(Token { next, end }),
-            _ => Err(PageToken::unknown()),
+            _ => Err(token.unknown()),
         }
     }
 }

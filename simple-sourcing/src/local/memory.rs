@@ -230,7 +230,7 @@ impl Storage for MemoryStorage {
     }
 
     fn states(&self, shard: Shard, after: Option<&PageToken>) -> Result<StatesPage, BackendError> {
-        let from: usize = after.map_or(Ok(0), |token| token.0.parse()).map_err(|_| PageToken::unknown())?;
+        let from = after.map_or(Ok(0), |token| token.0.parse::<usize>().map_err(|_| token.unknown()))?;
         Ok(self.read(shard, |shard| {
             let keys = shard.keys.iter().skip(from).take(PAGE_STATES_MAX);
             let state = |key: &Arc<str>| Some((key.clone(), shard.aggregates.get(key)?.state.clone()?));

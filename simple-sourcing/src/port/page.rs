@@ -20,9 +20,10 @@ pub struct StatesPage {
 pub struct PageToken(pub Arc<str>);
 
 impl PageToken {
-    /// The error of a backend that can't read a token.
-    pub fn unknown() -> BackendError {
-        BackendError::failed("the page token is not one of this backend; ask for the first page again")
+    /// The error of a backend that can't read the token.
+    pub fn unknown(&self) -> BackendError {
+        let PageToken(token) = self;
+        BackendError::failed(format!("{token:?} is not the token of a page on this backend; ask for the first page"))
     }
 }
 
