@@ -59,7 +59,10 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &mut Errors) {
 
 pub(crate) fn projection(projection: &Projection, errors: &mut Errors) {
     let Projection { node, given, events, name, .. } = projection;
-    check_no_generics(node, errors);
+    if !node.generics.params.is_empty() {
+        let message = "a projection can't have generics or lifetimes, because it has one name and one set of rows";
+        errors.at(&node.generics, format!("{message}: write a type for each `{}` that you need", node.ident));
+    }
     if given.lacks(EVENTS) {
         errors.at_attribute("`#[projection]` needs `events`: write `#[projection(events(path::to::Type))]`".to_owned());
     }

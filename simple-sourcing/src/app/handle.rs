@@ -274,13 +274,14 @@ impl AppHandle {
     ///
     /// # Errors
     /// When the store can't be prepared for it.
-    pub async fn project<P: Projection<S>, S: TransactionalStore>(
+    // Not an `async fn`, for the same reason as `state`.
+    pub fn project<P: Projection<S>, S: TransactionalStore>(
         &self,
         projection: P,
         store: S,
-    ) -> Result<Running<P, S>, S::Error> {
+    ) -> BoxFuture<'static, Result<Running<P, S>, S::Error>> {
         let follower = self.follower(format!("{}-v{}", P::NAME, P::VERSION)).shared();
-        projection::start(projection, Arc::new(store), follower).await
+        Box::pin(projection::start(projection, Arc::new(store), follower))
     }
 
     /// What the app is doing in this process: its workers, partitions and followers, and how far they are. It asks the backend
