@@ -16,6 +16,8 @@ mod in_memory;
 mod projector;
 mod running;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use in_memory::{InMemory, InMemoryError, Snapshot};
 pub use projector::{NotProjected, Projected, Projection};
