@@ -1,7 +1,8 @@
-//! What is written after a mistake: the user's item, the generated items as far as their names are known, and the errors.
+//! What is generated after a mistake: the user's item, the generated items as far as their names are known, and the
+//! errors.
 //!
-//! The stubs do nothing. They are there so that the rest of the program type-checks, the user sees only the real mistakes,
-//! and completion goes on working in the editor. Where an item can't be what it should, a union or generic, there are none.
+//! The stubs do nothing. They let the rest of the program type-check, so that the user sees only the real mistakes and
+//! completion keeps working in the editor. A union or a generic item gets none.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -16,7 +17,7 @@ use crate::{
     validate,
 };
 
-/// For an item that the macros can't read: it is given back as it is.
+/// For an item that the macros can't parse: it is returned unchanged.
 pub(crate) fn unreadable(item: TokenStream, error: syn::Error, mut errors: Errors) -> TokenStream {
     errors.push(error);
     let errors = errors.check().err();
@@ -172,13 +173,13 @@ pub(crate) fn described(described: &Described, errors: &TokenStream) -> TokenStr
     quote!(#stub #errors)
 }
 
-/// Whether stubs could be written without mistakes of their own.
+/// Whether stubs can be generated without errors of their own.
 fn has_stubs(item: &Item) -> bool {
     let generics = &item.node.generics;
     generics.params.is_empty() && generics.where_clause.is_none() && !matches!(item.node.data, Data::Union(_))
 }
 
-/// The item with its derives. Where those of serde would repeat the mistake in their words, it gets stubs of their traits.
+/// The item with its derives. Where serde's derives would report the same mistake again, it gets stubs of their traits.
 fn item(item: &Item) -> TokenStream {
     let mut errors = Errors::default();
     validate::round_trip(item, &mut errors);
@@ -231,7 +232,7 @@ fn remove_serde(attrs: &mut Vec<Attribute>) {
     attrs.retain(|attr| !is_of_serde(attr));
 }
 
-/// The item as it is; a union can't even have the derives.
+/// The item without stubs; a union can't even have the derives.
 fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
     let item = match &item.node.data {
         Data::Union(_) => item.node.to_token_stream(),
@@ -240,7 +241,7 @@ fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
     quote!(#item #errors)
 }
 
-/// Gives generated items names of their own where they have one in common, which is reported already.
+/// Renames generated items that share a name, which is already reported.
 fn rename_repeated<const N: usize>(item: &Item, generated: [&mut Ident; N]) {
     let mut taken = vec![item.node.ident.clone()];
     for name in generated {
@@ -251,7 +252,7 @@ fn rename_repeated<const N: usize>(item: &Item, generated: [&mut Ident; N]) {
     }
 }
 
-/// The variants without those whose method an earlier one has: a trait can't have it twice.
+/// The variants, without those that share their method name with an earlier one: a trait can't have it twice.
 fn first_of_each_name<R>(variants: &[Variant<R>]) -> impl Iterator<Item = &Variant<R>> {
     variants.iter().enumerate().filter_map(|(i, variant)| {
         let name = variant.method.unraw();

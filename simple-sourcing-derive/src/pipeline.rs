@@ -1,4 +1,4 @@
-//! Each macro is one function here that reads parse, model, validate, expand, with the fallback behind every mistake.
+//! Each macro is one function here: parse, model, validate, expand, with the fallback after any mistake.
 
 use proc_macro2::TokenStream;
 

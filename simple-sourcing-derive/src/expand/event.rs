@@ -1,4 +1,4 @@
-//! `#[event]`: the event trait, and the traits of those who apply and project events.
+//! `#[event]`: the event trait, the applier trait and the projector trait.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -78,7 +78,7 @@ pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Vari
     });
     let documentation = format!(
         " How the events of [`{ident}`] change the state of an aggregate: implement it on the aggregate.\n\n \
-         There is a method for each event but those that remove the state."
+         There is a method for each event except those that remove the state."
     );
     let message = format!("`{{Self}}` does not apply the events of `{ident}`");
     let on_unimplemented = on_unimplemented(item, &message, applier, "event");
@@ -138,7 +138,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, &event.variants);
     let methods = variants.map(|variant| {
-        let documentation = format!(" Projects {}; does nothing unless it is written.", link(item, variant));
+        let documentation = format!(" Projects {}; does nothing by default.", link(item, variant));
         let (meta, arguments) = (variant.free_name("meta"), arguments(variant));
         let at = place(&variant.node.ident);
         let own = vec![quote_spanned!(at=> &mut self), quote_spanned!(at=> #meta: &#p::EventMeta<#key>)];
@@ -147,10 +147,10 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
     });
     let documentation = format!(
         " What a view makes of the events of [`{ident}`]: implement it on the view.\n\n \
-         There is a method for each event; those that are not written do nothing."
+         There is a method for each event, which does nothing by default."
     );
     let message = format!("`{{Self}}` does not project the events of `{ident}`");
-    let on_unimplemented = on_unimplemented(item, &message, projector, "event that it is about");
+    let on_unimplemented = on_unimplemented(item, &message, projector, "event that it projects");
     quote! {
         #[doc = #documentation]
         #on_unimplemented
