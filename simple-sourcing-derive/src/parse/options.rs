@@ -188,7 +188,7 @@ pub(super) fn some_paths(word: &str, input: ParseStream<'_>) -> syn::Result<Vec<
 
 /// `version = 1`.
 pub(super) fn a_number(word: &str, input: ParseStream<'_>) -> syn::Result<LitInt> {
-    let message = format!("`{word}` is a whole number from 1: write e.g. `{word} = 1`");
+    let message = format!("`{word}` must be a whole number, 1 or more: write `{word} = 1`");
     if !input.peek(LitInt) {
         return Err(input.error(message));
     }

@@ -70,7 +70,7 @@ pub(crate) fn projection(projection: &Projection, errors: &mut Errors) {
     for path in events {
         let text = inline(path);
         if seen.contains(&text) {
-            errors.at(path, format!("`{text}` is listed twice: keep one of the two"));
+            errors.at(path, format!("duplicate event `{text}`: remove one"));
         }
         seen.push(text);
     }
@@ -79,9 +79,9 @@ pub(crate) fn projection(projection: &Projection, errors: &mut Errors) {
     let is_word =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if !is_word(&text) || !text.starts_with(|first: char| first.is_ascii_lowercase()) || text.len() > 40 {
-        let rule =
-            "at most 40 letters `a` to `z`, digits and `_`, and a letter first, because tables are named after it";
-        errors.at(name, format!("the name of a projection is {rule}: write e.g. `name = \"balances\"`"));
+        let rule = "must start with a letter and have at most 40 characters: `a` to `z`, digits and `_`";
+        let hint = "tables are named after it, so write e.g. `name = \"balances\"`";
+        errors.at(name, format!("the name of a projection {rule}; {hint}"));
     }
 }
 
