@@ -1,4 +1,4 @@
-//! The one file that knows which backends there are: everything else works the same on each.
+//! The only file that knows the backends: everything else works the same on each.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 

@@ -1,10 +1,11 @@
-//! A bank on Simple Sourcing. Start with `domain.rs`, which is all that a user has to write; the rest is a program around
-//! it: a tour, a shell, a service and a load generator. `cargo run --example bank -- --help` says how to run them.
+//! A bank on Simple Sourcing. Start with `domain.rs`, which is all that a user has to write. The rest is a program
+//! around it: a tour, a shell, a service and a load generator. `cargo run --example bank -- --help` shows how to run
+//! them.
 #![allow(unreachable_pub, reason = "the domain is written as in a library")]
 
 mod backend;
 mod cli;
-// As compact as in the README: a method a line.
+// As compact as in the README: one line per method.
 #[rustfmt::skip]
 mod domain;
 mod largest;
@@ -47,7 +48,7 @@ async fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        // They have seen what they wanted to see.
+        // The reader has seen enough.
         Err(error) if error.downcast_ref().is_some_and(OutputError::is_closed) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(format_args!("error: {error}"));
@@ -56,15 +57,15 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What an action ends with.
+/// The result of an action.
 type Done = Result<ExitCode, Box<dyn Error>>;
 
-/// Shows what the libraries log, as much as `RUST_LOG` says (`debug`, or `warn,simple_sourcing=trace`).
+/// Prints the libraries' logs, at the level in `RUST_LOG` (`debug`, or `warn,simple_sourcing=trace`).
 fn log_to_stderr(default: LevelFilter) {
     let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
     let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(default));
     let format = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    // It would report with a panic that a line can't be written.
+    // It would panic when a line can't be written.
     let format = format.log_internal_errors(false);
     tracing_subscriber::registry().with(format).with(wanted).init();
 }

@@ -1,4 +1,4 @@
-//! Processes the commands of clients elsewhere until it is told to stop.
+//! Processes the commands of clients in other processes until it is stopped.
 
 use std::{
     io,
@@ -12,21 +12,21 @@ use tokio::signal::windows;
 
 use crate::{Done, cli::Connection, output};
 
-/// What shells report of a process that Ctrl-C has ended.
+/// The exit code that shells report for a process ended by Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
 pub async fn run(connection: &Connection) -> Done {
-    // Before anybody can think that it is time to send one.
+    // Before anybody can know that it's time to send one.
     let mut signals = Signals::listen()?;
     let app = tokio::select! {
         app = connection.start() => app?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
-    // Also where nobody reads that any more: a service is not to end as if it had done its work.
+    // Even when nobody reads it any more: a service must not exit as if it had finished its work.
     output::line(format_args!("ready")).map_err(|error| error.to_string())?;
 
     tokio::select! {
-        // Without a signal it stops only because of an error.
+        // Without a signal it only stops because of an error.
         stopped = app.stopped() => stopped?,
         () = signals.next() => {}
     }
@@ -60,7 +60,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C, where there is no SIGTERM.
+/// Ctrl-C, for systems without SIGTERM.
 #[cfg(windows)]
 struct Signals(windows::CtrlC);
 

@@ -100,7 +100,7 @@ fn parse_amount(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("`{text}` is no amount: write a whole number that is not negative, e.g. 50"))
 }
 
-/// How the line of this first word is written.
+/// The usage of the command that begins with this word.
 fn usage(word: &str) -> String {
     match HELP.lines().find(|line| line.split(' ').next() == Some(word)) {
         Some(line) => format!("write: {}", line.split("  ").next().unwrap_or(line)),

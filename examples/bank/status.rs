@@ -23,7 +23,7 @@ pub async fn run(connection: &Connection, json: bool) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says it to people.
+/// Prints it for people.
 pub fn show(status: &Status) -> Result<(), OutputError> {
     say!("{}", status.to_string().trim_end());
     Ok(())

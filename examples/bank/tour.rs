@@ -1,4 +1,4 @@
-//! A guided tour: each step prints the call that it makes and what came back.
+//! A guided tour: each step prints its call and the result.
 
 use std::{error::Error, fmt::Display, process::ExitCode};
 
@@ -12,10 +12,10 @@ use crate::{
     output::{OutputError, line, say},
 };
 
-/// What a part of the tour ends with.
+/// The result of a part of the tour.
 type Told<T> = Result<T, Box<dyn Error>>;
 
-/// Makes a call, and prints it as it stands here with what came back.
+/// Makes a call, and prints its source code and its result.
 macro_rules! show {
     ($call:expr) => {{
         let answer = $call.await;
@@ -48,7 +48,7 @@ async fn tell(app: &AppHandle) -> Told<()> {
     view(app, &accounts).await
 }
 
-/// Where the tour begins: the sequence at which an earlier one has left alice.
+/// Where the tour begins: alice's sequence after an earlier tour.
 async fn look_around(app: &AppHandle) -> Told<Sequence> {
     title("What is there")?;
     let alice = show!(app.state::<Account>("alice"))?;
@@ -134,7 +134,7 @@ async fn view(app: &AppHandle, accounts: &AccountClient) -> Told<()> {
     }
     say!("    let largest = app.view(LargestBalances::default())");
     let largest = app.view::<AccountEvent, _>(LargestBalances::default());
-    // Accounts of different partitions do not wait for each other.
+    // Accounts in different partitions don't wait for each other.
     for key in ["alice", "bob"] {
         largest.wait_for(&accounts.deposit(key, 10).await?).await?;
     }
@@ -157,7 +157,7 @@ fn note(text: impl Display) -> Result<(), OutputError> {
     line(format_args!("  {text}"))
 }
 
-/// How the tour tells what came back.
+/// How the tour prints a result.
 trait InWords {
     fn in_words(&self) -> String;
 }

@@ -1,8 +1,8 @@
-//! A life cycle on Simple Sourcing. Start with `domain.rs`, which is all that a user has to write; `scenarios.rs` has its
-//! rules, as the tests run them. This program tells the lives of two orders: `cargo run --example order`.
+//! A life cycle on Simple Sourcing. Start with `domain.rs`, which is all that a user has to write. `scenarios.rs` has
+//! its rules, as the tests run them. This program follows two orders: `cargo run --example order`.
 #![allow(unreachable_pub, reason = "the domain is written as in a library")]
 
-// As compact as in the README: a method a line.
+// As compact as in the README: one line per method.
 #[rustfmt::skip]
 mod domain;
 
@@ -18,7 +18,7 @@ use simple_sourcing::prelude::*;
 async fn main() -> Result<(), Box<dyn Error>> {
     let app = App::new("shop").aggregate::<Order>().start(Memory::new()).await?;
 
-    // Not `println!`, which panics where nobody reads on.
+    // Not `println!`, which panics when the pipe is closed.
     let mut out = io::stdout();
     writeln!(out, "An order is shipped. What its state does not allow, it refuses.")?;
     let id = OrderId(1);
@@ -45,7 +45,7 @@ fn add(item: &str) -> OrderCommand {
     OrderCommand::AddItem { item: item.into() }
 }
 
-/// Sends the commands, and prints what comes of each: the events and what they make of the order, or why there are none.
+/// Sends the commands, and prints the result of each: its events and the new state of the order, or why there are none.
 async fn tell(
     out: &mut impl Write,
     app: &AppHandle,

@@ -84,7 +84,7 @@ fn the_status_says_what_the_app_is_doing() {
     assert_eq!((&later["aggregates"][0]["events"], &later["workers"][0]["commands"]), (&2.into(), &0.into()));
 }
 
-/// What each action needs to say something.
+/// The input that each action needs to print something.
 const ACTIONS: [&[&str]; 4] = [&["tour"], &["shell"], &["status"], &["load", "--accounts", "2", "--commands", "10"]];
 
 #[test]
@@ -100,7 +100,7 @@ fn whoever_reads_may_leave() {
             "{action:?}"
         );
     }
-    // A service that nobody knows of has not done its work.
+    // A service that nobody knows about has not done its work.
     let directory = tempfile::tempdir().unwrap();
     let (reader, writer) = io::pipe().unwrap();
     drop(reader);
@@ -121,7 +121,7 @@ fn a_full_disk_is_an_error_of_the_output() {
         assert!(error.contains("standard output can't be written: No space left"), "{action:?}: {error}");
         assert!(!error.contains("panicked"), "{action:?}: {error}");
         assert_eq!(output.status.code(), Some(1), "{action:?}");
-        // Nor can it be said that it can't be said, and what is logged beside.
+        // Neither the error nor the log can be written.
         let mut bank = bank(directory.path());
         let unsaid = talk(bank.env("RUST_LOG", "trace").args(action).stdout(full()).stderr(full()));
         assert_eq!(unsaid.status.code(), Some(1), "{action:?}");
@@ -162,7 +162,7 @@ fn a_load_reports_what_its_history_says() {
     let history = directory.path().join("history");
     let load =
         ["--accounts", "20", "--commands", "500", "--in-flight", "50", "--seed", "7", "--withdraw-percent", "60"];
-    // The second time the accounts are there.
+    // The second time the accounts exist.
     for _ in 0..2 {
         let mut bank = bank(directory.path());
         let report = succeed(bank.arg("--relaxed").arg("load").args(load).arg("--history").arg(&history));
@@ -193,7 +193,7 @@ fn a_service_says_when_it_is_ready_and_stops_when_it_is_told_to() {
     let mut line = String::new();
     BufReader::new(service.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
-    // Two apps on one directory: the second is told so.
+    // Two apps on one directory: the second gets an error.
     let second = bank(directory.path()).output().unwrap();
     assert!(String::from_utf8_lossy(&second.stderr).contains("in use"), "{second:?}");
     assert!(!second.status.success());
@@ -212,10 +212,10 @@ fn without_kafka_the_program_says_how_to_get_it() {
     assert!(!output.status.success());
 }
 
-/// Runs it to its end, with something to answer where it is a shell.
+/// Runs it to its end, with input for a shell.
 fn talk(bank: &mut Command) -> Output {
     let mut bank = bank.stdin(Stdio::piped()).spawn().unwrap();
-    // It may have ended by then.
+    // It may have ended already.
     let _ = bank.stdin.take().unwrap().write_all(b"show nobody\nshow nobody\n");
     bank.wait_with_output().unwrap()
 }
@@ -227,7 +227,7 @@ fn bank(directory: &Path) -> Command {
     bank
 }
 
-/// Examples are built beside the tests, and Cargo does not say where.
+/// Examples are built next to the tests, and Cargo doesn't say where.
 fn executable() -> PathBuf {
     let test = env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();

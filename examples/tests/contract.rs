@@ -1,6 +1,6 @@
-//! What the clients, the services and the log of the bank depend on, as committed text: a change of it is read in review.
+//! What the clients, the services and the log of the bank depend on, as committed text: a change shows up in review.
 //!
-//! `cargo insta review` takes over a change that is meant; so does `INSTA_UPDATE=always`, but for texts that stand in the code.
+//! `cargo insta review` accepts an intended change. So does `INSTA_UPDATE=always`, except for inline snapshots.
 
 #[rustfmt::skip]
 #[path = "../bank/domain.rs"]
@@ -10,7 +10,7 @@ mod domain;
 use domain::{Account, AccountError};
 use simple_sourcing::{describe, expansion};
 
-/// How the account is on the wire.
+/// The wire format of the account.
 #[test]
 fn the_wire() {
     insta::assert_snapshot!(describe::<Account>(), @"
@@ -34,7 +34,7 @@ fn the_wire() {
     ");
 }
 
-/// The macros do not see how the error is declared: a value of each variant shows how it is written.
+/// The macros don't see the declaration of the error: a value of each variant shows how it is written.
 #[test]
 fn the_errors() {
     let errors =
@@ -42,7 +42,7 @@ fn the_errors() {
     insta::assert_snapshot!(serde_json::to_string(&errors).unwrap(), @r#"[{"InsufficientFunds":{"balance":1,"amount":2}},"TooLarge","NotEmpty"]"#);
 }
 
-/// Where it is on Kafka, and for how long.
+/// Its topics on Kafka, and their retention.
 #[cfg(feature = "kafka")]
 #[test]
 fn the_topics() {
@@ -61,7 +61,7 @@ fn the_topics() {
     ");
 }
 
-/// What the macros have written: the traits to implement, the client, and how they are wired.
+/// What the macros generate: the traits to implement, the client, and the code that connects them.
 #[test]
 fn the_generated_code() {
     insta::assert_snapshot!("account_event", expansion!("bank/domain.rs", AccountEvent));

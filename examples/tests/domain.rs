@@ -70,7 +70,7 @@ fn a_balance_ends_where_its_number_does() {
         .then_state(|account| assert_eq!(account.balance, u64::MAX));
 }
 
-/// What holds of this domain holds of the one in the README.
+/// What is true of this domain is true of the one in the README.
 #[test]
 fn the_readme_has_the_same_rules() {
     let (readme, domain) = (include_str!("../../README.md"), include_str!("../bank/domain.rs"));

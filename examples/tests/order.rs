@@ -32,7 +32,7 @@ async fn an_app_in_memory_keeps_the_rules() {
     app.shutdown().await.unwrap();
 }
 
-/// For the domain alone: no app lets an hour pass.
+/// For the domain alone: an app can't skip an hour.
 #[test]
 fn a_placed_order_is_cancelled_within_the_hour() {
     let after = |minutes: u64| Timestamp::from_millis(NOON.as_millis() + minutes * 60_000);
@@ -51,7 +51,7 @@ fn any_command() -> impl Strategy<Value = OrderCommand> {
     ]
 }
 
-/// Its own names, and not those of the enums.
+/// Its own names, rather than those of the enums.
 #[test]
 fn the_wire() {
     insta::assert_snapshot!(describe::<Order>(), @"

@@ -1,4 +1,4 @@
-//! What of the user's attributes is so in the code of the macros, too: documentation, conditions, levels of lints.
+//! The user's attributes that are copied to the generated code: documentation, conditions, lint levels.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
@@ -14,8 +14,8 @@ pub(crate) fn named(attrs: &[Attribute], words: &[&str]) -> Vec<TokenStream> {
     carried(attrs, |meta| words.iter().any(|word| meta.path().is_ident(word)).then(|| meta.clone()))
 }
 
-/// The levels of lints. What is expected of the user's code is only allowed here, where it may not come up, and what is
-/// forbidden can be allowed again by the code of the macros.
+/// The lint levels. `expect` becomes `allow`, because the generated code may not trigger the lint, and `forbid` becomes
+/// `deny`, so that the generated code can allow the lint again.
 pub(crate) fn lints(attrs: &[Attribute]) -> Vec<TokenStream> {
     carried(attrs, |meta| {
         let Meta::List(list) = meta else { return None };
@@ -40,7 +40,7 @@ fn carried(attrs: &[Attribute], carry: impl Fn(&Meta) -> Option<Meta>) -> Vec<To
     each.collect()
 }
 
-/// Documentation for what is generated of a variant: `Self` means something else there, so links name the enum.
+/// Documentation for what is generated from a variant: `Self` means something else there, so links name the enum.
 pub(crate) fn docs(attrs: &[Attribute], item: &Ident) -> Vec<TokenStream> {
     let item = item.unraw().to_string();
     let mut is_code = false;
@@ -58,12 +58,12 @@ pub(crate) fn docs(attrs: &[Attribute], item: &Ident) -> Vec<TokenStream> {
     named(&attrs, &[DOC])
 }
 
-/// Whether there is a text among these attributes: `#[doc(hidden)]` is none.
+/// Whether these attributes contain documentation text, which `#[doc(hidden)]` isn't.
 pub(crate) fn has_text(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|attr| attr.path().is_ident(DOC) && matches!(attr.meta, Meta::NameValue(_)))
 }
 
-/// A line in which no link is to `Self`.
+/// The line, with links to `Self` replaced.
 fn linked(line: &str, item: &str, is_code: &mut bool) -> String {
     let start = line.trim_start();
     if start.starts_with("```") || start.starts_with("~~~") {
@@ -83,7 +83,7 @@ fn linked(line: &str, item: &str, is_code: &mut bool) -> String {
     out + rest
 }
 
-/// Whether a link goes to what comes behind this: `[`, `` [` ``, `](`, `]: `, with a kind like `enum@` or without.
+/// Whether what follows is the target of a link: `[`, `` [` ``, `](`, `]: `, with a kind like `enum@` or without.
 fn begins_link(before: &str) -> bool {
     let before = match before.rsplit_once('@') {
         Some((start, "")) => start.trim_end_matches(|letter: char| letter.is_ascii_lowercase()),

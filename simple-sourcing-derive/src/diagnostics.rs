@@ -1,4 +1,4 @@
-//! Collects mistakes, so that all of them are reported by one compile.
+//! Collects mistakes, so that one compilation reports all of them.
 
 use std::fmt::Display;
 
@@ -23,12 +23,12 @@ impl Errors {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Adds a mistake that is about the whole attribute: something is missing from it.
+    /// Adds a mistake about the whole attribute: something is missing from it.
     pub(crate) fn at_attribute(&mut self, message: impl Display) {
         self.push(syn::Error::new(Span::call_site(), message));
     }
 
-    /// Ends the collection. With a mistake in it, gives the tokens that report them all.
+    /// Ends the collection. If it contains mistakes, returns the tokens that report all of them.
     pub(crate) fn check(mut self) -> Result<(), TokenStream> {
         let found = std::mem::take(&mut self.found);
         if found.is_empty() { Ok(()) } else { Err(found.iter().map(syn::Error::to_compile_error).collect()) }
@@ -52,7 +52,7 @@ pub(crate) fn did_you_mean(word: &str, known: &[&'static str]) -> Option<&'stati
     known.iter().filter_map(|&candidate| Some((close(candidate)?, candidate))).min().map(|(_, candidate)| candidate)
 }
 
-/// How many letters have to be inserted, removed or replaced.
+/// The number of letters to insert, remove or replace.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
@@ -76,6 +76,17 @@ pub(crate) fn list(words: &[&str]) -> String {
             let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
             format!("{} and `{last}`", first.join(", "))
         }
+    }
+}
+
+/// ``expected one of `a`, `b` or `c` ``.
+pub(crate) fn expected(words: &[&str]) -> String {
+    match words {
+        [first @ .., last] if !first.is_empty() => {
+            let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
+            format!("expected one of {} or `{last}`", first.join(", "))
+        }
+        _ => format!("expected {}", list(words)),
     }
 }
 
@@ -105,6 +116,8 @@ mod tests {
     fn words_are_listed() {
         assert_eq!(list(&["a"]), "`a`");
         assert_eq!(list(&["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(expected(&["a"]), "expected `a`");
+        assert_eq!(expected(&["a", "b", "c"]), "expected one of `a`, `b` or `c`");
     }
 
     #[test]

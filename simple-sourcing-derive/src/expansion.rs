@@ -1,4 +1,4 @@
-//! `expansion!`: what a macro writes for an item, as a text.
+//! `expansion!`: the code that a macro generates for an item, as text.
 
 use std::{env, fs, path::Path};
 
@@ -16,7 +16,7 @@ use crate::{
     text,
 };
 
-/// The text, as a literal, or the complaint.
+/// The text, as a literal, or the error.
 pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
     match syn::parse2(input)? {
         Input::Item(item) => {
@@ -25,18 +25,18 @@ pub(crate) fn expand(input: TokenStream) -> syn::Result<TokenStream> {
         }
         Input::InFile { file, name } => {
             let path = Path::new(&env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join(file.value());
-            let shown = format!("`{}`, which is looked for beside `Cargo.toml`,", file.value());
+            let shown = format!("`{}` (a path relative to `Cargo.toml`)", file.value());
             let source = fs::read_to_string(&path)
-                .map_err(|error| syn::Error::new(file.span(), format!("{shown} can't be read: {}", error.kind())))?;
+                .map_err(|error| syn::Error::new(file.span(), format!("can't read {shown}: {}", error.kind())))?;
             let tokens = source
                 .parse()
-                .map_err(|error| syn::Error::new(file.span(), format!("{shown} is not Rust: {error}")))?;
+                .map_err(|error| syn::Error::new(file.span(), format!("can't parse {shown} as Rust: {error}")))?;
             let item = find(tokens, &name).ok_or_else(|| {
                 syn::Error::new(name.span(), format!("there is no enum or struct `{name}` in `{}`", file.value()))
             })?;
             let text = text::format(expand_item(syn::parse2(item)?)?);
             let path = path.display().to_string();
-            // The compiler is told of the file, so that the text is regenerated when it changes.
+            // Makes the compiler track the file, so that the text is regenerated when the file changes.
             Ok(quote!({
                 const _: &[u8] = ::core::include_bytes!(#path);
                 #text
@@ -65,7 +65,7 @@ impl Parse for Input {
     }
 }
 
-/// What is written for the item by the macro that it is annotated with.
+/// The code that the macro on the item generates.
 fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
     let macro_name = |attr: &Attribute| {
         let name = attr.path().segments.last()?.ident.to_string();
@@ -80,7 +80,7 @@ fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
             return Ok(pipeline::described(item.into_token_stream()));
         }
         let message =
-            "has none of `#[event]`, `#[command]`, `#[aggregate]`, `#[derive(Key)]` and `#[derive(Described)]`";
+            "must have one of `#[event]`, `#[command]`, `#[aggregate]`, `#[derive(Key)]` or `#[derive(Described)]`";
         return Err(syn::Error::new(item.ident.span(), format!("`{}` {message}", item.ident)));
     };
     let args = match item.attrs.remove(i).meta {
@@ -95,9 +95,9 @@ fn expand_item(mut item: DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
-/// The tokens of the item of this name, in a module or a function or outside of them.
+/// The tokens of the item with this name, at any depth of modules and functions.
 fn find(tokens: TokenStream, name: &Ident) -> Option<TokenStream> {
-    // The attributes and the visibility before what is looked at.
+    // The attributes and the visibility before the current token.
     let mut item = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {

@@ -1,7 +1,8 @@
-//! What is written after a mistake: the user's item, the generated items as far as their names are known, and the errors.
+//! What is generated after a mistake: the user's item, the generated items as far as their names are known, and the
+//! errors.
 //!
-//! The stubs do nothing. They are there so that the rest of the program type-checks, the user sees only the real mistakes,
-//! and completion goes on working in the editor. Where an item can't be what it should, a union or generic, there are none.
+//! The stubs do nothing. They let the rest of the program type-check, so that the user sees only the real mistakes and
+//! completion keeps working in the editor. A union or a generic item gets none.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -10,13 +11,13 @@ use syn::{Attribute, Data, ext::IdentExt};
 use crate::{
     diagnostics::Errors,
     expand::{self, private},
-    model::{Aggregate, Command, Derive, Described, Event, Item, Key, Variant},
+    model::{Aggregate, Command, Derive, Described, Event, Item, Key, Projection, Variant},
     parse::conditional,
     symbol::SERDE,
     validate,
 };
 
-/// For an item that the macros can't read: it is given back as it is.
+/// For an item that the macros can't parse: it is returned unchanged.
 pub(crate) fn unreadable(item: TokenStream, error: syn::Error, mut errors: Errors) -> TokenStream {
     errors.push(error);
     let errors = errors.check().err();
@@ -27,11 +28,12 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
     if !has_stubs(&event.item) {
         return bare(&event.item, errors);
     }
-    rename_repeated(&event.item, &mut event.applier, &mut event.projector);
+    rename_repeated(&event.item, [&mut event.applier, &mut event.projector, &mut event.projection]);
     let item = item(&event.item);
     let applier_trait = expand::event::applier(&event, first_of_each_name(&event.variants));
     let projector_trait = expand::event::projector(&event, first_of_each_name(&event.variants));
-    let Event { item: Item { node, root, .. }, aggregate, applier, projector, .. } = &event;
+    let projection_trait = expand::event::projection(&event, first_of_each_name(&event.variants));
+    let Event { item: Item { node, root, .. }, aggregate, applier, projector, projection, .. } = &event;
     let (ident, key, p) = (&node.ident, expand::key_type(&event), private(root.as_ref()));
     let described = expand::described::stub(node, root.as_ref());
     quote! {
@@ -39,6 +41,7 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
         #described
         #applier_trait
         #projector_trait
+        #projection_trait
         impl #p::Event for #ident {
             type Key = #key;
             const AGGREGATE: &'static str = #aggregate;
@@ -58,6 +61,23 @@ pub(crate) fn event(mut event: Event, errors: &TokenStream) -> TokenStream {
         impl<__Projector: #projector> #p::ProjectedBy<__Projector> for #ident {
             fn project_into(self, _: &mut __Projector, _: &#p::EventMeta<#key>) {}
         }
+        impl<__Store: #p::Store, __Projection: #projection<__Store>> #p::ProjectedIn<__Store, __Projection> for #ident {
+            async fn project_in(
+                self,
+                _: &__Projection,
+                _: &mut __Store::Connection,
+                _: &#p::EventMeta<#key>,
+            ) -> ::core::result::Result<(), __Store::Error> {
+                ::core::result::Result::Ok(())
+            }
+            async fn project_all_in(
+                _: &__Projection,
+                _: &mut __Store::Connection,
+                _: #p::Vec<#p::Recorded<Self>>,
+            ) -> ::core::result::Result<(), __Store::Error> {
+                ::core::result::Result::Ok(())
+            }
+        }
         #errors
     }
 }
@@ -66,7 +86,7 @@ pub(crate) fn command(mut command: Command, errors: &TokenStream) -> TokenStream
     if !has_stubs(&command.item) {
         return bare(&command.item, errors);
     }
-    rename_repeated(&command.item, &mut command.handler, &mut command.client);
+    rename_repeated(&command.item, [&mut command.handler, &mut command.client]);
     let item = item(&command.item);
     let handler_trait = expand::command::handler(&command, first_of_each_name(&command.variants));
     let client_struct = expand::command::client(&command, first_of_each_name(&command.variants));
@@ -108,6 +128,28 @@ pub(crate) fn aggregate(aggregate: &Aggregate, errors: &TokenStream) -> TokenStr
     quote!(#item #described #implementation #errors)
 }
 
+pub(crate) fn projection(projection: &Projection, errors: &TokenStream) -> TokenStream {
+    let Projection { node, root, .. } = projection;
+    let (ident, p) = (&node.ident, private(root.as_ref()));
+    let stub = node.generics.params.is_empty().then(|| {
+        quote! {
+            impl<__Store: #p::Store> #p::Projection<__Store> for #ident {
+                const NAME: &'static str = "";
+                const VERSION: u32 = 1;
+                const AGGREGATES: &'static [&'static str] = &[];
+                fn project<'a>(
+                    &'a self,
+                    _: &'a mut __Store::Connection,
+                    _: &'a #p::Batch,
+                ) -> #p::Projected<'a, __Store> {
+                    #p::nothing_to_project::<__Store>()
+                }
+            }
+        }
+    });
+    quote!(#node #stub #errors)
+}
+
 pub(crate) fn key(key: &Key, errors: &TokenStream) -> TokenStream {
     let (ident, p) = (&key.node.ident, private(key.root.as_ref()));
     let stub = key.node.generics.params.is_empty().then(|| {
@@ -131,13 +173,13 @@ pub(crate) fn described(described: &Described, errors: &TokenStream) -> TokenStr
     quote!(#stub #errors)
 }
 
-/// Whether stubs could be written without mistakes of their own.
+/// Whether stubs can be generated without errors of their own.
 fn has_stubs(item: &Item) -> bool {
     let generics = &item.node.generics;
     generics.params.is_empty() && generics.where_clause.is_none() && !matches!(item.node.data, Data::Union(_))
 }
 
-/// The item with its derives. Where those of serde would repeat the mistake in their words, it gets stubs of their traits.
+/// The item with its derives. Where serde's derives would report the same mistake again, it gets stubs of their traits.
 fn item(item: &Item) -> TokenStream {
     let mut errors = Errors::default();
     validate::round_trip(item, &mut errors);
@@ -190,7 +232,7 @@ fn remove_serde(attrs: &mut Vec<Attribute>) {
     attrs.retain(|attr| !is_of_serde(attr));
 }
 
-/// The item as it is; a union can't even have the derives.
+/// The item without stubs; a union can't even have the derives.
 fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
     let item = match &item.node.data {
         Data::Union(_) => item.node.to_token_stream(),
@@ -199,18 +241,18 @@ fn bare(item: &Item, errors: &TokenStream) -> TokenStream {
     quote!(#item #errors)
 }
 
-/// Gives generated items names of their own where they have one in common, which is reported already.
-fn rename_repeated(item: &Item, first: &mut Ident, second: &mut Ident) {
-    let ident = &item.node.ident;
-    if first == ident {
-        *first = format_ident!("{first}_");
-    }
-    if second == ident || second == first {
-        *second = format_ident!("{second}__");
+/// Renames generated items that share a name, which is already reported.
+fn rename_repeated<const N: usize>(item: &Item, generated: [&mut Ident; N]) {
+    let mut taken = vec![item.node.ident.clone()];
+    for name in generated {
+        while taken.contains(name) {
+            *name = format_ident!("{name}_");
+        }
+        taken.push(name.clone());
     }
 }
 
-/// The variants without those whose method an earlier one has: a trait can't have it twice.
+/// The variants, without those that share their method name with an earlier one: a trait can't have it twice.
 fn first_of_each_name<R>(variants: &[Variant<R>]) -> impl Iterator<Item = &Variant<R>> {
     variants.iter().enumerate().filter_map(|(i, variant)| {
         let name = variant.method.unraw();

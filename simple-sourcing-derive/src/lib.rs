@@ -1,24 +1,26 @@
-//! The macros of `simple-sourcing`, which re-exports them: a domain is a few annotated enums, and these write what every domain
-//! has in common.
+//! The macros of `simple-sourcing`, which re-exports them: you annotate a few enums, and the macros generate what every
+//! domain has in common.
 //!
-//! | macro | on | writes |
+//! | macro | on | generates |
 //! |---|---|---|
-//! | [`#[event]`](macro@event) | an enum of what has happened | the applier trait, the projector trait |
+//! | [`#[event]`](macro@event) | an enum of what has happened | the applier trait, the projector trait, the projection trait |
 //! | [`#[command]`](macro@command) | an enum of what may be asked | the handler trait, the typed client |
 //! | [`#[aggregate]`](macro@aggregate) | the state, a struct or an enum | the link between the state and its commands |
+//! | [`#[projection]`](macro@projection) | what writes rows for events | its name, version and events |
 //! | [`#[derive(Key)]`](macro@Key) | a newtype that names an aggregate | its conversion to text and back |
-//! | [`#[derive(Described)]`](macro@Described) | the type of a field | what it looks like on the wire, as data |
-//! | [`expansion!`] | any of these | what the macro writes for it, as text |
+//! | [`#[derive(Described)]`](macro@Described) | the type of a field | a description of its wire format, as data |
+//! | [`expansion!`] | any of these | the generated code, as text |
 //!
-//! `#[event]`, `#[command]` and `#[aggregate]` derive `Debug`, `Clone`, `PartialEq`, `Serialize` and `Deserialize`, except
-//! traits that you derive yourself **below** the attribute, and traits that you implement by hand and name in `manual(...)`.
-//! serde comes with the framework.
+//! `#[event]`, `#[command]` and `#[aggregate]` derive `Debug`, `Clone`, `PartialEq`, `Serialize` and `Deserialize`,
+//! except the traits that you derive yourself **below** the attribute, and those that you implement by hand and name in
+//! `manual(...)`. serde comes with the framework.
 //!
 //! # Where they work
 //!
-//! Names of the prelude may be shadowed, and the framework may have another name (`crate = "..."`). Two limits remain: a
-//! constant, static or unit struct with the name of a field is taken for a pattern where the field is a parameter; and a command
-//! with the method `into` must be sent with `AccountClient::into(&accounts, ...)`, because Rust finds `Into::into` first.
+//! Names of the prelude may be shadowed, and the framework may have another name (`crate = "..."`). Two limits remain.
+//! Where a field is a parameter, a constant, static or unit struct with the same name is taken for a pattern. And a
+//! command whose method is `into` must be sent with `AccountClient::into(&accounts, ...)`, because Rust finds
+//! `Into::into` first.
 //!
 //! # How they work
 //!
@@ -63,6 +65,12 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
     pipeline::aggregate(args.into(), item.into()).into()
 }
 
+#[doc = include_str!("docs/projection.md")]
+#[proc_macro_attribute]
+pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    pipeline::projection(args.into(), item.into()).into()
+}
+
 #[doc = include_str!("docs/key.md")]
 #[proc_macro_derive(Key, attributes(key))]
 pub fn key(item: TokenStream) -> TokenStream {
@@ -75,8 +83,9 @@ pub fn described(item: TokenStream) -> TokenStream {
     pipeline::described(item.into()).into()
 }
 
-/// Says where attributes of serde stand. It is in the prelude to be found for one that stands above `#[event]`, `#[command]` or
-/// `#[aggregate]`, before these have added serde's derives; below them such an attribute is that of the derives.
+/// Reports a `#[serde(...)]` that is in the wrong place. The prelude exports it, so it is found for an attribute above
+/// `#[event]`, `#[command]` or `#[aggregate]`, which haven't added serde's derives yet. Below them the attribute
+/// belongs to the derives.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn serde(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,4 +1,4 @@
-//! An attribute of serde above the macro that adds its derives.
+//! A `#[serde(...)]` above the macro that adds serde's derives.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -6,7 +6,7 @@ use syn::{Attribute, DeriveInput, parse_quote};
 
 use crate::{diagnostics::Errors, symbol::*};
 
-/// The item with the attribute where it belongs, so that nothing else is reported, and the complaint.
+/// The item with the attribute where it belongs, so that nothing else is reported, and the error.
 pub(crate) fn serde(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let node: syn::Result<DeriveInput> = syn::parse2(item.clone());
@@ -19,17 +19,14 @@ pub(crate) fn serde(args: TokenStream, item: TokenStream) -> TokenStream {
         Some((node, at, name))
     });
     let Some((mut node, at, name)) = found else {
-        errors.at_attribute(
-            "`#[serde(...)]` is read by the derives of `Serialize` and `Deserialize`: write it below them",
-        );
+        errors.at_attribute("the derives of serde read `#[serde(...)]`, so it must be below them: move it there");
         let errors = errors.check().err();
         return quote!(#item #errors);
     };
     let attribute: Attribute = parse_quote!(#[serde(#args)]);
     node.attrs.insert(at + 1, attribute);
-    errors.at_attribute(format!(
-        "`#[{name}]` adds the derives of serde, so `#[serde(...)]` stands below it: move it there"
-    ));
+    errors
+        .at_attribute(format!("`#[{name}]` adds serde's derives, so `#[serde(...)]` must be below it: move it there"));
     let errors = errors.check().err();
     quote!(#node #errors)
 }

@@ -1,26 +1,26 @@
-//! What the user meant: plain data with every name decided, and the user's own tokens kept for the places of errors.
+//! What the user meant: plain data with every name decided, and the user's own tokens to point errors at.
 //!
-//! A model is always made, also from wrong input: what is missing or contradictory gets the likeliest value, so that the
-//! fallback can write code with which the rest of the program type-checks.
+//! Even wrong input gives a model: what is missing or contradictory gets the likeliest value, so that the fallback can
+//! generate code with which the rest of the program type-checks.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, Data, DeriveInput, GenericArgument, LitStr, Member, Path, PathArguments, Type, TypeReference,
+    Attribute, Data, DeriveInput, GenericArgument, LitInt, LitStr, Member, Path, PathArguments, Type, TypeReference,
     ext::IdentExt,
 };
 
 use crate::{
     carried, naming,
     parse::{
-        AggregateOptions, CommandOptions, DeriveOptions, EventOptions, Given, Helper, Input, Rename, Root, derives,
-        is_read_by_serde, serde_names,
+        AggregateOptions, CommandOptions, DeriveOptions, EventOptions, Given, Helper, Input, ProjectionOptions, Rename,
+        Root, derives, is_read_by_serde, serde_names,
     },
     symbol::*,
     wire,
 };
 
-/// The item below the attribute, as it is given back.
+/// The item below the attribute, as it is returned.
 #[derive(Clone)]
 pub(crate) struct Item {
     pub(crate) subject: Subject,
@@ -28,19 +28,19 @@ pub(crate) struct Item {
     pub(crate) root: Option<Root>,
     /// The derives that the user did not write.
     pub(crate) derives: Vec<Derive>,
-    /// Whether serde's derives have to be told where serde is.
+    /// Whether serde's derives need the path of serde.
     pub(crate) serde_crate: bool,
     /// Whether names of the prelude, among them `diagnostic`, are unknown here.
     pub(crate) no_implicit_prelude: bool,
-    /// The references in the types of fields, which nothing that is read back from the log can be.
+    /// The references in the types of fields, which can't be read back from the log.
     pub(crate) references: Vec<TypeReference>,
     /// The derives that the user writes by hand.
     pub(crate) manual: Vec<&'static str>,
-    /// The levels of lints, for all that is generated.
+    /// The lint levels for all generated code.
     pub(crate) lints: Vec<TokenStream>,
 }
 
-/// What an item is, for messages and for rules that do not hold for all.
+/// What an item is, for messages and for rules that don't apply to all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     Event,
@@ -66,6 +66,7 @@ pub(crate) struct Event {
     pub(crate) aggregate: LitStr,
     pub(crate) applier: Ident,
     pub(crate) projector: Ident,
+    pub(crate) projection: Ident,
     pub(crate) variants: Vec<Variant<EventRole>>,
 }
 
@@ -87,11 +88,21 @@ pub(crate) struct Aggregate {
     pub(crate) command: Path,
 }
 
+/// A `#[projection]` type.
+pub(crate) struct Projection {
+    pub(crate) node: DeriveInput,
+    pub(crate) given: Given,
+    pub(crate) root: Option<Root>,
+    pub(crate) events: Vec<Path>,
+    pub(crate) version: LitInt,
+    pub(crate) name: LitStr,
+}
+
 /// A newtype with `#[derive(Key)]`.
 pub(crate) struct Key {
     pub(crate) node: DeriveInput,
     pub(crate) root: Option<Root>,
-    /// The only field, if there is one only.
+    /// The only field, if there is exactly one.
     pub(crate) field: Option<(Member, Type)>,
 }
 
@@ -101,7 +112,7 @@ pub(crate) struct Described {
     pub(crate) root: Option<Root>,
 }
 
-/// A variant and all that is made of it.
+/// A variant and everything derived from it.
 pub(crate) struct Variant<R> {
     pub(crate) node: syn::Variant,
     pub(crate) role: R,
@@ -132,7 +143,7 @@ pub(crate) enum EventRole {
     Delete,
 }
 
-/// What a command expects to find, and whether its handler is given the context.
+/// What a command expects to find, and whether its handler gets the context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CommandRole {
     pub(crate) state: Expected,
@@ -157,7 +168,7 @@ impl Event {
             () if has(helpers, DELETE) => EventRole::Delete,
             () => EventRole::Change,
         });
-        // Without any, which is reported, the first is the likeliest.
+        // If there is none, which is reported, the first one is the likeliest.
         if !variants.iter().any(|variant| variant.role == EventRole::Create) {
             variants.iter_mut().take(1).for_each(|first| first.role = EventRole::Create);
         }
@@ -166,10 +177,21 @@ impl Event {
             aggregate: options.name.unwrap_or_else(name),
             applier: options.applier.unwrap_or_else(|| generated(&base, "Applier", &item)),
             projector: options.projector.unwrap_or_else(|| generated(&base, "Projector", &item)),
+            projection: options.projection.unwrap_or_else(|| generated(&base, "Projection", &item)),
             variants,
             item: Item::new(Subject::Event, item, options.root, options.manual, options.no_implicit_prelude),
             given,
         }
+    }
+}
+
+impl Projection {
+    pub(crate) fn new(input: Input<ProjectionOptions>) -> Self {
+        let Input { options: ProjectionOptions { events, version, name, root }, given, item: node, .. } = input;
+        let span = node.ident.span();
+        let own_name = || LitStr::new(&naming::snake_case(&node.ident.unraw().to_string()), span);
+        let version = version.unwrap_or_else(|| LitInt::new("1", span));
+        Projection { name: name.unwrap_or_else(own_name), node, given, root, events, version }
     }
 }
 
@@ -240,7 +262,7 @@ impl Item {
             !manual.contains(&word) && !written.iter().any(|written| written == word)
         });
         let serde_crate = derives.iter().any(|derive| derive.is_of_serde()) && !serde_names(&node.attrs).has_crate;
-        // How the user reads the fields back is the user's business.
+        // How a hand-written `Deserialize` reads the fields is up to the user.
         let reads = derives.contains(&Derive::Deserialize) && node.generics.params.is_empty();
         let references = if reads { references(&node.data) } else { Vec::new() };
         let lints = carried::lints(&node.attrs);
@@ -277,7 +299,7 @@ impl Derive {
 }
 
 impl<R> Variant<R> {
-    /// A name for a parameter of our own: `wanted`, with underscores until no field has it.
+    /// A name for a parameter of our own: `wanted`, with as many underscores as it takes to differ from every field.
     pub(crate) fn free_name(&self, wanted: &str) -> Ident {
         let mut name = wanted.to_owned();
         while self.fields.iter().any(|field| field.name.unraw() == name) {
@@ -291,7 +313,8 @@ pub(crate) fn has(helpers: &[Helper], word: &str) -> bool {
     helpers.iter().any(|helper| helper.word == word)
 }
 
-/// The name of a generated item. It stands where the user's enum stands, so that errors and "go to definition" lead there.
+/// The name of a generated item, with the location of the user's enum, so that errors and "go to definition" lead
+/// there.
 fn generated(base: &str, suffix: &str, item: &DeriveInput) -> Ident {
     Ident::new(&format!("{base}{suffix}"), Span::call_site().located_at(item.ident.span()))
 }
@@ -359,7 +382,7 @@ fn reference(ty: &Type) -> Option<&TypeReference> {
     }
 }
 
-/// In the enum `Self` is the enum; in the generated traits it is whoever implements them.
+/// In the enum, `Self` is the enum; in the generated traits, it is the type that implements them.
 fn without_self(tokens: TokenStream, item: &Ident) -> TokenStream {
     let replaced = tokens.into_iter().map(|token| match token {
         TokenTree::Ident(word) if word == "Self" => {

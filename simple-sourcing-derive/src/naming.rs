@@ -1,10 +1,10 @@
-//! Every name that the macros make of another: wire names, method names, names of generated items.
+//! Every name that the macros derive from another: wire names, method names, names of generated items.
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 
-/// What an enum's name says without its suffix: `AccountCommand` is about the `Account`. A name that is only the suffix
-/// is left as it is.
+/// An enum's name without its suffix: `AccountCommand` gives `Account`. A name that is only the suffix is left
+/// unchanged.
 pub(crate) fn base(ident: &Ident, suffix: &str) -> String {
     let name = ident.unraw().to_string();
     match name.strip_suffix(suffix) {
@@ -23,7 +23,7 @@ pub(crate) fn snake_case(name: &str) -> String {
     split(name, '_')
 }
 
-/// Lower case, with a separator wherever a word begins: behind a small letter or digit, and before the last capital of
+/// Lower case, with a separator wherever a word begins: after a small letter or digit, and before the last capital of
 /// an acronym.
 fn split(name: &str, separator: char) -> String {
     let letters: Vec<char> = name.chars().collect();
@@ -44,8 +44,8 @@ fn split(name: &str, separator: char) -> String {
     out
 }
 
-/// The method of a variant, spelled so that it is an identifier: `r#move`. Where no spelling is one, see
-/// [`is_no_method`], it gets an underscore.
+/// The method of a variant, spelled as an identifier: `r#move`. A name that can't be one, see [`is_no_method`], gets an
+/// underscore.
 pub(crate) fn method(variant: &Ident) -> Ident {
     let name = snake_case(&variant.unraw().to_string());
     if is_no_method(&name) {
@@ -62,7 +62,7 @@ pub(crate) fn is_no_method(name: &str) -> bool {
     matches!(name, "self" | "super" | "crate" | "_")
 }
 
-/// The keywords of all editions: as raw identifiers they are right in each.
+/// The keywords of all editions: raw identifiers are valid in each.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
     "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move",
@@ -70,12 +70,12 @@ const KEYWORDS: &[&str] = &[
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
-/// What can't stand in the wire name of an aggregate, which is part of Kafka topic names.
+/// The first letter that the wire name of an aggregate type can't contain: it is part of Kafka topic names.
 pub(crate) fn forbidden_letter(wire_name: &str) -> Option<char> {
     wire_name.chars().find(|letter| !(letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-')))
 }
 
-/// `#[serde(rename_all = "...")]`, applied to a variant exactly as serde does. serde reports a rule that it does not know.
+/// `#[serde(rename_all = "...")]`, applied to a variant exactly as serde does. serde reports an unknown rule.
 pub(crate) fn rename_all(rule: &str, variant: &str) -> String {
     match rule {
         "lowercase" => variant.to_ascii_lowercase(),
@@ -89,8 +89,8 @@ pub(crate) fn rename_all(rule: &str, variant: &str) -> String {
     }
 }
 
-/// `#[serde(rename_all_fields = "...")]`, or `rename_all` above fields, applied to a field exactly as serde does: it takes
-/// the name to be in snake_case.
+/// `#[serde(rename_all_fields = "...")]`, or `rename_all` above fields, applied to a field exactly as serde does: it
+/// assumes that the name is in snake_case.
 pub(crate) fn rename_all_fields(rule: &str, field: &str) -> String {
     match rule {
         "UPPERCASE" | "SCREAMING_SNAKE_CASE" => field.to_ascii_uppercase(),

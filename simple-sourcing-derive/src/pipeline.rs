@@ -1,4 +1,4 @@
-//! Each macro is one function here that reads parse, model, validate, expand, with the fallback behind every mistake.
+//! Each macro is one function here: parse, model, validate, expand, with the fallback after any mistake.
 
 use proc_macro2::TokenStream;
 
@@ -43,6 +43,20 @@ pub(crate) fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
     match errors.check() {
         Ok(()) => expand::aggregate::expand(&model),
         Err(errors) => fallback::aggregate(&model, &errors),
+    }
+}
+
+pub(crate) fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input = match parse::projection(args, item.clone(), &mut errors) {
+        Ok(input) => input,
+        Err(error) => return fallback::unreadable(item, error, errors),
+    };
+    let model = model::Projection::new(input);
+    validate::projection(&model, &mut errors);
+    match errors.check() {
+        Ok(()) => expand::projection::expand(&model),
+        Err(errors) => fallback::projection(&model, &errors),
     }
 }
 

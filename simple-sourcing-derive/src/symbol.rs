@@ -1,4 +1,4 @@
-//! The words of the attributes: every one that the macros know is a constant here and nowhere else.
+//! The words of the attributes: each word that the macros know is a constant here, and only here.
 
 /// `#[event]`, and the option of `#[command]` that names the events.
 pub(crate) const EVENT: &str = "event";
@@ -21,42 +21,51 @@ pub(crate) const NAME: &str = "name";
 pub(crate) const APPLIER: &str = "applier";
 /// The name of the generated projector trait.
 pub(crate) const PROJECTOR: &str = "projector";
+/// The name of the generated projection trait; also `#[projection]`.
+pub(crate) const PROJECTION: &str = "projection";
+/// The event enums of a `#[projection]`.
+pub(crate) const EVENTS: &str = "events";
+/// The version of a `#[projection]`.
+pub(crate) const VERSION: &str = "version";
 /// The error with which commands are rejected.
 pub(crate) const ERROR: &str = "error";
 /// The name of the generated handler trait.
 pub(crate) const HANDLER: &str = "handler";
 /// The name of the generated client.
 pub(crate) const CLIENT: &str = "client";
-/// The path under which the framework is known.
+/// The path of the framework.
 pub(crate) const CRATE: &str = "crate";
 /// The derives that the user writes by hand.
 pub(crate) const MANUAL: &str = "manual";
-/// The macros stand under `#![no_implicit_prelude]`.
+/// The item is in a `#![no_implicit_prelude]` module.
 pub(crate) const NO_IMPLICIT_PRELUDE: &str = "no_implicit_prelude";
 /// Handlers take the context: an option (all of them) and a helper attribute (this one).
 pub(crate) const CONTEXT: &str = "context";
 
-/// A command that needs no aggregate to be there, or an event that makes the state.
+/// A command for which the aggregate must not exist, or an event that creates the state.
 pub(crate) const CREATE: &str = "create";
-/// A command for which the aggregate may be there or not.
+/// A command for which the aggregate may or may not exist.
 pub(crate) const UPSERT: &str = "upsert";
 /// An event that removes the state.
 pub(crate) const DELETE: &str = "delete";
 
 /// The options of each macro, in the order in which messages list them.
-pub(crate) const EVENT_OPTIONS: &[&str] = &[KEY, NAME, APPLIER, PROJECTOR, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
+pub(crate) const EVENT_OPTIONS: &[&str] =
+    &[KEY, NAME, APPLIER, PROJECTOR, PROJECTION, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
 pub(crate) const COMMAND_OPTIONS: &[&str] =
     &[EVENT, ERROR, CONTEXT, HANDLER, CLIENT, MANUAL, NO_IMPLICIT_PRELUDE, CRATE];
 pub(crate) const AGGREGATE_OPTIONS: &[&str] = &[COMMAND, MANUAL, CRATE];
+pub(crate) const PROJECTION_OPTIONS: &[&str] = &[EVENTS, VERSION, NAME, CRATE];
 pub(crate) const DERIVE_OPTIONS: &[&str] = &[CRATE];
 
 /// The helper attributes of each macro's variants.
 pub(crate) const EVENT_HELPERS: &[&str] = &[CREATE, DELETE];
 pub(crate) const COMMAND_HELPERS: &[&str] = &[CREATE, UPSERT, CONTEXT];
-/// All of them: one that stands in the wrong place is still known.
+/// All of them: one in the wrong place is still recognized.
 pub(crate) const HELPERS: &[&str] = &[CREATE, DELETE, UPSERT, CONTEXT];
 
-/// Types that are read back if what is in them is: elsewhere, as in `PhantomData<&'static T>`, a reference may be right.
+/// Types that can be read back only if their contents can. In other types a reference may be right, as in
+/// `PhantomData<&'static T>`.
 pub(crate) const CONTAINERS: &[&str] = &["Option", "Vec", "Box", "Rc", "Arc"];
 
 /// The derives that the macros add.
@@ -106,7 +115,7 @@ pub(crate) const SKIP: &str = "skip";
 pub(crate) const SKIP_SERIALIZING: &str = "skip_serializing";
 pub(crate) const SKIP_DESERIALIZING: &str = "skip_deserializing";
 pub(crate) const SKIP_SERIALIZING_IF: &str = "skip_serializing_if";
-/// With these, serde passes over a field or a variant when it writes, reads, or both.
+/// With these, serde skips a field or a variant when it writes, reads, or both.
 pub(crate) const SKIPS: &[&str] = &[SKIP, SKIP_SERIALIZING, SKIP_DESERIALIZING];
 /// With these, serde does not read a field as its type says.
 pub(crate) const NOT_READ: &[&str] = &[SKIP, SKIP_DESERIALIZING, WITH, DESERIALIZE_WITH];
@@ -128,6 +137,8 @@ pub(crate) fn form(option: &str) -> Form {
     match option {
         CONTEXT | NO_IMPLICIT_PRELUDE => Form::Alone,
         MANUAL => Form::List("Debug, Clone"),
+        EVENTS => Form::List("path::to::Type"),
+        VERSION => Form::Value("1"),
         KEY => Form::Value("String"),
         NAME => Form::Value("\"...\""),
         CRATE => Form::Value("\"path::to::simple_sourcing\""),

@@ -1,5 +1,5 @@
-//! Code as text, laid out to be read. rustfmt and prettyplease do it better, and everybody who uses the macros would have to
-//! build them.
+//! Code as readable text. rustfmt and prettyplease do it better, but everybody who uses the macros would have to build
+//! them.
 
 use std::iter::Peekable;
 
@@ -8,9 +8,9 @@ use quote::ToTokens;
 
 use crate::symbol::DOC;
 
-/// What stands on one line, at most, of a list.
+/// The maximum width of a list on one line.
 const LIST_WIDTH_MAX: usize = 80;
-/// The same of the fields of a pattern or a value.
+/// The same for the fields of a pattern or a value.
 const FIELDS_WIDTH_MAX: usize = 40;
 
 /// The code with a line for each item, field, arm and statement.
@@ -21,7 +21,7 @@ pub(crate) fn format(code: TokenStream) -> String {
     printer.text
 }
 
-/// A type or an attribute on one line: the same text, however it was spaced.
+/// A type or an attribute on one line: the same text for any spacing.
 pub(crate) fn inline(code: impl ToTokens) -> String {
     let mut printer = Printer::default();
     printer.line(code.into_token_stream(), None);
@@ -31,11 +31,11 @@ pub(crate) fn inline(code: impl ToTokens) -> String {
 #[derive(Default)]
 struct Printer {
     text: String,
-    /// For each `<` that is open, whether it is that of `impl<T>`.
+    /// For each open `<`, whether it is that of `impl<T>`.
     angles: Vec<bool>,
 }
 
-/// What was printed last, as far as it matters for what comes.
+/// What was printed last, as far as it matters for what comes next.
 #[derive(Clone, Copy, PartialEq)]
 enum Last {
     /// Nothing on this line.
@@ -44,7 +44,7 @@ enum Last {
     Word,
     /// `impl`.
     Impl,
-    /// A word behind which a group or a type stands apart: a keyword or a lifetime.
+    /// A word with a space after it, even before a group or a type: a keyword or a lifetime.
     Keyword,
     /// `::`.
     PathSeparator,
@@ -90,7 +90,7 @@ impl Printer {
         }
     }
 
-    /// Tokens that begin no line. In a depth, a long list in them is a line for each entry.
+    /// Tokens that don't begin a line. With a depth, a long list among them gets a line for each entry.
     fn line(&mut self, tokens: TokenStream, depth: Option<usize>) {
         let mut tokens = tokens.into_iter().peekable();
         let mut last = Last::Start;
@@ -174,7 +174,7 @@ impl Printer {
     }
 }
 
-/// Behind these a group or a type stands apart.
+/// These have a space after them, even before a group or a type.
 const KEYWORDS: &[&str] = &[
     "as", "const", "dyn", "else", "enum", "if", "in", "let", "match", "move", "mut", "ref", "return", "struct",
     "trait", "type", "use", "where",
@@ -188,7 +188,7 @@ fn is_apart(last: Last, token: &TokenTree, next: Option<&TokenTree>) -> bool {
         (Last::Punct('>'), TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
         (_, TokenTree::Punct(punct)) => match punct.as_char() {
             ',' | ';' | '.' | '?' | '>' => false,
-            // A path begins, or goes on; `a: B` otherwise.
+            // A path begins or continues; `a: B` otherwise.
             ':' if is_punct(next, ':') => !matches!(last, Last::Word | Last::Punct('>')),
             ':' => false,
             '<' => !matches!(last, Last::Word | Last::Impl),
@@ -204,7 +204,7 @@ fn is_apart(last: Last, token: &TokenTree, next: Option<&TokenTree>) -> bool {
     }
 }
 
-/// Whether a block is not the end of the line.
+/// Whether the line continues after a block.
 fn goes_on(next: Option<&TokenTree>) -> bool {
     match next {
         Some(TokenTree::Punct(punct)) => matches!(punct.as_char(), ',' | ';' | '.' | '?' | '='),
@@ -213,7 +213,7 @@ fn goes_on(next: Option<&TokenTree>) -> bool {
     }
 }
 
-/// Whether a block can stand on one line: the fields of a pattern or a value, and no code.
+/// Whether a block can be on one line: the fields of a pattern or a value, and no code.
 fn is_plain(group: &Group) -> bool {
     group.stream().into_iter().all(|token| match token {
         TokenTree::Punct(punct) => !matches!(punct.as_char(), ';' | '=' | '#'),
@@ -222,7 +222,7 @@ fn is_plain(group: &Group) -> bool {
     })
 }
 
-/// The text of `#[doc = "..."]`, which is then taken.
+/// Consumes `#[doc = "..."]` and returns its text.
 fn documentation(token: &TokenTree, tokens: &mut Tokens) -> Option<String> {
     let Some(TokenTree::Group(group)) = tokens.peek() else { return None };
     let mut inner = group.stream().into_iter();

@@ -1,4 +1,4 @@
-//! Names on the wire: the one that serde writes for a variant or a field, and those that it reads.
+//! Wire names: the name that serde writes for a variant or a field, and those that it reads.
 
 use proc_macro2::{Ident, Span};
 use syn::{Attribute, LitStr, ext::IdentExt};
@@ -8,30 +8,30 @@ use crate::{
     parse::{Rename, SerdeNames, serde_names},
 };
 
-/// What a variant or a field is called in what serde writes and reads.
+/// The wire names of a variant or a field.
 pub(crate) struct Names {
     pub(crate) written: LitStr,
     pub(crate) read: Vec<String>,
 }
 
 impl Names {
-    /// Whether what is written under this name is read.
+    /// Whether the name that is written is also read.
     pub(crate) fn is_read_back(&self) -> bool {
         self.read.contains(&self.written.value())
     }
 
-    /// All of them, to be compared with those of others.
+    /// All of them, to compare them with those of others.
     pub(crate) fn all(&self) -> impl Iterator<Item = String> {
         std::iter::once(self.written.value()).chain(self.read.iter().cloned())
     }
 }
 
-/// The names of a variant, below the rule of its enum.
+/// The names of a variant, under the rule of its enum.
 pub(crate) fn of_variant(node: &syn::Variant, rename_all: &Rename) -> Names {
     names(&node.attrs, &node.ident, node.ident.span(), rename_all, naming::rename_all)
 }
 
-/// The names of a field, below the rule of its variant, its enum or its struct.
+/// The names of a field, under the rule of its variant, its enum or its struct.
 pub(crate) fn of_field(attrs: &[Attribute], name: &Ident, rename_all: &Rename) -> Names {
     names(attrs, name, name.span(), rename_all, naming::rename_all_fields)
 }

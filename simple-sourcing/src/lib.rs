@@ -28,6 +28,7 @@
 //! | `local` | the backends of one process, [`Memory`] and `Embedded` (feature `embedded`) |
 //! | [`client`] | sending commands, and their outcomes |
 //! | [`follow`] | the event log as a stream, views, and followers |
+//! | [`projection`](mod@projection) | rows in a store outside the process, with the position in the same transaction |
 //! | `app` | [`App`], and the handle to a running one |
 //! | `testing` | tests of a domain without a runtime: given, when, then (feature `testing`), and laws (feature `laws`) |
 //! | `conformance` | the suite that every backend must pass (feature `conformance`) |
@@ -106,6 +107,7 @@ mod local;
 mod model;
 mod one_line;
 pub mod port;
+pub mod projection;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -123,7 +125,7 @@ pub use local::Memory;
 pub use local::{Durability, Embedded};
 pub use model::*;
 pub use settings::Settings;
-pub use simple_sourcing_derive::{Described, Key, aggregate, command, event, expansion};
+pub use simple_sourcing_derive::{Described, Key, aggregate, command, event, expansion, projection};
 
 /// Everything that a domain, its service and its clients need.
 pub mod prelude {
@@ -131,7 +133,7 @@ pub mod prelude {
     pub use crate::Embedded;
     pub use crate::{
         App, AppHandle, CommandError, CommandId, Context, Decision, Described, EventMeta, Events, Key, Memory, Receipt,
-        Sequence, Timestamp, View, aggregate, command, emit, ensure, event, reject, unchanged,
+        Sequence, Timestamp, View, aggregate, command, emit, ensure, event, projection, reject, unchanged,
     };
     pub use serde::{Deserialize, Serialize};
     #[doc(hidden)]

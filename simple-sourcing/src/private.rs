@@ -3,18 +3,21 @@
 //! The generated code only chooses the function for each variant; the functions are here, where a debugger can step through
 //! them.
 
-pub use std::string::String;
+pub use std::{string::String, vec::Vec};
 
 pub use serde;
 
 pub use crate::{
     client::{Call, Client, TypedClient},
+    follow::Batch,
     model::exact::{IsExact, Unknown},
     model::{
         Accepted, Aggregate, AppliedTo, Command, CommandRole, CommandVariant, Context, Event, EventMeta, EventRole,
-        EventVariant, HandledBy, Key, KeyError, Misapplied, NotAccepted, ProjectedBy,
+        EventVariant, HandledBy, Key, KeyError, Misapplied, NotAccepted, ProjectedBy, ProjectedIn,
+        ProjectionStore as Store, Recorded,
         schema::{Described, Registry, TypeRef, declared},
     },
+    projection::{Projected, Projection, done, nothing_to_project, one_by_one, project_batch},
 };
 
 /// A command that creates the aggregate found one.

@@ -1,5 +1,5 @@
-//! The suite on Kafka, with a real broker: started once, and only when a trial is to run on it. And what holds there only,
-//! because it is about the topics.
+//! The suite on Kafka, with a real broker, which is started once, and only when a trial needs it. Also what is only
+//! true on Kafka, because it is about the topics.
 
 mod addresses;
 mod dead_letters;
@@ -40,7 +40,7 @@ impl Subject for OnKafka {
     }
 }
 
-/// The same with a local store, which each start has for itself.
+/// The same with a local store, a new one for each start.
 pub(crate) struct OnKafkaWithStore {
     topics: OnKafka,
     stores: TempDir,

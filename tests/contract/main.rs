@@ -43,10 +43,10 @@ fn trial<F: Future<Output = ()> + 'static>(name: &'static str, case: fn() -> F) 
 }
 
 fn run(name: &str, case: impl Future<Output = ()>) -> Result<(), Failed> {
-    // A panic's message begins with the name of the thread.
+    // A panic message begins with the name of the thread.
     let runtime = runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()?;
     runtime.block_on(case);
-    // A task of a backend that hangs must not keep the other trials from their end.
+    // A task of a backend that hangs must not keep the other trials from ending.
     runtime.shutdown_timeout(Duration::from_secs(5));
     Ok(())
 }

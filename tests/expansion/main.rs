@@ -1,8 +1,8 @@
-//! How a user keeps what the macros write for their enums as snapshots.
+//! How a user keeps the code that the macros generate as snapshots.
 
 use simple_sourcing_derive::expansion;
 
-/// The enum stands in a file of the crate, and the test names both.
+/// The enum is in a file of the crate, and the test names both.
 #[test]
 fn of_an_item_in_a_file() {
     insta::assert_snapshot!("parcel_event", expansion!("../tests/hygiene/contract/src/lib.rs", ParcelEvent));
@@ -11,7 +11,7 @@ fn of_an_item_in_a_file() {
     insta::assert_snapshot!("parcel", expansion!("../tests/hygiene/service/src/lib.rs", Parcel));
 }
 
-/// An item in a module, below attributes of others, after items of like names.
+/// An item in a module, below other attributes, after items with similar names.
 #[test]
 fn of_an_item_in_a_module() {
     let text = expansion!("../tests/hygiene/attributes.rs", DoorEvent);
@@ -94,7 +94,7 @@ fn of_an_item_that_is_given() {
     "#);
 }
 
-/// It is a constant text of the code, which is that of the enum.
+/// It is a constant, with the text of the code for the enum.
 #[test]
 fn it_is_always_the_same() {
     let inline = expansion! {

@@ -1,5 +1,5 @@
-//! Fault 19: the wall clock of one machine is an hour and a few minutes off, in either direction. Only the broker's time is
-//! the log's.
+//! Fault 19: the wall clock of one machine is off by an hour and a few minutes, in either direction. Only the broker's
+//! time is the log's time.
 
 use std::time::Duration;
 
@@ -21,20 +21,20 @@ use crate::{
     table::Row,
 };
 
-/// By how many seconds. It is more than an hour, which is what a broker lets records be ahead of it unless told otherwise,
-/// and what a service lets the ids of clients be.
+/// By how many seconds. It is more than an hour, which is how far records may be ahead of a broker by default, and ids
+/// of clients ahead of a service.
 const OFF: i64 = 65 * 60;
 
 /// A client that is less than an hour ahead is served.
 const A_LITTLE_OFF: i64 = 55 * 60;
 
-/// How far what is compared with the clock of this machine may be from it.
+/// The tolerance for comparisons with the clock of this machine.
 const TOLERANCE: Duration = Duration::from_secs(60);
 
-/// How long the broker takes in commands that nobody processes.
+/// How long the broker accepts commands that nobody processes.
 const HELD: Duration = Duration::from_secs(1);
 
-/// How far clients may be ahead of a broker that is behind; the log's time goes back by twice as much as it is off.
+/// How far clients may be ahead of a broker that is behind: the log's time goes back by twice the offset.
 const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(3 * 60 * 60);
 
 /// How many accounts are asked for their states.
@@ -67,7 +67,7 @@ pub(crate) async fn of_a_client() -> Row {
     let service = bank.node("service", By::Itself);
     let load = bank.load().await;
     let clock = Clock::right();
-    // It serves as well, as most do that send.
+    // It also serves, like most that send.
     let mut client = by(&clock, |environment| bank.node_in("client", By::Itself, environment));
     let mut history = History::new();
     for (seconds, refused) in [(A_LITTLE_OFF, None), (-OFF, None), (OFF, Some("`clock_ahead_max`"))] {
@@ -99,7 +99,7 @@ pub(crate) async fn of_the_broker() -> Row {
     let mut load = bank.load().await;
     let mut history = History::new();
     for seconds in [OFF, -OFF] {
-        // Commands wait that bear the time from before, which may be ahead of what the broker takes for now.
+        // Waiting commands have the time from before, which may be ahead of what the broker now accepts.
         nodes.iter().for_each(|node| node.signal(Signal::STOP));
         sleep(HELD).await;
         clock.set(seconds);
@@ -120,7 +120,7 @@ async fn go_on(bank: &Bank, load: &mut Load, history: &mut History) {
     bank::served(&bank.app, (0..STATES).map(|number| format!("account-{number}"))).await;
 }
 
-/// Puts a record into each partition that is no command, and waits until they are put aside: so many.
+/// Puts a record that isn't a command into each partition, and waits until this many are dead letters.
 async fn poison(bank: &Bank, history: &mut History) -> usize {
     let topics = bank.topics();
     for partition in 0..PARTITIONS {
@@ -130,30 +130,30 @@ async fn poison(bank: &Bank, history: &mut History) -> usize {
         let record = Record { partition, key: Some(key.into()), value: None, headers };
         topics.write("command_request", &record).await;
     }
-    // Each partition flows behind it.
+    // Each partition continues after it.
     bank.is_served(history).await;
     PARTITIONS as usize
 }
 
-/// What a process has as environment that goes by this clock.
+/// The environment of a process that uses this clock.
 fn by(clock: &Clock, start: impl FnOnce(&[(&str, &str)]) -> Node) -> Node {
     let environment = clock.environment();
     start(&environment.each_ref().map(|(name, value)| (*name, value.as_str())))
 }
 
-/// The time at the beginning of a line of a log.
+/// The time at the start of a log line.
 fn time_of(line: &str) -> Timestamp {
     let time = line.split_whitespace().next().and_then(|time| humantime::parse_rfc3339(time).ok());
     time.unwrap_or_else(|| panic!("no time: {line}")).into()
 }
 
-/// The time of the log that a record bears.
+/// The time of the log in a record.
 fn logged(record: &impl Message) -> Timestamp {
     let millis = record.timestamp().to_millis().expect("every record has a time");
     Timestamp::from_millis(millis as u64)
 }
 
-/// Whether a time that was now is so many seconds off.
+/// Whether a recent time is off by this many seconds.
 fn is_off(time: Timestamp, seconds: i64) -> bool {
     let off = time.as_millis() as i64 - Timestamp::now().as_millis() as i64;
     (off / 1000 - seconds).unsigned_abs() < TOLERANCE.as_secs()

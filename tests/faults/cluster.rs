@@ -1,4 +1,4 @@
-//! Fault 6 on three brokers: one of them is killed, others take its roles over, and it comes back.
+//! Fault 6 on three brokers: one of them is killed, others take over its roles, and it comes back.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::{
     table::Row,
 };
 
-/// The account of which an outcome is looked for.
+/// The account whose outcomes are looked up.
 const LOOKED_FOR: &str = "looked-for";
 
-/// So many that, of what each of them takes for the controller, it is hardly ever none that is killed.
+/// So many that at least one of them almost certainly takes the killed broker for the controller.
 const CLIENTS: usize = 6;
 
-/// How long each may go on: until it gives up the broker that is down, and then as ever.
+/// How long each may take: until it gives up on the broker that is down, and as usual afterwards.
 const NOTICED_WITHIN: Duration = Duration::from_secs(45);
 
 pub(crate) async fn leader_of_events_killed() -> Row {
@@ -78,7 +78,7 @@ pub(crate) async fn policy_changed_meanwhile() -> Row {
     row.with("broker SIGKILLed and, before it was back, policy changed to one that loses records", 1)
 }
 
-/// Kills the broker with this role, and starts it again when another has it and the load has gone on.
+/// Kills the broker with this role, and restarts it when another has it and the load has continued.
 async fn killed(role: impl Fn(&Bank, &Node) -> Role, what: &'static str) -> Row {
     let cluster = Cluster::start().expect("trials run only where there are brokers");
     let bank = Bank::open_on(&cluster).await;
@@ -107,7 +107,7 @@ async fn killed(role: impl Fn(&Bank, &Node) -> Role, what: &'static str) -> Row 
     bank.check_load(load, history, nodes).await.with(what, 1)
 }
 
-/// One of the two ids under which the only worker of a process writes transactions, by what it has logged.
+/// One of the two transactional ids of a process's only worker, taken from its log.
 fn transactional_id(bank: &Bank, node: &Node) -> String {
     let line = node.says("joining the group");
     let worker = line.split_once("worker=").and_then(|(_, rest)| rest.split_whitespace().next());

@@ -1,4 +1,4 @@
-//! Faults 2 and 3: what becomes of a commit is not what the worker thinks.
+//! Faults 2 and 3: the result of a commit is not what the worker thinks.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use simple_sourcing_tests::{
 /// The commands of a client that dies with its service.
 const COMMANDS: usize = 60;
 
-/// Fault 2: the broker has committed, the worker is killed before it knows, and with it the client that has sent. Another
-/// client asks for the outcomes by their ids.
+/// Fault 2: the broker has committed, but the worker is killed before it knows, together with the client that sent the
+/// commands. Another client asks for the outcomes by their ids.
 pub(crate) async fn reply_lost() -> Row {
     let bank = Bank::open().await;
     let mut dying = bank.node("a", By::Proxy);
@@ -43,7 +43,7 @@ pub(crate) async fn reply_lost() -> Row {
             found += 1;
             history.answered(planned.id, answer);
         }
-        // It never left its client, or its client was told what another now asks for.
+        // Either it never left its client, or its client was told what another now asks for.
         history.sent(&planned.key, planned.id);
         let again = accounts.send(planned.key.as_str(), planned.command.clone()).command_id(planned.id).await;
         history.answered(planned.id, Answer::of(&again).expect("it is served"));
@@ -53,8 +53,8 @@ pub(crate) async fn reply_lost() -> Row {
     row.with("EndTxn reply lost and SIGKILL", 1).with("outcome asked for by id", found)
 }
 
-/// Fault 2: the broker has the offsets of a transaction, and its reply is lost with the connection, as another was before. The
-/// client library sends them again, and tells nobody.
+/// Fault 2: the broker has the offsets of a transaction, but its reply is lost with the connection. The client library
+/// resends them, and tells nobody.
 pub(crate) async fn offsets_reply_lost() -> Row {
     let bank = Bank::open().await;
     let node = bank.node("a", By::Proxy);
@@ -69,7 +69,7 @@ pub(crate) async fn offsets_reply_lost() -> Row {
     row.with("TxnOffsetCommit reply lost and connection reset", 2)
 }
 
-/// Fault 3: a commit is held back, its connection lost, and it arrives when the next transaction has begun.
+/// Fault 3: a commit is held back, its connection is lost, and it arrives after the next transaction has begun.
 pub(crate) async fn late() -> Row {
     let bank = Bank::open().await;
     let node = bank.node("a", By::Proxy);
@@ -77,7 +77,7 @@ pub(crate) async fn late() -> Row {
 
     let mut commit = proxy().hold(Api::EndTxn);
     commit.caught().await;
-    // Behind it stands what this transaction has sent, and before it what the next one will have.
+    // It comes after the records of this transaction, and before those of the next one.
     let mut next = proxy().hold(Api::TxnOffsetCommit);
     proxy().reset();
     next.caught().await;
@@ -87,7 +87,7 @@ pub(crate) async fn late() -> Row {
     load.progress(SOME).await;
     let row = bank.check_load(load, History::new(), vec![node]).await;
     let row = row.with("EndTxn held, connection reset, EndTxn released into the next transaction", 1);
-    // The hole of the protocol is closed by whoever does not go on with a producer that was in doubt.
+    // To close the hole in the protocol, a worker discards a producer that was in doubt.
     assert_ne!(error, 0, "a late commit has ended the next transaction");
     row
 }

@@ -1,4 +1,4 @@
-//! Fault 26: commands with more to be carried by what comes of them than a record has room for.
+//! Fault 26: commands whose outputs must carry more than a record has room for.
 
 use std::{
     sync::{
@@ -22,14 +22,14 @@ use crate::{
     table::Row,
 };
 
-/// How many records of each kind, and after how many answers to the load comes each.
+/// How many records of each kind, and after how many answers to the load each one comes.
 const ROUNDS: usize = 3;
 const EVERY: usize = 100;
 
-/// The longest text that is of any use: with it the record fits its topic, and nothing that carries it.
+/// The longest useful text: the record fits its topic, but nothing that carries the text does.
 const LONG: usize = 990_000;
 
-/// What a service may take more, while there are [`MANY`] with so long headers: far less than all of them.
+/// How much more memory a service may take while there are [`MANY`] with such long headers: far less than all of them.
 const MANY: usize = 300;
 const HEADER_BYTES: usize = 900_000;
 const MORE_MB_MAX: u64 = 150;
@@ -42,7 +42,7 @@ fn command(key: &str, headers: Vec<(&'static str, Vec<u8>)>) -> Record {
     Record { partition: partition_of(key, PARTITIONS), key: Some(key.into()), value, headers }
 }
 
-/// One of each kind, with what its dead letter says of it.
+/// One of each kind, with what its dead letter says about it.
 fn too_long(round: usize) -> Vec<(Record, &'static str)> {
     let key = format!("account-{round}");
     let trace = "trace_bytes_max";
@@ -73,7 +73,7 @@ pub(crate) async fn run() -> Row {
             let offset = topics.write("command_request", &record).await;
             put_in.push((record.partition.to_string(), offset.to_string(), cause));
         }
-        // A client of ours does not even send it.
+        // Our own client doesn't even send it.
         let refused = bank.accounts().deposit("account-0", 1).correlation_id("c".repeat(1_048_250)).await;
         assert!(
             matches!(&refused, Err(CommandError::Invalid(why)) if why.contains("trace_bytes_max")),
@@ -124,7 +124,7 @@ pub(crate) async fn many() -> Row {
     row.with("command with 900 KB of headers", MANY)
 }
 
-/// The most memory that a process has while it is looked at.
+/// The most memory that a process takes while it is watched.
 struct Most {
     mb: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,

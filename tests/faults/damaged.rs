@@ -1,5 +1,5 @@
-//! Faults 13 and 14: records of the aggregate and event topics that can't be read, because they are damaged or of a version
-//! that knew more.
+//! Faults 13 and 14: records of the aggregate and event topics that can't be read, because they are damaged or from a
+//! newer version.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     table::Row,
 };
 
-/// So many accounts of the load lose their state, and one that has nothing to do with the load.
+/// This many accounts of the load lose their state, and one that is not part of the load.
 const STATES: u64 = 20;
 const REMADE: &str = "remade";
 /// This one loses an event too.
@@ -26,7 +26,7 @@ const QUARANTINED: &str = "quarantined";
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What the records become.
+/// What the records are replaced with.
 struct Damage {
     what: &'static str,
     state: &'static [u8],
@@ -103,7 +103,7 @@ async fn run(damage: Damage) -> Row {
     row.with(damage.what, STATES as usize + 2)
 }
 
-/// A state that was the right one some commands ago, as one that somebody writes back from a backup.
+/// A state that was right some commands ago, as if somebody restored it from a backup.
 pub(crate) async fn of_an_earlier_command() -> Row {
     let bank = Bank::open().await;
     let node = bank.start("a").await;
@@ -146,7 +146,7 @@ async fn deposit(accounts: &AccountClient, key: &str, id: CommandId) -> Result<R
     accounts.deposit(key, 1).command_id(id).await
 }
 
-/// Sends a command again, under its id, for as long as the answer is that the aggregate is quarantined.
+/// Resends a command, under its id, for as long as the aggregate is quarantined.
 async fn until_released(accounts: &AccountClient, key: &str, id: CommandId) -> Receipt {
     let released = async {
         loop {

@@ -1,4 +1,4 @@
-//! What every fault stands on: the broker behind its proxy, and for each round a bank on topics of its own.
+//! What every fault is built on: the broker behind its proxy, and for each round a bank on topics of its own.
 
 use std::{
     collections::BTreeSet,
@@ -40,10 +40,10 @@ pub(crate) const PARTITIONS: u32 = 4;
 const ACCOUNTS: u64 = 100;
 const IN_FLIGHT: usize = 100;
 
-/// So much of a load is enough to count on.
+/// A load of this size is enough to rely on.
 pub(crate) const SOME: usize = 1000;
 
-/// The session of a service process in its group, of which the broker notices the end.
+/// The session timeout of a service process in its group, after which the broker notices its end.
 pub(crate) const SESSION_MS: u64 = 3000;
 
 /// How long the broker may take for an answer.
@@ -82,7 +82,7 @@ pub(crate) enum By {
     Proxy,
 }
 
-/// Limits of clients and services that are not those of everybody, in seconds.
+/// Limits of clients and services that differ from the defaults, in seconds.
 #[derive(Clone, Copy, Default)]
 struct Limits {
     window: Option<u64>,
@@ -106,12 +106,12 @@ impl Bank {
         Bank::open_at(broker().bootstrap_servers(), Limits::default()).await
     }
 
-    /// One that remembers command ids for so many seconds only.
+    /// One that remembers command ids for only this many seconds.
     pub(crate) async fn open_with_window(window: u64) -> Self {
         Bank::open_at(broker().bootstrap_servers(), Limits { window: Some(window), ..Limits::default() }).await
     }
 
-    /// One on another broker, whose time that of its clients may be so far ahead of.
+    /// One on another broker, whose clients may be this far ahead of its time.
     pub(crate) async fn open_behind(broker: &Broker, ahead: Duration) -> Self {
         Bank::open_at(broker.bootstrap_servers(), Limits { ahead: Some(ahead.as_secs()), ..Limits::default() }).await
     }
@@ -138,7 +138,7 @@ impl Bank {
         self.app.client()
     }
 
-    /// What the names of its topics begin with.
+    /// The prefix of its topics.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -153,12 +153,12 @@ impl Bank {
         self.topics_of("account")
     }
 
-    /// The topics of what is served beside them.
+    /// The topics of the other aggregate types.
     pub(crate) fn topics_of(&self, aggregate: &str) -> Topics {
         Topics::of(&self.servers, &self.prefix, aggregate, PARTITIONS)
     }
 
-    /// The check is not to look at this account: its records were damaged for good.
+    /// Excludes this account from the check: its records were damaged for good.
     pub(crate) fn leave_out(&mut self, key: &str) {
         self.left_out.push(key.to_owned());
     }
@@ -173,12 +173,12 @@ impl Bank {
         client(&self.servers, &self.prefix, self.limits).await
     }
 
-    /// The same with another client in the place of one that has ended.
+    /// The same with a new client instead of one that has ended.
     pub(crate) async fn with_another_client(self) -> Self {
         Bank { app: client(&self.servers, &self.prefix, self.limits).await, ..self }
     }
 
-    /// Deletes all topics, and makes them again.
+    /// Deletes and recreates all topics.
     pub(crate) async fn recreated(self) -> Self {
         let Bank { prefix, app, limits, left_out, service, servers } = self;
         app.shutdown().await.expect("an orderly end");
@@ -213,19 +213,19 @@ impl Bank {
         Node::start(NODE, &arguments).expect("it starts")
     }
 
-    /// One with further options, whatever becomes of it.
+    /// One with further options, whatever happens to it.
     pub(crate) fn spawn_with(&self, options: &[&str]) -> Node {
         let arguments = self.arguments(Some("a"), By::Itself);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(options.iter().copied()).collect();
         Node::spawn(NODE, &arguments, &[])
     }
 
-    /// One without a name: each start of it is another member of the group.
+    /// One without a name: each start of it is a new member of the group.
     pub(crate) fn nameless_node(&self) -> Node {
         self.start_in(None, By::Itself, &[])
     }
 
-    /// One with variables in its environment.
+    /// One with environment variables.
     pub(crate) fn node_in(&self, name: &str, by: By, environment: &[(&str, &str)]) -> Node {
         self.start_in(Some(name), by, environment)
     }
@@ -237,7 +237,7 @@ impl Bank {
         Node::start(NODE, &arguments).expect("it starts")
     }
 
-    /// One that stands by for others, with its copies in this directory. It starts while others go on.
+    /// A standby for others, with its copies in this directory. It starts while others keep running.
     pub(crate) async fn standby_node(&self, name: &str, store: &Path) -> Node {
         let mut arguments = self.storing(name, store);
         arguments.push("standby=true".to_owned());
@@ -256,12 +256,12 @@ impl Bank {
         Node::start_in(NODE, &arguments, environment).expect("it starts")
     }
 
-    /// Starts a service process while others go on, and waits until it serves.
+    /// Starts a service process while others keep running, and waits until it serves.
     pub(crate) async fn start(&self, name: &str) -> Node {
         started(self.arguments(Some(name), By::Itself)).await
     }
 
-    /// Tries to start a service process with so many partitions. Why it does not start is returned, if so; else it has
+    /// Tries to start a service process with this many partitions. Returns why it doesn't start; if it does, it has
     /// ended again.
     pub(crate) async fn refusal(&self, partitions: u32) -> Option<String> {
         let mut arguments = self.arguments(Some("a"), By::Itself);
@@ -270,7 +270,7 @@ impl Bank {
         started.map(|node| assert!(node.terminate().success(), "SIGTERM is an orderly end")).err()
     }
 
-    /// Tries to start a service process of this app, with further options. Why it does not start is the error.
+    /// Tries to start a service process of this app, with further options. The error says why it doesn't start.
     pub(crate) async fn attempt(&self, app: &str, options: &[&str]) -> Result<Node, String> {
         let mut arguments = self.arguments(Some(app), By::Itself);
         arguments.push(format!("app={app}"));
@@ -278,7 +278,7 @@ impl Bank {
         attempted(arguments).await
     }
 
-    /// Ends a service process in order while others go on.
+    /// Shuts down a service process while others keep running.
     pub(crate) async fn stop(&self, node: Node) {
         let status = spawn_blocking(|| node.terminate()).await.expect("it ends");
         assert!(status.success(), "SIGTERM is an orderly end, not: {status}");
@@ -310,7 +310,7 @@ impl Bank {
         load
     }
 
-    /// Waits until every partition is served, by whomever.
+    /// Waits until every partition is served, by any process.
     pub(crate) async fn is_served(&self, history: &mut History) {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let mut ahead: BTreeSet<u32> = (0..PARTITIONS).collect();
@@ -334,7 +334,7 @@ impl Bank {
         row
     }
 
-    /// Ends the service processes in order, and checks what is left.
+    /// Shuts down the service processes, and checks what is left.
     pub(crate) async fn check(self, mut history: History, nodes: Vec<Node>) -> Row {
         let group = self.group();
         let keys = history.keys().into_iter().filter(|key| !self.left_out.contains(key));

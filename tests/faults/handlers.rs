@@ -1,5 +1,5 @@
-//! Fault 11: handlers that panic, take half a minute, or return more than a transaction or a request to the broker holds;
-//! beside them, in the same worker, a load.
+//! Fault 11: handlers that panic, take half a minute, or return more than a transaction or a request to the broker can
+//! hold. A load runs in the same worker.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -26,20 +26,20 @@ use crate::{
 };
 
 const KEY: &str = "maker";
-/// How many processes may end with a command.
+/// How many processes a command may crash.
 const DEATHS_MAX: usize = 3;
 const PANICS: usize = 20;
-/// A command that writes as much as one may, and a bit more; and how many of them come at once.
+/// A command that writes slightly more than the limit; and how many of them come at once.
 const FULL: (usize, usize) = (800, 20_000 - 100);
 const TOO_FULL: (usize, usize) = (900, 20_000 - 100);
 const AT_ONCE: usize = 4;
-/// The longest batch of records that the broker takes: less than the client library makes by itself.
+/// The longest record batch that the broker accepts: smaller than what the client library builds by default.
 const BATCH_BYTES_MAX: &str = "40000";
 const SLOW: Duration = Duration::from_secs(30);
-/// How long an answer may take, when much is to be written before.
+/// How long an answer may take when a lot must be written before it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A bank, a process that serves trouble beside it, and a client of that.
+/// A bank, a process that also serves trouble, and a client for it.
 async fn start() -> (Bank, Node, AppHandle) {
     let bank = Bank::open().await;
     let kafka = Kafka::new(broker().bootstrap_servers()).prefix(bank.prefix()).partitions(PARTITIONS);
@@ -92,7 +92,7 @@ pub(crate) async fn panic_and_flood() -> Row {
     row.with("16 MB of one command, over a broker's limit of 40 kB", AT_ONCE).with("more than is allowed, refused", 2)
 }
 
-/// A stack overflow, and an abort, both under a load that has done nothing wrong.
+/// A stack overflow, and an abort, both under an innocent load.
 pub(crate) async fn ends_its_process() -> Row {
     let mut row = Row::default();
     for (command, words) in [(TroubleCommand::Recurse, "overflowed its stack"), (TroubleCommand::Abort, "")] {
@@ -112,7 +112,7 @@ pub(crate) async fn ends_its_process() -> Row {
                 break answer.expect("sending does not panic");
             }
         };
-        // The first was no start, and each of the others began with that command.
+        // The first did not count as a start, and each of the others began with that command.
         assert_eq!(deaths, 1 + DEATHS_MAX, "so many processes ended");
         assert!(
             matches!(&answer, Err(CommandError::HandlerFailed(why)) if why.contains("3 processes in a row")),

@@ -45,7 +45,7 @@ pub(crate) async fn many_times() -> Row {
 
 type Sent = JoinSet<(CommandId, Answer)>;
 
-/// Opens accounts, each by a command that is sent many times at once, until each of the calls is answered for certain.
+/// Opens accounts, each with a command that is sent many times at once, until the outcome of each call is known.
 async fn start(bank: &Bank, history: &mut History) -> Sent {
     let clients = [bank.accounts(), bank.accounts()];
     let mut sent = Sent::new();
@@ -81,7 +81,7 @@ async fn finish(sent: Sent, history: &mut History) {
 /// Seconds for which ids are remembered.
 const WINDOW: u64 = 2;
 
-/// After the window the answer is that it is too late, before and after a restart, and nothing runs.
+/// After the window, the command is `Expired`, before and after a restart, and nothing runs.
 pub(crate) async fn expired() -> Row {
     let bank = Bank::open_with_window(WINDOW).await;
     let node = bank.node("a", By::Itself);
@@ -97,7 +97,7 @@ pub(crate) async fn expired() -> Row {
         history.answered(id, Answer::of(&call.await).expect("it is served"));
     }
     sleep(Duration::from_secs(WINDOW + 1)).await;
-    // Ids are forgotten when others come.
+    // Ids are forgotten when others arrive.
     bank.is_served(&mut history).await;
     let again = async || accounts.deposit("alice", 50).command_id(id).await;
     let late = again().await;
@@ -110,6 +110,6 @@ pub(crate) async fn expired() -> Row {
     let (sequence, balance) = state.map(|alice| (alice.sequence.get(), alice.state.balance)).expect("it is there");
     assert_eq!((sequence, balance), (2, 50), "nothing has run");
     assert!(node.terminate().success());
-    // The window is that of the responses, too: what is left can't be compared with them.
+    // The window is also that of the responses: the remaining ones can't be compared with them.
     Row::new(history.count(), Aborted::default()).with("command id sent after its window", 2).with("SIGKILL", 1)
 }

@@ -9,7 +9,7 @@ use crate::{
     table::Row,
 };
 
-/// So many transactions go well.
+/// This many transactions succeed first.
 const TRANSACTIONS: u32 = 20;
 
 /// SIGABRT: how a failpoint ends a process.

@@ -1,5 +1,5 @@
-//! Faults under load, on a real broker, with service processes of their own: each shows that it has happened, and the
-//! history checker (see [`simple_sourcing_tests::checker`]) looks at all that is left.
+//! Faults under load, on a real broker, with separate service processes: each shows that it has happened, and the
+//! history checker (see [`simple_sourcing_tests::checker`]) checks everything that is left.
 //!
 //! ```sh
 //! cargo test -p simple-sourcing-tests --test faults                                                       # the quick ones
@@ -7,11 +7,10 @@
 //! cargo test -p simple-sourcing-tests --features security --test faults -- --include-ignored fault_17     # credentials and rights
 //! ```
 //!
-//! The last needs OpenSSL with its headers (`libssl-dev`); without that feature its trials are not there.
+//! The last needs OpenSSL with its headers (`libssl-dev`); without that feature its trials don't exist.
 //!
-//! Some run beside each other, which is possible because each has topics and processes of its own. Those that harm the broker
-//! or the network, which all share, run alone. Those that kill one broker of three start these for themselves. In the end there
-//! is a table of what was done.
+//! Some run concurrently, because each has its own topics and processes. Those that harm the shared broker or network
+//! run alone. Those that kill one broker of three start their own brokers. At the end a table shows what was done.
 
 mod churn;
 mod clocks;
@@ -54,10 +53,10 @@ use tokio::runtime::Runtime;
 use ground::ground;
 use table::{Row, print};
 
-/// How many faults run beside each other. They wait for most of their time: for sessions, leases and restarts.
+/// How many faults run concurrently. They spend most of their time waiting: for sessions, leases and restarts.
 const FAULTS_AT_ONCE: usize = 3;
 
-/// Held by all faults that run, and by one that runs alone as the only one.
+/// Shared by all running faults; exclusive for one that runs alone.
 static TURN: RwLock<()> = RwLock::new(());
 
 fn main() -> ExitCode {

@@ -10,7 +10,8 @@ use crate::{
     table::Row,
 };
 
-/// One way is cut for longer than the session lasts, so that the broker gives the partitions to another.
+/// One direction is cut for longer than the session timeout, so that the broker assigns the partitions to another
+/// process.
 const LONG: Duration = Duration::from_millis(3 * SESSION_MS);
 
 const LATENCY: Duration = Duration::from_millis(200);

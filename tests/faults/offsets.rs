@@ -1,5 +1,5 @@
-//! Faults 21 to 24: the committed offsets are gone, put back, put forward, or committed by a stranger in the group. The
-//! service goes on behind what was written, and says what was wrong.
+//! Faults 21 to 24: the committed offsets are deleted, moved back, moved forward, or committed by a stranger in the
+//! group. The service continues after what was written, and reports what was wrong.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +24,7 @@ const WAITING: usize = 40;
 /// How many commands a stranger commits.
 const SKIPPED: u64 = 40;
 
-/// How long a command may wait for its answer: as long as it takes to start a service.
+/// How long a command may wait for its answer: as long as a service takes to start.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn offsets(bank: &Bank) -> Offsets {
@@ -76,7 +76,7 @@ impl Waiting {
     }
 }
 
-/// Serves again: what waits is answered, and all of it is as it must be.
+/// Serves again: the waiting commands are answered, and everything is as it must be.
 async fn serves_again(bank: Bank, mut history: History, waiting: Waiting, words: &str) -> Row {
     let events = bank.topics().read("event").len();
     let node = bank.start("a").await;

@@ -1,4 +1,4 @@
-//! Fault 18: somebody else opens a transaction on a topic of the service, and does not end it.
+//! Fault 18: somebody else opens a transaction on a topic of the service, and doesn't end it.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ use crate::{
     topics::command,
 };
 
-/// How long it is open before anybody may speak of it, and must: the broker ends those of a service before.
+/// How long it stays open before it must be reported, and not earlier: the broker ends a service's own transactions
+/// sooner.
 const SAID_AFTER: Duration = Duration::from_secs(20);
 const SAID_WITHIN: Duration = Duration::from_secs(35);
 
@@ -36,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Where the transaction is.
 const PARTITION: u32 = 1;
 
-/// A transaction of somebody who has nothing to do with us.
+/// A transaction of an unrelated producer.
 struct Foreign {
     topic: String,
     opened: Instant,
@@ -55,7 +56,8 @@ impl Foreign {
         Foreign { topic, opened: Instant::now(), _producer: opened }
     }
 
-    /// That these words name it, and the commands in them work: one shows the producer, and one ends the transaction.
+    /// Checks that these words name it, and that the commands in them work: one shows the producer, and one ends the
+    /// transaction.
     async fn is_named_and_ended_by(&self, words: String) {
         assert!(words.contains("a transaction of somebody else is open"), "{words}");
         assert!(words.contains(&format!("`{}`, partition {PARTITION}", self.topic)), "{words}");
@@ -97,7 +99,7 @@ pub(crate) async fn before_commands() -> Row {
     let mut load = bank.load().await;
 
     let foreign = Foreign::open(&bank, "command_request", 10 * PATIENCE).await;
-    // What was fetched before still flows.
+    // What was already fetched is still delivered.
     while !load.is_stalled_for(Duration::from_secs(2)).await {}
     let (node, words) = spawn_blocking(|| {
         let words = node.says("is open in topic");
@@ -120,7 +122,7 @@ pub(crate) async fn before_commands() -> Row {
     row.with("transaction of somebody else open before commands, ended by hand", 1)
 }
 
-/// Readers of events are held back until the transaction is over by itself. Those who send commands are not.
+/// Readers of events are held back until the transaction times out. Senders of commands are not.
 pub(crate) async fn before_events() -> Row {
     let bank = Bank::open().await;
     let node = bank.start("a").await;
@@ -163,7 +165,7 @@ pub(crate) async fn before_events() -> Row {
     row.with("transaction of somebody else open before events, over by itself", 1)
 }
 
-/// A start waits until it is ended, and shows for what.
+/// A start waits until it ends, and shows what it waits for.
 pub(crate) async fn before_states() -> Row {
     let bank = Bank::open().await;
     let node = bank.start("a").await;

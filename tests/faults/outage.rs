@@ -1,4 +1,4 @@
-//! Fault 6: the broker goes, and comes back.
+//! Fault 6: the broker goes down, and comes back.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -15,10 +15,10 @@ use crate::{
     table::Row,
 };
 
-/// What the script of the broker says of a JVM that a signal has ended.
+/// The exit code of the broker's script for a JVM that was killed by a signal.
 const BY_SIGNAL: u8 = 128;
 
-/// How long it stands still.
+/// How long it is paused.
 const PAUSE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn killed() -> Row {
@@ -29,7 +29,7 @@ pub(crate) async fn stopped() -> Row {
     restarted(Signal::TERM, "broker stopped by SIGTERM and restarted", Bank::nameless_node).await
 }
 
-/// The same with processes that have names. The broker has not missed them, and they think that it has.
+/// The same with named processes. The broker hasn't missed them, but they think it has.
 pub(crate) async fn stopped_under_names() -> Row {
     let named = |bank: &Bank| {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -62,7 +62,7 @@ pub(crate) async fn paused() -> Row {
     let mut load = bank.load().await;
 
     broker().signal(Signal::STOP);
-    // What it has sent is still on its way.
+    // What it has sent is still in flight.
     sleep(Duration::from_secs(1)).await;
     let stalled = load.is_stalled_for(PAUSE).await;
     broker().signal(Signal::CONT);

@@ -27,7 +27,7 @@ const FIRST: &str = "bank";
 const SECOND: &str = "bank-v2";
 const TAKE_OVER: &str = "take_over_from=bank";
 
-/// Says who the first is, and the three ways out.
+/// Names the owner, and the three ways out.
 fn assert_names_the_owner(words: &str, owner: &str) {
     let last = words.lines().last().expect("it says why");
     let take_over = format!(".take_over_from(\"{owner}\")");
@@ -75,7 +75,7 @@ pub(crate) async fn renamed() -> Row {
     let (mut load, mut history) = (bank.load().await, History::new());
     let words = bank.attempt(SECOND, &[TAKE_OVER]).await.err().expect("the second starts beside the first");
     assert!(words.contains("can't be taken over from: it still runs, with 1 workers"), "{words}");
-    // Of what was refused nothing is left.
+    // Nothing is left of what was refused.
     load.progress(SOME).await;
     bank.stop(node).await;
 
@@ -85,7 +85,7 @@ pub(crate) async fn renamed() -> Row {
     let words = bank.attempt(FIRST, &[]).await.err().expect("the former owner starts");
     assert_names_the_owner(&words, SECOND);
     bank.stop(node).await;
-    // The renamed one needs no hand-over any more, nor does it mind.
+    // The renamed one no longer needs a handover, and doesn't mind one.
     let node = bank.attempt(SECOND, &[]).await.expect("it is the owner");
     bank.is_served(&mut history).await;
     bank.stop(node).await;
@@ -98,7 +98,7 @@ pub(crate) async fn comes_back() -> Row {
     let zombie = bank.start("a").await;
     let mut load = bank.load().await;
     zombie.signal(Signal::STOP);
-    // It is a member until its session is over.
+    // It stays a member until its session ends.
     let node = loop {
         match bank.attempt(SECOND, &[TAKE_OVER]).await {
             Ok(node) => break node,
@@ -115,7 +115,7 @@ pub(crate) async fn comes_back() -> Row {
     row.with("owner paused, its accounts taken over, woken and refused", 1)
 }
 
-/// As a version leaves it, and is while it runs, that knows of no claims.
+/// The state that a version without claims leaves behind, and has while it runs.
 pub(crate) async fn of_before() -> Row {
     let bank = Bank::open().await;
     let node = bank.start("a").await;
@@ -138,7 +138,7 @@ pub(crate) async fn of_before() -> Row {
     let node = bank.start("a").await;
     bank.is_served(&mut history).await;
     bank.stop(node).await;
-    // And another takes over from it as from any.
+    // And another takes over from it as from any other.
     bank.topics().delete("owner").await;
     let bank = bank.served_by(SECOND);
     let node = bank.attempt(SECOND, &[TAKE_OVER]).await.expect("it takes over");

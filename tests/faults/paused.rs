@@ -13,7 +13,7 @@ use crate::{
     table::Row,
 };
 
-/// Wherever it is.
+/// Wherever it is at that moment.
 pub(crate) async fn in_its_turn() -> Row {
     let bank = Bank::open().await;
     let (zombie, other) = (bank.node("a", By::Itself), bank.node("b", By::Itself));
@@ -29,7 +29,7 @@ pub(crate) async fn in_its_turn() -> Row {
     row.with("SIGSTOP past the session, SIGCONT", 1)
 }
 
-/// When it has sent its commit, which the broker gets when another has taken over.
+/// After it has sent its commit, which reaches the broker when another has taken over.
 pub(crate) async fn while_committing() -> Row {
     let bank = Bank::open().await;
     let (zombie, other) = (bank.node("a", By::Proxy), bank.node("b", By::Itself));

@@ -14,11 +14,11 @@ use crate::{
     table::Row,
 };
 
-/// How many records are poison, and after how many answers to the load comes each.
+/// How many records are poison, and after how many answers to the load each one comes.
 const POISON: usize = 28;
 const EVERY: usize = 100;
 
-/// A record that is no command, and what its dead letter has to say of it.
+/// A record that is not a command, and what its dead letter must say about it.
 fn poison(number: usize) -> (Record, &'static str) {
     let key = format!("account-{number}");
     let mut record = Record {
@@ -73,7 +73,7 @@ pub(crate) async fn run() -> Row {
         let offset = topics.write("command_request", &record).await;
         put_in.insert((record.partition.to_string(), offset.to_string()), (record, cause));
     }
-    // Each partition flows behind all of it.
+    // Each partition continues after all of it.
     let mut history = History::new();
     bank.is_served(&mut history).await;
 

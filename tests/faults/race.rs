@@ -19,7 +19,7 @@ const CLIENTS: usize = 64;
 const APPS: usize = 4;
 /// Accounts in about every partition.
 const KEYS: usize = 8;
-/// Times that a process comes and goes.
+/// How often a process is added and removed.
 const MOVES: usize = 2;
 
 pub(crate) async fn run() -> Row {

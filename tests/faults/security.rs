@@ -1,4 +1,4 @@
-//! Fault 17: credentials and rights, on a broker with SASL over TLS and an authorizer, which these trials have for
+//! Fault 17: credentials and rights, on a broker with SASL over TLS and an authorizer. These trials have it to
 //! themselves.
 
 use std::{
@@ -38,14 +38,14 @@ const USERS: usize = 100;
 /// How long a start waits for an answer from the brokers.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long anything may take that is to fail.
+/// How long anything may take that must fail.
 const PATIENCE: Duration = Duration::from_secs(50);
 
-/// How long a service may try until it gives up because its password is not taken any more: each step of a transaction takes
-/// 20 seconds without an answer, and so does a new producer.
+/// How long a service may try before it gives up because its password is no longer accepted: each step of a transaction
+/// takes 20 seconds without an answer, and so does a new producer.
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(120);
 
-/// How long a command is waited for each time that it is sent, and before it is sent again.
+/// How long to wait for a command on each attempt, and before the next one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -111,7 +111,7 @@ fn node(prefix: &str, name: &str, user: &str, password: &str) -> Node {
     Node::start(NODE, &arguments).expect("it starts")
 }
 
-/// Topics that somebody has made who needs no more for it than is documented.
+/// Topics created by somebody with only the documented rights for it.
 async fn made_topics(prefix: &str) {
     let creator = new_user_with(&[rights(prefix, Role::Service), rights(prefix, Role::Creator)].concat());
     let app = service().start(kafka_of(prefix, &creator)).await.expect("its rights are enough");
@@ -130,7 +130,7 @@ pub(crate) async fn least_rights() -> Row {
     let mut load = bank.begin_load();
     load.progress(SOME).await;
 
-    // Whoever comes next has something to restore.
+    // The next one has something to restore.
     for node in nodes {
         bank.stop(node).await;
     }
@@ -196,14 +196,14 @@ fn names(error: &str, user: &str, missing: &Right) -> bool {
     error.contains(&format!("--add --allow-principal User:{user} {missing}`"))
 }
 
-/// What a service comes to say that can't do all that it has to.
+/// What a service that lacks a right reports.
 async fn error_of_service(prefix: &str, user: &str, sender: &AppHandle) -> String {
     let app = match timeout(PATIENCE, service().start(kafka_of(prefix, user))).await.expect("it starts, or not") {
         Ok(app) => app,
         Err(error) => return error.to_string(),
     };
     let accounts: AccountClient = sender.client();
-    // Some other service may have to answer it.
+    // Another service may have to answer it.
     let deposit = accounts.deposit("account-1", 1).publish().await.expect("it is queued");
     let error = tokio::select! {
         stopped = timeout(PATIENCE, app.stopped()) => stopped.expect("it stops").expect_err("by an error").to_string(),
@@ -257,7 +257,7 @@ pub(crate) async fn right_taken() -> Row {
     history.sent("another", opening);
     let opened = accounts.open("another", "Somebody".to_owned()).command_id(opening).await.expect("it is served");
     history.answered(opening, Answer::Accepted(opened.sequence));
-    // Whether its answers come to an address depends on what others do.
+    // Whether its answers come to an address depends on the others.
     let reading =
         [Topic::Response, Topic::Answer].map(|topic| right(bank.prefix(), Role::Client, Operation::Read, topic));
     reading.iter().for_each(|right| ground().revoke(&another, right));
@@ -266,7 +266,7 @@ pub(crate) async fn right_taken() -> Row {
     let denied = async {
         loop {
             match send().await {
-                // It may not hold yet.
+                // It may not be in effect yet.
                 Ok(_) | Err(CommandError::Timeout { .. }) => {}
                 Err(CommandError::Backend(error)) => return error.to_string(),
                 Err(error) => panic!("it is about something else: {error}"),
@@ -294,7 +294,7 @@ pub(crate) async fn right_taken() -> Row {
         .with("right taken from a client, whose calls failed and named it", 1)
 }
 
-/// What a process says at its end, among what the threads log that end with it.
+/// What a process reports at its end, among the logs of the threads that end with it.
 fn last_words(words: &str) -> &str {
     words.lines().rfind(|line| !line.contains(" simple_sourcing_kafka::")).unwrap_or_default()
 }
@@ -305,7 +305,7 @@ fn right(prefix: &str, role: Role, operation: Operation, topic: Topic) -> Right 
     rights.find(|right| right.operation == operation && right.resource == name).expect("it has it")
 }
 
-/// The start is refused, in time and by name.
+/// The start is refused, in time and with the name of the right.
 pub(crate) async fn refused() -> Row {
     use Certificate::{Expired, Foreign, Trusted};
     let prefix = fresh_prefix("faults");
@@ -329,7 +329,7 @@ pub(crate) async fn refused() -> Row {
     row
 }
 
-/// The password is changed while a service runs, which keeps its connections until the broker restarts.
+/// The password is changed while a service runs; it keeps its connections until the broker restarts.
 pub(crate) async fn password_changed() -> Row {
     const SECOND: &str = "second-password";
     let prefix = fresh_prefix("faults");
@@ -337,7 +337,7 @@ pub(crate) async fn password_changed() -> Row {
     let serving = new_user_with(&rights(&prefix, Role::Service));
     let sending = new_user_with(&rights(&prefix, Role::Client));
     let before = node(&prefix, "a", &serving, PASSWORD);
-    // It has nothing to do, so that no transaction of it fails.
+    // It is idle, so that none of its transactions fails.
     let elsewhere = fresh_prefix("faults");
     made_topics(&elsewhere).await;
     ground().grant(rights(&elsewhere, Role::Service).iter().map(|right| (&*serving, right)));

@@ -1,4 +1,4 @@
-//! Fault 1: a process is killed, and another takes over that has stood by.
+//! Fault 1: a process is killed, and a standby takes over.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use crate::{
     table::Row,
 };
 
-/// Of what a topic has, a takeover reads less than one in so many records.
+/// A takeover reads less than one in this many records of a topic.
 const SMALL_PART: usize = 10;
 
-/// First one of them is killed, and when it has come back, the other.
+/// First one of them is killed, and after it has come back, the other.
 pub(crate) async fn takes_over() -> Row {
     let (bank, stores) = (Bank::open().await, [(), ()].map(|()| tempfile::tempdir().expect("a directory can be made")));
     let first = bank.standby_node("a", stores[0].path()).await;
     let mut load = bank.begin_load();
-    // So much has to be read by whoever starts over.
+    // A process that starts from scratch has to read this much.
     load.progress(5 * SOME).await;
 
     let second = bank.standby_node("b", stores[1].path()).await;
@@ -33,7 +33,7 @@ pub(crate) async fn takes_over() -> Row {
     row.with("process SIGKILLed, whose partitions went to one with copies", 2)
 }
 
-/// Of two processes one is killed, as soon as the other has copies of its partitions.
+/// One of two processes is killed as soon as the other has copies of its partitions.
 async fn killed(bank: &Bank, dying: Node, other: &Node, history: &mut History) {
     let copies = format!("the standby copies are up to date partitions={}", PARTITIONS / 2);
     let _ = other.says(&copies);
@@ -52,7 +52,7 @@ async fn killed(bank: &Bank, dying: Node, other: &Node, history: &mut History) {
     }
 }
 
-/// What it has logged of the partitions that it has restored.
+/// What it has logged about the partitions that it has restored.
 fn restored(node: &Node) -> Vec<String> {
     node.said(": restored ")
 }

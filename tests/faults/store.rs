@@ -1,4 +1,4 @@
-//! Fault 15: what is done to the local store, under load.
+//! Fault 15: damage to the local store, under load.
 
 use std::{
     fs::{self, File},
@@ -20,15 +20,15 @@ use crate::{
     table::Row,
 };
 
-/// How long it may take until the store is given up.
+/// How long it may take until the process gives up its store.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The process is killed and starts again with what it has left.
+/// The process is killed and restarts with what is left of it.
 pub(crate) async fn killed() -> Row {
     while_it_is_down("process SIGKILLed and restarted on its store", true, |_| {}).await
 }
 
-/// Bits of the journal are flipped, with batches behind them.
+/// Bits of the journal are flipped, with batches after them.
 pub(crate) async fn flipped() -> Row {
     let flip = |store: &Path| {
         let journal = newest_journal(store);
@@ -40,7 +40,7 @@ pub(crate) async fn flipped() -> Row {
     while_it_is_down("bit flipped in the journal of the store", false, flip).await
 }
 
-/// The end of the journal is lost, as with a machine that fails: what is left stands for earlier positions.
+/// The end of the journal is lost, as when a machine fails: the rest is from earlier positions.
 pub(crate) async fn cut() -> Row {
     let cut = |store: &Path| {
         let journal = newest_journal(store);
@@ -51,7 +51,7 @@ pub(crate) async fn cut() -> Row {
     while_it_is_down("journal of the store cut in half", true, cut).await
 }
 
-/// A process is killed, something is done to its store, and it starts again.
+/// A process is killed, its store is changed, and it restarts.
 async fn while_it_is_down(what: &'static str, of_use: bool, damage: fn(&Path)) -> Row {
     let (bank, store) = (Bank::open().await, directory());
     let node = bank.storing_node("a", store.path());
@@ -60,7 +60,7 @@ async fn while_it_is_down(what: &'static str, of_use: bool, damage: fn(&Path)) -
 
     node.kill();
     damage(&data(store.path()));
-    // What is thrown away takes this with it.
+    // This disappears with whatever is discarded.
     let planted = data(store.path()).join("planted");
     fs::write(&planted, "").expect("it can be written");
     let restarted = bank.storing_node("a", store.path());
@@ -70,7 +70,7 @@ async fn while_it_is_down(what: &'static str, of_use: bool, damage: fn(&Path)) -
     bank.check_load(load, History::new(), vec![restarted]).await.with(what, 1)
 }
 
-/// The files go, the process goes on; and so does the one that starts after it.
+/// The files disappear while the process keeps running, and the next process starts without them.
 pub(crate) async fn deleted() -> Row {
     let (bank, store) = (Bank::open().await, directory());
     let node = bank.storing_node("a", store.path());
@@ -88,7 +88,7 @@ pub(crate) async fn deleted() -> Row {
     row.with("store deleted while it is used", 1)
 }
 
-/// No file can grow any more: the process gives its store up, goes on without it, and removes it.
+/// No file can grow any more: the process gives up its store, continues without it, and removes it.
 pub(crate) async fn full() -> Row {
     let (bank, store) = (Bank::open().await, directory());
     let node = bank.storing_node("a", store.path());
@@ -109,13 +109,13 @@ pub(crate) async fn full() -> Row {
     row.with("writes of the store fail as on a full disk", 1)
 }
 
-/// The topics go and come again, and what is in them then goes further than what the store has.
+/// The topics are recreated, and then have more than the store.
 pub(crate) async fn recreated() -> Row {
     let (bank, store) = (Bank::open().await, directory());
     let node = bank.storing_node("a", store.path());
     let mut load = bank.begin_load();
     load.progress(SOME).await;
-    // Of this nobody knows anything afterwards.
+    // Nobody knows anything about this afterwards.
     let accounts = bank.accounts();
     accounts.open("gone", "Nobody".to_owned()).await.expect("it is served");
     load.finish().await;
@@ -133,7 +133,7 @@ pub(crate) async fn recreated() -> Row {
 
     load.progress(SOME).await;
     let Done { history, longest, .. } = load.finish().await;
-    // What the group has committed tells of the topics before, too: that is left out.
+    // The committed offsets reveal the earlier topics too, so they are left out.
     bank::check(&bank.app, PARTITIONS, &history).await;
     bank.stop(restarted).await;
     let row = Row::new(history.count(), Aborted::default()).answered_within(longest);
@@ -161,7 +161,7 @@ fn newest_journal(data: &Path) -> PathBuf {
     journals.max_by_key(|file| file.file_stem().map(|name| name.to_owned())).expect("there is one")
 }
 
-/// How much of a journal is written: behind that it is reserved.
+/// How much of a journal is written: the rest is reserved.
 fn used(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).expect("something is written") + 1
 }

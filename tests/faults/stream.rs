@@ -1,4 +1,4 @@
-//! A stream in the process of the tests, beside a fault.
+//! A stream in the process of the tests, during a fault.
 
 use std::{
     sync::{
@@ -17,11 +17,11 @@ use tokio::{
 
 use crate::ground::Bank;
 
-/// How long a stream may take to go on.
+/// How long a stream may take to continue.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A stream of the events, which has caught up before the fault. Whatever it misses or gets twice is out of sequence, and an
-/// error.
+/// A stream of the events, which has caught up before the fault. An event that it misses or gets twice is out of
+/// sequence, and an error.
 pub(crate) struct Stream {
     seen: Arc<AtomicU64>,
     reads: JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! The table of what was done and what was checked.
+//! The table of what was done and checked.
 
 use std::{
     collections::BTreeMap,
@@ -52,7 +52,7 @@ impl Row {
 
 static TABLE: Mutex<String> = Mutex::new(String::new());
 
-/// Runs the rounds of a fault, and writes down what they have shown.
+/// Runs the rounds of a fault, and records what they have shown.
 pub(crate) fn record(number: u32, name: &str, run: impl FnOnce() -> Row) {
     let row = catch_unwind(AssertUnwindSafe(run));
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use crate::{
     table::Row,
 };
 
-/// A process that is to end has so long: 10 s for what its client has under way, and as long for its workers.
+/// How long a process has to end: 10 s for what its client has in flight, and the same for its workers.
 const BUDGET: Duration = Duration::from_secs(20);
 
 pub(crate) async fn once() -> Row {

@@ -1,5 +1,5 @@
-//! Fault 16: topics are deleted, recreated, divided otherwise, or set to lose records, while a service runs and while none
-//! does.
+//! Fault 16: topics are deleted, recreated, repartitioned, or configured to lose records, with and without a running
+//! service.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,11 @@ use crate::{
     table::Row,
 };
 
-/// How long a process may go on: it looks every 5 seconds, once more a second later, and needs some time for that.
+/// How long a process may keep running: it checks every 5 seconds, once more a second later, and needs some time for
+/// that.
 const NOTICED_WITHIN: Duration = Duration::from_secs(15);
 
-/// Meanwhile everybody has looked.
+/// By then everybody has checked.
 const LOAD_TIME: Duration = Duration::from_secs(6);
 
 /// The account of those who keep sending.
@@ -31,7 +32,7 @@ const KEY: &str = "account-0";
 /// Properties of a topic.
 type Policy = &'static [(&'static str, &'static str)];
 
-/// The topics that others go by, with what it takes to make them again as they were.
+/// The topics that others depend on, with what it takes to recreate them unchanged.
 const POLICIES: [(&str, Policy); 4] = [
     ("command_request", &[("message.timestamp.type", "LogAppendTime")]),
     ("event", &[("retention.ms", "-1")]),
@@ -49,7 +50,7 @@ const LOSING: [(&str, Policy, &str); 6] = [
     ("dead_letter", &[("retention.ms", "-1"), ("retention.bytes", "1000000")], "retention.bytes=1000000"),
 ];
 
-/// Clients neither read nor write these, so they go on, and wait for a service.
+/// Clients neither read nor write these, so they keep running, and wait for a service.
 const OF_SERVICES: [&str; 2] = ["aggregate", "dead_letter"];
 
 /// A bank that has served a load, and whose service is asked for one thing after the other.
@@ -78,8 +79,8 @@ impl Busy {
         Busy { bank, node, sending }
     }
 
-    /// Waits until the service has stopped, and the client where it uses the topic. Both name it and what is said of it, and
-    /// what to do is returned.
+    /// Waits until the service has stopped, and the client too if it uses the topic. Both name the topic and the
+    /// problem. Returns what to do.
     async fn stops(self, topic: &str, what: &str) -> Stopped {
         let Busy { bank, node, sending } = self;
         let (changed, name) = (Instant::now(), bank.topics().name(topic));
@@ -134,7 +135,7 @@ impl Stopped {
         bank.check(history, vec![node]).await
     }
 
-    /// Serves again without anything that was there.
+    /// Serves again, without anything from before.
     async fn starts_over(self) -> Row {
         let _ = broker().run_tool(command(&self.advice, "kafka-topics.sh"));
         let topics = self.bank.topics();
@@ -162,12 +163,12 @@ async fn send_until_stopped(accounts: AccountClient, mut history: History) -> Un
     }
 }
 
-/// Why a service does not start.
+/// Why a service doesn't start.
 async fn refusal(bank: &Bank) -> String {
     bank.refusal(PARTITIONS).await.expect("it is refused")
 }
 
-/// The command in these words that begins so.
+/// The command in these words that begins with this.
 pub(crate) fn command<'a>(words: &'a str, begin: &str) -> &'a str {
     words.split('`').find(|part| part.starts_with(begin)).unwrap_or_else(|| panic!("there is no {begin} in: {words}"))
 }
@@ -182,7 +183,7 @@ pub(crate) async fn deleted() -> Row {
         stopped.refused(topic, "deleted and recreated").await;
         row = row.and(stopped.starts_over().await.with("topic deleted under a service", 1));
     }
-    // Nothing goes by these.
+    // Nothing depends on these.
     for topic in ["answer", "dead_letter"] {
         let busy = Busy::open().await;
         busy.bank.topics().delete(topic).await;
@@ -244,7 +245,7 @@ pub(crate) async fn policy_changed() -> Row {
         busy.bank.topics().set(topic, policy).await;
         let stopped = busy.stops(topic, what).await;
         stopped.refused(topic, what).await;
-        // One after the other: to set a policy was to forget all others.
+        // One at a time: setting a policy removes all others.
         let mut advice = Some(stopped.advice.clone());
         while let Some(words) = advice {
             let _ = broker().run_tool(command(&words, "kafka-configs.sh"));
@@ -255,7 +256,7 @@ pub(crate) async fn policy_changed() -> Row {
     row
 }
 
-/// All topics have more partitions, so that they agree with each other.
+/// All topics get more partitions, so that they still match each other.
 pub(crate) async fn all_raised_while_down() -> Row {
     let bank = Bank::open().await;
     let node = bank.start("a").await;

@@ -1,4 +1,4 @@
-//! The fixtures of the embedded store: unpacked, opened by the code of today, and checked.
+//! The fixtures of the embedded store: unpacked, opened by the current code, and checked.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     script::{self, PARTITIONS},
 };
 
-/// A store that was never flushed, and one of which the first half is in tables.
+/// A store that was never flushed, and one whose first half is in tables.
 pub(crate) const STORES: [&str; 2] = ["journal", "tables"];
 
 /// Opens a store of a version.

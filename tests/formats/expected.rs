@@ -1,4 +1,4 @@
-//! What must be read of a fixture, and the check that it is.
+//! What must be read from a fixture, and the check that it is.
 
 use std::{collections::BTreeMap, fmt::Debug, fs, path::Path, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::domain::{Ledger, LedgerClient, LedgerCommand, LedgerEvent};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was done, and what had become of it.
+/// What was done, and its result.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Expected {
     pub(crate) sent: Vec<Sent>,
@@ -98,7 +98,7 @@ impl Kept {
 }
 
 impl Expected {
-    /// What an app tells after these commands.
+    /// What an app reports after these commands.
     pub(crate) async fn read(app: &AppHandle, sent: Vec<Sent>) -> Self {
         let mut ledgers = BTreeMap::new();
         for key in sent.iter().map(|sent| &sent.key) {
@@ -119,7 +119,7 @@ impl Expected {
         fs::write(path, text + "\n").expect("it can be written");
     }
 
-    /// Checks that an app tells the same, remembers its commands, and goes on where it was.
+    /// Checks that an app reports the same, remembers its commands, and continues where it was.
     pub(crate) async fn check(&self, app: &AppHandle) {
         self.check_contents(app).await;
         self.check_log(app).await;
@@ -135,7 +135,7 @@ impl Expected {
         }
     }
 
-    /// Whoever follows the log sees what the histories tell.
+    /// A reader of the log sees the same as the histories.
     async fn check_log(&self, app: &AppHandle) {
         let mut events = app.follow::<LedgerEvent>(Cursor::beginning());
         let mut log: BTreeMap<String, Vec<Told>> = BTreeMap::new();
@@ -149,7 +149,7 @@ impl Expected {
         }
     }
 
-    /// What is known of an id is what was known, whoever asks for it or sends it again.
+    /// What is known about an id stays the same, whoever asks for it or sends it again.
     async fn check_ids(&self, app: &AppHandle) {
         let ledgers: LedgerClient = app.client();
         let remembered = || self.sent.iter().filter(|sent| sent.remembered);

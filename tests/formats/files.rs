@@ -1,5 +1,5 @@
-//! A directory as one text: the files with their lengths, and their bytes in hexadecimal, without rows that are all zeros.
-//! The journals of a store are mostly that.
+//! A directory as one text: the files with their lengths, and their bytes in hexadecimal, without all-zero rows, which
+//! are most of a store's journals.
 
 use std::{
     fmt::Write,
@@ -30,7 +30,7 @@ pub(crate) fn pack(directory: &Path) -> String {
     text
 }
 
-/// Makes the files of a text below a directory.
+/// Creates the files of a text below a directory.
 pub(crate) fn unpack(text: &str, directory: &Path) {
     let mut file = None;
     for line in text.lines() {
@@ -59,7 +59,7 @@ fn find(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Has everything that is in the memory of a fjall database written to tables, as it does by itself after many megabytes.
+/// Flushes everything in the memory of a fjall database to tables, which it otherwise does after many megabytes.
 pub(crate) fn flush(database: &Path) {
     let database = fjall::Database::builder(database).open().expect("nobody has it");
     for name in database.list_keyspace_names() {

@@ -1,4 +1,4 @@
-//! The fixtures of topics and of the local store, on a broker: loaded, served by the code of today, and checked.
+//! The fixtures of topics and of the local store, on a broker: loaded, served by the current code, and checked.
 
 use std::{collections::HashSet, fs, iter, path::Path, sync::OnceLock, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::{
     topics::{Topics, saved},
 };
 
-/// The cluster on which fixtures are recorded and opened: the local store knows it again.
+/// The cluster on which fixtures are recorded and opened: the local store recognizes it.
 const CLUSTER: &str = "FormatsGoldenFixturesA";
 
-/// The prefix of the topics that the local store of a version is of. They are all on one broker.
+/// The prefix of the topics to which the local store of a version belongs. They are all on one broker.
 fn store_prefix(version: &Path) -> String {
     match version.file_name().unwrap_or_default().to_string_lossy() {
         first if first == "v1" => "formats.".to_owned(),
@@ -34,12 +34,12 @@ fn store_prefix(version: &Path) -> String {
     }
 }
 
-/// How long to wait between two looks at a topic.
+/// The interval between two reads of a topic.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long it may take until a client reads its answers itself.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// So many answers to others at once make it do so.
+/// This many answers to others at once make it do so.
 const LOAD: usize = 5_000;
 
 /// The broker of this run. It ends with the process.
@@ -63,8 +63,8 @@ pub(crate) async fn topics(version: &Path) {
     check(&directory, kafka(&prefix)).await;
 }
 
-/// The local store of a version, beside its topics. Whoever reads those instead is told otherwise of everything in front of
-/// the positions of the store: that the states and answers are right is the proof that they come from there.
+/// The local store of a version, with its topics. The topics contain something else before the positions of the store:
+/// right states and answers prove that they come from the store.
 pub(crate) async fn store(version: &Path) {
     let (directory, place) = (version.join("kafka"), tempfile::tempdir().expect("a directory can be made"));
     let prefix = store_prefix(version);
@@ -74,8 +74,8 @@ pub(crate) async fn store(version: &Path) {
     check(&directory, kafka(&prefix).store(place.path())).await;
 }
 
-/// Changes the states, and the hashes of the commands that were answered. Not from the last of them on that is remembered of
-/// each partition: that one is read again, so that it is known whether the topic is the same.
+/// Changes the states, and the hashes of the answered commands before the last one that each partition remembers. From
+/// that one on, records are read again, to find out whether the topic is the same.
 fn falsify(topic: &str, records: &mut [Record]) {
     let mut known_again = HashSet::new();
     for record in records.iter_mut().rev() {
@@ -102,8 +102,8 @@ async fn check(directory: &Path, kafka: Kafka) {
     app.shutdown().await.expect("an orderly end");
 }
 
-/// The answers of a version to a client of today, where all are answered and then where only this one is: the service of a
-/// version before it, of which only the answers are here.
+/// The answers of a version to a current client, first when all are answered and then when only this one is. Only the
+/// answers of the earlier version's service exist here.
 pub(crate) async fn answers(version: &Path) {
     let (directory, prefix) = (version.join("kafka"), fresh_prefix("formats"));
     let topics = Topics { servers: servers(), prefix: &prefix };
@@ -115,7 +115,7 @@ pub(crate) async fn answers(version: &Path) {
         assert!(!service.answer_with(answer, &app, &expected).await, "it waits among all");
     }
     let addressed = async {
-        // It moves on where most of a load is for others.
+        // It switches when most answers are for others.
         let mut other = Record { partition: 0, ..answers[0].clone() };
         other.replace_header("ce_commandid", &CommandId::new().to_string());
         loop {
@@ -132,7 +132,7 @@ pub(crate) async fn answers(version: &Path) {
     app.shutdown().await.expect("an orderly end");
 }
 
-/// A service of which only the answers are here.
+/// A service of which only the answers exist.
 struct Service<'a> {
     topics: Topics<'a>,
     /// Reads the command topic.
@@ -140,8 +140,8 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    /// Has a client ask what this is the answer to, gives it, and checks that the client reads it. Whether it was given to
-    /// that client only is returned.
+    /// Has a client ask for this answer, gives it, and checks that the client reads it. Returns whether it was given to
+    /// that client only.
     async fn answer_with(&self, answer: &Record, app: &AppHandle, expected: &Expected) -> bool {
         let key = String::from_utf8(answer.key.clone().expect("it has a key")).expect("it is text");
         if answer.header("ce_type").is_some() {
@@ -183,7 +183,7 @@ impl Service<'_> {
     }
 }
 
-/// Records the topics and the local store of today.
+/// Records the topics and the local store of the current version.
 pub(crate) async fn record(version: &Path) {
     let (directory, place) = (version.join("kafka"), tempfile::tempdir().expect("a directory can be made"));
     let prefix = store_prefix(version);
@@ -200,8 +200,8 @@ pub(crate) async fn record(version: &Path) {
     expected.save(&directory.join("expected.json"));
 }
 
-/// The header of a client that reads its answers itself. It takes to that where there are thousands of answers to others, so
-/// here it is put behind the headers that a client has written.
+/// The header of a client that reads its answers itself. A client only does so with thousands of answers to others, so
+/// the header is added here after those that the client has written.
 const ANSWER_TO: &str = "ce_answerto";
 
 fn with_address(mut record: Record) -> Record {
@@ -232,7 +232,7 @@ fn addressed(topics: &Topics<'_>, sent: &[Sent]) -> Vec<Sent> {
     new
 }
 
-/// What foreign clients send that is no command: some can be answered, and all are put aside.
+/// Records from foreign clients that aren't commands: some can be answered, and all become dead letters.
 fn foreign_records() -> Vec<Record> {
     let of = |key: &str, value: &str, headers: &[(&str, &str)]| Record {
         partition: partition_of(key, PARTITIONS) as i32,

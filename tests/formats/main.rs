@@ -1,8 +1,8 @@
-//! What earlier versions wrote to topics and disks is read by the code of today: `v1::kafka::…`, `v1::embedded::…`. The
-//! README beside this file tells what the fixtures are, and how the next ones are recorded.
+//! The current code reads what earlier versions wrote to topics and disks: `v1::kafka::…`, `v1::embedded::…`. The
+//! README in this directory says what the fixtures are, and how to record the next ones.
 //!
-//! Kafka's part needs a broker of its own, whose cluster id the local store knows again. Without one it is ignored, with the
-//! reason; with `SIMPLE_SOURCING_KAFKA=required` it fails.
+//! Kafka's part needs a broker of its own, whose cluster id the local store recognizes. Without one it is ignored, with
+//! the reason; with `SIMPLE_SOURCING_KAFKA=required` it fails.
 
 mod domain;
 mod embedded;
@@ -24,7 +24,7 @@ use libtest_mimic::{Arguments, Trial};
 use simple_sourcing_tests::{clock::Clock, on_broker};
 use tokio::runtime::Runtime;
 
-/// Names the version that is to be recorded; the trials do not run then.
+/// Names the version to record; the trials don't run then.
 const RECORD: &str = "SIMPLE_SOURCING_RECORD_FORMATS";
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn trial(version: &Path, name: &str, run: impl AsyncFnOnce(PathBuf) + Send + 'st
     })
 }
 
-/// The time of fixtures, in seconds: that of their ids must have passed wherever they are opened.
+/// The time of fixtures, in seconds: it must be in the past wherever they are opened.
 const RECORDED_AT: u64 = 1_736_899_200;
 
 /// Records a version, in a process whose clock shows the time of fixtures.

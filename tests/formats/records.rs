@@ -1,11 +1,11 @@
-//! Records of topics as text: one block each, with an empty line behind it. Bytes that are not printable ASCII are escaped as
-//! in a byte string of Rust. What a record does not have, has no line.
+//! Records of topics as text: one block each, followed by an empty line. Bytes that are not printable ASCII are escaped
+//! as in a byte string of Rust. A record has no line for what it lacks.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// A record as it stands in a topic.
+/// A record as it is in a topic.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Record {
     pub(crate) partition: i32,
@@ -24,12 +24,12 @@ impl Record {
         std::str::from_utf8(value).ok()
     }
 
-    /// The state that is its value; none of a deleted aggregate, and none in a record that has another value.
+    /// The state in its value; none for a deleted aggregate, or for a record with another kind of value.
     pub(crate) fn state(&self) -> Option<Value> {
         serde_json::from_slice(self.value.as_ref()?).ok().filter(Value::is_object)
     }
 
-    /// Puts another value in the place of a header's.
+    /// Replaces the value of a header.
     pub(crate) fn replace_header(&mut self, name: &str, value: &str) {
         for (_, old) in self.headers.iter_mut().filter(|(header, _)| header == name) {
             *old = value.into();
@@ -58,7 +58,7 @@ pub(crate) fn print(records: &[Record]) -> String {
 }
 
 /// # Panics
-/// Where the text is not of this form.
+/// If the text does not have this form.
 pub(crate) fn parse(text: &str) -> Vec<Record> {
     text.split("\n\n").filter(|block| !block.trim().is_empty()).map(parse_one).collect()
 }

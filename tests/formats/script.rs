@@ -15,14 +15,14 @@ pub(crate) const PARTITIONS: u32 = 3;
 /// The name of the app.
 pub(crate) const APP: &str = "formats";
 
-/// A fixture keeps the times at which it was recorded, so that its bytes are those that were written; its ids must not be
-/// out of the window for as long as there are fixtures.
+/// A fixture keeps the times at which it was recorded, so that its bytes stay as they were written; its ids must stay
+/// within the window for as long as there are fixtures.
 const WINDOW: Duration = Duration::from_secs(50 * 365 * 24 * 60 * 60);
 
-/// An id that is out of that window.
+/// An id outside of that window.
 const BEFORE_THE_WINDOW: Timestamp = Timestamp::from_millis(1_000);
 
-/// A command, and what is to be known of it.
+/// A command, and what must be known about it.
 struct Step {
     key: &'static str,
     id: CommandId,
@@ -83,13 +83,13 @@ fn before_the_flush() -> Vec<Step> {
         Step::new("carl", open("Carl again")),
         Step::new("dora", open("Dora")),
         Step::new("emil é/ü", open("Emil")).traced(),
-        // Refused, each in another way.
+        // Refused, each for a different reason.
         Step::new("ada", LedgerCommand::Withdraw { amount: 1_000 }).traced(),
         Step::new("ada", open("Ada")),
         Step::new("nobody", deposit(1)),
         Step::new("ada", deposit(1)).expect(3),
         Step::new("ada", LedgerCommand::Fail).traced(),
-        // An id that came before: the same command, and another one.
+        // An id that was used before: by the same command, and by another one.
         Step::new("ada", deposit(100)).id(repeated).traced().expect(1).not_remembered(),
         Step::new("ada", deposit(101)).id(repeated).not_remembered(),
         Step::new("ada", deposit(1)).id(CommandId::first_of(BEFORE_THE_WINDOW)).not_remembered(),
@@ -99,7 +99,7 @@ fn before_the_flush() -> Vec<Step> {
 
 /// What is in the journal only.
 fn behind_the_flush() -> Vec<Step> {
-    // Between two ids that have an outcome by then, so that it comes late.
+    // Between two ids that already have an outcome, so that it is late.
     let (late, bridge) = (CommandId::new(), CommandId::new());
     vec![
         Step::new("dora", deposit(5)).id(bridge),
@@ -127,8 +127,8 @@ pub(crate) fn client() -> App {
         .contract_with::<LedgerCommand>(|options| options.settings(|limits| limits.deduplication_window = WINDOW))
 }
 
-/// Does all of it. What is to be done between the two halves, when the app is not running, is given; it may send commands
-/// past the app, whose outcomes are looked up later.
+/// Does all of it. Takes what to do between the two halves, when the app is not running; it may send commands without
+/// the app, whose outcomes are looked up later.
 pub(crate) async fn run<B: Backend>(backend: impl Fn() -> B, between: impl FnOnce(&[Sent]) -> Vec<Sent>) -> Expected {
     let mut sent = Vec::new();
     let first = app().start(backend()).await.expect("it starts");

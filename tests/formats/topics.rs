@@ -1,4 +1,4 @@
-//! The topics of the ledgers on a broker: read as they are, and loaded as they were, each record at its offset.
+//! The topics of the ledgers on a broker: read as they are, and loaded as they were, with each record at its offset.
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
@@ -47,7 +47,8 @@ impl Topics<'_> {
         config
     }
 
-    /// Writes all that there is into a directory: a file for each topic, their properties, and what the group has committed.
+    /// Writes everything into a directory: a file for each topic, their properties, and the committed offsets of the
+    /// group.
     pub(crate) async fn save(&self, directory: &Path) {
         fs::create_dir_all(directory).expect("it can be made");
         for topic in TOPICS {
@@ -58,7 +59,7 @@ impl Topics<'_> {
         fs::write(directory.join("offsets.txt"), self.committed()).expect("it is written");
     }
 
-    /// Makes the topics with all that was saved; records may be changed on their way.
+    /// Creates the topics with everything that was saved; records may be changed on the way.
     pub(crate) async fn load(&self, directory: &Path, change: impl Fn(&str, &mut [Record])) {
         self.make(directory).await;
         for topic in TOPICS {
@@ -69,7 +70,7 @@ impl Topics<'_> {
         self.commit(&read(directory, "offsets.txt"));
     }
 
-    /// Makes the topics, empty, with the properties that were saved.
+    /// Creates the topics, empty, with the properties that were saved.
     pub(crate) async fn make(&self, directory: &Path) {
         let properties = read(directory, "properties.txt");
         let names = TOPICS.map(|topic| self.name(topic));
@@ -138,7 +139,7 @@ impl Topics<'_> {
         consumer
     }
 
-    /// All that is committed in a topic, in the order of partitions and offsets.
+    /// Everything that is committed in a topic, in the order of partitions and offsets.
     pub(crate) fn read(&self, topic: &str) -> Vec<Record> {
         let consumer = self.follow(topic);
         let mut left: BTreeSet<i32> = (0..PARTITIONS as i32).collect();
@@ -154,15 +155,15 @@ impl Topics<'_> {
         records
     }
 
-    /// Writes records at their offsets, into empty partitions. Where there is a gap was the end of a transaction, so one ends
-    /// there again.
+    /// Writes records at their offsets, into empty partitions. A gap was the end of a transaction, so a transaction
+    /// ends there again.
     fn write(&self, topic: &str, records: &[Record]) {
         let transactions = self.config().set("transactional.id", format!("{}{topic}", self.prefix)).create();
         let producer: BaseProducer = transactions.expect("a producer");
         producer.init_transactions(PATIENCE).expect("the broker answers");
         let gapless =
             |before: &Record, next: &Record| (before.partition, before.offset + 1) == (next.partition, next.offset);
-        // What clients and foreign producers write is in no transaction.
+        // What clients and foreign producers write is not in a transaction.
         let transactional = topic != "command_request";
         for run in records.chunk_by(gapless) {
             if transactional {
@@ -189,7 +190,7 @@ impl Topics<'_> {
         producer.send(out.timestamp(record.timestamp)).map_err(|(error, _)| error).expect("it is queued");
     }
 
-    /// Writes records, in no transaction, wherever their partitions end.
+    /// Writes records, without a transaction, at the end of their partitions.
     pub(crate) fn append<'r>(&self, topic: &str, records: impl IntoIterator<Item = &'r Record>) {
         let producer: BaseProducer = self.config().create().expect("a producer");
         records.into_iter().for_each(|record| self.send(&producer, topic, record));

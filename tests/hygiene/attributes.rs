@@ -1,4 +1,4 @@
-//! What the user's other attributes say is so in the code of the macros, too.
+//! The user's other attributes also apply to the generated code.
 
 use simple_sourcing::{Command, Event, describe_contract, prelude::*};
 

@@ -1,4 +1,4 @@
-//! The code of the macros means the same wherever it stands, and whatever is in scope there.
+//! The generated code means the same wherever it is, and whatever is in scope there.
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod attributes;
@@ -15,7 +15,7 @@ async fn serve<A: Aggregate>() -> AppHandle {
     App::new("hygiene").aggregate::<A>().start(Memory::new()).await.unwrap()
 }
 
-/// A rejection for domains that are not about theirs.
+/// A rejection for domains that are not about their errors.
 #[derive(Debug, serde::Serialize, serde::Deserialize, thiserror::Error)]
 #[error("no")]
 pub struct Never;

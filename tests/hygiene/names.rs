@@ -1,8 +1,8 @@
-//! Names that are keywords, or those of the macros' own.
+//! Names that are keywords, or that the macros use themselves.
 
 use simple_sourcing::{EventMeta, prelude::*};
 
-/// Fields and variants called like parameters, locals and types of the code that the macros write.
+/// Fields and variants named like parameters, locals and types of the generated code.
 #[event(key = u8)]
 pub enum OddEvent {
     #[create]
@@ -169,7 +169,7 @@ async fn every_name_may_be_that_of_something_of_the_macros() {
     assert_eq!(last.read(|last| last.0), "superior");
 }
 
-/// A raw identifier is the name without its mark.
+/// A raw identifier is the name without the `r#`.
 #[test]
 fn raw_identifiers_are_names() {
     use simple_sourcing::Event;

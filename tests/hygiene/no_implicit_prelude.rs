@@ -1,4 +1,4 @@
-//! Without a prelude there is no `Option`, no `Clone`, and no `diagnostic` either: hence the option.
+//! Without a prelude, `Option`, `Clone` and `diagnostic` don't exist: hence the option.
 #![no_implicit_prelude]
 
 #[::simple_sourcing::event(key = u8, no_implicit_prelude)]

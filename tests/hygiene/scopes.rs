@@ -1,4 +1,4 @@
-//! Where an enum may stand, and who may see it.
+//! Where an enum may be, and who may see it.
 
 use simple_sourcing::prelude::*;
 
@@ -227,7 +227,7 @@ async fn enums_may_stand_in_functions() {
     assert_eq!(app.state::<Cup>(1).await.unwrap().unwrap().0, 7);
 }
 
-/// Enums that another macro writes, with names and types that it was given.
+/// Enums that another macro generates, with names and types from its arguments.
 mod generated {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! All names of the prelude, of the framework and of the macros' own are something else here.
+//! All names of the prelude, of the framework and of the macros mean something else here.
 #![allow(dead_code, unused_macros, unused_imports, non_camel_case_types, non_upper_case_globals)]
 
 mod shadow {
@@ -48,7 +48,7 @@ mod shadow {
     pub struct __Aggregate;
     pub struct __Projector;
     pub struct Self_;
-    // Called like locals of the macros: in a pattern these would be values.
+    // Named like locals of the macros: in a pattern these would be values.
     pub const state: u8 = 1;
     pub static context: u8 = 1;
     pub struct projector;
@@ -112,7 +112,7 @@ mod events {
     #[::core::prelude::v1::derive(::simple_sourcing::Described)]
     pub struct Number(u8);
 
-    /// A type of a field, with fields that are called like what is shadowed.
+    /// The type of a field, with fields that are named like what is shadowed.
     #[::core::prelude::v1::derive(::simple_sourcing::Described)]
     pub enum Described {
         None,

@@ -7,7 +7,7 @@ use simple_sourcing::{engine::Definition, prelude::*};
 
 pub(crate) const WINDOW: Duration = Duration::from_secs(60 * 60);
 
-/// Few states are kept, so that some are dropped and decoded again.
+/// Only a few states are cached, so that some are dropped and decoded again.
 const STATES_CACHED_MAX: usize = 1;
 pub(crate) const STATE_BYTES_MAX: usize = 400;
 
@@ -81,12 +81,12 @@ pub(crate) struct Counter {
     value: u64,
     changes: u64,
     ballast: String,
-    /// A state in which it is no number is not read back.
+    /// A state in which it isn't a number can't be read back.
     warp: f64,
     blur: Blur,
 }
 
-/// Unless it is zero, another number is written each second time.
+/// Unless it is zero, every second time a different number is written.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(crate) struct Blur(u64);
 
@@ -102,7 +102,7 @@ thread_local! {
     static WAVERS: Cell<bool> = const { Cell::new(true) };
 }
 
-/// Each second time, from the first or the second on.
+/// Every second time, from the first or the second one.
 fn each_second_time(last: &'static std::thread::LocalKey<Cell<bool>>) -> bool {
     last.set(!last.get());
     last.get()

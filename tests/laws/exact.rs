@@ -1,4 +1,4 @@
-//! What is exact is read back from JSON as it was written, whatever it is. The engine relies on it.
+//! Every exact value is read back from JSON unchanged. The engine relies on it.
 
 use proptest::{collection::vec, prelude::*};
 use simple_sourcing::{Event, Sequence, Timestamp, codec::json, prelude::*};

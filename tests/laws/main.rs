@@ -3,8 +3,8 @@
 //! - a state is the fold of its events, and its sequence is their number;
 //! - sequences have no gap and no repetition;
 //! - a command id takes effect once, and each answer to it is the first;
-//! - a command on which the user's code fails is put aside, once;
-//! - what is not read back as it was written fails its command;
+//! - a command on which the user's code fails becomes a dead letter, once;
+//! - a value that is not read back as it was written fails its command;
 //! - batches, aborts, lost caches, restarts and states that can't be decoded can't be told from deciding one command after
 //!   the other.
 
@@ -24,7 +24,7 @@ use simple_sourcing::{
 use domain::{Counter, CounterCommand, CounterEvent};
 use store::MemoryStore;
 
-/// How commands are cut into batches: the size of one, and what becomes of it.
+/// How commands are cut into batches: the size of a batch, and what happens to it.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     commands: usize,
@@ -34,9 +34,9 @@ struct Cut {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Committed,
-    /// Decided and given up, then decided again.
+    /// Decided and aborted, then decided again.
     Aborted,
-    /// Given up in the middle, as if the partition was taken away, then decided again.
+    /// Aborted in the middle, as if the partition was revoked, then decided again.
     Interrupted,
     /// Committed; then another instance takes over, with empty caches.
     Restarted,
@@ -69,13 +69,13 @@ fn a_log() -> impl Strategy<Value = Vec<CommandRecord>> {
     a_log_of(any)
 }
 
-/// Commands whose states can all be stored. A state is looked at when it is written, once per batch: one that is too long or
-/// is not read back between two commands only does no harm where both are in one batch.
+/// Commands whose states can all be stored. A state is checked when it is written, once per batch: one that is too long
+/// or is not read back, but is replaced by the next command, only does no harm if both are in one batch.
 fn a_log_with_storable_states() -> impl Strategy<Value = Vec<CommandRecord>> {
     a_log_of(a_command(domain::STATE_BYTES_MAX / 2))
 }
 
-/// Commands for a few keys, some under the id of one before, as they stand in the log of one partition.
+/// Commands for a few keys, some under the id of an earlier one, in the order of one partition's log.
 fn a_log_of(commands: impl Strategy<Value = CounterCommand>) -> impl Strategy<Value = Vec<CommandRecord>> {
     let entry = (0..3_usize, 0..40_u64, commands, proptest::option::weighted(0.3, 0..12_u64));
     vec(entry, 1..60).prop_map(|entries| {
@@ -103,7 +103,7 @@ fn cuts() -> impl Strategy<Value = Vec<Cut>> {
     vec((1..12_usize, fate).prop_map(|(commands, fate)| Cut { commands, fate }), 1..30)
 }
 
-/// Decides the log in batches that are cut like this, over and over.
+/// Decides the log in batches of these cuts, over and over.
 fn run(log: &[CommandRecord], cuts: &[Cut]) -> MemoryStore {
     let definition = domain::definition();
     let (mut processor, mut store) = (Processor::new(definition.clone()), MemoryStore::default());
@@ -302,7 +302,7 @@ fn what_is_not_read_back_as_it_was_written_fails_its_command() {
 #[test]
 fn a_state_that_can_not_be_restored_costs_the_command_that_broke_it() {
     use CounterCommand::{Add, Create, Poison, Waver};
-    // Its event is applied when it is decided, and not when the state is restored from the events of the batch.
+    // Its event is applied when it is decided, but not when the state is restored from the events of the batch.
     let (answers, store) =
         decide(&[("a", Create), ("b", Create), ("a", Waver), ("a", Poison), ("b", Add(1)), ("a", Add(1))]);
     assert_eq!(answers[2], accepted(2));

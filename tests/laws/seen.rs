@@ -1,4 +1,4 @@
-//! The ids that a partition remembers in memory are those that a plain map of them would have.
+//! The ids that a partition remembers in memory are the same as in a plain map.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,7 +11,7 @@ use simple_sourcing::{
 
 const WINDOW: Duration = Duration::from_millis(300);
 
-/// A time in milliseconds, and what tells an id from others of it.
+/// A time in milliseconds, and what distinguishes an id from others with the same time.
 type Id = (u64, u64);
 
 fn id((millis, number): Id) -> CommandId {
@@ -24,7 +24,7 @@ fn outcome(n: usize) -> Outcome {
     Outcome { fingerprint: Fingerprint::xxh3(n as u64), position, answer: Answer::Accepted(Sequence::new(n as u64)) }
 }
 
-/// Ids as they come: most of them later than those before, some far behind.
+/// Ids in the order of arrival: most are later than those before, some much earlier.
 fn ids() -> impl Strategy<Value = Vec<Id>> {
     let one = (prop_oneof![8 => Just(0), 1 => -3..3_i64, 1 => -400..100_i64], 0..50_u64);
     vec(one, 0..1500).prop_map(|all| {

@@ -20,12 +20,12 @@ pub(crate) struct MemoryStore {
     pub(crate) outcomes: HashMap<CommandId, Outcome>,
     /// All answers in the order of the commands.
     pub(crate) answers: Vec<OutcomeRecord>,
-    /// Where the commands stand that were put aside, and why.
+    /// The positions of the dead letters, and their causes.
     pub(crate) poison: Vec<(Position, String)>,
 }
 
 impl MemoryStore {
-    /// Makes every state one that can't be decoded.
+    /// Makes every state undecodable.
     pub(crate) fn damage_states(&mut self) {
         self.states.values_mut().for_each(|stored| stored.state = Some(codec::Payload::json("damaged")));
     }
@@ -68,7 +68,7 @@ impl Store for MemoryStore {
     }
 }
 
-/// A command as it stands in the log. Ids are small numbers, all made in the same second.
+/// A command in the log. Ids are small numbers, all created in the same second.
 pub(crate) fn command(
     offset: u64,
     key: &str,
@@ -79,7 +79,7 @@ pub(crate) fn command(
     let text = format!("018bcfe5-6800-7000-8000-{id:012x}");
     CommandRecord {
         position: Position { partition: 0, offset },
-        // A little later than the ids were made.
+        // Slightly after the ids were created.
         time: Timestamp::from_millis(1_700_000_000_000 + offset),
         key: key.into(),
         id: text.parse().expect("it is a UUID of version 7"),

@@ -1,4 +1,4 @@
-//! Notes: their keys and texts come from clients, and get into everything that can go wrong.
+//! Notes: their keys and texts come from clients, and end up in everything that can go wrong.
 
 use std::panic::resume_unwind;
 
@@ -55,7 +55,7 @@ impl NoteApplier for Note {
     }
 }
 
-/// A view that can't go on.
+/// A view that can't continue.
 pub(crate) struct Stuck;
 
 impl NoteProjector for Stuck {

@@ -25,7 +25,7 @@ use tracing::level_filters::LevelFilter;
 
 use domain::{Note, NoteClient, NoteEvent, Stuck, incompatible};
 
-/// What would begin a line of its own, in every way that an editor, a pager or a terminal knows, and colour it.
+/// What would start a new line, in every way that an editor, a pager or a terminal knows, and color it.
 const HOSTILE: &str =
     "x\nERROR forged\rERROR forged\u{1b}[31m\u{85}ERROR forged\u{2028}ERROR forged\u{2029}\u{202e}\u{b}";
 
@@ -58,7 +58,7 @@ fn trial<F: Future<Output = ()>>(name: &'static str, run: impl FnOnce() -> F + S
     })
 }
 
-/// Has everything logged that there is to say of a client's texts.
+/// Causes every log message that contains a client's text.
 async fn tell_all<B: Backend>(backend: impl Fn() -> B) {
     let app = App::new("notes").aggregate::<Note>().start(backend()).await.expect("it starts");
     let notes: NoteClient = app.client();
@@ -104,7 +104,7 @@ async fn on_kafka() {
     app.shutdown().await.expect("an orderly end");
 }
 
-/// Each line is one that the program has written, and some of them tell of the client.
+/// Each line is one that the program has written, and some of them mention the client.
 fn check(log: &str) {
     let mut told = 0;
     for line in log.split('\n').filter(|line| !line.is_empty()) {

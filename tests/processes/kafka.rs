@@ -30,13 +30,13 @@ const ACCOUNTS: u64 = 200;
 const COMMANDS: usize = 20_000;
 const IN_FLIGHT: usize = 500;
 
-/// How long a process is gone.
+/// How long a process is down.
 const DOWN: Duration = Duration::from_secs(1);
 
 pub(crate) fn trials(arguments: &Arguments) -> Vec<Trial> {
     let mut trials =
         on_broker::trials(arguments, vec![trial("kafka::two_services_one_killed", two_services_one_killed)]);
-    // It needs the absence of a broker.
+    // It requires that there is no broker.
     trials
         .push(trial("kafka::a_wrong_address_is_an_error_in_bounded_time", a_wrong_address_is_an_error_in_bounded_time));
     trials
@@ -69,7 +69,7 @@ fn two_services_one_killed() {
             longest > DOWN,
             "the process that was killed served no partition: no answer took longer than {longest:?}"
         );
-        // What the topic of responses says is what the client was told.
+        // The topic of responses agrees with what the client was told.
         for Planned { id, .. } in sent.iter().step_by(sent.len() / 20) {
             let outcome = accounts.outcome(*id).await;
             history.answered(*id, Answer::of(&outcome).unwrap_or_else(|| panic!("{id} has no outcome: {outcome:?}")));

@@ -1,7 +1,7 @@
-//! Service processes that are killed, and started where they should not be: `embedded::…`, `kafka::…`. What they leave is
-//! checked against what their clients were told (see [`simple_sourcing_tests::checker`]).
+//! Service processes that are killed, and started where they should not be: `embedded::…`, `kafka::…`. What they leave
+//! behind is checked against what their clients were told (see [`simple_sourcing_tests::checker`]).
 //!
-//! What needs a broker is ignored where there is none, with the reason; with `SIMPLE_SOURCING_KAFKA=required` it fails.
+//! Trials that need a broker are ignored without one, with the reason; with `SIMPLE_SOURCING_KAFKA=required` they fail.
 
 mod embedded;
 mod kafka;

@@ -1,4 +1,4 @@
-//! A handler that ends the process: a recursion without end overflows the stack of the worker, for real.
+//! A handler that ends the process: endless recursion really overflows the stack of the worker.
 #![allow(unreachable_pub, reason = "the domain is written as in a library")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a service process is in it")]
 
@@ -17,10 +17,10 @@ use simple_sourcing_tests::{checker::Answer, node::Node, sending};
 
 use crate::{runtime, trial};
 
-/// The word by which this binary becomes the service process: `processes recursion DIRECTORY`.
+/// The argument that turns this binary into the service process: `processes recursion DIRECTORY`.
 pub(crate) const SERVICE: &str = "recursion";
 
-/// So many processes may die under a command.
+/// This many processes may die on a command.
 const DEATHS_MAX: usize = 3;
 
 #[event(key = String)]
@@ -35,7 +35,7 @@ pub enum TreeCommand {
     #[create]
     Plant,
     Grow,
-    /// The handler calls itself without end.
+    /// The handler calls itself forever.
     Descend,
 }
 
@@ -92,7 +92,7 @@ fn it_is_not_run_for_ever() {
     for death in 1..=DEATHS_MAX {
         node.write(&before.to_string(), "elm", &TreeCommand::Plant);
         if death > 1 {
-            // What may have been decided together with it the first time is done without it from then on.
+            // Commands that may have been decided in the same batch the first time are decided without it from then on.
             assert_eq!(node.answer(), (before, Answer::Accepted(Sequence::new(1))));
         }
         node.write(&deadly.to_string(), "oak", &TreeCommand::Descend);

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 async fn an_app_keeps_the_rules_of_an_order() -> Result<(), Failed> {
     let kafka = Kafka::new(on_broker::broker().bootstrap_servers()).prefix(on_broker::fresh_prefix("scenarios"));
     let app = App::new("shop").aggregate::<Order>().start(kafka).await?;
-    // All at once, each under a key of its own: to read from Kafka is mostly to wait.
+    // All at once, each under its own key: reading from Kafka is mostly waiting.
     let mut running = JoinSet::new();
     for scenario in SCENARIOS {
         let app = app.clone();

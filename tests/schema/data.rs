@@ -2,7 +2,7 @@ use simple_sourcing::{Described, schema::Registry, schema_of_contract};
 
 use crate::domain::{self, Thing, ThingCommand, ThingEvent};
 
-/// What most types, variants and fields have is left out.
+/// Omits what most types, variants and fields have.
 const USUAL: [&str; 19] = [
     "docs: \"\",",
     "attributes: [],",
@@ -33,7 +33,7 @@ fn is_usual(line: &str) -> bool {
 fn all_that_the_source_says_is_data() {
     let text = format!("{:#?}", simple_sourcing::schema::<Thing>());
     let lines: Vec<&str> = text.lines().filter(|line| !is_usual(line.trim())).collect();
-    // What is read under one name is read under that which is written.
+    // What is read under only one name is read under the name that is written.
     let mut kept = Vec::new();
     let mut rest = lines.as_slice();
     while let Some((line, behind)) = rest.split_first() {

@@ -1,4 +1,4 @@
-//! Whether JSON is what a schema says: all that is written is known, and all that is known is written.
+//! Whether JSON fits a schema: everything that is written is known, and everything that is known is written.
 
 use serde_json::{Map, Value};
 use simple_sourcing::schema::{
@@ -87,7 +87,7 @@ impl Types {
         }
     }
 
-    /// Takes what a field has written.
+    /// Consumes what a field has written.
     fn take(&self, field: &Field, map: &mut Map<String, Value>) -> Fits {
         if field.is_flattened {
             return self.take_flat(&field.ty.ty, map);

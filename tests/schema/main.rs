@@ -1,4 +1,4 @@
-//! Contracts as data: that the schema has all that the source says, and that serde writes what the schema says.
+//! Contracts as data: the schema has everything that the source says, and serde writes what the schema says.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 mod data;

@@ -104,7 +104,7 @@ fn events() {
     events.iter().for_each(assert_fits);
 }
 
-/// The test itself is tested: what another type writes does not fit.
+/// Tests the test itself: what another type writes does not fit.
 #[test]
 fn what_is_not_in_the_schema_does_not_fit() {
     let mut registry = Registry::new();

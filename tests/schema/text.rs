@@ -1,4 +1,4 @@
-//! What `describe` makes of the data.
+//! What `describe` prints for the data.
 
 use std::collections::HashMap;
 

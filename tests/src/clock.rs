@@ -1,5 +1,5 @@
-//! The wall clock of a process of its own, which can be set while it runs, as an operator or NTP would. A library that is
-//! preloaded, `clock.c`, shifts what the process is told of the time of day.
+//! The wall clock of one process, which can be set while it runs, as an operator or NTP would. A preloaded library,
+//! `clock.c`, shifts the time of day that the process sees.
 
 use std::{fs::OpenOptions, io::Write, path::Path};
 
@@ -13,7 +13,7 @@ const LIBRARY: &str = include_str!("clock.c");
 pub struct Clock(TempDir);
 
 /// # Panics
-/// Where there is no C compiler, or the disk fails.
+/// If there is no C compiler, or the disk fails.
 impl Clock {
     /// One that goes right.
     #[must_use]
@@ -24,15 +24,15 @@ impl Clock {
         clock
     }
 
-    /// Sets it ahead by so many seconds, or behind where that is less than 0. The process sees it at once.
+    /// Sets it ahead by this many seconds, or back if negative. The process sees it at once.
     pub fn set(&self, seconds: i64) {
-        // Never cut: who has it in memory would find nothing there.
+        // Never truncated: a process that has it mapped would find nothing there.
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(self.path("ahead"));
         let written = file.and_then(|mut file| file.write_all(&seconds.to_ne_bytes()));
         written.expect("the file can be written");
     }
 
-    /// What has a process go by it.
+    /// The environment that makes a process use it.
     #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 2] {
         [("LD_PRELOAD", self.path("clock.so")), ("SIMPLE_SOURCING_CLOCK", self.path("ahead"))]

@@ -1,5 +1,5 @@
-//! The disk under the journal of an embedded store, which may lose power and fail. A library that is preloaded, `disk.c`,
-//! keeps what was synced beside.
+//! The disk under the journal of an embedded store, which may lose power and fail. A preloaded library, `disk.c`, keeps
+//! a copy of what was synced.
 
 use std::{fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ const LIBRARY: &str = include_str!("disk.c");
 /// What a disk holds of a journal that kept only what was synced.
 pub struct Disk(TempDir);
 
-/// What the disk does at a sync of a batch; they are counted from 1 in each process.
+/// What the disk does at a sync of a batch; syncs are counted from 1 in each process.
 #[derive(Debug, Clone, Copy)]
 pub enum At {
     /// Nothing.
@@ -27,7 +27,7 @@ impl Disk {
     /// An empty one.
     ///
     /// # Panics
-    /// Where there is no C compiler, or the real disk fails.
+    /// If there is no C compiler, or the real disk fails.
     #[must_use]
     pub fn empty() -> Self {
         let disk = Disk(tempfile::tempdir().expect("there is room for a directory"));
@@ -35,7 +35,7 @@ impl Disk {
         disk
     }
 
-    /// What has a process write to it.
+    /// The environment that makes a process write to it.
     #[must_use]
     pub fn environment(&self, at: At) -> Vec<(&'static str, String)> {
         let text = |path: PathBuf| path.display().to_string();

@@ -50,7 +50,7 @@ impl Node {
     /// When it ends instead.
     ///
     /// # Panics
-    /// When it does neither, here as everywhere.
+    /// If it does neither, here and below.
     pub fn start(program: &str, arguments: &[&str]) -> Result<Node, Refused> {
         Node::start_in(program, arguments, &[])
     }
@@ -90,17 +90,17 @@ impl Node {
         Node { process, input, lines, log }
     }
 
-    /// Sends a command, which demands no sequence. It is answered some time later.
+    /// Sends a command without an expected sequence. Its answer comes later.
     pub fn send(&mut self, Planned { key, id, command, .. }: &Planned) {
         self.write(&id.to_string(), key, command);
     }
 
-    /// Sends a command under an id that the process makes, by its own clock.
+    /// Sends a command under an id that the process creates, by its own clock.
     pub fn send_as_new(&mut self, key: &str, command: &AccountCommand) {
         self.write("new", key, command);
     }
 
-    /// Sends a command of whatever kind the process takes.
+    /// Sends a command of any kind that the process accepts.
     pub fn write(&mut self, id: &str, key: &str, command: &impl Serialize) {
         let command = serde_json::to_string(command).expect("commands have a JSON form");
         let input = self.input.as_mut().expect("it was not told to stop");
@@ -113,7 +113,7 @@ impl Node {
         read(&line).unwrap_or_else(|| panic!("nothing happened to it, and it does not know: {line}"))
     }
 
-    /// Waits until it serves, or has ended, whatever of it comes first.
+    /// Waits until it serves or has ended.
     ///
     /// # Errors
     /// How it has ended, and its last words.
@@ -146,7 +146,7 @@ impl Node {
         self.end().0
     }
 
-    /// Waits until it has logged a line with these words, which is returned.
+    /// Waits until it has logged a line with these words, and returns it.
     #[must_use]
     pub fn says(&self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
@@ -189,7 +189,7 @@ impl Node {
         self.end().0
     }
 
-    /// Waits for its end, by whatever cause. Returns the answers that it gave before, how it ended, and its last words.
+    /// Waits for its end, for whatever reason. Returns the answers before it, how it ended, and its last words.
     #[must_use]
     pub fn last_answers(mut self) -> (Vec<(CommandId, Answer)>, ExitStatus, String) {
         let mut answers = Vec::new();
@@ -204,7 +204,7 @@ impl Node {
         (answers, status, log)
     }
 
-    /// Waits for its end, by whatever cause, and for its last words.
+    /// Waits for its end, for whatever reason, and returns its last words.
     #[must_use]
     pub fn end(self) -> (ExitStatus, String) {
         self.end_within(PATIENCE)
@@ -251,7 +251,7 @@ impl Log {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It fails where the process has ended.
+        // It fails if the process has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

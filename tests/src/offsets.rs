@@ -1,4 +1,4 @@
-//! What an operator or a stranger does to the committed offsets of a group, past the library.
+//! What an operator or a stranger does to the committed offsets of a group, without the library.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, CommitMode, Consumer},
 };
 
-/// How long anything may take: a member with a name is in the group until its session is over.
+/// How long anything may take: a member with a name stays in the group until its session ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -33,7 +33,7 @@ pub struct Offsets {
 }
 
 /// # Panics
-/// Whatever is asked for is there, and done in time.
+/// If something is missing, or not done in time.
 impl Offsets {
     /// Those of a group in a topic.
     #[must_use]
@@ -51,7 +51,7 @@ impl Offsets {
         self.config().create().expect("a consumer")
     }
 
-    /// What is committed of each partition, with what stands beside it.
+    /// The committed offset of each partition, with its metadata.
     #[must_use]
     pub fn committed(&self) -> BTreeMap<i32, Option<(i64, String)>> {
         let mut all = TopicPartitionList::new();
@@ -88,7 +88,7 @@ impl Offsets {
         assert!(self.committed().values().all(Option::is_none), "they are gone");
     }
 
-    /// Commits others, with what stands beside them, once nobody is in the group.
+    /// Commits other offsets, with their metadata, once the group is empty.
     pub fn put(&self, offsets: &BTreeMap<i32, (i64, String)>) {
         let mut list = TopicPartitionList::new();
         for (&partition, (offset, metadata)) in offsets {
@@ -105,7 +105,7 @@ impl Offsets {
         assert!(offsets.iter().all(is_put), "{put:?}");
     }
 
-    /// Has a stranger join the group, who reads what it is given and commits that without having done anything.
+    /// Makes a stranger join the group, which reads its partitions and commits the offsets without processing anything.
     #[must_use]
     pub fn stranger(&self) -> Stranger {
         let mut config = self.config();
@@ -119,7 +119,7 @@ impl Offsets {
             move || {
                 while !stopped.load(Ordering::Acquire) {
                     let Some(Ok(message)) = consumer.poll(POLL) else { continue };
-                    // Where it is not a member any more, it is refused.
+                    // It is refused if it is not a member any more.
                     if message.payload().is_some() && consumer.commit_message(&message, CommitMode::Sync).is_ok() {
                         skipped.fetch_add(1, Ordering::AcqRel);
                     }
@@ -130,7 +130,7 @@ impl Offsets {
     }
 }
 
-/// A member of a group that has no business there. It leaves when it is dropped.
+/// A stranger in a group. It leaves when it is dropped.
 pub struct Stranger {
     skipped: Arc<AtomicU64>,
     stopped: Arc<AtomicBool>,

@@ -1,5 +1,5 @@
-//! The one broker of a test binary, and what becomes of the trials that need it where there is none: they are ignored,
-//! with the reason; with `SIMPLE_SOURCING_KAFKA=required` they fail.
+//! The one broker of a test binary. Without one, the trials that need it are ignored, with the reason; with
+//! `SIMPLE_SOURCING_KAFKA=required` they fail.
 
 use std::{
     env, process,
@@ -23,13 +23,13 @@ fn shared() -> &'static Result<Broker, Unavailable> {
 /// The broker, for the trials that need one.
 ///
 /// # Panics
-/// Where there is none: then no such trial runs.
+/// If there is none: then no such trial runs.
 #[must_use]
 pub fn broker() -> &'static Broker {
     shared().as_ref().expect("trials run only where there is a broker")
 }
 
-/// A prefix for topics that no other has, also on a broker that has those of other runs.
+/// A unique prefix for topics, even on a broker with the topics of other runs.
 #[must_use]
 pub fn fresh_prefix(what: &str) -> String {
     static PLACES: AtomicU64 = AtomicU64::new(0);
@@ -38,7 +38,7 @@ pub fn fresh_prefix(what: &str) -> String {
     format!("{what}-{now}-{}-{place}-", process::id())
 }
 
-/// The trials; where there is no broker, trials that say so. It is started only when one of them is to run.
+/// The trials; without a broker, trials that say so. It is only started if one of them will run.
 #[must_use]
 pub fn trials(arguments: &Arguments, trials: Vec<Trial>) -> Vec<Trial> {
     trials_on(arguments, trials, || shared().as_ref().map(|_| ()))

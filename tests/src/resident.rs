@@ -1,11 +1,11 @@
-//! What a process takes.
+//! The memory and disk space of a process.
 
 use std::{fs, path::Path};
 
 /// The resident memory of a process in MB, by its number or `self`.
 ///
 /// # Panics
-/// When there is no such process, and where the system does not tell.
+/// If there is no such process, or the system doesn't report it.
 #[must_use]
 pub fn resident_mb(process: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
@@ -14,7 +14,7 @@ pub fn resident_mb(process: &str) -> u64 {
     kib.expect("a number of KiB") / 1024
 }
 
-/// What the files of a directory take in MB. Those that go away meanwhile do not count.
+/// The size of the files in a directory in MB. Files that disappear meanwhile don't count.
 #[must_use]
 pub fn directory_mb(directory: &Path) -> u64 {
     fn bytes(directory: &Path) -> u64 {

@@ -1,7 +1,7 @@
-//! A broker that lets in only those who can say who they are, and lets them do only what they were granted: SASL with
-//! SCRAM-SHA-512 over TLS, and the authorizer of Kafka.
+//! A broker that only admits authenticated clients, and only lets them do what they were granted: SASL with
+//! SCRAM-SHA-512 over TLS, and Kafka's authorizer.
 //!
-//! The listener that is open to all is there too. Whoever comes in by it is the super user, as the checker is.
+//! The listener that is open to all is there too. Clients on it are the super user, like the checker.
 
 use std::{
     io::{self, Read, Write},
@@ -18,7 +18,7 @@ use crate::{
     on_broker::fresh_prefix,
 };
 
-/// What the broker is told beside its addresses.
+/// The broker's settings, besides its addresses.
 pub(crate) const PROPERTIES: &str = "\
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
@@ -47,7 +47,7 @@ pub(crate) struct Secured {
 }
 
 impl Secured {
-    /// Makes the certificates. Each is its own authority.
+    /// Creates the certificates. Each is its own authority.
     pub(crate) fn prepare(directory: &Path, trusted: u16, expired: u16) -> io::Result<Secured> {
         for (name, validity) in [
             ("trusted", &["-validity", "2"][..]),
@@ -90,12 +90,12 @@ pub struct SecuredBroker {
     pub broker: Broker,
 }
 
-/// Which certificate a client trusts, or which one the broker shows.
+/// The certificate that a client trusts, or that the broker shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certificate {
-    /// One that is in order.
+    /// A valid one.
     Trusted,
-    /// One that was, until some days ago.
+    /// One that expired some days ago.
     Expired,
     /// One that the broker does not have.
     Foreign,
@@ -139,13 +139,13 @@ impl SecuredBroker {
         self.broker.directory().join(name)
     }
 
-    /// Grants these rights to users, and waits until that holds.
+    /// Grants these rights to users, and waits until they are in effect.
     ///
     /// # Panics
-    /// When the broker does not do it, here and below.
+    /// If the broker doesn't do it, here and below.
     pub fn grant<'a>(&self, rights: impl IntoIterator<Item = (&'a str, &'a Right)>) {
         self.ask(CREATE_ACLS, rights);
-        // What the broker learns last, so that it then knows the others too.
+        // The broker learns this one last, so that it then knows the others too.
         let last = fresh_prefix("last");
         let sentinel = Right { operation: Operation::Describe, resource: Resource::Topic(last.clone()) };
         self.ask(CREATE_ACLS, [("nobody", &sentinel)]);
@@ -156,7 +156,7 @@ impl SecuredBroker {
         }
     }
 
-    /// Takes a right from a user. It holds soon after.
+    /// Revokes a right of a user. It takes effect soon after.
     pub fn revoke(&self, user: &str, right: &Right) {
         self.ask(DELETE_ACLS, [(user, right)]);
     }
@@ -204,7 +204,7 @@ const DESCRIBE_ACLS: i16 = 29;
 const CREATE_ACLS: i16 = 30;
 const DELETE_ACLS: i16 = 31;
 
-/// A right of a user as Kafka writes it, which is the same where it is made and where it is looked for.
+/// A right of a user as Kafka writes it, both to create it and to look it up.
 fn acl(user: &str, right: &Right) -> Vec<u8> {
     const LITERAL: u8 = 3;
     const PREFIXED: u8 = 4;
@@ -227,7 +227,7 @@ fn acl(user: &str, right: &Right) -> Vec<u8> {
     [&[resource][..], &text(name), &[pattern], &text(&principal), &text("*"), &[operation, ALLOW]].concat()
 }
 
-/// A filter that all pass.
+/// A filter that matches everything.
 fn every_acl() -> Vec<u8> {
     const ANY: u8 = 1;
     const NO_TEXT: [u8; 2] = [255, 255];

@@ -7,7 +7,8 @@ use std::{
 
 use simple_sourcing::{Call, Command, CommandError, Receipt};
 
-/// Sends a command here and now. What is returned waits for the answer, and may do so in a task: those run in any order.
+/// Sends a command immediately. The returned future waits for the answer, and may do so in a task: tasks run in any
+/// order.
 pub async fn send<C: Command>(
     call: Call<C>,
 ) -> impl Future<Output = Result<Receipt, CommandError<C::Error>>> + Send + 'static {

@@ -1,4 +1,4 @@
-//! The topics of an aggregate type, read and written as an operator or a foreign client would, past the library.
+//! The topics of an aggregate type, read and written as an operator or a foreign client would, without the library.
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The topics of one aggregate type.
 pub struct Topics {
     servers: String,
-    /// What their names begin with: prefix and aggregate.
+    /// The prefix of their names: prefix and aggregate.
     stem: String,
     partitions: u32,
     producer: FutureProducer,
@@ -29,7 +29,7 @@ pub struct Topics {
 pub struct Record {
     /// Where to.
     pub partition: u32,
-    /// As it is to stand there; so is all that follows.
+    /// Written unchanged, like everything that follows.
     pub key: Option<Vec<u8>>,
     /// The value.
     pub value: Option<Vec<u8>>,
@@ -44,7 +44,7 @@ fn config(servers: &str) -> ClientConfig {
 }
 
 /// # Panics
-/// Whatever is asked for is there, and done in time.
+/// If something is missing, or not done in time.
 impl Topics {
     /// Those of an aggregate type with a prefix.
     #[must_use]
@@ -53,13 +53,13 @@ impl Topics {
         Topics { servers: servers.to_owned(), stem: format!("{prefix}{aggregate}"), partitions, producer }
     }
 
-    /// The topic with this end of its name.
+    /// The topic with this suffix.
     #[must_use]
     pub fn name(&self, topic: &str) -> String {
         format!("{}-{topic}", self.stem)
     }
 
-    /// Writes a record, and says at which offset it stands.
+    /// Writes a record, and returns its offset.
     pub async fn write(&self, topic: &str, record: &Record) -> i64 {
         let name = self.name(topic);
         let headers = record
@@ -72,7 +72,7 @@ impl Topics {
         delivery.await.expect("the producer is there").expect("it is delivered").offset
     }
 
-    /// All that is committed in a topic.
+    /// Everything that is committed in a topic.
     #[must_use]
     pub fn read(&self, topic: &str) -> Vec<OwnedMessage> {
         let name = self.name(topic);
@@ -94,7 +94,7 @@ impl Topics {
         messages
     }
 
-    /// Whether a topic is there.
+    /// Whether a topic exists.
     #[must_use]
     pub fn is_there(&self, topic: &str) -> bool {
         let (name, consumer) = (self.name(topic), self.consumer());
@@ -111,7 +111,7 @@ impl Topics {
         }
     }
 
-    /// Makes a topic with these properties.
+    /// Creates a topic with these properties.
     pub async fn make(&self, topic: &str, properties: &[(&str, &str)]) {
         let name = self.name(topic);
         let new = NewTopic::new(&name, self.partitions as i32, TopicReplication::Fixed(1));
@@ -120,7 +120,7 @@ impl Topics {
         made.expect("the broker answers").remove(0).expect("it can be made");
     }
 
-    /// Deletes the records of a partition in front of an offset.
+    /// Deletes the records of a partition before an offset.
     pub async fn delete_records(&self, topic: &str, partition: u32, before: i64) {
         let mut all = TopicPartitionList::new();
         all.add_partition_offset(&self.name(topic), partition as i32, Offset::Offset(before)).expect("an offset");

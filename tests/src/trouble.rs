@@ -24,13 +24,13 @@ pub enum TroubleCommand {
     Make,
     /// The handler panics.
     Panic,
-    /// It recurses until the stack is full, which ends the process.
+    /// It recurses until the stack overflows, which ends the process.
     Recurse,
     /// It ends the process, as any panic does where `panic = "abort"`.
     Abort,
     /// It sleeps, which no handler should.
     Sleep { seconds: u64 },
-    /// It returns many events, each of so many bytes that can't be compressed.
+    /// It returns many events, each with this many incompressible bytes.
     Flood { events: usize, bytes: usize },
 }
 
@@ -84,7 +84,7 @@ impl TroubleApplier for Trouble {
     }
 }
 
-/// Comes to no end, and can't be made a loop of.
+/// Never ends, and can't be optimized to a loop.
 #[expect(unconditional_recursion, reason = "that is what it is for")]
 fn deeper(depth: u64) -> u64 {
     let below = black_box(deeper(black_box(depth + 1)));

@@ -9,7 +9,7 @@ use syn::{
 
 use crate::crates::{Crate, Module, ModulePath};
 
-/// What a file re-exports: the name under which, and the path.
+/// What a file re-exports: the new name, and the path.
 pub(crate) type Export = (String, ModulePath);
 
 /// The paths of a file that lead into its own crate, from the root of the crate: `engine::Outcome`.
@@ -28,10 +28,10 @@ impl Imports {
     }
 }
 
-/// The module in which that stands to which a path leads, through re-exports.
+/// The module that contains the target of a path, through re-exports.
 pub(crate) fn resolve(of: &Crate, exported: &dyn Fn(&[String]) -> Vec<Export>, path: &[String]) -> ModulePath {
     let mut path = path.to_vec();
-    // Each step follows one re-export, of which there is no circle.
+    // Each step follows one re-export, and they don't form a cycle.
     for _ in 0..8 {
         let depth = (0..=path.len()).rev().find(|&depth| of.modules.contains_key(&path[..depth]));
         let (module, rest) = path.split_at(depth.unwrap_or(0));
@@ -50,14 +50,14 @@ pub(crate) fn resolve(of: &Crate, exported: &dyn Fn(&[String]) -> Vec<Export>, p
 }
 
 struct Visitor {
-    /// How long the path of the file is. That of a module within it is longer.
+    /// The length of the file's path. A module within it has a longer one.
     file: usize,
     path: ModulePath,
     imports: Imports,
 }
 
 impl Visitor {
-    /// A path from the root of the crate; none of one that leads elsewhere.
+    /// A path from the root of the crate; none if it leads elsewhere.
     fn absolute(&self, path: &[String]) -> Option<ModulePath> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {

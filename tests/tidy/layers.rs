@@ -6,10 +6,10 @@ use crate::{
     names::names,
 };
 
-/// Modules that stand outside of the layers: what generated code uses, and crates' own tests of several modules.
+/// Modules outside of the layers: what generated code uses, and crates' own tests of several modules.
 const OUTSIDE: [&str; 2] = ["private", "tests"];
 
-/// What uses a crate as its users do, by names and not by modules.
+/// Code that uses a crate as its users do, by names and not by modules.
 const LIKE_USERS: [&str; 2] = ["testing", "conformance"];
 
 /// For each file of a crate, the other files of it that it uses.
@@ -107,7 +107,7 @@ fn no_two_files_use_each_other() {
             reached
         };
         let reached: BTreeMap<_, _> = uses.keys().map(|path| (path, reaches(path))).collect();
-        // Its traits and values speak of each other: an aggregate of its commands, a command of its events.
+        // Its traits and values refer to each other: an aggregate to its commands, a command to its events.
         let is_model = |path: &[String]| path.first().is_some_and(|first| first == "model");
         for (path, used) in uses.iter().filter(|(path, _)| !is_model(path)) {
             let circle = used.iter().filter(|used| reached.get(used).is_some_and(|back| back.contains(path)));

@@ -1,4 +1,4 @@
-//! The names that stand in the code of a file.
+//! The names in the code of a file.
 
 use syn::{
     Path, UseTree,
@@ -7,7 +7,7 @@ use syn::{
 
 use crate::crates::Module;
 
-/// Those of paths and imports, but for its tests.
+/// Those of paths and imports, except for its tests.
 pub(crate) fn names(module: &Module) -> impl Iterator<Item = String> {
     let mut names = Names(Vec::new());
     names.visit_file(&module.syntax);

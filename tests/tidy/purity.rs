@@ -1,6 +1,6 @@
 use crate::{crates::Crate, names::names};
 
-/// What the engine, and what lies beneath it, must do without: whoever drives it has the time, the threads and the disk.
+/// What the engine, and the layers below it, must do without: its driver has the time, the threads and the disk.
 const IMPURE: [&str; 14] = [
     "tokio",
     "fs",

@@ -1,6 +1,6 @@
-//! What the compiler says of each wrong use of the macros, compared word for word, and that right uses compile.
+//! What the compiler reports for each wrong use of the macros, compared word for word, and that right uses compile.
 //!
-//! A case breaks one rule, which its first lines name, and shows one error. Where there are more, its first line says how
+//! A case breaks one rule, named in its first lines, and shows one error. If there are more, its first line says how
 //! many and why: `// errors: 2, because ...`.
 //!
 //! After a change of the messages run `TRYBUILD=overwrite cargo test -p simple-sourcing-derive --test ui` and read the
@@ -24,7 +24,7 @@ fn messages_are_as_shown() {
         eprintln!("SKIPPED: the messages are those of Rust {PINNED}, and this is {version}");
         return;
     }
-    // By themselves, for then nothing has to be linked.
+    // Separately, because then nothing has to be linked.
     trybuild::TestCases::new().compile_fail("../tests/ui/*/fail/*.rs");
 }
 
@@ -60,13 +60,13 @@ fn each_case_is_a_rule_of_its_own() {
     }
 }
 
-/// How many errors the compiler gave.
+/// How many errors the compiler reported.
 fn errors_shown(case: &Path) -> usize {
     let is_heading = |line: &&str| line.starts_with("error:") || line.starts_with("error[");
     read(&case.with_extension("stderr")).lines().filter(is_heading).count()
 }
 
-/// How many errors the case says that there are.
+/// How many errors the case declares.
 fn errors_announced(case: &Path) -> usize {
     let text = read(case);
     let Some(announced) = text.lines().next().and_then(|line| line.strip_prefix("// errors: ")) else { return 1 };

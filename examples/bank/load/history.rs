@@ -1,4 +1,4 @@
-//! Writes down each command and its outcome, on a thread of its own: the lanes only hand them over.
+//! Records each command and its outcome, on a thread of its own: the lanes only hand them over.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ use simple_sourcing::CommandId;
 use super::outcome::{Answered, Outcome};
 use crate::domain::AccountCommand;
 
-/// How many lines may wait for the disk; past it the lanes wait.
+/// How many lines may wait for the disk; beyond that the lanes wait.
 const LINES_WAITING_MAX: usize = 64 * 1024;
 
 pub struct History {
@@ -23,7 +23,7 @@ pub struct History {
     writer: JoinHandle<io::Result<()>>,
 }
 
-/// Where the lanes hand over what is to be written.
+/// Where the lanes hand over the lines to write.
 #[derive(Clone)]
 pub struct Lines(SyncSender<Entry>);
 
@@ -57,7 +57,7 @@ impl History {
         self.lines.clone()
     }
 
-    /// Waits until everything is written. The lanes must be gone.
+    /// Waits until everything is written. The lanes must have ended.
     pub fn finish(self) -> Result<(), String> {
         drop(self.lines);
         let written = self.writer.join().map_err(|_| "the writer of the history has panicked")?;
@@ -67,7 +67,7 @@ impl History {
 
 impl Lines {
     pub fn write(&self, entry: Entry) {
-        // Where the writer has failed, `finish` says why.
+        // If the writer has failed, `finish` says why.
         let _ = self.0.send(entry);
     }
 }

@@ -1,7 +1,7 @@
-//! The load generator: measures how fast a bank answers, and can write down what was answered.
+//! The load generator: measures how fast a bank answers, and can record the answers.
 //!
-//! A few lanes, one for each core, keep many commands in flight at a time. What a lane counts it keeps for itself until
-//! the end, so that lanes do not get in each other's way.
+//! A few lanes, one for each core, keep many commands in flight. Each lane keeps its own counts until the end, so that
+//! the lanes don't slow each other down.
 
 mod history;
 mod outcome;
@@ -51,16 +51,16 @@ pub async fn run(connection: &Connection, load: &cli::Load) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends all commands of the work, so many at a time, and says what came back.
+/// Sends all commands of the work, this many at a time, and returns the counts.
 async fn send_all(what: &'static str, work: Work, sender: &Arc<Sender>, in_flight: u32) -> Result<Tally, JoinError> {
     let work = Arc::new(work);
     let progress = Progress::show(what, work.clone());
     let lanes = thread::available_parallelism().map_or(1, |cores| cores.get() as u32).min(in_flight);
     let lanes: Vec<_> = (0..lanes)
         .map(|lane| {
-            // What the division leaves over goes to the first lanes.
+            // The first lanes get the remainder of the division.
             let in_flight = in_flight / lanes + u32::from(lane < in_flight % lanes);
-            // A lane does nothing but this, so it need not be made to pause for others.
+            // A lane does nothing else, so it need not yield to other tasks.
             tokio::spawn(unconstrained(drive(work.clone(), sender.clone(), in_flight as usize)))
         })
         .collect();

@@ -1,4 +1,4 @@
-//! What became of a command, as it is counted and written down.
+//! The outcome of a command, as it is counted and recorded.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use simple_sourcing::{Refusal, prelude::*};
 
 use crate::domain::{AccountCommand, AccountError};
 
-/// A command and what became of it.
+/// A command and its outcome.
 #[derive(Debug, Clone)]
 pub struct Answered {
     pub command: AccountCommand,
@@ -15,7 +15,7 @@ pub struct Answered {
     pub latency: Duration,
 }
 
-/// Written as in the responses on Kafka, and `"unknown"`.
+/// Written as in the responses on Kafka, or `"unknown"`.
 #[derive(Debug, Clone, Serialize)]
 pub enum Outcome {
     Ok {
@@ -39,14 +39,14 @@ impl From<Result<Receipt, CommandError<AccountError>>> for Outcome {
             Err(CommandError::Invalid(reason)) => Outcome::Err(Refusal::Invalid(reason)),
             Err(CommandError::HandlerFailed(reason)) => Outcome::Err(Refusal::HandlerFailed(reason)),
             Err(CommandError::Quarantined) => Outcome::Err(Refusal::Quarantined),
-            // It was not sent this time, but perhaps at an earlier try.
+            // It was not sent this time, but perhaps in an earlier attempt.
             Err(_) => Outcome::Unknown,
         }
     }
 }
 
 impl Answered {
-    /// Whether a bank that works may answer so.
+    /// Whether a healthy bank may answer this.
     pub fn is_plausible(&self) -> bool {
         use AccountCommand::{Deposit, Open, Withdraw};
         match (&self.command, &self.outcome) {

@@ -1,4 +1,4 @@
-//! Which commands are sent: the same ones for the same seed, whoever sends them and in whatever order.
+//! Which commands are sent: the same ones for the same seed, whoever sends them, in any order.
 
 use std::{
     iter,
@@ -11,7 +11,7 @@ use crate::{cli::Load, domain::AccountCommand};
 
 const AMOUNT_MAX: u64 = 100;
 
-/// A command to be sent.
+/// A command to send.
 pub struct Planned {
     pub key: String,
     pub command: AccountCommand,
@@ -22,14 +22,14 @@ pub struct Plan {
     accounts: u64,
     commands: u64,
     withdraw_percent: u8,
-    /// That of a command is so much more than its number.
+    /// The seed of a command is its number plus this.
     seed: u64,
 }
 
 impl Plan {
     pub fn new(load: &Load) -> Self {
         let Load { accounts, commands, withdraw_percent, seed, .. } = *load;
-        // Neighbouring seeds are taken far apart: one plus the number of a command must not be the other.
+        // Neighboring seeds are moved far apart: one seed plus a command's number must not be the other seed.
         let seed = Rng::with_seed(seed.unwrap_or_else(|| fastrand::u64(..))).u64(..);
         Plan { accounts, commands, withdraw_percent, seed }
     }
@@ -74,7 +74,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// The commands that nobody else has taken.
+    /// The commands that no lane has taken yet.
     pub fn take(&self) -> impl Iterator<Item = Planned> {
         iter::from_fn(|| {
             let number = self.next.fetch_add(1, Ordering::Relaxed);

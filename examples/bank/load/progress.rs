@@ -1,4 +1,4 @@
-//! The progress bar, which looks now and then how far the lanes have come. It is shown on a terminal only.
+//! The progress bar, which polls the progress of the lanes. It is only shown on a terminal.
 
 use std::{sync::Arc, time::Duration};
 

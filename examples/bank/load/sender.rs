@@ -13,7 +13,7 @@ use crate::domain::{AccountClient, AccountCommand, AccountError};
 
 type Answer = Result<Receipt, CommandError<AccountError>>;
 
-/// How long a command is asked for, and how long each time.
+/// How long a command is retried, and how long each attempt may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -28,14 +28,14 @@ impl Sender {
         Sender { accounts, history: history.map(History::lines) }
     }
 
-    /// Sends a command, and again under the same id for as long as nobody knows what became of it. Writes it down.
+    /// Sends a command, and resends it under the same id while its outcome is unknown. Records it.
     pub async fn send(&self, Planned { key, command }: Planned) -> Answered {
         let sent = Instant::now();
         let call = self.accounts.send(key.as_str(), command.clone()).timeout(ANSWER_WITHIN);
         let command_id = call.id();
         let mut answer = call.await;
         if answer.as_ref().is_err_and(CommandError::is_retryable) {
-            // Boxed, to keep what all commands are made of small: thousands are under way at a time.
+            // Boxed, to keep the future of each command small: thousands are in flight at a time.
             answer = Box::pin(self.send_again(&key, &command, command_id, answer, sent)).await;
         }
         let (latency, outcome) = (sent.elapsed(), answer.into());

@@ -1,18 +1,18 @@
-//! Counts what came back.
+//! Counts the answers.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::outcome::{Answered, Outcome};
 
-/// Longer than any command is asked for.
+/// Longer than any command is retried.
 const LATENCY_US_MAX: u64 = 100_000_000;
 
 pub struct Tally {
     accepted: u64,
     rejected: u64,
     unknown: u64,
-    /// Answers that a bank that works does not give, and the first of them.
+    /// Answers that a healthy bank does not give, and the first of them.
     wrong: u64,
     first_wrong: Option<String>,
     latency_us: Histogram<u64>,
@@ -85,7 +85,7 @@ impl Tally {
         serde_json::to_string(&report).expect("numbers have a JSON form")
     }
 
-    /// What was not as it should be.
+    /// What went wrong.
     pub fn complaints(&self, when: &str) -> Vec<String> {
         let unknown = (self.unknown > 0).then(|| {
             format!("when {when}, {} commands had no answer within a minute: their outcome is unknown", self.unknown)

@@ -14,7 +14,7 @@ pub(crate) fn aggregate_impl(aggregate: &Aggregate) -> TokenStream {
     let Aggregate { item, command, .. } = aggregate;
     let (ident, lints, p) = (&item.node.ident, &item.lints, private(item.root.as_ref()));
     let exact = exact::exact(item);
-    // A missing handler or applier is reported where `command` stands here: in the user's attribute.
+    // A missing handler or applier is reported at the location of this `command`: in the user's attribute.
     let command = quote_spanned!(place(command)=> type Command = #command;);
     quote! {
         #[automatically_derived]

@@ -1,4 +1,4 @@
-//! `#[command]`: the command trait, the trait of those who handle commands, and the typed client.
+//! `#[command]`: the command trait, the handler trait, and the typed client.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -123,7 +123,7 @@ fn handled_by(command: &Command) -> TokenStream {
     }
 }
 
-/// The arm of a command: asks for the state that it expects and calls the handler's method.
+/// The arm of a command: checks for the state that it expects, and calls the handler's method.
 fn dispatch(
     variant: &Variant<CommandRole>,
     handler: &Ident,
@@ -163,7 +163,8 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
         let (name, fields) = (variant.free_name("key"), with_fields(variant));
         let own = vec![quote!(&self), quote!(#name: impl ::core::convert::Into<#key>)];
         let body = quote!(-> #p::Call<#ident> { self.0.send(#name, #ident::#fields) });
-        // All methods stand in one place, the attribute, so that an `event` without a key is not reported for each.
+        // All methods have one location, the attribute, so that an `event` without a key is reported once and not for
+        // each method.
         method(Span::call_site(), Some(vis), variant, &documentation, own, &body)
     });
     let documentation =
@@ -194,7 +195,7 @@ pub(crate) fn client<'a>(command: &Command, variants: impl Iterator<Item = &'a V
             }
         }
 
-        // Within another macro the compiler takes the methods for the user's own, of which some may be called by nobody.
+        // Within another macro the compiler takes the methods for the user's own, and some may be unused.
         #[allow(dead_code, clippy::impl_trait_in_params)]
         #lints
         impl #client {

@@ -1,5 +1,5 @@
-//! `Described`: what a type looks like on the wire, as a table of constants. It is all that is known of the type here, in the
-//! words of serde; what the words mean together is found in the library.
+//! `Described`: the wire format of a type, as a table of constants. It holds what is known about the type here, in
+//! serde's words. The library works out what the words mean together.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -62,13 +62,13 @@ pub(crate) fn of_aggregate(aggregate: &Aggregate) -> TokenStream {
     source.implementation(&table)
 }
 
-/// An implementation that says nothing, for a type in which there is a mistake.
+/// An empty implementation, for a type with a mistake.
 pub(crate) fn stub(node: &DeriveInput, root: Option<&Root>) -> TokenStream {
     let (registry, p) = (local("registry"), private(root));
     implementation(node, &p, &[], &quote!(#p::declared::opaque::<Self>(#registry)))
 }
 
-/// `fn describe` with this body. The parameters of a generic type have to be described, too.
+/// `fn describe` with this body. The parameters of a generic type must be `Described`, too.
 fn implementation(node: &DeriveInput, p: &TokenStream, lints: &[TokenStream], body: &TokenStream) -> TokenStream {
     let mut generics = node.generics.clone();
     for param in generics.type_params_mut() {
@@ -112,7 +112,7 @@ impl<'a> Source<'a> {
         implementation(self.node, &p, self.lints, &body)
     }
 
-    /// The table of the type, with entries for each of the variants, and those that its kind has besides.
+    /// The table of the type, with entries for each variant and the additional entries of its kind.
     fn table(&self, of_variants: &[Entries], more: impl FnOnce(&mut Table)) -> TokenStream {
         let node = self.node;
         let words = SerdeWords::of(&node.attrs);
@@ -141,7 +141,7 @@ impl<'a> Source<'a> {
         table.over(quote!(__schema::TYPE))
     }
 
-    /// `#[event(manual(Serialize))]`, if it is so.
+    /// `#[event(manual(Serialize))]`, if it was given.
     fn by_hand(&self) -> Option<String> {
         let words = self.manual.iter().copied().filter(|word| [SERIALIZE_DERIVE, DESERIALIZE_DERIVE].contains(word));
         let words: Vec<&str> = words.collect();

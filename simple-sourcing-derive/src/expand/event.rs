@@ -1,13 +1,16 @@
-//! `#[event]`: the event trait, and the traits of those who apply and project events.
+//! `#[event]`: the event trait, the applier trait and the projector trait.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::{
     arguments, bound, described, exact, item, key_type, link, lints, local, method, name_arms, on_unimplemented,
     pattern, place, private,
 };
-use crate::model::{Event, EventRole, Variant};
+use crate::{
+    model::{Event, EventRole, Variant},
+    symbol::EVENTS,
+};
 
 pub(crate) fn expand(event: &Event) -> TokenStream {
     [
@@ -18,6 +21,8 @@ pub(crate) fn expand(event: &Event) -> TokenStream {
         applied_to(event),
         projector(event, event.variants.iter()),
         projected_by(event),
+        projection(event, event.variants.iter()),
+        projected_in(event),
     ]
     .into_iter()
     .collect()
@@ -73,7 +78,7 @@ pub(crate) fn applier<'a>(event: &Event, variants: impl Iterator<Item = &'a Vari
     });
     let documentation = format!(
         " How the events of [`{ident}`] change the state of an aggregate: implement it on the aggregate.\n\n \
-         There is a method for each event but those that remove the state."
+         There is a method for each event except those that remove the state."
     );
     let message = format!("`{{Self}}` does not apply the events of `{ident}`");
     let on_unimplemented = on_unimplemented(item, &message, applier, "event");
@@ -133,7 +138,7 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
     let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key_type(event), private(item.root.as_ref()));
     let lints = lints(item, &event.variants);
     let methods = variants.map(|variant| {
-        let documentation = format!(" Projects {}; does nothing unless it is written.", link(item, variant));
+        let documentation = format!(" Projects {}; does nothing by default.", link(item, variant));
         let (meta, arguments) = (variant.free_name("meta"), arguments(variant));
         let at = place(&variant.node.ident);
         let own = vec![quote_spanned!(at=> &mut self), quote_spanned!(at=> #meta: &#p::EventMeta<#key>)];
@@ -142,10 +147,10 @@ pub(crate) fn projector<'a>(event: &Event, variants: impl Iterator<Item = &'a Va
     });
     let documentation = format!(
         " What a view makes of the events of [`{ident}`]: implement it on the view.\n\n \
-         There is a method for each event; those that are not written do nothing."
+         There is a method for each event, which does nothing by default."
     );
     let message = format!("`{{Self}}` does not project the events of `{ident}`");
-    let on_unimplemented = on_unimplemented(item, &message, projector, "event that it is about");
+    let on_unimplemented = on_unimplemented(item, &message, projector, "event that it projects");
     quote! {
         #[doc = #documentation]
         #on_unimplemented
@@ -172,6 +177,105 @@ fn projected_by(event: &Event) -> TokenStream {
         impl<__Projector: #projector> #p::ProjectedBy<__Projector> for #ident {
             fn project_into(self, #view: &mut __Projector, #meta: &#p::EventMeta<#key>) {
                 match self { #(#arms)* }
+            }
+        }
+    }
+}
+
+/// The method of the projection trait that takes a whole batch. Where an event has a method of that name, it gets another.
+fn batch_method(event: &Event) -> Ident {
+    let is_taken = event.variants.iter().any(|variant| variant.method == EVENTS);
+    Ident::new(if is_taken { "all_events" } else { EVENTS }, Span::call_site())
+}
+
+/// The projection trait, with the methods of these variants.
+pub(crate) fn projection<'a>(event: &Event, variants: impl Iterator<Item = &'a Variant<EventRole>>) -> TokenStream {
+    let Event { item, projection, .. } = event;
+    let (ident, vis, key, p) = (&item.node.ident, &item.node.vis, key_type(event), private(item.root.as_ref()));
+    let lints = lints(item, &event.variants);
+    let done = quote!(-> impl ::core::future::Future<
+        Output = ::core::result::Result<(), __Store::Error>,
+    > + ::core::marker::Send);
+    let methods = variants.map(|variant| {
+        let documentation = format!(" Writes what {} changes; nothing unless it is written.", link(item, variant));
+        let (connection, meta) = (variant.free_name("connection"), variant.free_name("meta"));
+        let arguments = arguments(variant);
+        let at = place(&variant.node.ident);
+        let own = vec![
+            quote_spanned!(at=> &self),
+            quote_spanned!(at=> #connection: &mut __Store::Connection),
+            quote_spanned!(at=> #meta: &#p::EventMeta<#key>),
+        ];
+        let body = quote_spanned! {at=>
+            #done {
+                let _ = (#connection, #meta, #(#arguments),*);
+                #p::done::<__Store>()
+            }
+        };
+        method(at, None, variant, &documentation, own, &body)
+    });
+    let documentation = format!(
+        " What a projection writes for the events of [`{ident}`]: implement it, for a store, on a type with \
+         `#[projection]`.\n\n There is a method for each event; those that are not written do nothing."
+    );
+    let message = format!("`{{Self}}` does not project the events of `{ident}` into `{{__Store}}`");
+    let on_unimplemented = on_unimplemented(item, &message, projection, "event that it is about");
+    let batch = batch_method(event);
+    quote! {
+        #[doc = #documentation]
+        #on_unimplemented
+        #lints
+        #vis trait #projection<__Store: #p::Store>: ::core::marker::Sized + ::core::marker::Sync {
+            #(#methods)*
+
+            /// Writes what these events change, in this order. By default it calls the method of each; write it to write
+            /// many rows at once.
+            fn #batch(
+                &self,
+                connection: &mut __Store::Connection,
+                events: #p::Vec<#p::Recorded<#ident>>,
+            ) #done {
+                #p::one_by_one::<__Store, #ident, Self>(self, connection, events)
+            }
+        }
+    }
+}
+
+fn projected_in(event: &Event) -> TokenStream {
+    let Event { item, projection, variants, .. } = event;
+    let (ident, key, p) = (&item.node.ident, key_type(event), private(item.root.as_ref()));
+    let lints = lints(item, variants);
+    let (rows, connection, meta) = (local("projection"), local("connection"), local("meta"));
+    let batch = batch_method(event);
+    let arms = variants.iter().map(|variant| {
+        let Variant { cfgs, method, .. } = variant;
+        let (fields, arguments) = (pattern(variant), bound(variant));
+        quote! {
+            #(#cfgs)*
+            Self::#fields => {
+                <__Projection as #projection<__Store>>::#method(#rows, #connection, #meta, #(#arguments),*).await
+            }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        #lints
+        impl<__Store: #p::Store, __Projection: #projection<__Store>> #p::ProjectedIn<__Store, __Projection> for #ident {
+            async fn project_in(
+                self,
+                #rows: &__Projection,
+                #connection: &mut __Store::Connection,
+                #meta: &#p::EventMeta<#key>,
+            ) -> ::core::result::Result<(), __Store::Error> {
+                match self { #(#arms)* }
+            }
+
+            async fn project_all_in(
+                #rows: &__Projection,
+                #connection: &mut __Store::Connection,
+                events: #p::Vec<#p::Recorded<Self>>,
+            ) -> ::core::result::Result<(), __Store::Error> {
+                <__Projection as #projection<__Store>>::#batch(#rows, #connection, events).await
             }
         }
     }

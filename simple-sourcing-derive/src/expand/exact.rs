@@ -1,7 +1,8 @@
-//! Whether each value is read back from JSON as it was written, whatever it is: then nobody has to try.
+//! Whether every value is read back from JSON unchanged. If so, the engine does not need to try.
 //!
-//! It depends on the types of the fields, which macros don't see. So the expansion asks each of them: `IsExact::<T>::__SIMPLE_SOURCING_EXACT` is
-//! true where `T` is known to be exact, and else that of the trait `Unknown`, which is false.
+//! It depends on the types of the fields, which macros don't see. So the expansion asks each of them:
+//! `IsExact::<T>::__SIMPLE_SOURCING_EXACT` is true if `T` is known to be exact. Otherwise it is that of the trait
+//! `Unknown`, which is false.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -14,7 +15,7 @@ use crate::{
     symbol::{ALIAS, DESERIALIZE_DERIVE, PARTIAL_EQ, RENAME, RENAME_ALL, RENAME_ALL_FIELDS, SERDE, SERIALIZE_DERIVE},
 };
 
-/// Attributes that have no say in what is written.
+/// Attributes that don't affect what is written.
 const INERT: [&str; 11] = [
     "doc",
     "derive",
@@ -29,10 +30,10 @@ const INERT: [&str; 11] = [
     "automatically_derived",
 ];
 
-/// Words of serde that change nothing but names.
+/// Words of serde that only change names.
 const NAMES: [&str; 5] = [RENAME, RENAME_ALL, RENAME_ALL_FIELDS, ALIAS, "crate"];
 
-/// `const EXACT`, where anything can be known.
+/// `const EXACT`, if anything can be known.
 pub(super) fn exact(item: &Item) -> Option<TokenStream> {
     let by_hand = [SERIALIZE_DERIVE, DESERIALIZE_DERIVE, PARTIAL_EQ];
     if by_hand.iter().any(|derive| item.manual.contains(derive)) || !is_inert(&item.node.attrs) {

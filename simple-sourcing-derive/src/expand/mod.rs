@@ -1,7 +1,8 @@
-//! The model to code.
+//! Turns the model into code.
 //!
 //! The code is data-like: implementations and tables. Whatever is worth a breakpoint is a function in
-//! `simple_sourcing::__private`. Our own local names are `mixed_site`, so that no field of the user can meet them.
+//! `simple_sourcing::__private`. Our own local names are `mixed_site`, so that they can't clash with a field of the
+//! user.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -20,6 +21,7 @@ pub(crate) mod described;
 pub(crate) mod event;
 mod exact;
 pub(crate) mod key;
+pub(crate) mod projection;
 mod shape;
 mod table;
 
@@ -31,7 +33,7 @@ pub(crate) fn private(root: Option<&Root>) -> TokenStream {
     }
 }
 
-/// The user's item with the derives that it lacks.
+/// The user's item with the missing derives.
 pub(crate) fn item(item: &Item) -> TokenStream {
     let Item { node, root, derives, serde_crate, .. } = item;
     let private = private(root.as_ref());
@@ -56,19 +58,19 @@ pub(crate) fn item(item: &Item) -> TokenStream {
     }
 }
 
-/// The type of the key. Where it is not known, one that lets the rest type-check.
+/// The type of the key, or, if it is unknown, one that lets the rest type-check.
 pub(crate) fn key_type(event: &Event) -> TokenStream {
     let p = private(event.item.root.as_ref());
     event.key.as_ref().map_or_else(|| quote!(#p::String), ToTokens::to_token_stream)
 }
 
-/// A local name of the expansion. Hygiene keeps it from names of the user's, but for those of constants: a pattern of
-/// that name would be the value, so it gets one that no constant has.
+/// A local name of the expansion. Hygiene separates it from the user's names, except from constants: a pattern with the
+/// name of a constant would match its value, so it gets a name that no constant has.
 fn local(name: &str) -> Ident {
     format_ident!("__{name}", span = Span::mixed_site())
 }
 
-/// The place of the user's tokens, for code that is about them: errors in it, and "go to definition", lead there.
+/// The location of the user's tokens, for code about them: errors in it, and "go to definition", lead there.
 fn place(tokens: &impl Spanned) -> Span {
     Span::call_site().located_at(tokens.span())
 }
@@ -95,7 +97,7 @@ fn method<R>(
     let Variant { node, method, docs, cfgs, deprecated, lints, .. } = variant;
     let ours = (!carried::has_text(&node.attrs)).then(|| quote!(#[doc = #documentation]));
     let parameters: Vec<TokenStream> = own.into_iter().chain(parameters(variant)).collect();
-    // clippy's limit. How many fields a variant has is the user's business, and clippy says nothing of them.
+    // clippy's limit. The number of fields is up to the user, and clippy doesn't limit it.
     let many = (parameters.len() > 7).then(|| quote!(#[allow(clippy::too_many_arguments)]));
     quote_spanned! {at=>
         #ours
@@ -119,8 +121,8 @@ fn with_fields<R>(variant: &Variant<R>) -> TokenStream {
     }
 }
 
-/// The variant as a pattern: `Opened { owner: owner_, amount: amount_ }`. Not with the names of the fields, for the same reason
-/// as [`local`].
+/// The variant as a pattern: `Opened { owner: owner_, amount: amount_ }`. It doesn't bind the names of the fields, for
+/// the same reason as [`local`].
 fn pattern<R>(variant: &Variant<R>) -> TokenStream {
     let ident = &variant.node.ident;
     let fields = variant.fields.iter().zip(bindings(variant));
@@ -137,7 +139,7 @@ fn pattern<R>(variant: &Variant<R>) -> TokenStream {
     }
 }
 
-/// What [`pattern`] calls the fields, as arguments: `owner_`, `amount_`.
+/// The names that [`pattern`] binds, as arguments: `owner_`, `amount_`.
 fn bound<R>(variant: &Variant<R>) -> impl Iterator<Item = TokenStream> {
     variant.fields.iter().zip(bindings(variant)).map(|(Field { cfgs, .. }, binding)| quote!(#(#cfgs)* #binding))
 }
@@ -146,7 +148,7 @@ fn bindings<R>(variant: &Variant<R>) -> impl Iterator<Item = Ident> {
     variant.fields.iter().map(|field| format_ident!("{}_", field.name.unraw(), span = Span::call_site()))
 }
 
-/// Words the error that a missing implementation of a generated trait gives. `diagnostic` is a name of the prelude.
+/// The error message for a missing implementation of a generated trait. `diagnostic` is a name of the prelude.
 fn on_unimplemented(item: &Item, message: &str, the_trait: &Ident, methods: &str) -> Option<TokenStream> {
     let label = format!("needs `impl {the_trait} for {{Self}}`");
     let note = format!("write `impl {the_trait} for {{Self}}` with a method for each {methods}");
@@ -163,7 +165,8 @@ fn name_arms<R>(variants: &[Variant<R>]) -> TokenStream {
     arms.collect()
 }
 
-/// The levels of lints for generated code: those of the user's item, and that it may use what the user deprecated for others.
+/// The lint levels for generated code: those of the user's item, and `allow(deprecated)` if the user deprecated a part
+/// of it.
 fn lints<R>(item: &Item, variants: &[Variant<R>]) -> TokenStream {
     let of_fields = variants.iter().flat_map(|variant| variant.node.fields.iter().map(|field| &field.attrs));
     let of_variants = variants.iter().map(|variant| &variant.node.attrs);

@@ -1,5 +1,5 @@
-//! What is in a type, as tables of constants: its variants and fields, and what serde is told of them. `__schema` is the
-//! module `declared` of the library.
+//! The contents of a type, as tables of constants: its variants and fields, and what serde is told about them.
+//! `__schema` is the module `declared` of the library.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -17,7 +17,7 @@ use crate::{
 /// Names and values of a table.
 pub(super) type Entries = Vec<(&'static str, TokenStream)>;
 
-/// The shape of a struct or an enum. `of_variants` is what its variants have besides, if they have something.
+/// The shape of a struct or an enum. `of_variants` has the additional entries of its variants, if there are any.
 pub(super) fn shape(node: &DeriveInput, words: &SerdeWords, of_variants: &[Entries]) -> TokenStream {
     let names = serde_names(&node.attrs);
     let tag = words.text(TAG);
@@ -50,7 +50,7 @@ pub(super) fn shape(node: &DeriveInput, words: &SerdeWords, of_variants: &[Entri
     }
 }
 
-/// A type as the source has it, and the function that describes it.
+/// A type as written in the source, and the function that describes it.
 pub(super) fn type_of(ty: &impl ToTokens) -> TokenStream {
     let text = inline(ty);
     quote!(__schema::TypeOf { text: #text, of: __schema::Probe::<#ty>::OF })
@@ -65,12 +65,12 @@ pub(super) fn default(table: &mut Table, words: &SerdeWords) {
     }
 }
 
-/// The attributes that are left when these words are applied.
+/// The attributes that are left after these words are applied.
 pub(super) fn attributes(attrs: &[Attribute], applied: &[&str]) -> Vec<String> {
     attributes_without(attrs, applied).iter().map(inline).collect()
 }
 
-/// The documentation without the space that stands before each line of it.
+/// The documentation without the space before each line.
 pub(super) fn docs(attrs: &[Attribute]) -> String {
     let texts = attrs.iter().filter(|attr| attr.path().is_ident(DOC)).filter_map(|attr| match &attr.meta {
         Meta::NameValue(meta) => match &meta.value {
@@ -90,7 +90,7 @@ struct Place<'a> {
     rename_all: &'a Rename,
     /// The conditions of the variant.
     cfgs: &'a [TokenStream],
-    /// Whether the variant is written or read by a function of the user's own.
+    /// Whether a custom function writes or reads the variant.
     is_custom: bool,
 }
 
@@ -128,7 +128,7 @@ fn style(fields: &Fields) -> Ident {
     Ident::new(style, Span::call_site())
 }
 
-/// The table over its base, that of something which is not compiled unless these conditions hold.
+/// The table over its base, for something that is compiled only under these conditions.
 fn compiled(mut table: Table, cfgs: &[TokenStream], base: TokenStream) -> TokenStream {
     if cfgs.is_empty() {
         return table.over(base);
@@ -170,12 +170,12 @@ fn field(index: usize, node: &Field, place: &Place<'_>) -> TokenStream {
     if cfgs.is_empty() {
         return table.over(quote!(__schema::field(#name, #text, #of)));
     }
-    // What is not compiled may name types that are not there.
+    // What is not compiled may name types that don't exist.
     table.set_if(&cfgs, "of", of);
     compiled(table, &cfgs, quote!(__schema::field(#name, #text, __schema::skipped)))
 }
 
-/// Under which names something is written and read, where these differ from that in the source.
+/// The names under which something is written and read, where they differ from the name in the source.
 fn names(table: &mut Table, name: &str, names: &Names) {
     let written = names.written.value();
     if written != name {
@@ -186,7 +186,7 @@ fn names(table: &mut Table, name: &str, names: &Names) {
     }
 }
 
-/// Whether and by what something is written and read.
+/// Whether something is written and read, and by which function.
 fn directions(table: &mut Table, words: &SerdeWords) {
     table.flag("is_written", !words.any(&[SKIP, SKIP_SERIALIZING]), true);
     table.flag("is_read", !words.any(&[SKIP, SKIP_DESERIALIZING]), true);

@@ -1,4 +1,5 @@
-//! A table of constants as code: `Field { name: "owner", text: "String", ..FIELD }`, with what differs from the last alone.
+//! A table of constants as code: `Field { name: "owner", text: "String", ..FIELD }`, with only the entries that differ
+//! from the base.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -10,7 +11,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A value of this type, of which nothing is said yet.
+    /// A value of this type, without entries.
     pub(super) fn new(ty: TokenStream) -> Self {
         Table { ty, entries: Vec::new() }
     }
@@ -24,7 +25,7 @@ impl Table {
         self.set_if(&[], name, value);
     }
 
-    /// A value that is there under these conditions, else that of the base.
+    /// A value under these conditions, otherwise that of the base.
     pub(super) fn set_if(&mut self, cfgs: &[TokenStream], name: &str, value: TokenStream) {
         let name = Ident::new(name, Span::call_site());
         self.entries.push(quote!(#(#cfgs)* #name: #value));
@@ -44,14 +45,14 @@ impl Table {
         }
     }
 
-    /// A value that most of them don't have.
+    /// A value, unless it is the usual one.
     pub(super) fn flag(&mut self, name: &str, value: bool, usual: bool) {
         if value != usual {
             self.set(name, quote!(#value));
         }
     }
 
-    /// The value: what was not said is as in `base`.
+    /// The value, with `base` for the entries that are not set.
     pub(super) fn over(self, base: TokenStream) -> TokenStream {
         let Table { ty, entries } = self;
         if entries.is_empty() { base } else { quote!(#ty { #(#entries,)* ..#base }) }

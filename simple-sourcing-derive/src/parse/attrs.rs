@@ -20,7 +20,7 @@ pub(crate) fn derives(attrs: &[Attribute]) -> Vec<String> {
     paths.filter_map(|path| path.segments.last().map(|segment| segment.ident.to_string())).collect()
 }
 
-/// Whether serde's derive reads what has these attributes as its type says.
+/// Whether serde's derive reads something with these attributes as its type says.
 pub(crate) fn is_read_by_serde(attrs: &[Attribute]) -> bool {
     !serde_metas(attrs).any(|meta| NOT_READ.contains(&meta.word.as_str()))
 }
@@ -29,7 +29,7 @@ fn serde_metas(attrs: &[Attribute]) -> impl Iterator<Item = TokenMeta> {
     attrs.iter().filter(|attr| attr.path().is_ident(SERDE)).flat_map(metas)
 }
 
-/// What serde is told, whatever the conditions.
+/// The words in `#[serde(...)]`, without those under a condition.
 pub(crate) struct SerdeWords(Vec<TokenMeta>);
 
 impl SerdeWords {
@@ -60,7 +60,7 @@ impl SerdeWords {
     }
 }
 
-/// What serde is told of what has these attributes, also under a condition.
+/// The words in `#[serde(...)]`, including those under a condition.
 pub(crate) fn serde_words(attrs: &[Attribute]) -> Vec<TokenMeta> {
     let conditions = attrs.iter().flat_map(conditional).filter(|meta| meta.path().is_ident(SERDE));
     let within = conditions.filter_map(|meta| match meta {
@@ -74,8 +74,8 @@ fn metas(attr: &Attribute) -> Punctuated<TokenMeta, Token![,]> {
     attr.parse_args_with(Punctuated::parse_terminated).unwrap_or_default()
 }
 
-/// The attributes that may have a say in what is written: conditions, and those of serde without these words, which are
-/// applied. A word stays that says one thing of writing and another of reading.
+/// The attributes that may affect what is written: conditions, and those of serde without the words that are already
+/// applied. A word that differs between writing and reading stays.
 pub(crate) fn attributes_without(attrs: &[Attribute], applied: &[&str]) -> Vec<TokenStream> {
     let is_applied = |meta: &TokenMeta| applied.contains(&meta.word.as_str()) && meta.list.is_empty();
     let left = attrs.iter().filter_map(|attr| {
@@ -91,7 +91,7 @@ pub(crate) fn attributes_without(attrs: &[Attribute], applied: &[&str]) -> Vec<T
     left.collect()
 }
 
-/// What `#[serde(...)]` says of a name. Anything that is not about names, or wrong, is left to serde.
+/// What `#[serde(...)]` says about names. Anything else, and anything wrong, is left to serde.
 #[derive(Default)]
 pub(crate) struct SerdeNames {
     pub(crate) rename: Rename,
@@ -115,7 +115,7 @@ impl Rename {
         !self.tokens.is_empty()
     }
 
-    /// Whether it says one thing of writing and another, or nothing, of reading.
+    /// Whether the name to write differs from those to read.
     pub(crate) fn is_split(&self) -> bool {
         let written: Vec<String> = self.written.iter().map(LitStr::value).collect();
         written != self.read.iter().map(LitStr::value).collect::<Vec<_>>()
@@ -148,7 +148,7 @@ pub(crate) fn serde_names(attrs: &[Attribute]) -> SerdeNames {
     names
 }
 
-/// `word`, `word = "..."` or `word(...)`, as serde's attributes are made.
+/// `word`, `word = "..."` or `word(...)`: the parts of serde's attributes.
 pub(crate) struct TokenMeta {
     pub(crate) word: String,
     pub(crate) value: Option<LitStr>,
@@ -178,7 +178,7 @@ impl syn::parse::Parse for TokenMeta {
     }
 }
 
-/// The attributes within `#[cfg_attr(condition, ...)]`; none of another attribute.
+/// The attributes within `#[cfg_attr(condition, ...)]`; none for another attribute.
 pub(crate) fn conditional(attr: &Attribute) -> Vec<Meta> {
     if !attr.path().is_ident(CFG_ATTR) {
         return Vec::new();
@@ -187,14 +187,14 @@ pub(crate) fn conditional(attr: &Attribute) -> Vec<Meta> {
     metas.into_iter().skip(1).collect()
 }
 
-/// The condition of `#[cfg_attr(condition, ...)]`; none of another attribute.
+/// The condition of `#[cfg_attr(condition, ...)]`; none for another attribute.
 pub(crate) fn condition(attr: &Attribute) -> Option<TokenStream> {
     let tokens = attr.path().is_ident(CFG_ATTR).then(|| attr.meta.require_list().ok())??.tokens.clone();
     let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
     Some(tokens.into_iter().take_while(|token| !is_comma(token)).collect())
 }
 
-/// Whether an attribute gives a variant its name on the wire.
+/// Whether an attribute gives a variant its wire name.
 pub(crate) fn is_rename(meta: &Meta) -> bool {
     let Meta::List(list) = meta else { return false };
     let renames = |token| matches!(token, TokenTree::Ident(word) if word == RENAME);

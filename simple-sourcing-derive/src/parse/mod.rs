@@ -1,15 +1,15 @@
 //! Tokens to raw input: what the user wrote, piece by piece, with the helper attributes taken off the item.
 //!
-//! A mistake in one piece is collected and the piece left out, so that the others are still read.
+//! A piece with a mistake is reported and skipped, and the others are still read.
 
 mod attrs;
 mod options;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Data, DeriveInput, LitStr, Meta, Path, Type};
+use syn::{Attribute, Data, DeriveInput, LitInt, LitStr, Meta, Path, Type};
 
-use self::options::{a_list, a_name, a_path, a_root, a_text, a_type, parse_options};
+use self::options::{a_list, a_name, a_number, a_path, a_root, a_text, a_type, parse_options, some_paths};
 pub(crate) use self::{
     attrs::{
         Rename, SerdeNames, SerdeWords, TokenMeta, attributes_without, condition, conditional, derives,
@@ -18,7 +18,7 @@ pub(crate) use self::{
     options::{Given, Root},
 };
 use crate::{
-    diagnostics::{Errors, did_you_mean, list},
+    diagnostics::{Errors, did_you_mean, expected},
     symbol::*,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct Input<O> {
     /// The options of the attribute.
     pub(crate) options: O,
-    /// Which options were written at all, rightly or wrongly.
+    /// Which options were written, rightly or wrongly.
     pub(crate) given: Given,
     /// The item, without helper attributes.
     pub(crate) item: DeriveInput,
@@ -49,6 +49,7 @@ pub(crate) struct EventOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) applier: Option<Ident>,
     pub(crate) projector: Option<Ident>,
+    pub(crate) projection: Option<Ident>,
     pub(crate) manual: Vec<&'static str>,
     pub(crate) no_implicit_prelude: bool,
     pub(crate) root: Option<Root>,
@@ -75,6 +76,15 @@ pub(crate) struct AggregateOptions {
     pub(crate) root: Option<Root>,
 }
 
+/// The options of `#[projection(...)]`.
+#[derive(Default)]
+pub(crate) struct ProjectionOptions {
+    pub(crate) events: Vec<Path>,
+    pub(crate) version: Option<LitInt>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) root: Option<Root>,
+}
+
 /// The options of `#[key(...)]` below `#[derive(Key)]`, and of `#[described(...)]`.
 #[derive(Default)]
 pub(crate) struct DeriveOptions {
@@ -91,6 +101,7 @@ pub(crate) fn event(args: TokenStream, item: TokenStream, errors: &mut Errors) -
             NAME => options.name = Some(a_text(word, input)?),
             APPLIER => options.applier = Some(a_name(word, input)?),
             PROJECTOR => options.projector = Some(a_name(word, input)?),
+            PROJECTION => options.projection = Some(a_name(word, input)?),
             MANUAL => a_list(word, DERIVES, input, &mut options.manual)?,
             NO_IMPLICIT_PRELUDE => options.no_implicit_prelude = true,
             _ => options.root = Some(a_root(word, input)?),
@@ -139,6 +150,26 @@ pub(crate) fn aggregate(
     Ok(Input { options, given, item, helpers: Vec::new() })
 }
 
+/// Reads `#[projection(...)]` and its item.
+pub(crate) fn projection(
+    args: TokenStream,
+    item: TokenStream,
+    errors: &mut Errors,
+) -> syn::Result<Input<ProjectionOptions>> {
+    let item = parse_item(item, PROJECTION, "a struct or an enum")?;
+    let mut options = ProjectionOptions::default();
+    let given = parse_options(PROJECTION, PROJECTION_OPTIONS, args, errors, |word, input| {
+        match word {
+            EVENTS => options.events = some_paths(word, input)?,
+            VERSION => options.version = Some(a_number(word, input)?),
+            NAME => options.name = Some(a_text(word, input)?),
+            _ => options.root = Some(a_root(word, input)?),
+        }
+        Ok(())
+    });
+    Ok(Input { options, given, item, helpers: Vec::new() })
+}
+
 /// Reads the item below `#[derive(Key)]`.
 pub(crate) fn key(item: TokenStream, errors: &mut Errors) -> syn::Result<Input<DeriveOptions>> {
     derived(item, KEY, errors)
@@ -162,15 +193,15 @@ fn derived(item: TokenStream, helper: &str, errors: &mut Errors) -> syn::Result<
                 });
             }
             Err(_) => {
-                let hint = format!("write `#[{helper}(crate = \"...\")]` or remove it");
-                errors.at(attr, format!("`#[{helper}]` takes an option: {hint}"));
+                let hint = format!("write `#[{helper}(crate = \"...\")]`, or remove it");
+                errors.at(attr, format!("`#[{helper}]` needs an option: {hint}"));
             }
         }
     }
     Ok(Input { options, given, item, helpers: Vec::new() })
 }
 
-/// The item, or the complaint that it is none that could be meant.
+/// The item, or the error that it is the wrong kind of item.
 fn parse_item(item: TokenStream, macro_name: &str, wanted: &str) -> syn::Result<DeriveInput> {
     let is_type = item.clone().into_iter().any(|token| match token {
         TokenTree::Ident(word) => word == "enum" || word == "struct" || word == "union",
@@ -179,7 +210,7 @@ fn parse_item(item: TokenStream, macro_name: &str, wanted: &str) -> syn::Result<
     if is_type {
         syn::parse2(item)
     } else {
-        Err(syn::Error::new(Span::call_site(), format!("`#[{macro_name}]` goes on {wanted}")))
+        Err(syn::Error::new(Span::call_site(), format!("`#[{macro_name}]` can only be applied to {wanted}")))
     }
 }
 
@@ -220,7 +251,7 @@ fn take_helpers(
         if let Some(message) = misuse(&attr, word, macro_name, allowed) {
             errors.at(&attr, message);
         } else if taken.iter().any(|helper| helper.word == word) {
-            errors.at(&attr, format!("`#[{word}]` is written twice: keep one of the two"));
+            errors.at(&attr, format!("duplicate `#[{word}]`: remove one"));
         }
         if allowed.contains(&word) {
             taken.push(Helper { word, node: attr });
@@ -229,8 +260,8 @@ fn take_helpers(
     taken
 }
 
-/// Which helper an attribute is, hides in `cfg_attr`, or was meant to be. A word that only resembles one counts where it
-/// stands alone.
+/// Which helper an attribute is, contains in `cfg_attr`, or was meant to be. A word that only resembles a helper counts
+/// if it has no arguments.
 fn helper(attr: &Attribute, allowed: &[&'static str]) -> Option<&'static str> {
     let known = |path: &Path| HELPERS.iter().copied().find(|word| path.is_ident(word));
     let written = attr.path().get_ident()?.to_string();
@@ -239,14 +270,14 @@ fn helper(attr: &Attribute, allowed: &[&'static str]) -> Option<&'static str> {
         .or_else(|| matches!(attr.meta, Meta::Path(_)).then(|| did_you_mean(&written, allowed)).flatten())
 }
 
-/// What is wrong with how a helper is written.
+/// What is wrong with the use of a helper.
 fn misuse(attr: &Attribute, word: &str, macro_name: &str, allowed: &[&str]) -> Option<String> {
     let written = attr.path().to_token_stream().to_string();
     if written == CFG_ATTR {
         // An attribute macro sees `cfg_attr` unresolved, so it can't know whether the word counts.
         Some(format!("`#[{word}]` can't be conditional: write it outside of `cfg_attr`"))
     } else if written != word {
-        Some(format!("`#[{macro_name}]` knows no `#[{written}]`: did you mean `#[{word}]`?"))
+        Some(format!("`#[{macro_name}]` has no helper attribute `#[{written}]`: did you mean `#[{word}]`?"))
     } else if !allowed.contains(&word) {
         Some(foreign_helper(word, macro_name, allowed))
     } else if !matches!(attr.meta, Meta::Path(_)) {
@@ -258,12 +289,12 @@ fn misuse(attr: &Attribute, word: &str, macro_name: &str, allowed: &[&str]) -> O
 
 fn foreign_helper(word: &str, macro_name: &str, allowed: &[&str]) -> String {
     let hint = match (macro_name, word) {
-        (EVENT, CONTEXT) => "a projector's methods are given the metadata of every event".to_owned(),
+        (EVENT, CONTEXT) => "a projector's methods always get the metadata of the event".to_owned(),
         (COMMAND, DELETE) => "it marks the event that removes the state, in the `#[event]` enum".to_owned(),
         (EVENT, UPSERT) => "it marks a command, in the `#[command]` enum".to_owned(),
-        _ => format!("write one of {}", list(allowed)),
+        _ => expected(allowed),
     };
-    format!("`#[{word}]` has no meaning in the enum of `#[{macro_name}]`: {hint}")
+    format!("`#[{word}]` can't be used with `#[{macro_name}]`: {hint}")
 }
 
 fn take_misplaced(attrs: &mut Vec<Attribute>, place: &str, errors: &mut Errors) {

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
-    LitStr, Path, Token, Type,
+    LitInt, LitStr, Path, Token, Type,
     ext::IdentExt,
     parse::{ParseStream, Parser, discouraged::Speculative},
     punctuated::Punctuated,
@@ -10,7 +10,7 @@ use syn::{
 };
 
 use crate::{
-    diagnostics::{Errors, did_you_mean, list},
+    diagnostics::{Errors, did_you_mean, expected, list},
     symbol::{Form, form},
 };
 
@@ -25,18 +25,18 @@ pub(crate) struct Root {
 #[derive(Default)]
 pub(crate) struct Given {
     words: Vec<&'static str>,
-    /// A word stood there that could have been meant as the value of any option.
+    /// There was a word that may have been meant as the value of any option.
     doubtful: bool,
 }
 
 impl Given {
-    /// Whether the user forgot an option, as against wrote it wrongly, which is reported already.
+    /// Whether the user forgot an option, rather than wrote it wrongly, which is already reported.
     pub(crate) fn lacks(&self, word: &str) -> bool {
         !self.doubtful && !self.words.contains(&word)
     }
 }
 
-/// Reads `word = value, ...`. A word that is unknown, repeated or without a right value is reported, and the others read.
+/// Reads `word = value, ...`. Reports a word that is unknown, repeated or without a valid value, and reads the others.
 pub(super) fn parse_options(
     macro_name: &str,
     known: &[&'static str],
@@ -70,7 +70,7 @@ fn parse_option(
 ) -> syn::Result<()> {
     let Ok(written) = input.call(Ident::parse_any) else {
         given.doubtful = true;
-        return Err(input.error(format!("`#[{macro_name}]` takes {}", list(known))));
+        return Err(input.error(expected(known)));
     };
     let text = written.to_string();
     let word = match known.iter().find(|&&word| word == text) {
@@ -81,11 +81,11 @@ fn parse_option(
             let hint = match (meant, known) {
                 (Some(meant), _) => format!("did you mean `{meant}`?"),
                 (None, [first, _, ..]) if is_value => format!("did you mean `{first} = {text}`?"),
-                (None, _) => format!("it takes {}", list(known)),
+                (None, _) => expected(known),
             };
             errors.at(&written, format!("`#[{macro_name}]` has no option `{text}`: {hint}"));
             given.doubtful |= is_value;
-            // What was probably meant is read as if it had been written, so that it is not reported as missing, too.
+            // Reads the option that was probably meant, so that it is not also reported as missing.
             match meant {
                 Some(meant) if !given.words.contains(&meant) => meant,
                 _ => return skip_value(input),
@@ -94,21 +94,17 @@ fn parse_option(
     };
     if given.words.contains(&word) {
         skip_value(input)?;
-        return Err(syn::Error::new_spanned(written, format!("`{word}` is written twice: keep one of the two")));
+        return Err(syn::Error::new_spanned(written, format!("duplicate option `{word}`: remove one")));
     }
     given.words.push(word);
     if let Some(message) = eat_equals(word, input)? {
         return Err(syn::Error::new_spanned(written, message));
     }
     take(word, input)?;
-    if input.is_empty() || input.peek(Token![,]) {
-        Ok(())
-    } else {
-        Err(input.error("options have a comma between them: write `,` here"))
-    }
+    if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,` between options")) }
 }
 
-/// Goes to the value of the option, or says what is wrong with how it is written.
+/// Moves to the value of the option, or returns what is wrong with its form.
 fn eat_equals(word: &str, input: ParseStream<'_>) -> syn::Result<Option<String>> {
     let is_list = input.peek(token::Paren);
     let equals = input.parse::<Option<Token![=]>>()?;
@@ -118,7 +114,7 @@ fn eat_equals(word: &str, input: ParseStream<'_>) -> syn::Result<Option<String>>
             Some(format!("`{word}` needs a value: write `{word} = {example}`"))
         }
         Form::List(example) if !is_list => Some(format!("`{word}` needs a list: write `{word}({example})`")),
-        Form::Alone if equals.is_some() || has_value => Some(format!("`{word}` takes no value: write `{word}` alone")),
+        Form::Alone if equals.is_some() || has_value => Some(format!("`{word}` takes no value: write just `{word}`")),
         _ => None,
     })
 }
@@ -147,7 +143,7 @@ fn without_quotes(word: &str, what: &str, input: ParseStream<'_>) -> syn::Result
     }
     let text: LitStr = input.parse()?;
     let value = text.value();
-    Err(syn::Error::new_spanned(text, format!("`{word}` is {what}: write it without quotes, `{word} = {value}`")))
+    Err(syn::Error::new_spanned(text, format!("`{word}` must be {what}: write it without quotes, `{word} = {value}`")))
 }
 
 /// `key = String`.
@@ -167,8 +163,39 @@ pub(super) fn a_path(word: &str, input: ParseStream<'_>) -> syn::Result<Path> {
         }
         Err(error) => Err(syn::Error::new(
             error.span(),
-            format!("`{word}` is the path of a type: write `{word} = path::to::Type`"),
+            format!("`{word}` must be the path of a type: write `{word} = path::to::Type`"),
         )),
+    }
+}
+
+/// `events(path::to::Type, Type)`.
+pub(super) fn some_paths(word: &str, input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
+    let content;
+    let parentheses = syn::parenthesized!(content in input);
+    let mut paths = Vec::new();
+    while !content.is_empty() {
+        paths.push(a_path(word, &content)?);
+        if !content.is_empty() {
+            content.parse::<Token![,]>()?;
+        }
+    }
+    if paths.is_empty() {
+        let message = format!("`{word}` is empty: write `{word}(path::to::Type)`");
+        return Err(syn::Error::new(parentheses.span.join(), message));
+    }
+    Ok(paths)
+}
+
+/// `version = 1`.
+pub(super) fn a_number(word: &str, input: ParseStream<'_>) -> syn::Result<LitInt> {
+    let message = format!("`{word}` must be a whole number, 1 or more: write `{word} = 1`");
+    if !input.peek(LitInt) {
+        return Err(input.error(message));
+    }
+    let number: LitInt = input.parse()?;
+    match number.base10_parse::<u32>() {
+        Ok(value) if value > 0 => Ok(number),
+        _ => Err(syn::Error::new_spanned(number, message)),
     }
 }
 
@@ -185,7 +212,7 @@ pub(super) fn a_text(word: &str, input: ParseStream<'_>) -> syn::Result<LitStr> 
     }
     let ahead = input.fork();
     let example = ahead.call(Ident::parse_any).map_or_else(|_| "...".to_owned(), |name| name.to_string());
-    Err(input.error(format!("`{word}` is a text: write it in quotes, `{word} = \"{example}\"`")))
+    Err(input.error(format!("`{word}` must be a string: write it in quotes, `{word} = \"{example}\"`")))
 }
 
 /// `crate = "..."`.
@@ -195,12 +222,12 @@ pub(super) fn a_root(word: &str, input: ParseStream<'_>) -> syn::Result<Root> {
         Ok(path) => Ok(Root { text, path }),
         Err(_) => Err(syn::Error::new_spanned(
             text,
-            "`crate` is the path under which simple-sourcing is known here: write e.g. `crate = \"::framework::events\"`",
+            "`crate` must be the path of simple-sourcing: write e.g. `crate = \"::framework::events\"`",
         )),
     }
 }
 
-/// `manual(Debug, Clone)`: words of those that are known. Those that are right are found also beside wrong ones.
+/// `manual(Debug, Clone)`: a list of known words. Reads the right ones even next to wrong ones.
 pub(super) fn a_list(
     word: &str,
     known: &[&'static str],
@@ -213,16 +240,16 @@ pub(super) fn a_list(
     for written in content.call(Punctuated::<Ident, Token![,]>::parse_terminated)? {
         match known.iter().find(|&&known| written == known) {
             Some(known) if found.contains(known) => {
-                let message = format!("`{written}` is written twice: keep one of the two");
+                let message = format!("duplicate `{written}`: remove one");
                 mistakes.push(syn::Error::new_spanned(written, message));
             }
             Some(known) => found.push(known),
             None => {
                 let hint = match did_you_mean(&written.to_string(), known) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("it takes {}", list(known)),
+                    None => expected(known),
                 };
-                mistakes.push(syn::Error::new_spanned(&written, format!("`{word}` knows no `{written}`: {hint}")));
+                mistakes.push(syn::Error::new_spanned(&written, format!("`{word}` can't contain `{written}`: {hint}")));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The pipeline from end to end: which mistakes are reported, and the parts of the code that depend on names.
+//! The pipeline from end to end: the mistakes that are reported, and the parts of the code that depend on names.
 
 mod round_trip;
 pub(crate) mod snapshots;
@@ -25,7 +25,7 @@ fn messages(code: TokenStream) -> Vec<String> {
     found
 }
 
-/// Whether the code has this in it, no matter how it is spaced.
+/// Asserts that the code contains this, regardless of spacing.
 #[track_caller]
 fn assert_contains(code: &TokenStream, part: &str) {
     let packed = |text: &str| text.split_whitespace().collect::<String>();
@@ -58,12 +58,12 @@ fn key(item: &str) -> TokenStream {
     pipeline::key(tokens(item))
 }
 
-/// An event enum that is right but for these variants.
+/// An event enum that is right except for these variants.
 fn an_event(variants: &str) -> TokenStream {
     event("key = String", &format!("pub enum AccountEvent {{ #[create] Opened {{ owner: String }}, {variants} }}"))
 }
 
-/// A command enum that is right but for these variants.
+/// A command enum that is right except for these variants.
 fn a_command(variants: &str) -> TokenStream {
     let item = format!("pub enum AccountCommand {{ #[create] Open {{ owner: String }}, {variants} }}");
     command("event = AccountEvent, error = AccountError", &item)
@@ -186,12 +186,12 @@ fn all_mistakes_are_reported_together() {
         messages(code),
         [
             "`#[event]` has no option `nme`: did you mean `name`?",
-            "`applier` is the name of a generated item: write it without quotes, `applier = Quoted`",
+            "`applier` must be the name of a generated item: write it without quotes, `applier = Quoted`",
             "`projector` needs a value: write `projector = Name`",
-            "`#[event]` knows no `#[creat]`: did you mean `#[create]`?",
-            "`#[upsert]` has no meaning in the enum of `#[event]`: it marks a command, in the `#[command]` enum",
+            "`#[event]` has no helper attribute `#[creat]`: did you mean `#[create]`?",
+            "`#[upsert]` can't be used with `#[event]`: it marks a command, in the `#[command]` enum",
             "`#[event]` needs `key`: write `#[event(key = String)]`",
-            "`A` is marked `#[create]` and `#[delete]`: keep one of the two",
+            "`A` can't be both `#[create]` and `#[delete]`: remove one",
             "`HttpFailed` and `HTTPFailed` both have the method `http_failed`: rename one of them",
         ]
     );
@@ -208,17 +208,17 @@ fn one_mistake_is_one_message() {
     assert_message(event(r#"key =, name = "x""#), "`key` needs a value");
     assert_message(command("event = E, error = F, context = true", "enum C { #[create] A }"), "takes no value");
     assert_message(event(r#"key = "String""#), "without quotes, `key = String`");
-    assert_message(event("key = u8, key = u8"), "written twice");
-    assert_message(event("key = u8, topic = Map<A, B>"), "no option `topic`: it takes");
-    assert_message(event(r#"key = u8 name = "x""#), "a comma between them");
+    assert_message(event("key = u8, key = u8"), "duplicate option `key`");
+    assert_message(event("key = u8, topic = Map<A, B>"), "no option `topic`: expected one of `key`, `name`");
+    assert_message(event(r#"key = u8 name = "x""#), "expected `,` between options");
     assert_message(event("key = u8, name = account"), "in quotes, `name = \"account\"`");
-    assert_message(event(r#"key = u8, name = """#), "is empty");
+    assert_message(event(r#"key = u8, name = """#), "can't be empty");
     assert_message(event(r#"key = u8, name = "a b""#), "can't contain ` `");
-    assert_message(event(r#"key = u8, crate = "a b""#), "path under which");
-    assert_message(event("key = u8, applier = A, projector = A"), "the name of two items");
+    assert_message(event(r#"key = u8, crate = "a b""#), "must be the path of simple-sourcing");
+    assert_message(event("key = u8, applier = A, projector = A"), "is used for two items");
     assert_message(event("key = u8, manual(Dbug)"), "did you mean `Debug`?");
-    assert_message(event("key = u8, manual(Hash, Debug)"), "it takes `Debug`, `Clone`");
-    assert_message(event("key = u8, manual(Debug, Debug)"), "written twice");
+    assert_message(event("key = u8, manual(Hash, Debug)"), "expected one of `Debug`, `Clone`");
+    assert_message(event("key = u8, manual(Debug, Debug)"), "duplicate `Debug`");
     assert_message(event("key = u8, manual()"), "at least one of");
     assert_message(event("key = u8, manual = Debug"), "needs a list: write `manual(Debug, Clone)`");
     assert_message(event("key = u8, manual"), "needs a list");
@@ -227,43 +227,43 @@ fn one_mistake_is_one_message() {
 #[test]
 fn every_wrong_shape_has_a_message() {
     let event = |item| event("key = u8", item);
-    assert_message(event("struct E;"), "goes on an enum");
-    assert_message(event("union E { a: u8 }"), "goes on an enum");
-    assert_message(event("fn f() {}"), "goes on an enum");
+    assert_message(event("struct E;"), "can only be applied to an enum");
+    assert_message(event("union E { a: u8 }"), "can only be applied to an enum");
+    assert_message(event("fn f() {}"), "can only be applied to an enum");
     assert_message(event("enum E {}"), "has no variants");
     assert_message(event("enum E<T> { #[create] A(T) }"), "can't have generics");
     assert_message(event("enum E where u8: Copy, { #[create] A }"), "can't have generics");
     assert_message(event("enum E { A }"), "no event creates the aggregate");
     assert_message(event("enum Straße { #[create] A }"), "can't contain `ß`");
-    assert_message(aggregate("command = C", "union A { a: u8 }"), "goes on a struct");
+    assert_message(aggregate("command = C", "union A { a: u8 }"), "can only be applied to a struct");
     assert_message(aggregate("command = C", "struct A<'a>(&'a str);"), "can't have generics");
     assert_message(aggregate("", "struct A;"), "needs `command`");
-    assert_message(key("struct K(u8, u8);"), "a newtype with one field");
-    assert_message(key("enum K { A }"), "a newtype with one field");
-    assert_message(key("#[key] struct K(u8);"), "takes an option");
+    assert_message(key("struct K(u8, u8);"), "a struct with one field");
+    assert_message(key("enum K { A }"), "a struct with one field");
+    assert_message(key("#[key] struct K(u8);"), "needs an option");
 }
 
 #[test]
 fn every_wrong_variant_has_a_message() {
-    assert_message(an_event("#[create] #[delete] A"), "keep one of the two");
-    assert_message(an_event("#[delete] #[delete] A"), "written twice");
+    assert_message(an_event("#[create] #[delete] A"), "can't be both");
+    assert_message(an_event("#[delete] #[delete] A"), "duplicate `#[delete]`");
     assert_message(an_event("#[delete(now)] A"), "takes no arguments");
     assert_message(an_event("#[deleted] A"), "did you mean `#[delete]`?");
-    assert_message(an_event("#[context] A"), "given the metadata");
+    assert_message(an_event("#[context] A"), "always get the metadata");
     assert_message(an_event("A { #[create] b: u8 }"), "belongs on a variant");
     assert_message(an_event("#[cfg_attr(x, delete)] A"), "can't be conditional");
     assert_message(an_event(r#"#[cfg_attr(x, serde(rename = "B"))] A"#), "can't be conditional");
     assert_message(an_event("A( #[cfg(x)] u8 )"), "can't be conditional");
-    assert_message(an_event("Super"), "no method can be called");
+    assert_message(an_event("Super"), "can't be a method name");
     assert_message(an_event("A(&'static str)"), "write `String`");
     assert_message(an_event("A(Option<(u8, &'static [u8])>)"), "write `Vec<u8>`");
     assert_message(a_command("A { b: Vec<&'static Key> }"), "write `Key`");
-    assert_message(an_event(r#"#[serde(rename = "Opened")] A"#), "a name on the wire in common");
-    assert_message(an_event(r#"#[serde(alias = "Opened")] A"#), "a name on the wire in common");
-    assert_message(a_command("#[create] #[upsert] A"), "keep one of the two");
+    assert_message(an_event(r#"#[serde(rename = "Opened")] A"#), "share a wire name");
+    assert_message(an_event(r#"#[serde(alias = "Opened")] A"#), "share a wire name");
+    assert_message(a_command("#[create] #[upsert] A"), "can't be both");
     assert_message(a_command("#[delete] A"), "marks the event");
     assert_message(command("", "enum C { #[create] A }"), "needs `event` and `error`");
-    assert_message(command("event = E, error = F", "enum C { A }"), "every command expects an aggregate");
+    assert_message(command("event = E, error = F", "enum C { A }"), "every command expects an existing aggregate");
 }
 
 #[test]
@@ -277,7 +277,11 @@ fn after_a_mistake_the_rest_is_still_written() {
     assert_contains(&code, "pub enum AccountEvent { Opened, AB, Ab }");
     assert_contains(&code, "fn opened() -> Self;");
     assert_contains(&code, "impl ::simple_sourcing::__private::Event for AccountEvent");
-    assert_eq!(code.to_string().matches("fn ab").count(), 2, "one in the applier, one in the projector");
+    assert_eq!(
+        code.to_string().matches("fn ab").count(),
+        3,
+        "one each in the applier, the projector and the projection"
+    );
 
     let code = command("", "enum AccountCommand { #[create] Open }");
     assert_contains(&code, "type Event = AccountEvent;");

@@ -36,12 +36,12 @@ fn a_field_of_an_event_or_a_command_is_not_skipped() {
         ["skip", "skip_serializing", "skip_deserializing", "default, skip", "skip_serializing, skip_deserializing"]
     {
         for variant in [format!("A {{ #[serde({word})] b: u8 }}"), format!("A(u8, #[serde({word})] u8)")] {
-            assert_message(an_event(&variant), "is not in the log");
+            assert_message(an_event(&variant), "no reader of the event would get it");
             assert_message(a_command(&variant), "is lost on the way");
         }
     }
-    assert_message(an_event("A { #[cfg_attr(x, serde(skip))] b: u8 }"), "`b` is not in the log");
-    assert_message(an_event("A(u8, #[serde(skip)] u8)"), "field 1 of `A` is not in the log");
+    assert_message(an_event("A { #[cfg_attr(x, serde(skip))] b: u8 }"), "`b` is lost");
+    assert_message(an_event("A(u8, #[serde(skip)] u8)"), "field 1 of `A` is lost");
     assert_right("A { #[serde(skip)] b: std::marker::PhantomData<u8> }");
 }
 
@@ -55,7 +55,7 @@ fn a_field_of_a_state_is_skipped_where_it_is_not_compared() {
         assert_message(state(item), "write `manual(PartialEq)` in `#[aggregate(...)]`");
         assert_eq!(messages(compared_by_hand(item)), [""; 0]);
     }
-    // What is compared is then for the user to say, with a type that is always equal, say.
+    // Then the user decides what is compared, for example with a type whose values are all equal.
     assert_eq!(messages(state("#[derive(PartialEq)] struct A { #[serde(skip)] b: Cache }")), [""; 0]);
     assert_eq!(messages(state("struct A { #[serde(skip)] b: PhantomData<u8> }")), [""; 0]);
 
@@ -64,7 +64,7 @@ fn a_field_of_a_state_is_skipped_where_it_is_not_compared() {
     assert_eq!(messages(one_way("skip_serializing, default")), [""; 0]);
     assert_eq!(messages(one_way("skip_deserializing")), [""; 0]);
     let strict = "#[serde(deny_unknown_fields)] struct A { #[serde(skip_deserializing)] b: u8 }";
-    assert_message(compared_by_hand(strict), "unknown to `deny_unknown_fields`");
+    assert_message(compared_by_hand(strict), "`deny_unknown_fields` rejects it");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_variant_is_written_and_read() {
     assert_wrong("#[serde(skip)] A", "`A` could never be written: remove `skip`");
     assert_wrong("#[serde(skip_serializing)] A", "could never be written");
     assert_wrong("#[serde(skip_deserializing)] A", "could never be read back");
-    assert_wrong("#[serde(other)] A", "read for every name that is unknown");
+    assert_wrong("#[serde(other)] A", "every unknown variant would be read as `A`");
     assert_wrong("#[serde(untagged)] A(u8)", "without its name");
     assert_message(state("enum A { #[serde(skip)] B, C }"), "could never be written");
 }
@@ -80,9 +80,9 @@ fn a_variant_is_written_and_read() {
 #[test]
 fn a_variant_is_written_with_its_name() {
     assert_message(with("untagged"), "remove `untagged`, or write `tag = \"type\"`");
-    assert_message(with("remote = \"Other\""), "serde writes no `Serialize`");
-    assert_message(with("field_identifier"), "serde writes no `Serialize`");
-    assert_message(with("variant_identifier"), "serde writes no `Serialize`");
+    assert_message(with("remote = \"Other\""), "serde doesn't implement `Serialize`");
+    assert_message(with("field_identifier"), "serde doesn't implement `Serialize`");
+    assert_message(with("variant_identifier"), "serde doesn't implement `Serialize`");
     for right in [
         "tag = \"t\"",
         "tag = \"t\", content = \"c\"",
@@ -96,10 +96,10 @@ fn a_variant_is_written_with_its_name() {
 
 #[test]
 fn another_type_is_written_and_read() {
-    assert_message(with("into = \"Wire\""), "write `from = \"Wire\"` or `try_from = \"Wire\"`, too");
-    assert_message(with("from = \"Wire\""), "write `into = \"Wire\"`, too");
-    assert_message(with("try_from = \"Wire\""), "write `into = \"Wire\"`, too");
-    assert_message(with("into = \"A\", from = \"B\""), "written as `A` and read as `B`: write one type in both");
+    assert_message(with("into = \"Wire\""), "add `from = \"Wire\"` or `try_from = \"Wire\"`");
+    assert_message(with("from = \"Wire\""), "add `into = \"Wire\"`");
+    assert_message(with("try_from = \"Wire\""), "add `into = \"Wire\"`");
+    assert_message(with("into = \"A\", from = \"B\""), "written as `A`, but read as `B`: use one type for both");
     assert_eq!(messages(with("into = \"a :: Wire\", try_from = \"a::Wire\"")), [""; 0]);
 }
 
@@ -107,25 +107,25 @@ fn another_type_is_written_and_read() {
 fn a_name_that_is_written_is_read() {
     assert_wrong(
         r#"#[serde(rename(serialize = "b"))] A"#,
-        "`A` is written as `b` and read as `A`: write `rename = \"b\"`",
+        "`A` is written as `b`, but read as `A`: write `rename = \"b\"`",
     );
-    assert_wrong(r#"#[serde(rename(deserialize = "b"))] A"#, "`A` is written as `A` and read as `b`");
+    assert_wrong(r#"#[serde(rename(deserialize = "b"))] A"#, "`A` is written as `A`, but read as `b`");
     assert_wrong(
         r#"A { #[serde(rename(serialize = "b", deserialize = "c"))] a: u8 }"#,
-        "`a` is written as `b` and read as `c`",
+        "`a` is written as `b`, but read as `c`",
     );
     assert_wrong(
         r#"#[serde(rename_all(serialize = "UPPERCASE"))] A { a: u8, b: u8 }"#,
-        "write one rule, `rename_all = \"UPPERCASE\"`",
+        "use one rule, `rename_all = \"UPPERCASE\"`",
     );
     assert_right(r#"#[serde(rename(serialize = "b"), alias = "b")] A"#);
     assert_right(r#"#[serde(rename(serialize = "b", deserialize = "b", deserialize = "A"))] A"#);
     assert_right(r#"#[serde(rename_all(serialize = "UPPERCASE", deserialize = "UPPERCASE"))] A { a: u8 }"#);
-    // Nothing is renamed by it.
+    // It renames nothing.
     assert_right(r#"#[serde(rename_all(serialize = "snake_case"))] A { a: u8 }"#);
 
     assert_message(with(r#"rename_all(serialize = "kebab-case")"#), "`FirstOpened` is written as `first-opened`");
-    assert_message(with(r#"rename_all(deserialize = "kebab-case")"#), "write one rule for both");
+    assert_message(with(r#"rename_all(deserialize = "kebab-case")"#), "use one rule for both");
     assert_message(with(r#"rename_all_fields(serialize = "camelCase")"#), "`by_whom` is written as `byWhom`");
     let of_struct = r#"#[serde(rename_all(serialize = "camelCase"))] struct A { a_b: u8, c_d: u8 }"#;
     assert_message(state(of_struct), "`a_b` is written as `aB`");
@@ -133,7 +133,7 @@ fn a_name_that_is_written_is_read() {
 
 #[test]
 fn no_two_have_one_name() {
-    let common = "have a name on the wire in common";
+    let common = "share a wire name";
     assert_wrong(r#"A { a: u8, #[serde(rename = "a")] b: u8 }"#, common);
     assert_wrong(r#"A { a: u8, #[serde(alias = "a")] b: u8 }"#, common);
     assert_wrong(r#"#[serde(alias = "A", rename(serialize = "A", deserialize = "B"))] A, B"#, common);
@@ -146,14 +146,14 @@ fn no_two_have_one_name() {
 #[test]
 fn what_may_be_left_out_can_be_read() {
     let unless = |more: &str, ty: &str| format!("A {{ #[serde(skip_serializing_if = \"no\"{more})] b: {ty} }}");
-    assert_wrong(&unless("", "u8"), "where `b` is not written, it can't be read back: write `default`, too");
-    assert_wrong(&unless(", with = \"own\"", "Option<u8>"), "write `default`, too");
+    assert_wrong(&unless("", "u8"), "if `b` is not written, it can't be read back: add `default`");
+    assert_wrong(&unless(", with = \"own\"", "Option<u8>"), "add `default`");
     assert_right(&unless(", default", "u8"));
     assert_right(&unless(", default = \"seven\"", "u8"));
     assert_right(&unless("", "Option<u8>"));
     assert_right("A(#[serde(skip_serializing_if = \"no\")] u8)");
-    assert_wrong("A(#[serde(skip_serializing_if = \"no\")] u8, u8)", "those behind it are read in its place");
-    assert_wrong("A(u8, #[serde(skip_serializing_if = \"no\")] Option<u8>)", "write `default`, too");
+    assert_wrong("A(#[serde(skip_serializing_if = \"no\")] u8, u8)", "the fields after it are read in its place");
+    assert_wrong("A(u8, #[serde(skip_serializing_if = \"no\")] Option<u8>)", "add `default`");
     assert_right("A(u8, #[serde(default, skip_serializing_if = \"no\")] u8)");
     let defaults = "#[serde(default)] struct A { #[serde(skip_serializing_if = \"no\")] b: u8 }";
     assert_eq!(messages(state(defaults)), [""; 0]);
@@ -161,9 +161,9 @@ fn what_may_be_left_out_can_be_read() {
 
 #[test]
 fn a_function_of_ones_own_is_for_both_directions() {
-    assert_wrong("A { #[serde(serialize_with = \"own\")] b: u8 }", "write `deserialize_with = \"...\"`, too");
-    assert_wrong("A { #[serde(deserialize_with = \"own\")] b: u8 }", "write `serialize_with = \"...\"`, too");
-    assert_wrong("#[serde(serialize_with = \"own\")] A(u8)", "`A` is written in a way of its own");
+    assert_wrong("A { #[serde(serialize_with = \"own\")] b: u8 }", "add `deserialize_with = \"...\"`");
+    assert_wrong("A { #[serde(deserialize_with = \"own\")] b: u8 }", "add `serialize_with = \"...\"`");
+    assert_wrong("#[serde(serialize_with = \"own\")] A(u8)", "`A` is written by a custom function");
     assert_right(
         "A { #[serde(serialize_with = \"own\", deserialize_with = \"own\")] b: u8, #[serde(with = \"own\")] c: u8 }",
     );
@@ -171,20 +171,20 @@ fn a_function_of_ones_own_is_for_both_directions() {
 
 #[test]
 fn what_serde_has_to_keep_can_be_kept() {
-    assert_wrong("A { #[serde(flatten)] b: HashMap<String, u128> }", "with `flatten` serde can't read `u128`");
-    assert_wrong("A { #[serde(flatten)] b: BTreeMap<u8, u8> }", "can't read a map with keys of `u8`");
-    assert_wrong("A { #[serde(flatten)] b: Option<u8> }", "has no names to stand among others");
-    assert_wrong("A { #[serde(flatten)] b: Vec<u8> }", "has no names to stand among others");
+    assert_wrong("A { #[serde(flatten)] b: HashMap<String, u128> }", "serde can't read `u128` with `flatten`");
+    assert_wrong("A { #[serde(flatten)] b: BTreeMap<u8, u8> }", "can't read a map with `u8` keys");
+    assert_wrong("A { #[serde(flatten)] b: Option<u8> }", "`flatten` needs named fields");
+    assert_wrong("A { #[serde(flatten)] b: Vec<u8> }", "`flatten` needs named fields");
     assert_right("A { #[serde(flatten)] b: Option<Wei>, c: u128, d: BTreeMap<u8, u8> }");
     assert_right("A { #[serde(flatten, with = \"own\")] b: u128 }");
 
-    assert_wrong("A { #[serde(flatten)] b: BTreeMap<bool, u8> }", "can't read a map with keys of `bool`");
+    assert_wrong("A { #[serde(flatten)] b: BTreeMap<bool, u8> }", "can't read a map with `bool` keys");
     let strict = "#[serde(tag = \"t\", deny_unknown_fields)] struct A { b: u8 }";
-    assert_message(state(strict), "that `deny_unknown_fields` does not know");
+    assert_message(state(strict), "that `deny_unknown_fields` rejects");
 
     let tagged = |variant| super::event("key = u8", &format!("#[serde(tag = \"t\")] enum E {{ #[create] {variant} }}"));
-    assert_message(tagged("A { b: Option<i128> }"), "with `tag` serde can't read `i128`: write `content");
-    assert_message(tagged("A { b: Vec<HashMap<u64, u8>> }"), "can't read a map with keys of `u64`");
+    assert_message(tagged("A { b: Option<i128> }"), "serde can't read `i128` with `tag`: add `content");
+    assert_message(tagged("A { b: Vec<HashMap<u64, u8>> }"), "can't read a map with `u64` keys");
     assert_message(tagged("A(u64)"), "`A` could never be written");
     assert_message(tagged("A(Option<Wei>)"), "write `A { value: Option<Wei> }`");
     for right in [
@@ -217,7 +217,10 @@ fn a_command_has_no_set_that_hashes() {
         "HashMap<u8, HashSet<u8>>",
         "FxHashSet<u8>",
     ] {
-        assert_message(a_command(&format!("A {{ b: {ty} }}")), "so a retry would be another command: write `BTreeSet`");
+        assert_message(
+            a_command(&format!("A {{ b: {ty} }}")),
+            "so a retry would be a different command: use a `BTreeSet`",
+        );
         assert_eq!(messages(an_event(&format!("A {{ b: {ty} }}"))), [""; 0]);
     }
     assert_eq!(messages(a_command("A(BTreeSet<u8>, PhantomData<HashSet<u8>>, HashMap<u8, u8>)")), [""; 0]);

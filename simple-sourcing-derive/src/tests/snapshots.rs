@@ -1,4 +1,4 @@
-//! All that the macros write for some inputs, formatted: so that a change of it is read in review.
+//! The whole generated code for some inputs, formatted, so that a change shows up in review.
 //!
 //! After a change, `INSTA_UPDATE=always cargo test -p simple-sourcing-derive --lib`, and read the differences.
 
@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 
 use super::{aggregate, command, event, key};
 
-/// The code as rustfmt would have it.
+/// The code as rustfmt would format it.
 fn formatted(code: TokenStream) -> String {
     prettyplease::unparse(&syn::parse2(code).unwrap())
 }
@@ -22,7 +22,7 @@ macro_rules! snapshots {
             }
         )*
 
-        /// What is written for each input, for tests of what holds for all of them.
+        /// The generated code for each input, for tests of what holds for all of them.
         pub(crate) fn all() -> Vec<(&'static str, TokenStream)> {
             vec![$((stringify!($name), $code)),*]
         }

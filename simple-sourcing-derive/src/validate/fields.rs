@@ -1,4 +1,4 @@
-//! The fields of an item, and what serde is told of them.
+//! The fields of an item, and what serde is told about them.
 
 use syn::{Attribute, Data, Field, Fields, Variant};
 

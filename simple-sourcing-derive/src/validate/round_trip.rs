@@ -1,7 +1,8 @@
-//! What is written is read back as it was: the words of serde with which it would not be, or could not be written at all.
+//! What is written must be read back unchanged: refuses the words of serde that prevent it, or that prevent writing at
+//! all.
 //!
-//! Macros see words and not types, so the engine compares each value that it writes, too. What is found here is found while
-//! compiling, and at the word.
+//! Macros see words and not types, so the engine also compares each value that it writes. What is found here is found
+//! at compile time, and reported at the word.
 
 use std::collections::HashMap;
 
@@ -22,13 +23,13 @@ use crate::{
     wire::{self, Names},
 };
 
-/// All of the rules. How something is written and read by hand is the user's business.
+/// All of the rules. A hand-written `Serialize` or `Deserialize` is up to the user.
 pub(crate) fn round_trip(item: &Item, errors: &mut Errors) {
     if item.manual.contains(&SERIALIZE_DERIVE) || item.manual.contains(&DESERIALIZE_DERIVE) {
         return;
     }
     check_type(item, errors);
-    // Written and read as another type, of which nothing is known here.
+    // Written and read as another type, about which nothing is known here.
     let words = Words::of(&item.node.attrs);
     if [INTO, FROM, TRY_FROM].iter().any(|word| words.get(word).is_some()) {
         return;
@@ -46,38 +47,39 @@ fn check_type(item: &Item, errors: &mut Errors) {
     let words = Words::of(&item.node.attrs);
     let (name, one) = (&item.node.ident, item.subject.one());
     if let Some(meta) = words.get(UNTAGGED) {
-        let message = "a variant is written without its name, so it may be read back as another";
+        let message = "`untagged` variants are written without their names, so one may be read back as another";
         errors.at(&meta.tokens, format!("{message}: remove `untagged`, or write `tag = \"type\"`"));
     }
     if let Some(meta) = words.first(&[REMOTE, FIELD_IDENTIFIER, VARIANT_IDENTIFIER]) {
-        let message = format!("with `{}` serde writes no `Serialize` and `Deserialize` for `{name}`", meta.word);
-        errors.at(&meta.tokens, format!("{message}, which {one} needs: remove it"));
+        let message =
+            format!("with `{}`, serde doesn't implement `Serialize` and `Deserialize` for `{name}`", meta.word);
+        errors.at(&meta.tokens, format!("{message}, which {one} needs: remove `{}`", meta.word));
     }
     if let (Data::Struct(_), Some(meta), true) = (&item.node.data, words.get(TAG), words.has(DENY_UNKNOWN_FIELDS)) {
-        let message = format!("`{TAG}` writes a name in `{name}` that `{DENY_UNKNOWN_FIELDS}` does not know");
-        errors.at(&meta.tokens, format!("{message} when it is read back: remove one of the two"));
+        let message = format!("`{TAG}` adds a field that `{DENY_UNKNOWN_FIELDS}` rejects");
+        errors.at(&meta.tokens, format!("{message} when `{name}` is read back: remove one of the two"));
     }
     let value = |meta: &TokenMeta| meta.value.as_ref().map(syn::LitStr::value).unwrap_or_default();
     match (words.get(INTO), words.first(&[FROM, TRY_FROM])) {
         (Some(into), None) => {
             let ty = value(into);
-            let message = format!("`{name}` is written as `{ty}` and not read as that");
-            errors.at(&into.tokens, format!("{message}: write `from = \"{ty}\"` or `try_from = \"{ty}\"`, too"));
+            let message = format!("`{name}` is written as `{ty}`, but not read as it");
+            errors.at(&into.tokens, format!("{message}: add `from = \"{ty}\"` or `try_from = \"{ty}\"`"));
         }
         (None, Some(from)) => {
             let ty = value(from);
-            let message = format!("`{name}` is read as `{ty}` and not written as that");
-            errors.at(&from.tokens, format!("{message}: write `into = \"{ty}\"`, too"));
+            let message = format!("`{name}` is read as `{ty}`, but not written as it");
+            errors.at(&from.tokens, format!("{message}: add `into = \"{ty}\"`"));
         }
         (Some(into), Some(from)) if !is_one_type(&value(into), &value(from)) => {
-            let message = format!("`{name}` is written as `{}` and read as `{}`", value(into), value(from));
-            errors.at(&into.tokens, format!("{message}: write one type in both"));
+            let message = format!("`{name}` is written as `{}`, but read as `{}`", value(into), value(from));
+            errors.at(&into.tokens, format!("{message}: use one type for both"));
         }
         _ => {}
     }
 }
 
-/// Whether two types are the same, however they are spaced.
+/// Whether two types are the same, regardless of spacing.
 fn is_one_type(one: &str, other: &str) -> bool {
     let tokens = |text: &str| text.parse::<TokenStream>().map(|tokens| tokens.to_string()).unwrap_or_default();
     tokens(one) == tokens(other)
@@ -91,15 +93,15 @@ fn check_variant(variant: &Variant, of_type: &Words, errors: &mut Errors) {
         errors.at(&meta.tokens, format!("`{name}` could never be {not}: remove `{}`, or the variant", meta.word));
     }
     if let Some(meta) = words.get(OTHER) {
-        let message = format!("`{name}` would be read for every name that is unknown, and what was written be lost");
+        let message = format!("every unknown variant would be read as `{name}`, and its data would be lost");
         errors.at(&meta.tokens, format!("{message}: remove `other`"));
     }
     if let Some(meta) = words.get(UNTAGGED) {
-        let message = format!("`{name}` is written without its name, so it may be read back as another");
+        let message = format!("`{name}` is written without its name, so it may be read back as another variant");
         errors.at(&meta.tokens, format!("{message}: remove `untagged`"));
     }
     check_with(&words, &format!("`{name}`"), errors);
-    // serde itself says so of several fields.
+    // With several fields, serde reports it.
     if is_tagged_within(of_type)
         && let Fields::Unnamed(fields) = &variant.fields
         && let (Some(field), 1) = (fields.unnamed.first(), fields.unnamed.len())
@@ -107,13 +109,15 @@ fn check_variant(variant: &Variant, of_type: &Words, errors: &mut Errors) {
         && !says(&field.attrs, NOT_WRITTEN)
         && words.first(NOT_WRITTEN).is_none()
     {
-        let message = format!("`{name}` could never be written: its `tag` stands among the names of its fields");
-        let hint = format!("write `{name} {{ value: {} }}`, or `content = \"...\"` beside `tag`", inline(&field.ty));
-        errors.at(&field.ty, format!("{message}, and it has none: {hint}"));
+        let ty = inline(&field.ty);
+        let message =
+            format!("`{name}` could never be written, because `{TAG}` needs named fields and `{ty}` has none");
+        let hint = format!("write `{name} {{ value: {ty} }}`, or add `content = \"...\"`");
+        errors.at(&field.ty, format!("{message}: {hint}"));
     }
 }
 
-/// Whether the name of a variant stands among its fields.
+/// Whether the name of a variant is written among its fields.
 fn is_tagged_within(of_type: &Words) -> bool {
     of_type.has(TAG) && !of_type.has(CONTENT)
 }
@@ -138,19 +142,20 @@ fn check_field(place: &FieldAt<'_>, item: &Item, of_type: &Words, errors: &mut E
     if let Some(meta) = flatten
         && has_no_names(within_option(&field.ty))
     {
+        let ty = inline(&field.ty);
         let message =
-            format!("{name} could never be written: a `{}` has no names to stand among others", inline(&field.ty));
-        return errors.at(&meta.tokens, format!("{message}: remove `flatten`"));
+            format!("{name} could never be written, because `{FLATTEN}` needs named fields and `{ty}` has none");
+        return errors.at(&meta.tokens, format!("{message}: remove `{FLATTEN}`"));
     }
     let is_tagged = variant.is_some() && is_tagged_within(of_type);
     if let Some(what) = (flatten.is_some() || is_tagged).then(|| not_to_be_kept(&field.ty)).flatten() {
         let (cause, hint) = match flatten {
             Some(_) => (FLATTEN, "remove `flatten`"),
-            None => (TAG, "write `content = \"...\"` beside `tag`"),
+            None => (TAG, "add `content = \"...\"`"),
         };
         let at = flatten.map_or_else(|| field.ty.to_token_stream(), |meta| meta.tokens.clone());
-        let message = format!("{name} could never be read back: with `{cause}` serde can't read {what}");
-        errors.at(at, format!("{message}: {hint}, or another type"));
+        let message = format!("{name} could never be read back, because serde can't read {what} with `{cause}`");
+        errors.at(at, format!("{message}: {hint}, or use another type"));
     }
 }
 
@@ -163,7 +168,7 @@ fn name_of(place: &FieldAt<'_>) -> String {
     }
 }
 
-/// What serde passes over is lost; of a state, it may be what can be found again.
+/// What serde skips is lost. In a state it may be recomputed.
 fn check_skipped(
     meta: &TokenMeta,
     words: &Words,
@@ -177,27 +182,27 @@ fn check_skipped(
         return;
     }
     let lost = match item.subject {
-        Subject::Event => Some("is not in the log, so nobody who reads the event would have it".to_owned()),
-        Subject::Command => Some("is lost on the way, so the handler would not have it".to_owned()),
+        Subject::Event => Some("is lost, so no reader of the event would get it".to_owned()),
+        Subject::Command => Some("is lost on the way, so the handler would not get it".to_owned()),
         Subject::State => None,
     };
     if let Some(lost) = lost {
-        return errors.at(&meta.tokens, format!("with `{word}` {name} {lost}: remove `{word}`, or the field"));
+        return errors.at(&meta.tokens, format!("with `{word}`, {name} {lost}: remove `{word}`, or the field"));
     }
     if item.derives.contains(&Derive::PartialEq) {
-        let message =
-            format!("{name} is not kept, so the state that is read back would not equal the one that was written");
-        let hint = "if it is a cache, write `manual(PartialEq)` in `#[aggregate(...)]` and an `impl PartialEq` that leaves it out";
+        let message = format!("{name} is skipped, so the state that is read back would differ from the one written");
+        let hint =
+            "for a cache, write `manual(PartialEq)` in `#[aggregate(...)]` and an `impl PartialEq` that ignores it";
         errors.at(&meta.tokens, format!("{message}: remove `{word}`; {hint}"));
     } else if word == SKIP_SERIALIZING && !words.has(SKIP_DESERIALIZING) && !has_default(words, place, of_type) {
-        errors.at(&meta.tokens, format!("{name} is not written, and needed to read the state: write `{SKIP}`"));
+        errors.at(&meta.tokens, format!("{name} is not written, but needed to read the state: write `{SKIP}`"));
     } else if word == SKIP_DESERIALIZING && !words.has(SKIP_SERIALIZING) && of_type.has(DENY_UNKNOWN_FIELDS) {
-        let message = format!("{name} is written, and unknown to `{DENY_UNKNOWN_FIELDS}` when the state is read");
+        let message = format!("{name} is written, but `{DENY_UNKNOWN_FIELDS}` rejects it when the state is read");
         errors.at(&meta.tokens, format!("{message}: write `{SKIP}`"));
     }
 }
 
-/// Whether a field that is missing is read all the same.
+/// Whether a missing field can be read.
 fn has_default(words: &Words, place: &FieldAt<'_>, of_type: &Words) -> bool {
     let is_none = is_option(&place.field.ty) && words.first(&[WITH, DESERIALIZE_WITH]).is_none();
     words.has(DEFAULT) || (place.variant.is_none() && of_type.has(DEFAULT)) || is_none
@@ -213,18 +218,18 @@ fn check_skipped_if(meta: &TokenMeta, words: &Words, place: &FieldAt<'_>, of_typ
     };
     let count = fields.unnamed.len();
     if place.index + 1 < count {
-        let message = format!("where {name} is not written, those behind it are read in its place");
-        errors.at(&meta.tokens, format!("{message}: remove `{}`, or write fields with names", meta.word));
+        let message = format!("if {name} is not written, the fields after it are read in its place");
+        errors.at(&meta.tokens, format!("{message}: remove `{}`, or use named fields", meta.word));
     } else if count > 1 && !words.has(DEFAULT) {
         errors.at(&meta.tokens, not_without_default(&name));
     }
 }
 
 fn not_without_default(name: &str) -> String {
-    format!("where {name} is not written, it can't be read back: write `{DEFAULT}`, too")
+    format!("if {name} is not written, it can't be read back: add `{DEFAULT}`")
 }
 
-/// A function of one's own for writing alone, or for reading alone.
+/// A custom function for writing only, or for reading only.
 fn check_with(words: &Words, name: &str, errors: &mut Errors) {
     let (lone, of_it, other, of_other) = match (words.get(SERIALIZE_WITH), words.get(DESERIALIZE_WITH)) {
         (Some(lone), None) => (lone, "written", DESERIALIZE_WITH, "read"),
@@ -235,8 +240,8 @@ fn check_with(words: &Words, name: &str, errors: &mut Errors) {
         return;
     }
     let default = if other == SERIALIZE_WITH { "Serialize::serialize" } else { "Deserialize::deserialize" };
-    let message = format!("{name} is {of_it} in a way of its own and {of_other} in the usual one");
-    let hint = format!("write `{other} = \"...\"`, too, e.g. `\"serde::{default}\"` if the usual one fits");
+    let message = format!("{name} is {of_it} by a custom function, but {of_other} by the default one");
+    let hint = format!("add `{other} = \"...\"`, e.g. `\"serde::{default}\"` for the default");
     errors.at(&lone.tokens, format!("{message}: {hint}"));
 }
 
@@ -275,8 +280,8 @@ struct Named<'a> {
     names: Names,
 }
 
-/// The variants of an enum, or the fields of one of them: each is read under the name under which it is written, and no two
-/// under one.
+/// The variants of an enum, or the fields of one of them: each must be read under the name under which it is written,
+/// and no two may share one.
 fn check_group(group: Vec<Named<'_>>, rename_all: &Rename, errors: &mut Errors) {
     let mut is_rule_reported = false;
     let mut first: HashMap<String, &Ident> = HashMap::new();
@@ -289,15 +294,14 @@ fn check_group(group: Vec<Named<'_>>, rename_all: &Rename, errors: &mut Errors) 
             }
             is_rule_reported |= is_rule;
         }
-        // Those under a `#[cfg]` may never meet, and that two have one identifier is for the compiler to say.
+        // Those under a `#[cfg]` may never exist together, and the compiler reports two with the same identifier.
         if !crate::carried::named(attrs, &[CFG]).is_empty() {
             continue;
         }
         let holders: Vec<&Ident> = names.all().map(|name| *first.entry(name).or_insert(ident)).collect();
         if let Some(earlier) = holders.into_iter().rfind(|holder| holder != ident) {
-            let message =
-                format!("`{ident}` and `{earlier}` have a name on the wire in common, so one can't be read back");
-            let hint = "give one of them another with `#[serde(rename = \"...\")]`";
+            let message = format!("`{ident}` and `{earlier}` share a wire name, so one of them can't be read back");
+            let hint = "rename one with `#[serde(rename = \"...\")]`";
             errors.at(&names.written, format!("{message}: {hint}"));
         }
     }
@@ -306,10 +310,10 @@ fn check_group(group: Vec<Named<'_>>, rename_all: &Rename, errors: &mut Errors) 
 fn not_read_back(ident: &Ident, names: &Names, rename: &Rename, is_rule: bool) -> String {
     let written = names.written.value();
     let read: Vec<&str> = names.read.iter().map(String::as_str).collect();
-    let message = format!("`{ident}` is written as `{written}` and read as {}", crate::diagnostics::list(&read));
+    let message = format!("`{ident}` is written as `{written}`, but read as {}", crate::diagnostics::list(&read));
     match (is_rule, &rename.written) {
-        (true, Some(rule)) => format!("{message}: write one rule, `rename_all = \"{}\"`", rule.value()),
-        (true, None) => format!("{message}: write one rule for both"),
-        (false, _) => format!("{message}: write `rename = \"{written}\"`, and `alias` for what else is read"),
+        (true, Some(rule)) => format!("{message}: use one rule, `rename_all = \"{}\"`", rule.value()),
+        (true, None) => format!("{message}: use one rule for both"),
+        (false, _) => format!("{message}: write `rename = \"{written}\"`, and `alias` for other names to read"),
     }
 }

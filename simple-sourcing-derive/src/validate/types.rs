@@ -1,4 +1,4 @@
-//! What can be told of a type by its name: macros see no more of it.
+//! What the name of a type tells: macros see nothing else of it.
 
 use syn::{GenericArgument, Ident, PathArguments, Type};
 
@@ -10,7 +10,7 @@ use crate::{
 
 use super::fields::{FieldAt, fields, says};
 
-/// A retry of a command is known by what it is written as, and a set that hashes is written in another order each time.
+/// A retry of a command is recognized by its bytes, and a hash set is written in a different order each time.
 pub(super) fn check_no_hash_set(item: &Item, errors: &mut Errors) {
     if item.manual.contains(&SERIALIZE_DERIVE) {
         return;
@@ -20,14 +20,15 @@ pub(super) fn check_no_hash_set(item: &Item, errors: &mut Errors) {
         if let Some(found) =
             (!is_custom).then(|| find(&field.ty, &|name| name.to_string().ends_with("HashSet"))).flatten()
         {
-            let message =
-                format!("a `{found}` is written in another order each time, so a retry would be another command");
-            errors.at(found, format!("{message}: write `BTreeSet`"));
+            let message = format!(
+                "a `{found}` is written in a different order each time, so a retry would be a different command"
+            );
+            errors.at(found, format!("{message}: use a `BTreeSet`"));
         }
     }
 }
 
-/// The first name within a type for which this holds, whatever stands around it.
+/// The first matching name within a type, at any depth.
 fn find<'a>(ty: &'a Type, wanted: &dyn Fn(&Ident) -> bool) -> Option<&'a Ident> {
     match ty {
         Type::Array(array) => find(&array.elem, wanted),
@@ -41,7 +42,7 @@ fn find<'a>(ty: &'a Type, wanted: &dyn Fn(&Ident) -> bool) -> Option<&'a Ident> 
             if wanted(&last.ident) {
                 return Some(&last.ident);
             }
-            // What a marker names is not in it.
+            // A marker contains no value of its type.
             (last.ident != "PhantomData").then(|| arguments(ty).find_map(|ty| find(ty, wanted))).flatten()
         }
         _ => None,
@@ -74,8 +75,7 @@ fn arguments(ty: &Type) -> impl Iterator<Item = &Type> {
     })
 }
 
-/// What serde can't keep in memory until it knows for which type it is: integers of 128 bits, and
-/// keys of a map that are no text.
+/// What serde can't buffer until it knows the type: 128-bit integers, and map keys that aren't strings.
 pub(super) fn not_to_be_kept(ty: &Type) -> Option<String> {
     let is_wide = |name: &Ident| name == "u128" || name == "i128";
     if let Some(wide) = find(ty, &is_wide) {
@@ -91,7 +91,7 @@ pub(super) fn not_to_be_kept(ty: &Type) -> Option<String> {
     };
     match ty {
         Type::Path(_) if name(ty).is_some_and(is_map) && key_of(ty).is_some() => {
-            key_of(ty).map(|key| format!("a map with keys of `{key}`"))
+            key_of(ty).map(|key| format!("a map with `{key}` keys"))
         }
         Type::Path(_) => arguments(ty).find_map(not_to_be_kept),
         Type::Array(array) => not_to_be_kept(&array.elem),
@@ -100,7 +100,7 @@ pub(super) fn not_to_be_kept(ty: &Type) -> Option<String> {
     }
 }
 
-/// Whether this is written as something without named parts, to which nothing can be added and which can't be added to others.
+/// Whether this is written without named fields, so that it can't be merged with others.
 pub(super) fn has_no_names(ty: &Type) -> bool {
     match ty {
         Type::Array(_) | Type::Slice(_) => true,
@@ -116,7 +116,7 @@ pub(super) fn has_no_names(ty: &Type) -> bool {
     }
 }
 
-/// Whether serde takes this to be `None` where it is not there.
+/// Whether serde reads this as `None` if it is missing.
 pub(super) fn is_option(ty: &Type) -> bool {
     name(ty).is_some_and(|name| name == "Option")
 }
@@ -126,7 +126,7 @@ pub(super) fn within_option(ty: &Type) -> &Type {
     if is_option(ty) { arguments(ty).next().unwrap_or(ty) } else { ty }
 }
 
-/// Whether all values of this are equal, so that none is lost.
+/// Whether this has only one value, so that nothing is lost.
 pub(super) fn has_one_value(ty: &Type) -> bool {
     match ty {
         Type::Tuple(tuple) => tuple.elems.is_empty(),

@@ -15,6 +15,7 @@ use crate::{
     follow::{EventStream, Followers, NewFollower, Sequences, View, ViewOptions},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
     port::{BoxFuture, Feed, Port, Read},
+    projection::{self, Projection, Running, TransactionalStore},
 };
 
 /// A handle to a running app. Clones are handles to the same app, which stops with [`shutdown`](AppHandle::shutdown), or when
@@ -241,6 +242,46 @@ impl AppHandle {
     /// ```
     pub fn follower(&self, name: impl Into<String>) -> NewFollower {
         NewFollower::new(self.port.clone(), self.definition.clone(), name.into(), self.followers.clone())
+    }
+
+    /// Runs a projection: writes rows for events into a store, with its position in the same transaction. All processes of a
+    /// backend that run it share the partitions.
+    ///
+    /// ```
+    #[doc = include_str!("../../docs/examples/account.md")]
+    /// use std::collections::HashMap;
+    /// use simple_sourcing::projection::{InMemory, InMemoryError};
+    ///
+    /// #[projection(events(AccountEvent))]
+    /// pub struct Balances;
+    ///
+    /// type Rows = HashMap<String, u64>;
+    ///
+    /// impl AccountProjection<InMemory<Rows>> for Balances {
+    ///     async fn deposited(&self, rows: &mut Rows, event: &EventMeta<String>, amount: u64) -> Result<(), InMemoryError> {
+    ///         *rows.entry(event.key.clone()).or_default() += amount;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    #[doc = include_str!("../../docs/examples/bank.md")]
+    /// let balances = app.project(Balances, InMemory::new(Rows::new())).await?;
+    /// let receipt = accounts.deposit("alice", 50).await?;
+    /// balances.wait_for(&receipt).await?;
+    /// assert_eq!(balances.store().value().await["alice"], 50);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// When the store can't be prepared for it.
+    // Not an `async fn`, for the same reason as `state`.
+    pub fn project<P: Projection<S>, S: TransactionalStore>(
+        &self,
+        projection: P,
+        store: S,
+    ) -> BoxFuture<'static, Result<Running<P, S>, S::Error>> {
+        let follower = self.follower(format!("{}-v{}", P::NAME, P::VERSION)).shared();
+        Box::pin(projection::start(projection, Arc::new(store), follower))
     }
 
     /// What the app is doing in this process: its workers, partitions and followers, and how far they are. It asks the backend

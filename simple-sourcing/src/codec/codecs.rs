@@ -1,8 +1,13 @@
 use std::{fmt::Debug, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 
-use super::{Encoding, Format, Payload, Role, SCHEMA_VERSION, Subject, content, json, read_back::compare};
+use super::{
+    Encoding, Format, Payload, Role, SCHEMA_VERSION, Subject, content, json, located::located, read_back::compare,
+};
 
 /// What writes and reads payloads.
 #[derive(Debug, Clone, Default)]
@@ -33,9 +38,19 @@ impl Codec {
             Codec::Other(format) => format,
         };
         let mut value = None;
-        format.decode(subject, bytes, &mut |deserializer| {
+        let read = format.decode(subject, bytes, &mut |deserializer| {
             value = Some(erased_serde::deserialize(deserializer)?);
             Ok(())
+        });
+        read.map_err(|error| {
+            // As in JSON, the bytes are read once more, to find the field.
+            let mut found = None;
+            let again = format.decode(subject, bytes, &mut |deserializer| {
+                let error = serde_path_to_error::deserialize::<_, T>(deserializer).err();
+                found = error.map(located);
+                found.as_ref().map_or(Ok(()), |_| Err(erased_serde::Error::custom("it is known already")))
+            });
+            again.err().and(found).unwrap_or(error)
         })?;
         value.ok_or_else(|| format!("the codec of `{}` has read nothing", format.content_type()))
     }
@@ -200,6 +215,52 @@ mod tests {
         for name in ["", "cbor", "a\r\nb/c", "application/json", "Application/JSON; v=2", "application/", &long] {
             assert!(check(name).is_err_and(|error| error.contains(&format!("{name:?}"))), "{name}");
         }
+    }
+
+    /// JSON under another name.
+    #[derive(Debug)]
+    struct Again;
+
+    impl Format for Again {
+        fn content_type(&self) -> &str {
+            "application/vnd.again"
+        }
+
+        fn encode(
+            &self,
+            _: &Subject<'_>,
+            value: &dyn erased_serde::Serialize,
+            buffer: &mut Vec<u8>,
+        ) -> Result<(), String> {
+            serde_json::to_writer(buffer, value).map_err(|error| error.to_string())
+        }
+
+        fn decode(
+            &self,
+            _: &Subject<'_>,
+            bytes: &[u8],
+            read: &mut dyn FnMut(&mut dyn erased_serde::Deserializer<'_>) -> Result<(), erased_serde::Error>,
+        ) -> Result<(), String> {
+            let mut json = serde_json::Deserializer::from_slice(bytes);
+            read(&mut <dyn erased_serde::Deserializer<'_>>::erase(&mut json)).map_err(|error| error.to_string())
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_field_whatever_the_codec() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Order {
+            #[expect(dead_code, reason = "it is only read")]
+            items: Vec<u8>,
+        }
+        let mut codecs = Codecs::new("order");
+        codecs.write(Codec::new(Again));
+        let payload = |json: &'static str| Payload { encoding: codecs.encoding.clone(), bytes: json.into() };
+        assert!(codecs.decode::<Order>(Role::Events, &payload(r#"{"items":[1,2]}"#)).is_ok());
+        let error = codecs.decode::<Order>(Role::Events, &payload(r#"{"items":[1,300]}"#)).expect_err("300 is no u8");
+        assert!(error.starts_with("`items[1]`: invalid value: integer `300`"), "{error}");
+        let error = codecs.decode::<Order>(Role::Events, &payload("{")).expect_err("it ends too early");
+        assert!(error.contains("EOF"), "{error}");
     }
 
     #[test]

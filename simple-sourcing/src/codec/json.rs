@@ -5,7 +5,7 @@ use std::{cell::Cell, fmt::Debug};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ordered::Ordered, read_back::compare};
+use super::{located::located, ordered::Ordered, read_back::compare};
 
 /// A longer buffer is not reused for the next value.
 const BUFFER_BYTES_KEPT_MAX: usize = 64 * 1024;
@@ -32,17 +32,12 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Bytes, String> {
 /// # Errors
 /// When the bytes are not the JSON form of such a value; the message names the field, if the error is in one.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(bytes).map_err(|error| located::<T>(bytes).unwrap_or_else(|| error.to_string()))
-}
-
-/// The error and the field that it is in, found by reading the bytes once more.
-fn located<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
-    match error.path().iter().next() {
-        Some(_) => Some(format!("`{}`: {}", error.path(), error.inner())),
-        None => Some(error.into_inner().to_string()),
-    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Where the error is takes time to keep track of, so the bytes are read once more.
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        let again = serde_path_to_error::deserialize::<_, T>(&mut deserializer);
+        again.map_or_else(located, |_| error.to_string())
+    })
 }
 
 /// Reads a value back from its bytes.

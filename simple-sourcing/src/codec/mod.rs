@@ -9,6 +9,7 @@ mod content;
 mod fingerprint;
 mod format;
 pub mod json;
+mod located;
 mod ordered;
 mod payload;
 mod read_back;

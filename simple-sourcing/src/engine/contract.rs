@@ -5,8 +5,8 @@ use std::{marker::PhantomData, sync::OnceLock};
 use serde_json::Value;
 
 use super::{
-    given::{Given, listed},
     typed::guard,
+    unread_fields::{Given, listed},
 };
 use crate::{
     codec::{Codecs, Payload, Role},

@@ -12,7 +12,6 @@
 mod contract;
 mod dedup;
 mod definition;
-mod given;
 mod logging;
 mod processor;
 mod record;
@@ -22,6 +21,7 @@ mod states;
 mod store;
 mod typed;
 mod uncommitted;
+mod unread_fields;
 
 /// The map for the path of every command.
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::RandomState>;

@@ -33,6 +33,11 @@ impl Batch {
         self.at.partition
     }
 
+    /// The key of each event, as text.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.events.iter().map(|logged| &*logged.record.key)
+    }
+
     /// How many events there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {

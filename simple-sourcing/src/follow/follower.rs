@@ -50,7 +50,7 @@ impl NewFollower {
         self.events_of(E::AGGREGATE)
     }
 
-    pub(super) fn events_of(mut self, aggregate: &'static str) -> Self {
+    pub(crate) fn events_of(mut self, aggregate: &'static str) -> Self {
         if !self.events.contains(&aggregate) {
             self.events.push(aggregate);
         }

@@ -1,5 +1,5 @@
-//! The backend on disk, clients included, beside raw batches on the same embedded store: one read and three writes for
-//! each command, synced with each batch.
+//! The backend on disk, clients included, next to raw batches on the same embedded store: one read and three writes for
+//! each command, and a sync for each batch.
 
 use std::{slice, time::Instant};
 
@@ -17,7 +17,7 @@ use crate::{
 
 const ACCOUNTS: usize = 1000;
 
-/// How many accounts are opened with one batch.
+/// How many accounts one batch opens.
 const BATCH_OPENED: usize = 1000;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
@@ -64,7 +64,7 @@ pub struct RawStore {
 }
 
 impl RawStore {
-    /// A new one, in which so many accounts were opened.
+    /// A new one, with this many accounts.
     pub fn with_accounts(accounts: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::builder(directory.path()).manual_journal_persist(true).open().unwrap();
@@ -76,7 +76,7 @@ impl RawStore {
         store
     }
 
-    /// Deposits to these accounts, in batches of so many. Commands per second.
+    /// Deposits to these accounts, in batches of this size. Returns commands per second.
     pub fn deposit(&mut self, keys: Keys, commands: usize, batch: usize, mode: PersistMode) -> f64 {
         let event = codec::json::encode(&AccountEvent::Deposited { amount: 50 }).unwrap();
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! The engine alone, beside the same decisions written by hand: decode, look up, decide, apply, encode.
+//! The engine alone, next to the same decisions written by hand: decode, look up, decide, apply, encode.
 
 use std::{collections::HashMap, hint::black_box, sync::Arc, time::Instant};
 
@@ -18,7 +18,7 @@ use crate::{
 const BATCH: usize = 1000;
 const ACCOUNTS: usize = 1000;
 
-/// How long the name of an owner is. The state of an account is little more than that.
+/// The length of an owner's name. The state of an account is little more than that.
 const OWNER_BYTES: usize = 5;
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
@@ -41,10 +41,10 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     ]
 }
 
-/// What is measured for each command, beside a state that it may change.
+/// What is measured for each command, with a state that it may change.
 type Step = Box<dyn FnMut(&CommandRecord, &mut Account)>;
 
-/// Where the time goes: each step of a decision by itself, beside all of them in the engine.
+/// Where the time goes: each step of a decision by itself, next to all of them in the engine.
 fn steps(commands: usize) -> Comparison {
     let step = |name: &str, mut step: Step| {
         Contender::new(name, move || {
@@ -120,7 +120,7 @@ fn deposits(commands: usize, accounts: usize) -> Vec<CommandRecord> {
     records((0..commands).map(|number| (Keys::Even(accounts).of(number), load::deposit(number))), accounts as u64)
 }
 
-/// Nothing is committed: what the engine needs it has seen.
+/// Commits nothing: the engine has seen all it needs.
 struct Nothing;
 
 impl Store for Nothing {
@@ -183,8 +183,8 @@ fn by_hand(commands: usize, accounts: usize, owner: usize) -> f64 {
     commands as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// The account once more, with a word of serde after which nobody knows whether a value is read back as it was written. So each
-/// event, and each state that is stored, is.
+/// The same account, with a serde attribute that makes it impossible to prove that a value is read back as it was
+/// written. So each event, and each state that is stored, is checked.
 mod read_back {
     use simple_sourcing::prelude::*;
 

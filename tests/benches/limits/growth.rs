@@ -1,4 +1,4 @@
-//! What becomes of the cost of a command when there is more of everything: aggregates, and events of one aggregate.
+//! How the cost of a command grows with the number of aggregates, and with the events of one aggregate.
 
 use std::slice;
 
@@ -23,7 +23,7 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let most = if options.quick { 10_000 } else { 10_000_000 };
     let aggregates = [10, 1000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|&accounts| accounts <= most);
     let aggregates = aggregates.map(|accounts| {
-        // Filled once, and then for all rounds.
+        // Filled once, for all rounds.
         let (mut raw, mut bank) = (None, None);
         Comparison {
             title: format!("on disk, relaxed, {IN_FLIGHT} in flight, {accounts} accounts"),
@@ -81,7 +81,7 @@ impl Bank {
         Bank { runtime, app, accounts, _directory: directory }
     }
 
-    /// Of commands to an account that is new, and has so many events before the first of them.
+    /// Of commands to a new account, and to one with this many events.
     fn latency(&mut self, events: usize, commands: usize) -> Figure {
         let Bank { runtime, app, .. } = self;
         self.accounts += 1;

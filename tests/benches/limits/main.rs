@@ -6,8 +6,9 @@
 //! cargo bench -p simple-sourcing-tests --bench limits -- --only 'kafka:' --rounds 7 --json limits.json --plots plots
 //! ```
 //!
-//! The contenders of a comparison take turns, in rounds, because the speed of a machine changes while it is measured;
-//! what counts is the ratio within a round. Kafka is that of the tests: `KAFKA_BOOTSTRAP_SERVERS`, or one that is started.
+//! The contenders of a comparison take turns, in rounds, because the speed of a machine changes while it is measured.
+//! What counts is the ratio within a round. Kafka is the tests' broker: `KAFKA_BOOTSTRAP_SERVERS`, or one that is
+//! started.
 #![allow(clippy::unwrap_used, reason = "a program that may fail")]
 #![allow(unreachable_pub, reason = "modules of a program")]
 

@@ -1,4 +1,4 @@
-//! The backend in memory, client and all, beside a thread that is sent closures through a channel.
+//! The backend in memory, including the client, next to a thread that gets closures through a channel.
 
 use std::{collections::HashMap, sync::mpsc, thread};
 
@@ -34,7 +34,7 @@ fn memory(commands: usize, in_flight: usize) -> Figure {
     load::throughput(&runtime, &[app], ACCOUNTS, commands, in_flight)
 }
 
-/// What is left of an actor without events, ids, encoding or a time limit.
+/// An actor without events, ids, encoding or time limits.
 fn by_hand(commands: usize, in_flight: usize) -> Figure {
     let runtime = Runtime::new().unwrap();
     let (sender, receiver) = mpsc::channel::<(String, AccountCommand, oneshot::Sender<u64>)>();

@@ -1,11 +1,11 @@
-//! How long it takes until a service answers again, and what it takes in memory.
+//! How long it takes until a service answers again, and how much memory it takes.
 //!
 //! ```sh
 //! cargo bench -p simple-sourcing-tests --bench recovery                         # a million accounts, some minutes
 //! cargo bench -p simple-sourcing-tests --bench recovery -- --accounts 100000
 //! ```
 //!
-//! Kafka is that of the tests: `KAFKA_BOOTSTRAP_SERVERS`, or one that is started.
+//! Kafka is the tests' broker: `KAFKA_BOOTSTRAP_SERVERS`, or one that is started.
 #![allow(unreachable_pub, reason = "a program")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures, and may fail")]
 
@@ -33,10 +33,11 @@ const PARTITIONS: u32 = 6;
 /// How often each figure is measured.
 const ROUNDS: usize = 3;
 
-/// The session of a process in its group: 10 s unless set, so that what else a takeover takes is more of it here.
+/// The session timeout of a process in its group: 10 s by default. A shorter one gives the rest of a takeover more
+/// weight.
 const SESSION_SECONDS: u64 = 3;
 
-/// How long a command is waited for before it is sent again.
+/// How long to wait for a command before sending it again.
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 
 fn main() {
@@ -50,13 +51,13 @@ fn main() {
         runtime.block_on(app.start(Kafka::new(servers).prefix(prefix).partitions(PARTITIONS))).unwrap()
     };
     let (_none, app) = (client(&empty), client(&full));
-    // A service makes the topics that clients do without.
+    // A service creates the topics that clients don't need.
     assert!(node(servers, &full, None, None).terminate().success(), "it did not end in an orderly way");
     topics::fill(servers, &full, PARTITIONS, accounts);
 
     let start = |prefix: &str, store: Option<&Path>| {
         let begun = Instant::now();
-        // With a name, so that the group does not wait for the one before.
+        // With a name, so that the group doesn't wait for the previous one.
         let node = node(servers, prefix, Some("a"), store);
         (begun.elapsed().as_secs_f64(), node)
     };
@@ -94,7 +95,7 @@ fn main() {
         "| what | s, median | range | drain / what restoring adds | range | resident MB |\n|---|---|---|---|---|---|"
     );
     let [drained, nothing, ..] = &rows;
-    // Joining the group and all else that a start does.
+    // Joining the group and the rest of a start.
     let usual = median(nothing.seconds.iter().copied());
     for Row { what, seconds, resident_mb } in &rows {
         let spread = |of: &[f64]| format!("{:.2} | {}", median(of.iter().copied()), range(of));
@@ -110,7 +111,7 @@ fn main() {
     for (what, name, store) in [
         ("the same process again, on its store", Some("a"), Some(&kept)),
         ("the same process again, in memory", Some("a"), None),
-        // The group misses the one before first, after the 10 s of its session.
+        // The group only notices that the previous one is gone after its session of 10 s.
         ("a process without a name, in memory", None, None),
     ] {
         let mut running = node(servers, &full, name, store.map(|store| &**store));
@@ -119,7 +120,7 @@ fn main() {
                 runtime.block_on(answered(&accounts));
                 let (node, rest) = (std::mem::replace(&mut running, Node::spawn("true", &[], &[])), Instant::now());
                 node.kill();
-                // It answers before it says that it is ready.
+                // It answers before it reports that it's ready.
                 running = start_unawaited(servers, &full, name, store.map(|store| &**store));
                 runtime.block_on(answered(&accounts));
                 rest.elapsed().as_secs_f64()
@@ -161,7 +162,7 @@ fn main() {
     }
 }
 
-/// What was measured of one way to restore.
+/// The measurements for one way to restore.
 struct Row {
     what: &'static str,
     seconds: Vec<f64>,

@@ -27,8 +27,8 @@ pub fn one_of_each_partition(partitions: u32) -> Vec<String> {
         .collect()
 }
 
-/// Writes the states of so many accounts, each of about 100 bytes, and the answers to the commands that made them. Of
-/// commands and events each partition has the first only, by which a service sees that its topics belong together.
+/// Writes the states of this many accounts, each of about 100 bytes, and the answers to the commands that created them.
+/// Each partition has only its first command and event, which show a service that its topics belong together.
 pub fn fill(servers: &str, prefix: &str, partitions: u32, accounts: u64) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
@@ -47,7 +47,7 @@ pub fn fill(servers: &str, prefix: &str, partitions: u32, accounts: u64) {
         for account in begin..accounts.min(begin + AT_ONCE) {
             let key = key(account);
             let partition = partition_of(&key, partitions) as i32;
-            // Not the same letters in each.
+            // Different letters in each.
             let owner: String = (0..3)
                 .map(|n| format!("{:016x}", account.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(n)))
                 .collect();
@@ -93,7 +93,7 @@ fn send(producer: &BaseProducer, topic: &str, partition: i32, key: &str, value: 
     }
 }
 
-/// The seconds that it takes to read both topics and do nothing with them.
+/// The seconds that it takes to read both topics and discard them.
 pub fn drain(servers: &str, prefix: &str, partitions: u32, records: u64) -> f64 {
     let begun = Instant::now();
     let consumer: BaseConsumer = ClientConfig::new()

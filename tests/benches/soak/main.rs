@@ -1,12 +1,12 @@
-//! Two services at full load for minutes, one in memory and one on a local store, and what they take meanwhile.
+//! Two services at full load for minutes, one in memory and one on a local store, and the resources that they use.
 //!
 //! ```sh
 //! cargo bench -p simple-sourcing-tests --bench soak                   # 10 minutes
 //! cargo bench -p simple-sourcing-tests --bench soak -- --minutes 2
 //! ```
 //!
-//! Command ids are remembered for a minute here, so that as many are forgotten as come long before the end. Kafka is that of
-//! the tests: `KAFKA_BOOTSTRAP_SERVERS`, or one that is started; it keeps all that is written, some GB.
+//! Command ids are remembered for a minute here, so that ids are soon forgotten as fast as new ones arrive. Kafka is
+//! the tests' broker: `KAFKA_BOOTSTRAP_SERVERS`, or one that is started; it keeps everything that is written, some GB.
 #![allow(unreachable_pub, reason = "a program")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures, and may fail")]
 
@@ -37,7 +37,7 @@ const IN_FLIGHT: u64 = 2_000;
 /// For how long command ids are remembered.
 const WINDOW_SECONDS: u64 = 60;
 
-/// A row of the table is of so long.
+/// The time that a row of the table covers.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 #[tokio::main]
@@ -86,7 +86,7 @@ async fn main() {
     }
     let (done, failed) = load.end().await;
     println!("\n{done} commands, {failed} of them failed.");
-    // Once as many ids are forgotten as come.
+    // Once ids are forgotten as fast as new ones arrive.
     let settled = &resident[(resident.len() / 4).min(resident.len() - 1)..];
     let range = |each: fn(&(u64, u64)) -> u64| {
         let each = settled.iter().map(each);
@@ -103,7 +103,7 @@ async fn main() {
     }
 }
 
-/// So many lanes, of which each sends a command when that before it is answered.
+/// Several lanes, each of which sends a command when the previous one is answered.
 struct Load {
     shared: Arc<Shared>,
     lanes: JoinSet<()>,
@@ -111,7 +111,7 @@ struct Load {
 
 #[derive(Default)]
 struct Shared {
-    /// In microseconds, of what was answered since they were taken.
+    /// In microseconds, of the answers since the last call.
     latencies: Mutex<Vec<u32>>,
     next: AtomicU64,
     failed: AtomicU64,

@@ -1,5 +1,6 @@
-//! Answers with an address: a client for which the answers to others are a load has its own come to a partition that few
-//! read. Whatever it sends is answered there, and what has to be remembered stands among the responses as before.
+//! Answers with an address: a client for which the answers to others are a load gets its own answers in a partition
+//! with few readers. Whatever it sends is answered there, and what must be remembered is also in the responses, as
+//! before.
 
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ async fn client(prefix: &str) -> AppHandle {
     app.start(domain::kafka(prefix)).await.expect("the client starts")
 }
 
-/// What stands in the two topics.
+/// The records in the two topics.
 struct Written {
     responses: Vec<OwnedMessage>,
     answers: Vec<OwnedMessage>,
@@ -43,7 +44,7 @@ impl Written {
         Written { responses: topics.read("command_response"), answers: topics.read("answer") }
     }
 
-    /// Those among the responses that answer this id, and those with an address.
+    /// The responses to this id, and those with an address.
     fn of(&self, id: CommandId) -> (Vec<&OwnedMessage>, Vec<&OwnedMessage>) {
         let id = id.to_string();
         let of_id = |all| matching(all, "ce_commandid", &id);
@@ -61,7 +62,7 @@ fn matching<'a>(all: &'a [OwnedMessage], name: &str, value: &str) -> Vec<&'a Own
     all.iter().filter(|message| header(message, name) == Some(value)).collect()
 }
 
-/// Has one client send so much that the other takes an address. The first command to be answered there is returned.
+/// Has one client send so much that the other takes an address. Returns the first command that is answered there.
 async fn take_address(topics: &Topics, loud: &CounterClient, quiet: &CounterClient) -> (CommandId, Receipt) {
     loop {
         let mut load = JoinSet::new();
@@ -123,7 +124,7 @@ async fn taken() {
     }
 }
 
-/// A record without a value. Its id is returned.
+/// A record without a value. Returns its id.
 async fn send_poison(topics: &Topics) -> CommandId {
     let (id, key) = (CommandId::new(), QUIET.to_string());
     let record = Record {
@@ -136,7 +137,7 @@ async fn send_poison(topics: &Topics) -> CommandId {
     id
 }
 
-/// A forged response would be taken for the answer by a client that reads it. The service is restarted.
+/// A client that reads a forged response would take it for the answer. Restarts the service.
 async fn responses_are_not_read_any_more(
     service: AppHandle,
     prefix: &str,
@@ -155,7 +156,7 @@ async fn responses_are_not_read_any_more(
             ("ce_commandid", id.to_string().into_bytes()),
             ("ce_commandoffset", b"0".to_vec()),
             ("ce_commandhash", fingerprint.to_string().into_bytes()),
-            // It is not to be remembered.
+            // It must not be remembered.
             ("ce_repeated", b"true".to_vec()),
         ],
     };

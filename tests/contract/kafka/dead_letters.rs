@@ -1,5 +1,5 @@
-//! G9: poison is answered where its id can be read, and put aside as it came, with its place and the cause, exactly once;
-//! what is around it is processed.
+//! G9: poison is answered if its id can be read, and becomes a dead letter, unchanged, with its place and the cause,
+//! exactly once. Records around it are processed.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use super::domain::{self, Counter, CounterClient, PARTITIONS};
 
 const COUNTERS: u64 = 30;
 const FIRST: u64 = 0;
-/// How many healthy commands come with each record that is poison.
+/// How many healthy commands come with each poison record.
 const HEALTHY: u64 = 100;
 /// How often each kind of poison comes.
 const ROUNDS: usize = 5;
@@ -29,16 +29,16 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A record that can't be processed, and what has to be said of it.
+/// A record that can't be processed, and what must be said about it.
 struct Poison {
     record: Record,
     id: CommandId,
     cause: &'static str,
-    /// The answer; none where there is nobody to answer.
+    /// The answer; none if there is nobody to answer.
     answer: Option<&'static str>,
 }
 
-/// One of each kind, to this counter.
+/// One of each kind, for this counter.
 fn poison(counter: u64) -> Vec<Poison> {
     let key = counter.to_string();
     let partition = partition_of(&key, PARTITIONS);
@@ -107,7 +107,7 @@ async fn poison_in_a_load() {
             let call = counters.add(counter % COUNTERS, 1);
             under_way.spawn(async move { call.await });
         }
-        // While those are under way.
+        // While those are in flight.
         let offset = topics.write("command_request", &poison.record).await;
         put_in.insert((poison.record.partition, offset), poison);
     }
@@ -119,7 +119,7 @@ async fn poison_in_a_load() {
         sent,
         "every healthy command is accepted"
     );
-    // What a client of ours sends: put aside the first time. And what it is told without a fault of anybody.
+    // What our client sends: a dead letter the first time. And what it gets when nobody is at fault.
     let id = CommandId::new();
     let panicked = counters.panic(FIRST).command_id(id).await;
     assert!(
@@ -132,7 +132,7 @@ async fn poison_in_a_load() {
     assert!(matches!(counters.add(COUNTERS, 1).await, Err(CommandError::NotFound)));
     let conflict = counters.add(FIRST, 1).expect_sequence(Sequence::new(1)).await;
     assert!(matches!(conflict, Err(CommandError::Conflict { .. })), "{conflict:?}");
-    // Behind everything in each partition.
+    // After everything else in each partition.
     for partition in 0..PARTITIONS {
         let counter = (0..COUNTERS).find(|counter| partition_of(&counter.to_string(), PARTITIONS) == partition);
         counters.add(counter.expect("each partition has a counter"), 0).await.expect("the partition flows");
@@ -191,7 +191,7 @@ fn check_answers<'a>(responses: &[OwnedMessage], poison: impl Iterator<Item = &'
     }
 }
 
-/// All that was put in is there as it came, once each, and beside it only the command of a client under this id.
+/// Everything that was put in is there unchanged, exactly once, and in addition only a client's command under this id.
 fn check_dead_letters(topics: &Topics, mut put_in: HashMap<(u32, i64), Poison>, id: CommandId) {
     let (commands, id) = (topics.name("command_request"), id.to_string());
     let mut of_clients = 0;

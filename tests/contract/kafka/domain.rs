@@ -40,15 +40,15 @@ pub(super) enum CounterCommand {
     Add {
         amount: u64,
     },
-    /// Makes the state longer than it may be.
+    /// Makes the state longer than the limit.
     Overgrow,
-    /// Emits more events than it may.
+    /// Emits more events than the limit.
     Flood,
     /// The handler panics.
     Panic,
     /// The applier panics.
     Break,
-    /// Is refused, and rightly so.
+    /// Is rejected, as it should be.
     Refuse,
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn start(backend: impl Backend) -> AppHandle {
     app.start(backend).await.expect("the app starts")
 }
 
-/// Kafka, whose port can be talked to.
+/// Kafka, with access to its port.
 pub(super) struct WithPort {
     kafka: Kafka,
     port: Arc<OnceLock<Arc<dyn Port>>>,

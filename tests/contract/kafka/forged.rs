@@ -1,5 +1,5 @@
-//! What a forged record can do, as the page on rights says (`simple-sourcing-kafka/src/access.md`): the rights to write a topic
-//! are what keeps others out, and nothing else.
+//! What a forged record can do, as the page on rights says (`simple-sourcing-kafka/src/access.md`): only the rights to
+//! write to a topic keep others out.
 
 use libtest_mimic::Trial;
 use rdkafka::Message;
@@ -14,7 +14,7 @@ use super::domain::{self, Counter, CounterClient, CounterCommand, PARTITIONS};
 
 const COUNTER: u64 = 0;
 
-/// Between two looks at a topic.
+/// The interval between two reads of a topic.
 const PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -51,7 +51,7 @@ async fn a_state() {
 
 async fn an_answer() {
     let prefix = on_broker::fresh_prefix("forged");
-    // The topics; nobody serves them from then on.
+    // The topics, which nobody serves from then on.
     domain::start(domain::kafka(&prefix)).await.shutdown().await.expect("an orderly end");
     let app = App::new("a-client").contract::<CounterCommand>().start(domain::kafka(&prefix)).await;
     let (app, topics) = (app.expect("it starts"), domain::topics(&prefix));

@@ -1,4 +1,4 @@
-//! Events that are gone, or there twice: who reads them is told which, and where.
+//! Events that are missing or duplicated: their reader is told which, and where.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::domain::{self, Counter, CounterClient, CounterEvent, CounterProjector, PARTITIONS};
 
-/// A running app looks every 5 seconds, and once more a second later.
+/// A running app checks every 5 seconds, and once more a second later.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
 
 const COUNTER: u64 = 7;
@@ -35,7 +35,7 @@ impl CounterProjector for Seen {
     }
 }
 
-/// A service with one counter, and the last receipt of it.
+/// A service with one counter, and its last receipt.
 async fn with_events(prefix: &str) -> (AppHandle, Topics, Receipt) {
     let app = domain::start(domain::kafka(prefix)).await;
     let counters: CounterClient = app.client();
@@ -50,7 +50,7 @@ async fn events_deleted() {
     let prefix = on_broker::fresh_prefix("gaps");
     let (app, topics, last) = with_events(&prefix).await;
     let partition = partition_of(&COUNTER.to_string(), PARTITIONS);
-    // Another one of the partition, all of whose events will be gone.
+    // Another one in the partition; all of its events will be missing.
     let other = (0..).find(|other| *other != COUNTER && partition_of(&other.to_string(), PARTITIONS) == partition);
     let other = other.expect("there is one");
     let view = app.view::<CounterEvent, _>(Seen::default());
@@ -102,7 +102,7 @@ async fn sequence_goes_back() {
         follower.next().await.expect("there are so many").expect("they can be read");
     }
 
-    // As somebody would who serves the same counters.
+    // As somebody who serves the same counters would.
     let key = COUNTER.to_string();
     let headers = [
         ("ce_type", "counter.Added"),

@@ -1,4 +1,4 @@
-//! What an operator looks at: all states, the dead letters, and how the backend does.
+//! What an operator looks at: all states, the dead letters, and the status of the backend.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! Records of the aggregate and event topics that can't be read: a state is made again from the events; where they can't
-//! be read either the aggregate is quarantined, alone, until somebody writes it a state.
+//! Records of the aggregate and event topics that can't be read: a state is refolded from the events. If they can't be
+//! read either, only that aggregate is quarantined, until somebody writes a state for it.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::domain::{self, Counter, CounterClient, CounterCommand, CounterError, 
 
 /// How long it may take until an aggregate is released.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two tries.
+/// The interval between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -33,7 +33,7 @@ fn record(counter: u64, value: Option<&[u8]>, headers: &[(&'static str, &str)]) 
     }
 }
 
-/// Sends a command again for as long as the answer is that the aggregate is quarantined.
+/// Resends a command for as long as the aggregate is quarantined.
 async fn until_released(call: impl Fn() -> Call<CounterCommand>) -> Result<Receipt, CommandError<CounterError>> {
     let released = async {
         loop {
@@ -51,7 +51,7 @@ async fn value(app: &AppHandle, counter: u64) -> (Sequence, u64) {
     (state.sequence, state.state.value)
 }
 
-/// Counters 0 to `count`, each made and at its number plus one.
+/// Counters 0 to `count`, each created and set to its number plus one.
 async fn counters(prefix: &str, count: u64) {
     let app = domain::start(domain::kafka(prefix)).await;
     let client = app.client::<CounterClient>();
@@ -97,7 +97,7 @@ async fn events() {
     let prefix = on_broker::fresh_prefix("quarantine");
     counters(&prefix, 3).await;
     let (topics, sequence, offset) = (domain::topics(&prefix), ("ce_sequence", "3"), ("ce_commandoffset", "0"));
-    // Their third events, as damage has left them, and states that can't be read either.
+    // Their third events, damaged, and states that can't be read either.
     let id = CommandId::new().to_string();
     let of_event = [sequence, offset, ("ce_type", "counter.Added"), ("ce_commandid", id.as_str())];
     topics.write("event", &record(0, Some(b"\x00\xff"), &of_event)).await;
@@ -124,7 +124,7 @@ async fn events() {
     let place = format!("{}:{bare}", partition(1));
     assert!(error.contains(&topics.name("event")) && error.contains(&place), "{error}");
 
-    // The operator finds out what the states should be.
+    // The operator works out what the states should be.
     for counter in [0, 1] {
         assert_eq!(client.add(counter, 1).await, Err(CommandError::Quarantined), "for as long as nobody repairs it");
         topics.write("aggregate", &record(counter, Some(br#"{"value":42,"ballast":""}"#), &[sequence, offset])).await;

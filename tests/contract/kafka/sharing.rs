@@ -1,5 +1,5 @@
-//! Partitions that are shared by name: each is assigned to one member, and goes to another when that one leaves, but not
-//! before it has released it.
+//! Partitions that are shared by name: each is assigned to one member, and moves to another when that one leaves, but
+//! not before it has released it.
 
 use std::{
     collections::BTreeMap,
@@ -94,13 +94,13 @@ async fn one_at_a_time() {
     let of_second = share(2, &second);
     let is_shared = |owners: &Owners| owners.all().len() == PARTITIONS as usize && owners.of(2) > 0;
     owners.wait("both have some", is_shared).await;
-    // Another name has nothing to do with it.
+    // Another name is independent of it.
     let others = Owners::default();
     let of_others = others.follow(3, second.share("others", &counters));
     others.wait("it has all", |owners| owners.of(3) == PARTITIONS as usize).await;
     assert!(is_shared(&owners));
 
-    // One leaves without a word, and the other has all.
+    // One leaves without a word, and the other gets everything.
     of_second.abort();
     of_second.await.expect_err("it was aborted");
     owners.forget(2);

@@ -1,5 +1,5 @@
-//! Whatever is within the limits fits the smallest topics that are accepted; and a command of which a record comes that a
-//! broker refuses is poison, whatever the reason, while the others go on.
+//! Whatever is within the limits fits the smallest topics that are accepted. A command with a record that a broker
+//! refuses is poison, whatever the reason, while the others go on.
 
 use std::{panic::resume_unwind, time::Duration};
 
@@ -18,10 +18,10 @@ const BYTES_MAX: usize = 20_000;
 const KEY_BYTES_MAX: usize = 1_000;
 const TRACE_BYTES_MAX: usize = 3_000;
 
-/// What a broker can be told so that it takes no record that is so old.
+/// The broker setting with which it refuses records that are too old.
 const OLD: (&str, Duration) = ("message.timestamp.before.max.ms", Duration::from_secs(2));
 
-/// New producers, as it takes for each command that is refused, are had within a second or so.
+/// Each refused command needs a new producer, which takes a second or so.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -42,9 +42,9 @@ pub(super) enum EchoEvent {
 pub(super) enum EchoCommand {
     #[create]
     Say { text: String },
-    /// Is rejected with so many bytes.
+    /// Is rejected with an error of this many bytes.
     Refuse { bytes: usize },
-    /// Panics with so many characters that JSON writes as six.
+    /// Panics with this many characters, each of which JSON writes as six.
     Panic { characters: usize },
 }
 
@@ -80,7 +80,7 @@ impl EchoApplier for Echo {
     }
 }
 
-/// Nothing is made shorter on its way.
+/// Nothing is truncated on its way.
 fn kafka(prefix: &str) -> Kafka {
     let kafka = Kafka::new(on_broker::broker().bootstrap_servers()).prefix(prefix).partitions(PARTITIONS);
     kafka.property("compression.type", "none")
@@ -100,7 +100,7 @@ fn app() -> App {
     })
 }
 
-/// With topics that take records of so many bytes.
+/// With topics that take records of this many bytes.
 fn with_topics_of(prefix: &str, bytes: usize) -> Kafka {
     Topic::ALL
         .into_iter()
@@ -108,7 +108,7 @@ fn with_topics_of(prefix: &str, bytes: usize) -> Kafka {
 }
 
 async fn what_is_as_long_as_allowed_fits() {
-    // How long that must be is said where it is not.
+    // The error says how large it must be.
     let prefix = on_broker::fresh_prefix("sizes");
     let refused = app().start(with_topics_of(&prefix, 1_000)).await.expect_err("they take too little").to_string();
     let needed = refused.rsplit("max.message.bytes=").next().expect("there is a last part");
@@ -118,7 +118,7 @@ async fn what_is_as_long_as_allowed_fits() {
     let app = app().start(with_topics_of(&prefix, needed)).await.expect("these are enough");
     let echoes: EchoClient = app.client();
     let key = |letter: &str| letter.repeat(KEY_BYTES_MAX);
-    // Of a command `{"Say":{"text":"..."}}` the event is longer by one, and the state shorter.
+    // The event of a command `{"Say":{"text":"..."}}` is longer by one, and the state is shorter.
     let longest = "t".repeat(BYTES_MAX - r#"{"Said":{"text":""}}"#.len());
     let (part, rest) = (TRACE_BYTES_MAX / 3, TRACE_BYTES_MAX - 2 * (TRACE_BYTES_MAX / 3));
     let traced = |call: Call<EchoCommand>| {
@@ -142,8 +142,8 @@ async fn what_is_as_long_as_allowed_fits() {
     app.shutdown().await.expect("an orderly end");
 }
 
-/// Commands that are as old as a topic takes nothing of any more, when somebody comes to serve them. Their events and
-/// answers bear their time.
+/// Commands that are already too old for a topic when somebody comes to serve them. Their events and answers have the
+/// time of the command.
 struct Old {
     service: Kafka,
     client: AppHandle,

@@ -1,4 +1,4 @@
-//! Streams that have caught up share one reader; and none of them waits for another.
+//! Streams that have caught up share one reader, and none of them waits for another.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -18,7 +18,7 @@ const COUNTERS: u64 = 12;
 const STREAMS: usize = 60;
 const THREADS_MAX: usize = 20;
 
-/// How long something may take that takes a moment.
+/// How long something instant may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -40,7 +40,7 @@ async fn add(counters: &CounterClient, commands: u64) {
     all.join_all().await;
 }
 
-/// The next events of a stream. Each counter's sequences have to follow one another.
+/// The next events of a stream. The sequences of each counter must be consecutive.
 async fn take(stream: &mut Events, events: u64, last: &mut BTreeMap<u64, u64>) {
     for number in 0..events {
         let next = timeout(PATIENCE, stream.next()).await;
@@ -81,14 +81,14 @@ async fn sharing_a_thread() {
         sleep(Duration::from_millis(50)).await;
     }
     add(&counters, 100).await;
-    // One that comes late, behind all that the others have.
+    // One that joins late, after everything that the others have.
     streams.push((app.follow::<CounterEvent>(Cursor::beginning()), BTreeMap::new()));
     let (late, last) = streams.last_mut().expect("it was just added");
     take(late, COUNTERS, last).await;
     for (stream, last) in &mut streams {
         take(stream, 100, last).await;
     }
-    // Half of them leave, and the others go on.
+    // Half of them leave, and the others continue.
     streams.truncate(STREAMS / 2);
     add(&counters, 100).await;
     for (stream, last) in &mut streams {
@@ -111,11 +111,11 @@ async fn slow() {
     take(&mut slow, COUNTERS, &mut of_slow).await;
     take(&mut quick, COUNTERS, &mut of_quick).await;
     for _ in 0..2 {
-        // More than wait for a stream.
+        // More than the buffer of a stream.
         add(&counters, LOAD).await;
         take(&mut quick, LOAD, &mut of_quick).await;
         take(&mut slow, LOAD, &mut of_slow).await;
-        // It has caught up, and gets what comes from now on like the other.
+        // It has caught up, and gets new events like the other.
         add(&counters, 10).await;
         take(&mut slow, 10, &mut of_slow).await;
         take(&mut quick, 10, &mut of_quick).await;

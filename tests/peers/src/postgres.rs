@@ -1,5 +1,5 @@
-//! One real PostgreSQL server for a run: found, or else started with its default settings on a socket in a fresh directory.
-//! Either way what is written is synced to disk before it is acknowledged.
+//! One real PostgreSQL server for a run: an existing one, or one that is started with its default settings on a socket
+//! in a fresh directory. Either way, writes are synced to disk before they are acknowledged.
 //!
 //! The crates that do this for tests turn the syncs off or download the server, hence this.
 
@@ -28,7 +28,7 @@ const CONNECTIONS: u32 = 32;
 pub struct Postgres {
     options: PgConnectOptions,
     version: String,
-    /// `None` for a server that was there before.
+    /// `None` for a server that already existed.
     _server: Option<Server>,
 }
 
@@ -55,7 +55,7 @@ impl Postgres {
         format!("PostgreSQL {}", self.version.split(' ').next().unwrap_or_default())
     }
 
-    /// A database that is empty.
+    /// An empty database.
     pub async fn database(&self) -> Database {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!("peers_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -86,7 +86,7 @@ impl Database {
     }
 }
 
-/// A server's processes and directory, by way of the script that owns both.
+/// The processes and the directory of a server, through the script that owns both.
 struct Server {
     script: Child,
     directory: String,
@@ -99,7 +99,7 @@ impl Server {
         let directory = directory.display().to_string();
         let mut shell = Command::new("sh");
         shell.args(["-c", RUN_POSTGRES, "run-postgres.sh", &directory]);
-        // A Ctrl-C must not take the script along, which has to clean up.
+        // A Ctrl-C must not end the script, which has to clean up.
         shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut script = shell.spawn().map_err(failed)?;
         let mut said = BufReader::new(script.stdout.take().ok_or("the script has no output")?);

@@ -37,7 +37,7 @@ fn a_clock_that_was_wrong_once_keeps_nobody_out() {
 
     clock.set(0);
     let mut node = start(store.path(), &clock);
-    // Those from before still have the answers that they had, and new ones are taken.
+    // Those from before still have their answers, and new ones are accepted.
     send(&mut node, &load, &mut history, 200);
     assert!(node.has_said("the log's time follows the clock again"));
     open_one(&mut node, "from-now", &mut history);

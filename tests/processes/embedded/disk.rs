@@ -1,4 +1,4 @@
-//! What a disk does to an embedded store: pages of a batch that reach it in any order, and syncs that fail.
+//! What a disk does to an embedded store: pages of a batch that are written in any order, and syncs that fail.
 
 use std::{fs, path::Path};
 
@@ -32,13 +32,13 @@ fn unsynced_pages_are_lost() {
     let (store, disk) = (tempfile::tempdir().expect("a directory can be made"), Disk::empty());
     let mut history = History::new();
     let mut node = start(store.path(), &disk, At::Dies(SYNCED + 1), &[]);
-    // The last is refused: that account is open.
+    // The last one is refused: that account is already open.
     for number in (0..SYNCED - 1).chain([0]) {
         send(&mut node, number, 30_000, &mut history);
         let (id, answer) = node.answer();
         history.answered(id, answer);
     }
-    // Nobody is told of it, and it is not there once a page of it is lost.
+    // Nobody is told about it, and it is gone if a page of it is lost.
     node.send(&planned(SYNCED, 30_000));
     let (answers, _, log) = node.last_answers();
     assert!(answers.is_empty(), "{log}");
@@ -81,7 +81,7 @@ fn relaxed_pages_are_lost() {
         journal[page * PAGE..(page + 1) * PAGE].fill(0);
         let copied = with_journal(store.path(), &journal);
         let events = events_of(copied.path(), &format!("page {page} is lost"));
-        // All in front of the page, and nothing behind it.
+        // Everything before the page, and nothing after it.
         assert!(before <= events && events < COMMANDS, "page {page} is lost: {events} events");
         before = events;
     }
@@ -106,7 +106,7 @@ fn what_a_failed_sync_left_is_written_again() {
     assert!(log.contains("the storage has failed"), "{log}");
 
     let mut node = start(store.path(), &disk, At::Never, &[]);
-    // It is there, in memory at first, and its answer is the first that it has.
+    // It exists, in memory at first, and its answer is its first one.
     node.send(&unknown);
     let (id, answer) = node.answer();
     history.answered(id, answer);
@@ -136,7 +136,7 @@ fn send(node: &mut Node, number: u32, bytes: usize, history: &mut History) {
     node.send(&planned);
 }
 
-/// Opens an account for an owner whose name has so many bytes that are hard to compress.
+/// Opens an account for an owner whose name has this many incompressible bytes.
 fn planned(number: u32, bytes: usize) -> Planned {
     let mut random = u64::from(number) + 88_172_645_463_325_252;
     let owner = std::iter::repeat_with(|| {
@@ -157,15 +157,15 @@ fn journal_of(store: &Path) -> Vec<u8> {
     journal
 }
 
-/// Where the space begins that was reserved and not written.
+/// The start of the space that was reserved and not written.
 fn end_of(journal: &[u8]) -> usize {
-    // Tens of megabytes, as a rule.
+    // Usually tens of megabytes.
     let last = journal.chunks(PAGE).rposition(|page| page != &[0; PAGE][..page.len()]);
     let last = last.map_or(0, |page| (page + 1) * PAGE).min(journal.len());
     journal[..last].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
-/// A copy of a store that has another journal.
+/// A copy of a store with another journal.
 fn with_journal(store: &Path, journal: &[u8]) -> tempfile::TempDir {
     let copied = tempfile::tempdir().expect("a directory can be made");
     for (path, bytes) in content(store).into_iter().filter(|(path, _)| path.extension().is_none_or(|end| end != "jnl"))

@@ -50,7 +50,7 @@ fn a_killed_process_loses_and_doubles_nothing() {
             history.answered(id, answer);
         }
 
-        // What has no answer is sent again, and the rest of the load; some that have one too: it must not change.
+        // Resends what has no answer, and the rest of the load, and some that do have one: it must not change.
         let sent = &load[..COMMANDS_PER_ROUND / 2 + IN_FLIGHT];
         assert!(
             sent.iter().any(|planned| !history.is_answered(planned.id)),
@@ -69,7 +69,7 @@ fn a_second_process_is_refused() {
     let store = tempfile::tempdir().expect("a directory can be made");
     let mut first = start(store.path()).expect("it starts");
 
-    // While the first one writes: a look at files that change must not be taken for damage.
+    // While the first one writes: files that change under the reader must not be taken for damage.
     let (mut history, load) = (History::new(), plan(10_000));
     thread::scope(|scope| {
         scope.spawn(|| send(&mut first, &load, &mut history, load.len()));
@@ -121,7 +121,7 @@ fn start(store: &Path) -> Result<Node, Refused> {
     Node::start(NODE, &["embedded", &text(store), &PARTITIONS.to_string()])
 }
 
-/// Sends commands, many at a time, until so many are answered.
+/// Sends commands, many at a time, until this many are answered.
 fn send(node: &mut Node, load: &[Planned], history: &mut History, until: usize) {
     let mut load = load.iter();
     let mut send_next = |node: &mut Node, history: &mut History| {

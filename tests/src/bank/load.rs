@@ -1,4 +1,4 @@
-//! A load under way, while things happen to those who serve it.
+//! A load that runs while things happen to the services.
 
 use std::{
     collections::HashMap,
@@ -25,23 +25,23 @@ use crate::{
     sending,
 };
 
-/// How long a command is waited for, and how long each time that it is sent.
+/// How long to wait for a command, in total and on each attempt.
 const PATIENCE: Duration = Duration::from_secs(120);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// Before a command is sent again that was not sent.
+/// The delay before resending a command that was not sent.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Each command of this number demands the sequence that its account was last known to have.
+/// One in this many commands expects the last known sequence of its account.
 const CONDITIONAL: usize = 8;
 
-/// Sends the commands of each key in their order, many at a time, and each again until its outcome is known.
+/// Sends the commands of each key in order, many at a time, and resends each until its outcome is known.
 pub struct Load {
     sending: JoinHandle<Done>,
     answered: watch::Receiver<usize>,
     stopped: Arc<AtomicBool>,
 }
 
-/// A load that is over.
+/// A finished load.
 pub struct Done {
     /// What the clients saw.
     pub history: History,
@@ -54,7 +54,7 @@ pub struct Done {
 }
 
 impl Load {
-    /// Begins to send, so many commands at a time.
+    /// Starts to send, this many commands at a time.
     pub fn start(
         accounts: AccountClient,
         plan: impl Iterator<Item = Planned> + Send + 'static,
@@ -66,7 +66,7 @@ impl Load {
         Load { sending, answered, stopped }
     }
 
-    /// Waits until so many more commands are answered.
+    /// Waits until this many more commands are answered.
     ///
     /// # Panics
     /// When that takes too long.
@@ -76,13 +76,13 @@ impl Load {
         let _ = reached.expect("the load proceeds").expect("it goes on until it is stopped");
     }
 
-    /// Whether nothing is answered for so long.
+    /// Whether nothing is answered for this long.
     pub async fn is_stalled_for(&mut self, time: Duration) -> bool {
         self.answered.mark_unchanged();
         timeout(time, self.answered.changed()).await.is_err()
     }
 
-    /// Sends no more, and waits for what is under way.
+    /// Stops sending, and waits for what is in flight.
     ///
     /// # Panics
     /// When a command has no certain outcome in time.

@@ -1,4 +1,4 @@
-//! The bank of the examples under test: a load on it, and the check of what the load left.
+//! The bank of the examples under test: a load on it, and the check of what the load left behind.
 
 #[rustfmt::skip]
 #[allow(missing_docs, reason = "the domain is that of an example")]
@@ -16,24 +16,24 @@ pub use load::{Done, Load};
 use crate::checker::{Count, Entry, History, Served, Topics, check_log, check_states, check_topics, fold, report};
 use domain::{Account, AccountClient, AccountCommand, AccountEvent};
 
-/// How long anything that is promised may take.
+/// How long anything may take that is promised.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A command to be sent, perhaps several times.
+/// A command to send, perhaps several times.
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// The account.
     pub key: String,
-    /// The same each time that it is sent.
+    /// The same on each attempt.
     pub id: CommandId,
-    /// What is asked.
+    /// The command itself.
     pub command: AccountCommand,
-    /// The sequence that it demands.
+    /// The expected sequence.
     pub expected: Option<Sequence>,
 }
 
-/// Commands without end that move money between so many accounts; the first ones open them. Some withdrawals are not
-/// covered.
+/// An endless series of commands that move money between this many accounts; the first ones open them. Some withdrawals
+/// exceed the balance.
 pub fn plan(accounts: u64) -> impl Iterator<Item = Planned> + Send {
     let movement = |n: u64| match n % 3 {
         0 => AccountCommand::Withdraw { amount: n % 170 },
@@ -69,7 +69,7 @@ pub async fn check(app: &AppHandle, partitions: u32, history: &History) {
 /// The states of these accounts.
 ///
 /// # Panics
-/// When one of them can't be had.
+/// When one of them can't be read.
 pub async fn served(app: &AppHandle, keys: impl IntoIterator<Item = String>) -> Served<Account> {
     let mut served = BTreeMap::new();
     for key in keys {
@@ -79,7 +79,7 @@ pub async fn served(app: &AppHandle, keys: impl IntoIterator<Item = String>) -> 
     served
 }
 
-/// Checks that everything that Kafka holds agrees with the history and the states, and that nothing is unknown.
+/// Checks that everything on Kafka agrees with the history and the states, and that nothing is unknown.
 ///
 /// # Panics
 /// Where they do not.
@@ -95,12 +95,12 @@ fn check_count(history: &History, events: usize) {
     assert!(accepted > 0 && refused > 0, "the load did something");
 }
 
-/// What the keys begin with that mark the end of a reading.
+/// The prefix of the keys that mark the end of a read.
 const END: &str = "the-end-";
 
 /// The event log from the beginning up to now.
 async fn read_log(app: &AppHandle, partitions: u32) -> Vec<Recorded<AccountEvent>> {
-    // Whoever has seen the last command of each partition has seen all before.
+    // A reader that has seen the last command of each partition has seen everything before.
     let accounts: AccountClient = app.client();
     let mut ends = BTreeMap::new();
     while ends.len() < partitions as usize {

@@ -1,4 +1,4 @@
-//! Contenders that take turns, and the table of what came of it.
+//! Contenders that take turns, and the table of the results.
 
 use std::{fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::processor::Spent;
 
-/// The same work, done by several contenders. The first is the one that the others are measured by.
+/// The same work, done by several contenders. The others are compared with the first one.
 pub struct Comparison {
     /// Under which conditions.
     pub title: String,
@@ -72,7 +72,7 @@ impl Latencies {
 /// One way to do the work.
 pub struct Contender {
     name: String,
-    /// The ratio to the first that is aimed at.
+    /// The target ratio to the first contender.
     target: Option<f64>,
     measure: Box<dyn FnMut() -> Figure>,
 }
@@ -83,7 +83,7 @@ impl Contender {
         Contender { name: name.into(), target: None, measure: Box::new(move || measure().into()) }
     }
 
-    /// Says which ratio to the first contender is aimed at.
+    /// Sets the target ratio to the first contender.
     #[must_use]
     pub fn aiming_at(mut self, ratio: f64) -> Self {
         self.target = Some(ratio);
@@ -91,7 +91,7 @@ impl Contender {
     }
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub(super) section: String,
@@ -108,9 +108,9 @@ pub(super) struct Row {
     /// To the first contender, in the same round.
     pub(super) ratios: Vec<f64>,
     pub(super) target: Option<f64>,
-    /// One for each round, where they were taken.
+    /// One for each round, if they were measured.
     pub(super) latencies: Vec<Latencies>,
-    /// One for each round, where it was taken.
+    /// One for each round, if it was measured.
     pub(super) processors: Vec<Spent>,
 }
 
@@ -121,7 +121,7 @@ impl Comparison {
         let mut figures: Vec<Vec<Figure>> = vec![Vec::new(); self.contenders.len()];
         for round in 0..rounds {
             let mut order: Vec<usize> = (0..self.contenders.len()).collect();
-            // Whatever comes of being first or last comes to each.
+            // Each contender is first and last equally often.
             if round % 2 == 1 {
                 order.reverse();
             }
@@ -188,7 +188,7 @@ impl Unit {
     }
 }
 
-/// The median of some figures, and how far they are apart.
+/// The median of some figures, and their spread.
 pub(super) struct Spread {
     pub(super) median: f64,
     pub(super) least: f64,

@@ -1,4 +1,4 @@
-//! Clients that keep so many commands in flight, or one.
+//! Clients that keep this many commands in flight, or one.
 
 use std::{
     sync::{
@@ -45,7 +45,7 @@ pub fn open(runtime: &Runtime, app: &AppHandle, accounts: usize) {
 /// Which account a command goes to.
 #[derive(Debug, Clone, Copy)]
 pub enum Keys {
-    /// All of so many alike.
+    /// All of this many equally.
     Even(usize),
     /// As above, but every other command goes to the first.
     Hot(usize),
@@ -59,7 +59,7 @@ impl Keys {
         accounts
     }
 
-    /// The account of a command. They are far apart, as random ones are, and the same for every contender.
+    /// The account of a command. They are far apart, like random ones, and the same for every contender.
     #[must_use]
     pub fn of(self, number: usize) -> usize {
         match self {
@@ -69,7 +69,7 @@ impl Keys {
     }
 }
 
-/// Sends deposits, so many at a time, shared out among apps that run elsewhere or here. Commands per second.
+/// Sends deposits, this many at a time, shared among apps that run here or elsewhere. Returns commands per second.
 #[must_use]
 pub fn throughput(runtime: &Runtime, apps: &[AppHandle], accounts: usize, commands: usize, in_flight: usize) -> Figure {
     let keys = Keys::Even(accounts);
@@ -84,7 +84,8 @@ pub fn throughput(runtime: &Runtime, apps: &[AppHandle], accounts: usize, comman
     concurrently(runtime, &senders, commands, in_flight)
 }
 
-/// Sends the commands of these numbers, so many at a time, from a lane for each core and each sender. Commands per second.
+/// Sends the commands with these numbers, this many at a time, from a lane for each core and each sender. Returns
+/// commands per second.
 #[must_use]
 pub fn concurrently<S, F>(runtime: &Runtime, senders: &[S], commands: usize, in_flight: usize) -> Figure
 where
@@ -97,8 +98,8 @@ where
     let latencies: Vec<Vec<Duration>> = runtime.block_on(async {
         let lane = |send: &S| {
             let (send, next) = (send.clone(), next.clone());
-            // Each sends its next command when the one before is answered. They are made once: what a command costs here is
-            // not its cost.
+            // Each one sends its next command when the previous one is answered. They are created once: their cost here
+            // is not that of a command.
             let client = move |_| {
                 let (send, next) = (send.clone(), next.clone());
                 async move {
@@ -143,7 +144,7 @@ pub fn latency(runtime: &Runtime, app: &AppHandle, key: &str, commands: usize) -
     })
 }
 
-/// Sends the commands of these numbers one after the other. The median latency in microseconds.
+/// Sends the commands with these numbers one after the other. Returns the median latency in microseconds.
 #[must_use]
 pub fn one_by_one<F: Future<Output = ()>>(runtime: &Runtime, commands: usize, send: impl Fn(usize) -> F) -> Figure {
     let latencies = (0..commands).map(|number| {

@@ -16,7 +16,7 @@ pub use options::Options;
 /// A section: a name, and what it compares, or why it can't.
 pub type Section = (&'static str, fn(&Options) -> Result<Vec<Comparison>, String>);
 
-/// Runs what the command line asks for, and prints what came of each comparison as it ends.
+/// Runs what the command line asks for, and prints the result of each comparison when it ends.
 pub fn run(sections: &[Section]) -> ExitCode {
     match Options::from_arguments().and_then(|options| run_with(&options, sections)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,7 +38,7 @@ fn run_with(options: &Options, sections: &[Section]) -> Result<(), String> {
             let report = comparison.run(section, options.rounds);
             println!("{report}");
             reports.push(report);
-            // Each time, so that they are there whatever becomes of those that follow.
+            // Each time, so that they exist even if a later comparison fails.
             if let Some(file) = &options.json {
                 let cannot_write = |error: &dyn Display| format!("cannot write {file}: {error}");
                 let json = serde_json::to_vec_pretty(&reports).map_err(|error| cannot_write(&error))?;
@@ -49,7 +49,7 @@ fn run_with(options: &Options, sections: &[Section]) -> Result<(), String> {
     if let Some(directory) = &options.plots {
         plot::all(&reports, directory.as_ref()).map_err(|error| format!("cannot write to {directory}: {error}"))?;
     }
-    // Cargo runs a benchmark in the directory of its package, whatever that of the caller is.
+    // Cargo runs a benchmark in the directory of its package, regardless of the caller's.
     for written in [&options.json, &options.plots].into_iter().flatten() {
         println!("written: {}", path::absolute(written).map_err(|error| error.to_string())?.display());
     }

@@ -1,6 +1,6 @@
 use std::env;
 
-/// What is asked for.
+/// The options of the command line.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(super) rounds: usize,
@@ -36,7 +36,7 @@ impl Options {
         Ok(options)
     }
 
-    /// A number of commands, a thirtieth of it where it has to be quick.
+    /// A number of commands; a thirtieth of it in a quick run.
     #[must_use]
     pub fn scaled(&self, commands: usize) -> usize {
         if self.quick { commands / 30 } else { commands }

@@ -52,7 +52,7 @@ fn draw(
         let color = if place == 0 { FIRST } else { OTHERS };
         let bar = Rectangle::new([(0.0, middle - 0.35), (median, middle + 0.35)], color.filled());
         chart.draw_series([bar])?;
-        // How far the rounds are apart.
+        // The spread of the rounds.
         chart.draw_series([PathElement::new([(least, middle), (most, middle)], BLACK)])?;
         let text = format!("{name}: {median:.0}, ratio {ratio:.2}");
         chart.draw_series([Text::new(text, (most + longest * 0.01, middle + 0.2), ("sans-serif", 13))])?;

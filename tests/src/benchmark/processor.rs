@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::Serialize;
 
-/// In which `/proc` counts, in microseconds: it is the same on every Linux.
+/// The unit of `/proc`, in microseconds: it is the same on every Linux.
 const TICK: f64 = 10_000.0;
 
 /// Processor time for each command, in microseconds, of all processors together.
@@ -18,7 +18,7 @@ pub struct Spent {
     pub idle: f64,
 }
 
-/// How long the processors have done what, by some moment.
+/// How much time the processors have spent on what, up to some moment.
 pub struct Processors(Spent);
 
 impl Processors {
@@ -36,7 +36,7 @@ impl Processors {
         Processors(Spent { own, others: busy - own, idle: all[3] + all[4] })
     }
 
-    /// For each of so many commands since then.
+    /// For each of this many commands since then.
     #[must_use]
     pub fn spent(&self, commands: f64) -> Spent {
         let (Processors(now), Processors(then)) = (Self::now(), self);

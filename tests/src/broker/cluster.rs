@@ -14,7 +14,7 @@ const PROPERTIES: &str = include_str!("../../kafka/cluster.properties");
 
 const BROKERS: u8 = 3;
 
-/// What the script says of a JVM that was killed.
+/// The exit code of the script for a JVM that was killed.
 const KILLED: u8 = 128 + 9;
 
 /// How long the brokers may take for an answer, and until one of them has another's role.
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FIND_COORDINATOR: u8 = 10;
 const NO_ERROR: &[u8] = &[0, 0];
 
-/// A running Kafka 4 of three brokers, which are controllers too. They have numbers, from 1 on. Topics, offsets and
-/// transactions are on all of them, and a write is acknowledged by two at least. Dropping it ends them.
+/// A running Kafka 4 cluster of three brokers, which are also controllers, numbered from 1. Topics, offsets and
+/// transactions are on all of them, and a write is acknowledged by at least two. Dropping it stops them.
 #[derive(Debug)]
 pub struct Cluster {
     brokers: Vec<BrokerProcess>,
@@ -50,7 +50,7 @@ pub enum Role {
 /// # Panics
 /// The brokers that are up answer in time.
 impl Cluster {
-    /// Starts the brokers, from Maven's jars, and waits until each knows of all.
+    /// Starts the brokers from Maven's jars, and waits until each one knows all of them.
     ///
     /// # Errors
     /// [`Unavailable`] says what is missing or what failed.
@@ -94,7 +94,7 @@ impl Cluster {
         assert_eq!(self.broker(broker).await_end(), KILLED, "it did not end by the signal");
     }
 
-    /// Starts a broker again, which has ended, on its data and its ports, and waits until all know of it.
+    /// Restarts a broker that has ended, on its data and its ports, and waits until all know about it.
     pub fn restart(&self, broker: u32) {
         self.broker(broker).restart(BROKERS);
     }

@@ -1,4 +1,4 @@
-//! What a broker is run with: Java, and Kafka's jars, which Maven fetches, once, into cargo's target directory.
+//! What is needed to run a broker: Java, and Kafka's jars, which Maven fetches once, into cargo's target directory.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 
 use super::Unavailable;
 
-/// Names the jars. Kafka's version stands there, and nowhere here.
+/// Lists the jars. Kafka's version is only there.
 const POM: &str = include_str!("../../kafka/pom.xml");
 
 /// The oldest Java that runs a Kafka 4 broker.
@@ -29,9 +29,9 @@ pub(crate) fn require_java() -> Result<(), Unavailable> {
     }
 }
 
-/// The directory of Kafka's jars, which Maven fills if they are not there yet.
+/// The directory of Kafka's jars. Maven fills it if they aren't there yet.
 pub(crate) fn kafka_jars() -> Result<PathBuf, Unavailable> {
-    // Other jars, other directory: a changed pom.xml never meets the jars of the one before.
+    // Other jars get another directory: a changed pom.xml never meets the old jars.
     let mut hasher = DefaultHasher::new();
     POM.hash(&mut hasher);
     let jars = target_directory().join(format!("kafka-jars-{:016x}", hasher.finish()));
@@ -45,7 +45,7 @@ fn fetch_jars(jars: &Path) -> Result<(), Unavailable> {
     let failed = |error: io::Error| Unavailable(format!("cannot fetch Kafka's jars to {}: {error}", jars.display()));
     let target = target_directory();
     fs::create_dir_all(&target).map_err(failed)?;
-    // One process fetches, and others wait for it here; the lock goes with the process that held it.
+    // One process fetches, and others wait for it here; the lock is released when its process ends.
     let lock = File::create(jars.with_extension("lock")).map_err(failed)?;
     lock.lock().map_err(failed)?;
     if jars.exists() {
@@ -67,7 +67,7 @@ fn fetch_jars(jars: &Path) -> Result<(), Unavailable> {
             tail(&String::from_utf8_lossy(&text))
         )));
     }
-    // All of them appear at once, so a directory that is there is complete.
+    // All of them appear at once, so a directory that exists is complete.
     fs::rename(lib, jars).map_err(failed)
 }
 
@@ -75,7 +75,7 @@ fn fetch_jars(jars: &Path) -> Result<(), Unavailable> {
 fn target_directory() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = package.parent().unwrap_or(package);
-    // An absolute path stays as it is.
+    // An absolute path stays unchanged.
     workspace.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 

@@ -1,14 +1,12 @@
-//! One real Apache Kafka broker for a test process: found, or else started.
+//! One real Apache Kafka broker for a test process: an existing one, or one that is started.
 //!
-//! A test that needs Kafka asks [`Broker::start`]. The broker named by `KAFKA_BOOTSTRAP_SERVERS` is
-//! used if that is set. Otherwise Maven fetches Kafka's jars, once, into cargo's target directory, and
-//! a single node is started on free ports of 127.0.0.1, with its data in a fresh temporary directory.
-//! It answers after some three seconds.
+//! A test that needs Kafka calls [`Broker::start`]. It uses the broker named by `KAFKA_BOOTSTRAP_SERVERS`, if that is
+//! set. Otherwise Maven fetches Kafka's jars once, into cargo's target directory, and a single node is started on free
+//! ports of 127.0.0.1, with its data in a fresh temporary directory. It answers after about three seconds.
 //!
-//! A test of security starts one of its own, whose further listeners are for those who can say who they are, see
-//! [`secured`].
+//! A security test starts its own broker, with more listeners for authenticated clients, see [`secured`].
 //!
-//! A test of what becomes of the others when a broker is lost starts a [`Cluster`] of three.
+//! A test of what happens to the others when a broker is lost starts a [`Cluster`] of three.
 //!
 //! A broker started here ends with the test process, and its directory goes too, even when that
 //! process aborts or is killed: a shell script (`tests/kafka/run-broker.sh`) owns them and waits for
@@ -37,7 +35,7 @@ use crate::{
     secured::{self, Secured},
 };
 
-/// Why no broker could be had, in words for the test report.
+/// Why there is no broker, in words for the test report.
 #[derive(Debug, Clone)]
 pub struct Unavailable(pub String);
 
@@ -53,7 +51,7 @@ impl Error for Unavailable {}
 #[derive(Debug)]
 pub struct Broker {
     bootstrap_servers: String,
-    /// `None` for a broker that was there before.
+    /// `None` for a broker that already existed.
     own: Option<Own>,
 }
 
@@ -73,8 +71,8 @@ impl Broker {
         }
     }
 
-    /// A broker of one's own, to be stopped, killed and cut off: always one that is started here. Whoever asks it at its
-    /// [back entrance](Broker::back_entrance) for its address is told this port, where a proxy is to be.
+    /// A broker for one test, which may stop, kill and cut it off: always one that is started here. Clients that ask
+    /// for its address at its [back entrance](Broker::back_entrance) are told this port, where a proxy must listen.
     ///
     /// # Errors
     ///
@@ -83,7 +81,7 @@ impl Broker {
         Broker::launch(&Listeners { proxy: Some(proxy), ..Listeners::default() })
     }
 
-    /// A broker of one's own, always started here, that is of the cluster with this id: 22 characters of base64.
+    /// A broker for one test, always started here, in the cluster with this id: 22 characters of base64.
     ///
     /// # Errors
     ///
@@ -92,7 +90,7 @@ impl Broker {
         Broker::launch(&Listeners { cluster_id: Some(id), ..Listeners::default() })
     }
 
-    /// A broker of one's own that goes by this clock.
+    /// A broker for one test that uses this clock.
     ///
     /// # Errors
     ///
@@ -101,7 +99,7 @@ impl Broker {
         Broker::launch(&Listeners { clock: Some(clock), ..Listeners::default() })
     }
 
-    /// A broker of one's own that knows these users, see [`secured`].
+    /// A broker for one test that knows these users, see [`secured`].
     pub(crate) fn start_secured(users: &[String]) -> Result<Broker, Unavailable> {
         Broker::launch(&Listeners { users, ..Listeners::default() })
     }
@@ -116,7 +114,7 @@ impl Broker {
     ///
     /// # Panics
     ///
-    /// When the broker was not started behind one; the same holds of what follows.
+    /// When the broker was not started behind one; the same is true for what follows.
     #[must_use]
     pub fn back_entrance(&self) -> u16 {
         self.own().proxied.expect("it was started behind a proxy")
@@ -139,7 +137,7 @@ impl Broker {
         self.own().process.signal(signal);
     }
 
-    /// Waits until the JVM has ended, and says with what: 128 and the number of the signal where it was one.
+    /// Waits until the JVM has ended, and returns its exit code: 128 plus the signal number if a signal ended it.
     ///
     /// # Panics
     ///
@@ -149,7 +147,7 @@ impl Broker {
         self.own().process.await_end()
     }
 
-    /// Starts the broker again, which has ended, on its data and its ports, and waits until it answers.
+    /// Restarts the broker, which has ended, on its data and its ports, and waits until it answers.
     ///
     /// # Panics
     ///
@@ -175,7 +173,7 @@ impl Broker {
         };
         let mut java = Command::new("java");
         java.arg("-cp").arg(format!("{}/*", self.own().process.jars.display())).arg(class);
-        // As a shell would: no word has a space in it.
+        // As in a shell, but no word contains a space.
         java.args(words.map(|word| word.trim_matches('\'')));
         let output = run(&mut java, "java").expect("it runs");
         let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
@@ -206,15 +204,15 @@ impl Broker {
     }
 }
 
-/// What a broker has beside the listener that is open to all, and its clock.
+/// What a broker has besides the listener that is open to all, and its clock.
 #[derive(Default)]
 struct Listeners<'a> {
     proxy: Option<u16>,
-    /// One that no other has unless it is given.
+    /// A unique one, unless it is given.
     cluster_id: Option<&'a str>,
-    /// Those who are let in by secured listeners; without any there are no such listeners.
+    /// The users of the secured listeners; without any there are no such listeners.
     users: &'a [String],
-    /// That of the machine unless there is one.
+    /// The machine's clock, unless there is one.
     clock: Option<&'a Clock>,
 }
 
@@ -222,7 +220,7 @@ struct Listeners<'a> {
 #[derive(Debug)]
 struct Own {
     process: BrokerProcess,
-    /// What comes here is told the address of a proxy.
+    /// Clients that connect here are told the address of a proxy.
     proxied: Option<u16>,
     secured: Option<Secured>,
 }
@@ -236,7 +234,7 @@ impl Own {
             Some(proxy) => (
                 format!(",PROXIED://127.0.0.1:{proxied}"),
                 format!(",PROXIED://127.0.0.1:{proxy}"),
-                // As on many a broker: who asks for a topic that was deleted has it again, empty.
+                // As on many brokers: asking for a deleted topic recreates it, empty.
                 "auto.create.topics.enable=true\n",
             ),
             None => Default::default(),

@@ -1,4 +1,4 @@
-//! A broker's JVM and directory, by way of the script that owns both.
+//! The JVM and the directory of a broker, through the script that owns both.
 
 use std::{
     fs,
@@ -26,12 +26,12 @@ const RUN_BROKER: &str = include_str!("../../kafka/run-broker.sh");
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long one connection or answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a broker is started that finds one of its ports taken.
+/// How often to start a broker that finds one of its ports taken.
 const ATTEMPTS: u32 = 5;
 
 /// The request about brokers and topics.
 const METADATA: u8 = 3;
-/// What marks an answer as that to our request.
+/// What marks an answer as the one to our request.
 const CORRELATION_ID: [u8; 4] = [0, 0, 0, 7];
 
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl From<io::Error> for StartError {
     }
 }
 
-/// Starts something with Kafka's jars, again where a port was taken.
+/// Starts something with Kafka's jars, and tries again if a port was taken.
 pub(super) fn start<T>(launch: impl Fn(&Path) -> Result<T, StartError>) -> Result<T, Unavailable> {
     require_java()?;
     let jars = kafka_jars()?;
@@ -54,7 +54,7 @@ pub(super) fn start<T>(launch: impl Fn(&Path) -> Result<T, StartError>) -> Resul
     loop {
         match launch(&jars) {
             Ok(started) => return Ok(started),
-            // Between our choice of a port and the broker's use of it, another process may take it.
+            // Another process may take a port between our choice and the broker's use of it.
             Err(StartError::PortTaken(_)) if attempt < ATTEMPTS => attempt += 1,
             Err(StartError::PortTaken(why) | StartError::Other(why)) => return Err(Unavailable(why)),
         }
@@ -72,7 +72,7 @@ pub(super) struct BrokerProcess {
 }
 
 impl BrokerProcess {
-    /// A broker with these properties beside those that all have. It does not run yet.
+    /// A broker with these properties in addition to the common ones. It is not running yet.
     pub(super) fn prepare(
         jars: &Path,
         directory: TempDir,
@@ -90,7 +90,7 @@ impl BrokerProcess {
         shell.arg(directory.path()).arg(jars).arg(cluster_id);
         shell.args(format_options).envs(environment);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // A Ctrl-C, or a harness that kills the tests' process group, must not take the script along.
+        // A Ctrl-C, or a harness that kills the tests' process group, must not end the script.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let script = shell.spawn().map_err(|error| StartError::Other(format!("cannot run sh: {error}")))?;
@@ -100,7 +100,7 @@ impl BrokerProcess {
 
     /// Has the script run the JVM.
     pub(super) fn launch(&self) -> Result<(), StartError> {
-        // What is there of an earlier run must not be taken for this one's.
+        // The files of an earlier run must not be taken for those of this one.
         let exit = self.exit();
         if exit.exists() {
             fs::remove_file(&exit)?;
@@ -109,7 +109,7 @@ impl BrokerProcess {
         Ok(script.write_all(b"start\n")?)
     }
 
-    /// Waits until the JVM answers, and so many brokers of its cluster are up.
+    /// Waits until the JVM answers, and this many brokers of its cluster are up.
     pub(super) fn await_answer(&self, brokers: u8) -> Result<(), StartError> {
         let (exit, deadline) = (self.exit(), Instant::now() + START_TIMEOUT);
         while !self.answers(brokers).unwrap_or(false) {
@@ -134,7 +134,7 @@ impl BrokerProcess {
         Ok(())
     }
 
-    /// Starts the broker again, which has ended, on its data and its ports, and waits until it answers.
+    /// Restarts the broker, which has ended, on its data and its ports, and waits until it answers.
     pub(super) fn restart(&self, brokers: u8) {
         if let Err(StartError::PortTaken(why) | StartError::Other(why)) =
             self.launch().and_then(|()| self.await_answer(brokers))
@@ -148,7 +148,7 @@ impl BrokerProcess {
         kill_process(pid, signal).expect("it is our process");
     }
 
-    /// Waits until the JVM has ended, and says with what: 128 and the number of the signal where it was one.
+    /// Waits until the JVM has ended, and returns its exit code: 128 plus the signal number if a signal ended it.
     pub(super) fn await_end(&self) -> u8 {
         let (exit, deadline) = (self.exit(), Instant::now() + START_TIMEOUT);
         loop {
@@ -162,8 +162,8 @@ impl BrokerProcess {
         }
     }
 
-    /// Whether the broker of this cluster is on this port and has so many brokers in its cluster's metadata, itself among
-    /// them, which is when it takes clients' requests.
+    /// Whether the broker of this cluster is on this port and has this many brokers in its cluster's metadata,
+    /// including itself. From then on it accepts clients' requests.
     fn answers(&self, brokers: u8) -> io::Result<bool> {
         // About no topics. The answer begins with the number of brokers; the cluster's id follows them.
         let answer = ask(self.port, METADATA, 2, &[0, 0, 0, 0])?;
@@ -182,7 +182,7 @@ impl BrokerProcess {
     }
 
     fn log(&self) -> String {
-        // Either may not be there yet.
+        // Either may not exist yet.
         ["console.log", "server.log"]
             .map(|name| fs::read_to_string(self.directory.join(name)).unwrap_or_default())
             .concat()
@@ -192,7 +192,7 @@ impl BrokerProcess {
 impl Drop for BrokerProcess {
     fn drop(&mut self) {
         drop(self.script.stdin.take());
-        // Nothing can be done about a failure, and the script goes on without us.
+        // Nothing can be done about a failure, and the script continues without us.
         let _ = self.script.wait();
     }
 }
@@ -202,7 +202,7 @@ pub(super) fn directory() -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("kafka-").tempdir()
 }
 
-/// 22 characters of base64, as Kafka wants it. No other live broker on this port has the same.
+/// 22 characters of base64, as Kafka requires. No other live broker on this port has the same.
 pub(super) fn cluster_id(port: u16) -> String {
     format!("{:0>11}{port:0>10}A", process::id())
 }

@@ -1,5 +1,5 @@
-//! G5 in the answer topic: what has come to an address is what stands among the responses, if that has to be remembered;
-//! and G1: whatever names an address is answered there.
+//! G5 in the answer topic: an answer at an address matches the response, if it must be remembered; and G1: whatever
+//! names an address is answered there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::{AnswerIn, ResponseIn, Topics, Violation, group, responses::QUARANTIN
 pub(super) fn check(topics: &Topics) -> Vec<Violation> {
     let firsts = topics.responses.iter().filter(|response| response.first);
     let firsts: BTreeMap<CommandId, &ResponseIn> = firsts.map(|response| (response.command_id, response)).collect();
-    // Answers to questions after a state have no hash.
+    // Answers to queries for a state have no hash.
     let answers = topics.answers.iter().map(|answer| &answer.response).filter(|answer| answer.hash.is_some());
     let mut violations: Vec<_> =
         answers.filter_map(|answer| check_answer(answer, firsts.get(&answer.command_id).copied())).collect();
@@ -41,8 +41,8 @@ fn offset(response: &ResponseIn) -> Option<u64> {
     response.command_position.map(|position| position.offset)
 }
 
-/// As many answers at each address as there are consumed commands of an id that name it, among them one first outcome at
-/// most.
+/// There are as many answers at each address as consumed commands of an id that name it, with at most one first outcome
+/// among them.
 fn check_addresses(topics: &Topics) -> Vec<Violation> {
     let put_aside: BTreeSet<Position> = topics.dead_letters.iter().copied().collect();
     let next: BTreeMap<u32, u64> = topics.consumed.iter().map(|commit| (commit.partition, commit.next)).collect();

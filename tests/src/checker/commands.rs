@@ -18,7 +18,7 @@ pub(super) fn check(history: &History, log: &[Entry]) -> Vec<Violation> {
     violations
 }
 
-/// What one command has caused stands together: of one aggregate, one behind the other, and of one run of the command.
+/// The events of one command are consecutive, of one aggregate, and of one run of the command.
 fn check_set(id: CommandId, events: &[&Entry]) -> Option<Violation> {
     let second = events.windows(2).find(|pair| {
         let [before, after] = pair else { return false };

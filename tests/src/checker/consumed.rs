@@ -11,14 +11,14 @@ pub(super) fn check(topics: &Topics) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut next = BTreeMap::new();
     for commit in &topics.consumed {
-        // Whoever serves the partition then goes on behind what was written, wherever that is.
+        // The next worker of the partition then continues after what was written, wherever that is.
         if !commit.by_a_worker {
             next.remove(&commit.partition);
             continue;
         }
         let before = next.insert(commit.partition, commit.next).unwrap_or(0);
-        // The same once more is of the same transaction: the client library sends offsets again whose reply it has not got.
-        // From another, its commands would have two answers.
+        // The same offset again is of the same transaction: the client library resends offsets without a reply. From
+        // another transaction, its commands would have two answers.
         if commit.next < before {
             let what = format!("offset {} was committed behind {before}", commit.next);
             violations.push(Violation::new("G8", partition(commit.partition), what));
@@ -44,8 +44,8 @@ pub(super) fn check(topics: &Topics) -> Vec<Violation> {
     violations
 }
 
-/// As many answers as there are consumed commands of an id, wherever they stand. At an address the first outcome stands
-/// once more.
+/// There are as many answers as consumed commands of an id, wherever they are. The first outcome is also at its
+/// address.
 fn unanswered(topics: &Topics, is_consumed: impl Fn(&Position) -> bool) -> Vec<Violation> {
     let put_aside: BTreeSet<Position> = topics.dead_letters.iter().copied().collect();
     let again = topics.answers.iter().map(|answer| &answer.response).filter(|answer| !answer.first);

@@ -4,7 +4,7 @@ use simple_sourcing::{CommandId, Event, Position, Recorded, Sequence};
 
 use super::group;
 
-/// An event of the log, as far as most checks look at it. They are given in the order of the log.
+/// An event of the log, with what most checks need. They are passed in the order of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key of the aggregate.
@@ -13,7 +13,7 @@ pub struct Entry {
     pub sequence: Sequence,
     /// The command that caused it.
     pub command_id: CommandId,
-    /// Where that command stood.
+    /// The position of that command.
     pub command_position: Position,
 }
 

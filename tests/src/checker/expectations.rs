@@ -1,4 +1,4 @@
-//! G7: an accepted command that demanded a sequence found the aggregate at it.
+//! G7: an accepted command with an expected sequence found the aggregate at it.
 
 use super::{Entry, History, Violation, entry::by_command};
 

@@ -7,12 +7,12 @@ use simple_sourcing::{CommandError, CommandId, Receipt, Sequence};
 
 use super::{Topics, Violation};
 
-/// The commands of a run, in the order in which they were sent, and the answers: written by one client, or several that
-/// take turns, while it sends.
+/// The commands of a run, in the order in which they were sent, and their answers: recorded while sending, by one
+/// client, or by several that take turns.
 #[derive(Debug, Default)]
 pub struct History {
     commands: HashMap<CommandId, Sent>,
-    /// Counts what is written down, and so tells what was before what.
+    /// Counts the records, and so tells their order.
     now: u64,
     /// Answers that contradict each other.
     contradictions: Vec<Violation>,
@@ -21,10 +21,10 @@ pub struct History {
 #[derive(Debug)]
 pub(super) struct Sent {
     pub(super) key: String,
-    /// What the client demanded of the aggregate.
+    /// The expected sequence.
     pub(super) expected: Option<Sequence>,
     pub(super) sent: u64,
-    /// Sent more than once before it was answered: it took effect as any of them.
+    /// Sent more than once before it was answered: it took effect on any of the attempts.
     pub(super) again: bool,
     pub(super) answer: Option<(u64, Answer)>,
 }
@@ -43,7 +43,7 @@ impl Answer {
     pub fn of<E: fmt::Display>(result: &Result<Receipt, CommandError<E>>) -> Option<Self> {
         match result {
             Ok(receipt) => Some(Answer::Accepted(receipt.sequence)),
-            // None of them says that the command took no effect at an earlier try.
+            // None of them means that the command took no effect on an earlier attempt.
             Err(CommandError::Timeout { .. } | CommandError::Backend(_) | CommandError::Expired(_)) => None,
             Err(error) if error.is_retryable() => None,
             Err(error) => Some(Answer::Refused(error.to_string())),
@@ -68,7 +68,7 @@ impl History {
         self.sent_expecting(key, id, None);
     }
 
-    /// A command is about to be sent that demands a sequence of its aggregate.
+    /// A command with an expected sequence is about to be sent.
     pub fn sent_expecting(&mut self, key: &str, id: CommandId, expected: Option<Sequence>) {
         let sent = self.tick();
         let first = Sent { key: key.to_owned(), expected, sent, again: false, answer: None };
@@ -76,7 +76,7 @@ impl History {
         command.again |= command.sent != sent && command.answer.is_none();
     }
 
-    /// A client has an answer. That to a command that has one already must be the same.
+    /// A client has an answer. If the command already has one, it must be the same.
     ///
     /// # Panics
     /// When the command was not sent.
@@ -113,7 +113,7 @@ impl History {
         count
     }
 
-    /// Takes in what another client has seen of other keys.
+    /// Adds what another client has seen of other keys.
     ///
     /// # Panics
     /// When both have sent the same command.
@@ -149,7 +149,7 @@ impl History {
     }
 }
 
-/// What became of the commands of a history.
+/// The outcomes of the commands of a history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
     /// Accepted ones.

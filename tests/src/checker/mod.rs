@@ -1,4 +1,4 @@
-//! The history checker: what clients sent and were answered, and whether what the log holds afterwards bears it out.
+//! The history checker: what clients sent and were answered, and whether the log agrees with it afterwards.
 //!
 //! ```text
 //!  history.rs ── what clients saw ─────────────────────┐
@@ -36,8 +36,8 @@ pub use violation::{Violation, report};
 
 use simple_sourcing::{AppliedTo, Event};
 
-/// What of the history the event log does not bear out: G1 to G4, G7 and G8, and G5 as far as clients see it. `log` is
-/// the whole event log, in its order for each partition.
+/// Where the history and the event log disagree: G1 to G4, G7 and G8, and G5 as far as clients see it. `log` is the
+/// whole event log, in order for each partition.
 #[must_use]
 pub fn check_log(history: &History, log: &[Entry]) -> Vec<Violation> {
     let mut violations = history.contradictions().to_vec();
@@ -51,8 +51,8 @@ pub fn check_log(history: &History, log: &[Entry]) -> Vec<Violation> {
     violations
 }
 
-/// Everything that [`check_log`] checks, and whether responses, answers, states and consumed offsets agree with the events, and
-/// with the states that are served.
+/// Checks everything that [`check_log`] checks, and whether responses, answers, states and consumed offsets agree with
+/// the events, and with the states that are served.
 #[must_use]
 pub fn check_topics<A, E>(history: &History, topics: &Topics, served: &Served<A>) -> Vec<Violation>
 where

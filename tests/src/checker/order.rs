@@ -2,8 +2,8 @@
 
 use super::{Entry, History, Violation, group};
 
-/// What was answered before another command of the key was sent stands before it, and so does what was sent before it,
-/// answered or not, as long as both were sent only once.
+/// A command that was answered before another command of the key was sent comes before it. So does one that was sent
+/// before it, answered or not, as long as both were sent only once.
 pub(super) fn check_key(history: &History, key: &str, events: &[&Entry]) -> Vec<Violation> {
     let mut violations = Vec::new();
     let commands = || events.iter().filter_map(|event| Some((event.command_id, history.command(event.command_id)?)));
@@ -36,8 +36,8 @@ pub(super) fn check_key(history: &History, key: &str, events: &[&Entry]) -> Vec<
     violations
 }
 
-/// The commands of a partition take effect in their order. Whoever was shut out goes on from where its successor has
-/// long been: what it writes stands behind that.
+/// The commands of a partition take effect in their order. A fenced worker continues where its successor has long been:
+/// what it writes comes after that.
 pub(super) fn check_partitions(log: &[Entry]) -> Vec<Violation> {
     let partitions = group(log, |event| event.command_position.partition);
     let pairs = partitions.values().flat_map(|events| events.windows(2));

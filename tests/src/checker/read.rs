@@ -1,4 +1,4 @@
-//! Reading everything that Kafka holds of an aggregate type, with nothing of the library in between.
+//! Reads everything that Kafka holds of an aggregate type, without the library.
 
 use std::{
     collections::BTreeSet,
@@ -18,12 +18,12 @@ use simple_sourcing::{CommandId, Position, Sequence};
 
 use super::topics::{Aborted, AnswerIn, CommandIn, Consumed, EventIn, ResponseIn, StateIn, Topics};
 
-/// How long anything may take. A transaction that somebody left open ends after 10 seconds.
+/// How long anything may take. A transaction that somebody left open times out after 10 seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What stands in the topics of an aggregate type, and what the group has consumed of its commands. Blocks. Nobody may
-/// write meanwhile.
+/// Reads the topics of an aggregate type, and what the group has consumed of its commands. Blocks. Nobody may write
+/// meanwhile.
 ///
 /// # Panics
 /// When it can't be read, or a transaction stays open.
@@ -33,7 +33,7 @@ pub fn read(servers: &str, prefix: &str, aggregate: &str, group: &str) -> Topics
     let topic = |suffix: &str| format!("{prefix}{aggregate}-{suffix}");
     let committed = |topic: String| reader.read(&topic, "read_committed");
     let everything = |topic: String| reader.read(&topic, "read_uncommitted");
-    // All at once: most of the time goes into waiting.
+    // All at once: most of the time is spent waiting.
     thread::scope(|scope| {
         let both = |suffix| {
             let (visible, all) =
@@ -77,7 +77,7 @@ fn aborted(visible: &[Raw], all: &[Raw]) -> usize {
     all.iter().filter(|raw| !visible.contains(&raw.position)).count()
 }
 
-/// A record as it is.
+/// A record, unchanged.
 struct Raw {
     position: Position,
     key: Vec<u8>,
@@ -125,7 +125,7 @@ impl Reader<'_> {
         config.create().expect("a consumer can be made")
     }
 
-    /// All records of a topic, once it is decided of each whether it is committed.
+    /// All records of a topic, once it is decided for each whether it is committed.
     fn read(&self, topic: &str, isolation: &str) -> Vec<Raw> {
         let consumer = self.consumer(isolation);
         let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("the broker answers");
@@ -234,10 +234,10 @@ fn consumed(raw: &Raw, group: &str, topic: &str) -> Option<Consumed> {
         return None;
     }
     let partition = key.number::<4>()? as u32;
-    // Without a value it was deleted.
+    // A record without a value deletes it.
     let value = raw.value.as_deref().unwrap_or_default();
     let next = value.get(2..).and_then(|value| Bytes(value).number::<8>()).unwrap_or(0);
-    // What stands beside it says which offset it was written with.
+    // The metadata says which offset it was written with.
     let workers = format!("ss1;next={next};").into_bytes();
     let by_a_worker = value.windows(workers.len()).any(|part| part == workers);
     Some(Consumed { partition, next, by_a_worker })

@@ -6,12 +6,12 @@ use simple_sourcing::{CommandId, Sequence};
 
 use super::{Answer, EventIn, History, ResponseIn, Topics, Violation, group, history::Sent};
 
-/// What a client is told for as long as its aggregate has no readable state.
+/// What a client is told while its aggregate has no readable state.
 pub(super) const QUARANTINED: &[u8] = br#"{"Err":"Quarantined"}"#;
 
 pub(super) fn check(history: &History, topics: &Topics) -> Vec<Violation> {
     let events: BTreeMap<CommandId, Vec<&EventIn>> = group(&topics.events, |event| event.command_id);
-    // Answers to questions after a state have no hash.
+    // Answers to queries for a state have no hash.
     let responses = group(topics.responses.iter().filter(|response| response.hash.is_some()), |it| it.command_id);
     let answers = group(topics.answers.iter().map(|answer| &answer.response), |it| it.command_id);
     let mut violations = Vec::new();
@@ -38,7 +38,7 @@ fn check_outcome(id: CommandId, responses: &[&ResponseIn], last_event: Option<Se
         (Some(_), Some(_)) => {
             return Some(Violation::new("G2", key, format!("command {id} has two first outcomes")));
         }
-        // Refused before anybody looked at its id: nothing has run under it.
+        // Refused before anybody checked its id: nothing has run under it.
         (None, _) => {
             let what = || format!("command {id} has event {last_event:?}, and no first outcome");
             return last_event.map(|_| Violation::new("G5", key, what()));
@@ -56,7 +56,7 @@ fn check_outcome(id: CommandId, responses: &[&ResponseIn], last_event: Option<Se
     (first.sequence != last_event).then(|| Violation::new("G5", key, what()))
 }
 
-/// The client was told what stands there.
+/// The client was told the same as the response.
 fn check_told<'a>(
     id: CommandId,
     mut responses: impl Iterator<Item = &'a &'a ResponseIn>,

@@ -1,4 +1,4 @@
-//! G6: the events make the states.
+//! G6: the states are the fold of the events.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -13,13 +13,13 @@ use super::{EventIn, StateIn, Violation};
 /// For each key that has events, the sequence of the last and what they make of the state.
 pub type States<A> = BTreeMap<String, (Sequence, Option<A>)>;
 
-/// States that somebody claims, for each key; none where there is no aggregate.
+/// The states that somebody reports, for each key; none where there is no aggregate.
 pub type Served<A> = BTreeMap<String, Option<(Sequence, A)>>;
 
 /// Applies the events of a log.
 ///
 /// # Errors
-/// G6, where an event does not fit the state that those before it have made.
+/// G6, if an event doesn't fit the state before it.
 pub fn fold<A, E: Event<Key = String> + AppliedTo<A>>(log: Vec<Recorded<E>>) -> Result<States<A>, Violation> {
     let mut states = States::new();
     for Recorded { meta, event } in log {
@@ -31,7 +31,7 @@ pub fn fold<A, E: Event<Key = String> + AppliedTo<A>>(log: Vec<Recorded<E>>) -> 
 /// Decodes and applies the events of a topic.
 ///
 /// # Errors
-/// G6, where an event is none or does not fit the state that those before it have made.
+/// G6, if a record isn't an event, or doesn't fit the state before it.
 pub fn fold_topic<A, E>(events: &[EventIn]) -> Result<States<A>, Violation>
 where
     E: Event<Key = String> + AppliedTo<A> + DeserializeOwned,
@@ -62,7 +62,7 @@ fn wrong(key: &str, sequence: Sequence, id: CommandId, error: impl fmt::Display)
 
 /// The last state of each key in the aggregate topic.
 pub(super) fn latest<A: DeserializeOwned>(states: &[StateIn]) -> Result<Served<A>, Violation> {
-    // Only the last of each key need be readable: it replaces the others.
+    // Only the last one of each key must be readable: it replaces the others.
     let last: BTreeMap<&String, &StateIn> = states.iter().map(|state| (&state.key, state)).collect();
     let decode = |state: &StateIn| {
         let StateIn { key, sequence, value } = state;
@@ -73,7 +73,7 @@ pub(super) fn latest<A: DeserializeOwned>(states: &[StateIn]) -> Result<Served<A
     last.into_values().map(decode).collect()
 }
 
-/// The states that somebody claims are those that the events make. `claim` says where they are from.
+/// The reported states must be those of the events. `claim` says where they are from.
 #[must_use]
 pub fn check_states<A: PartialEq + fmt::Debug>(claim: &str, folded: &States<A>, claimed: &Served<A>) -> Vec<Violation> {
     let keys: HashSet<&String> = folded.keys().chain(claimed.keys()).collect();

@@ -1,4 +1,4 @@
-//! Hand-made histories: a good one, and bad ones for each guarantee, of which the checker must say which it is.
+//! Hand-made histories: a good one, and bad ones for each guarantee. The checker must name the guarantee.
 
 use simple_sourcing::{CommandId, Position, Sequence};
 
@@ -29,7 +29,7 @@ fn entry(key: &str, sequence: u64, command_id: CommandId) -> Entry {
     Entry { key: key.into(), sequence: Sequence::new(sequence), command_id, command_position }
 }
 
-/// Which guarantees do not hold; each message names the key.
+/// Which guarantees are violated; each message names the key.
 fn broken(violations: &[Violation]) -> Vec<&'static str> {
     assert!(violations.iter().all(|violation| violation.to_string().contains(&violation.key)));
     let mut broken: Vec<_> = violations.iter().map(|violation| violation.guarantee).collect();
@@ -57,7 +57,7 @@ fn a_lost_command_is_found() {
     assert!(violations[0].what.contains(&c.to_string()), "{}", violations[0]);
     // Lost from the middle: the sequences show it too.
     assert_eq!(broken(&check_log(&history, &[entry("alice", 1, a), entry("alice", 3, c)])), ["G1", "G3"]);
-    // Lost, and the others moved up.
+    // Lost, with the others moved up.
     assert_eq!(broken(&check_log(&history, &[entry("alice", 1, b), entry("alice", 2, c)])), ["G1", "G5"]);
 }
 
@@ -104,7 +104,7 @@ fn the_order_of_sending_is_the_order_of_the_log() {
     let swapped = [entry("alice", 1, b), entry("alice", 2, a)];
     assert_eq!(broken(&check_log(&sent(), &swapped)), ["G4"]);
 
-    // Sent again: it may take effect later than at its first try.
+    // Sent again: it may take effect later than on its first attempt.
     let mut again = sent();
     again.sent("alice", a);
     assert_eq!(check_log(&again, &swapped), []);
@@ -248,14 +248,14 @@ impl Kafka {
         self
     }
 
-    /// The same where a command is answered to an address, too.
+    /// The same, with an answer at an address too.
     fn with_address(mut self, of: usize) -> Self {
         self.topics.commands[of].answer_to = Some(7);
         self.topics.answers.push(AnswerIn { address: 7, response: self.topics.responses[of].clone() });
         self
     }
 
-    /// A repetition is answered to an address only.
+    /// A repetition is only answered at an address.
     fn with_addressed_repetition(self, of: usize) -> Self {
         let mut kafka = self.with_repetition(of);
         let response = kafka.topics.responses.pop().expect("that of the repetition");

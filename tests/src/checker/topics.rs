@@ -1,5 +1,5 @@
-//! What Kafka holds of one aggregate type, as far as the checks look at it. Unless told otherwise, it is what is committed,
-//! in the order of each partition.
+//! What Kafka holds of one aggregate type, as far as the checks need it. Unless noted otherwise, only committed
+//! records, in the order of each partition.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub struct Topics {
     pub responses: Vec<ResponseIn>,
     /// The answer topic.
     pub answers: Vec<AnswerIn>,
-    /// Where the records stood that were put aside.
+    /// The positions of the records that became dead letters.
     pub dead_letters: Vec<Position>,
     /// The offsets that were committed, one after the other.
     pub consumed: Vec<Consumed>,
@@ -29,7 +29,7 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Leaves out an aggregate that was damaged for good, and what became of the commands to it.
+    /// Excludes an aggregate that was damaged for good, and the outcomes of its commands.
     pub(super) fn leave_out(&mut self, key: &str, commands: &BTreeSet<CommandId>) {
         self.events.retain(|event| event.key != key);
         self.states.retain(|state| state.key != key);
@@ -42,11 +42,11 @@ impl Topics {
 /// A record of the command topic.
 #[derive(Debug, Clone)]
 pub struct CommandIn {
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
     /// None where it can't be read.
     pub id: Option<CommandId>,
-    /// The partition of the answer topic to which its answer is to come, if it says one.
+    /// The partition of the answer topic that it asks its answer to be sent to, if any.
     pub answer_to: Option<u32>,
 }
 
@@ -83,12 +83,12 @@ pub struct StateIn {
     pub value: Option<Vec<u8>>,
 }
 
-/// An answer that has come to an address.
+/// An answer at an address.
 #[derive(Debug, Clone)]
 pub struct AnswerIn {
     /// The partition of the answer topic.
     pub address: u32,
-    /// What would stand among the responses. Of the place of its command only the offset is known.
+    /// The corresponding response. Only the offset of its command's position is known.
     pub response: ResponseIn,
 }
 
@@ -97,9 +97,9 @@ pub struct AnswerIn {
 pub struct ResponseIn {
     /// The key of the aggregate.
     pub key: String,
-    /// The command that it answers, or the question after a state.
+    /// The command that it answers, or the query for a state.
     pub command_id: CommandId,
-    /// Where the command stood that had this outcome; none on the answer to a question.
+    /// The position of the command with this outcome; none on the answer to a query.
     pub command_position: Option<Position>,
     /// Of the command that it answers.
     pub hash: Option<String>,
@@ -118,11 +118,11 @@ pub struct Consumed {
     pub partition: u32,
     /// The next to read.
     pub next: u64,
-    /// Whether a worker has committed it, as what stands beside it says, and nobody else.
+    /// Whether a worker has committed it, according to its metadata, and nobody else.
     pub by_a_worker: bool,
 }
 
-/// Records that only a reader sees who reads what is not committed.
+/// Records that are only visible to a reader of uncommitted records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Aborted {
     /// In the event topic.

@@ -22,8 +22,8 @@ use super::{
     trap::Trap,
 };
 
-/// A client's connection, and the one to the broker that belongs to it. Each is read to its end by itself, so that what
-/// waits on its way holds up nothing but what is behind it.
+/// A client's connection, and its connection to the broker. Each is read independently, so that what waits on its way
+/// only holds up what is behind it.
 pub(super) struct Connection {
     client: TcpStream,
     broker: TcpStream,
@@ -31,13 +31,13 @@ pub(super) struct Connection {
     replies: Replies,
 }
 
-/// What is to be done with replies, by their correlation.
+/// What to do with replies, by their correlation id.
 #[derive(Default)]
 struct Replies(Mutex<HashMap<i32, Reply>>);
 
 enum Reply {
     Lose(oneshot::Sender<Frame>),
-    /// Somebody waits for it. The other tells that it has come.
+    /// Somebody waits for it. The sender reports that it has come.
     Tell(oneshot::Sender<Frame>, oneshot::Sender<()>),
 }
 
@@ -51,7 +51,7 @@ impl Connection {
 
     pub(super) async fn run(self) {
         let Connection { client, broker, shared, replies } = self;
-        // Where it is closed in the middle, the client is told so by a reset. Nothing can be done about a failure.
+        // If it is closed in the middle, a reset tells the client. Nothing can be done about a failure.
         let _ = client.set_zero_linger();
         let _ = (client.set_nodelay(true), broker.set_nodelay(true));
         let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
@@ -85,7 +85,7 @@ async fn read_requests(
             kind = broken(&mut breaks) => {
                 if kind == Break::HalfOpen {
                     drop(to);
-                    // To the client it looks as if somebody read.
+                    // To the client it looks as if somebody still read.
                     let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
                 }
                 return;
@@ -138,7 +138,7 @@ async fn read_replies(mut from: OwnedReadHalf, to: mpsc::UnboundedSender<Arrived
             }
             None => {}
         }
-        // The client may be gone, and the broker still has something to say.
+        // The client may be gone while the broker still has something to send.
         let _ = to.send((Instant::now(), frame));
     }
     replies.clear();
@@ -169,7 +169,7 @@ async fn write_replies(
             if kind == Break::HalfOpen {
                 let _ = client_gone.await;
             }
-            // Dropped without a farewell, it is reset together with the other half.
+            // Dropped without a shutdown, it is reset together with the other half.
             to.forget();
         }
     }

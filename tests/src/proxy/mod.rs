@@ -1,5 +1,5 @@
-//! A proxy between a service process and the broker that does to their connections what networks do, at the word of a
-//! test, and counts what it did.
+//! A proxy between a service process and the broker. A test makes it do to their connections what networks do, and it
+//! counts what it did.
 //!
 //! ```text
 //!  client ──▶ connection.rs: requests ──▶ broker      rules.rs: what is done to all of them
@@ -7,7 +7,7 @@
 //!    └──────── connection.rs: replies ◀─────┘         frame.rs: where one ends and the next begins
 //! ```
 //!
-//! It has a thread of its own, so that nothing that a test waits for holds it up.
+//! It has its own thread, so that nothing that a test waits for holds it up.
 
 mod connection;
 mod frame;
@@ -74,11 +74,11 @@ count! {
     connections,
     /// Connections that were reset.
     reset,
-    /// Connections of which the client does not know that the broker has lost them.
+    /// Connections that the broker has lost without the client's knowledge.
     half_open,
     /// Requests and replies that were held up by [`Proxy::delay`].
     delayed,
-    /// Requests and replies that came upon a [`Cut`].
+    /// Requests and replies that ran into a [`Cut`].
     stalled
 }
 
@@ -86,7 +86,7 @@ impl Proxy {
     /// A proxy on a free port. It refuses connections until it knows where to [forward](Proxy::forward_to) them.
     ///
     /// # Errors
-    /// When there is no port or no thread to be had.
+    /// If no port or no thread is available.
     pub fn start() -> io::Result<Proxy> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -107,7 +107,7 @@ impl Proxy {
     /// The port of 127.0.0.1 on which the broker is.
     ///
     /// # Panics
-    /// When it is told twice.
+    /// If it is set twice.
     pub fn forward_to(&self, port: u16) {
         self.shared.upstream.set(port).expect("a proxy has one broker");
     }
@@ -123,30 +123,30 @@ impl Proxy {
         self.shared.rules.delay(by);
     }
 
-    /// From now on nothing goes through, until the cut is dropped: then what has come meanwhile does.
+    /// From now on nothing gets through until the cut is dropped. Then everything that has come meanwhile does.
     #[must_use]
     pub fn cut(&self, direction: Cut) -> CutGuard<'_> {
         self.shared.rules.cut(Some(direction));
         CutGuard(&self.shared.rules)
     }
 
-    /// Resets all connections. A request that is held stays on its way to the broker.
+    /// Resets all connections. A held request stays on its way to the broker.
     pub fn reset(&self) {
         self.shared.breaks.reset();
     }
 
-    /// Ends the broker's side of all connections, and lets the clients believe that they are connected.
+    /// Closes the broker's side of all connections, and lets the clients believe that they are connected.
     pub fn half_open(&self) {
         self.shared.breaks.half_open();
     }
 
-    /// Holds back the next request of this kind, with all behind it on its connection.
+    /// Holds back the next request of this kind, and everything behind it on its connection.
     #[must_use]
     pub fn hold(&self, api: Api) -> Held {
         self.shared.traps.hold(api)
     }
 
-    /// Loses the reply to the next request of this kind.
+    /// Drops the reply to the next request of this kind.
     #[must_use]
     pub fn drop_reply(&self, api: Api) -> Dropped {
         self.shared.traps.drop_reply(api)

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Which way nothing goes through.
+/// The direction in which nothing gets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
     /// Replies still come.
@@ -33,15 +33,15 @@ impl Rules {
         self.cut.send_replace(cut);
     }
 
-    /// Whether one that goes this way comes upon a cut.
+    /// Whether something in this direction runs into a cut.
     pub(super) fn is_cut(&self, way: Cut) -> bool {
         stops(*self.cut.borrow(), way)
     }
 
-    /// Waits until nothing cuts this way.
+    /// Waits until nothing cuts this direction.
     pub(super) async fn pass(&self, way: Cut) {
         let mut cut = self.cut.subscribe();
-        // It fails where the proxy is gone.
+        // It fails if the proxy is gone.
         let _ = cut.wait_for(|cut| !stops(*cut, way)).await;
     }
 }
@@ -50,14 +50,14 @@ fn stops(cut: Option<Cut>, way: Cut) -> bool {
     cut == Some(way) || cut == Some(Cut::Both)
 }
 
-/// How a connection ends before its time.
+/// How a connection ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Break {
     Reset,
     HalfOpen,
 }
 
-/// What is done to all connections that there are, and not to those that follow.
+/// What is done to all existing connections, but not to later ones.
 #[derive(Default)]
 pub(super) struct Breaks(watch::Sender<Option<Break>>);
 

@@ -50,7 +50,7 @@ impl Traps {
         Dropped(receiver)
     }
 
-    /// The trap that this request goes into.
+    /// The trap that catches this request.
     pub(super) fn catch(&self, request: &Frame) -> Option<Trap> {
         let mut traps = self.traps();
         let index = traps.iter().position(|(api, _)| request.is(*api))?;
@@ -70,7 +70,7 @@ impl Held {
     /// Lets it go on to the broker.
     #[must_use]
     pub fn release(self) -> Released {
-        // It fails where the connection to the broker is gone; then there is no reply.
+        // It fails if the connection to the broker is gone; then there is no reply.
         let _ = self.release.send(());
         Released(self.reply)
     }
@@ -87,7 +87,7 @@ impl Released {
 }
 
 impl Dropped {
-    /// Waits until the broker has replied and the proxy has lost that.
+    /// Waits until the broker has replied and the proxy has dropped the reply.
     ///
     /// # Panics
     /// When there is no reply.

@@ -1,5 +1,5 @@
-//! What one would write without the library, for this one domain, with nothing in it that is not needed while all goes
-//! well: no state that is restored, no id that is remembered, and after an error it starts over, and says so.
+//! What one would write without the library, for this one domain, with only what is needed while all goes well: it
+//! restores no state and remembers no ids. After an error it reports it and starts over.
 
 #![allow(clippy::print_stdout, reason = "a program")]
 
@@ -74,8 +74,8 @@ impl Topics {
     }
 }
 
-/// One of so many workers, and the partitions of the command topic that it has. They stay the same: after a rebalance it would
-/// have to restore states.
+/// One of several workers, and its partitions of the command topic. They never change: after a rebalance it would have
+/// to restore states.
 #[derive(Clone, Copy)]
 pub struct Share {
     pub worker: u32,
@@ -83,9 +83,9 @@ pub struct Share {
     pub partitions: u32,
 }
 
-/// Processes commands until it is told to stop.
+/// Processes commands until it is stopped.
 pub fn serve<D: Domain>(servers: &str, prefix: &str, share: Share, stopped: &AtomicBool) {
-    // What a transaction that fails has done to them stays: the figures are the same.
+    // A failed transaction leaves its changes behind: it doesn't affect the figures.
     let mut states = HashMap::new();
     while let Err(error) = run::<D>(servers, prefix, share, stopped, &mut states) {
         println!("the loop by hand starts over, and its figure is of no use: {error}");
@@ -134,10 +134,10 @@ fn run<D: Domain>(
             offsets.add_partition_offset(&topics.command, partition, Offset::Offset(offset))?;
         }
         let group = consumer.group_metadata().unwrap();
-        // While the records are on their way.
+        // While the records are being sent.
         producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT)?;
-        // A commit that finds records under way looks again for them after 100 ms only. To wait in `poll` costs a
-        // millisecond: the last record counts as under way for a moment after its delivery was told.
+        // A commit that finds undelivered records only checks again after 100 ms. Waiting in `poll` costs a
+        // millisecond: the last record still counts as undelivered for a moment after its delivery report.
         while producer.in_flight_count() > 0 {
             producer.poll(Duration::ZERO);
             thread::yield_now();
@@ -147,7 +147,7 @@ fn run<D: Domain>(
     Ok(())
 }
 
-/// Says why the first record of those was not delivered of which a commit says the number only.
+/// Says why the first record was not delivered. A commit only gives their number.
 #[derive(Default)]
 struct Failures(AtomicBool);
 
@@ -206,7 +206,7 @@ impl<D: Domain> Batch<'_, D> {
             ("content-type", "application/json"),
             ("ce_commandid", id),
             ("ce_commandoffset", &offset_text),
-            // The length of a hash, which nobody looks at.
+            // As long as a hash, which nobody reads.
             ("ce_commandhash", "0123456789abcdef"),
             ("ce_sequence", &text),
         ]);

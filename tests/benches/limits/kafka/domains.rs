@@ -1,4 +1,4 @@
-//! What the two services do: the bank, whose records are small, and notes, whose records are as long as one likes.
+//! What the two services do: the bank, with small records, and notes, with records of any length.
 
 use simple_sourcing::{Aggregate, Client, Command, Event, EventOf, prelude::*};
 
@@ -7,7 +7,7 @@ use crate::{
     load,
 };
 
-/// A domain that the loop by hand knows too.
+/// A domain that the hand-written loop supports too.
 pub trait Domain: Aggregate<Command: Command<Event: Event<Key = String>>> {
     const NAME: &'static str;
 
@@ -15,7 +15,7 @@ pub trait Domain: Aggregate<Command: Command<Event: Event<Key = String>>> {
     fn create() -> Self::Command;
     fn change(number: usize) -> Self::Command;
 
-    /// By hand: what follows from a command, and the type of that event.
+    /// By hand: the outcome of a command, and the type of its event.
     fn decide(state: &mut Option<Self>, command: Self::Command) -> (EventOf<Self>, &'static str);
 }
 
@@ -96,7 +96,7 @@ impl NoteApplier for Note {
     }
 }
 
-/// Text that LZ4 can make little of, of 1 KB.
+/// 1 KB of text that LZ4 can hardly compress.
 fn text(number: usize) -> String {
     let mut seed = number as u64;
     let digit = || {

@@ -1,5 +1,5 @@
-//! What becomes of a service on Kafka with more partitions, more processes and more clients. Processes and clients are
-//! apps of their own within this one.
+//! How a service on Kafka scales with more partitions, processes and clients. Processes and clients are separate apps
+//! within this one.
 
 use super::{ACCOUNTS, PARTITIONS, Waiting, end_to_end, latency_of_ours, start_ours};
 use crate::{
@@ -12,7 +12,7 @@ const IN_FLIGHT: usize = 1000;
 
 const COMMANDS: usize = 60_000;
 
-/// Those that are sent one after the other.
+/// Commands sent one after the other.
 const COMMANDS_IN_TURN: usize = 500;
 
 pub fn comparisons() -> Vec<Comparison> {

@@ -1,5 +1,6 @@
-//! A service on Kafka beside a loop on rdkafka that does the same work and no more: consume, decide, produce event, state
-//! and response with the same headers, offsets in the transaction. Same broker, same partitions, same commands.
+//! A service on Kafka next to a hand-written loop on rdkafka that does only the same work: consume, decide, produce
+//! event, state and response with the same headers, offsets in the transaction. Same broker, same partitions, same
+//! commands.
 
 mod by_hand;
 mod domains;
@@ -32,7 +33,7 @@ use progress::Progress;
 const ACCOUNTS: usize = 1000;
 const PARTITIONS: u32 = 6;
 
-/// A second worker is given its share at once, and not after 3 s.
+/// A second worker gets its share at once, instead of after 3 s.
 const HEARTBEAT_MS: &str = "100";
 
 pub fn comparisons(options: &Options) -> Vec<Comparison> {
@@ -61,7 +62,7 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     let mut comparisons = vec![throughput, latency, end_to_end];
     if !options.quick {
         comparisons.extend([
-            // More of them, so that most are left when the second worker has joined.
+            // More commands, so that most are left when the second worker has joined.
             Waiting { workers: 2, commands: 3 * commands, ..base }.comparison::<Account>("small records"),
             Waiting { partitions: 64, ..base }.comparison::<Account>("small records"),
             Waiting { keys: Keys::Even(10), ..base }.comparison::<Account>("small records"),
@@ -73,7 +74,7 @@ pub fn comparisons(options: &Options) -> Vec<Comparison> {
     comparisons
 }
 
-/// Commands that wait in the topic when the service is started.
+/// Commands that wait in the topic when the service starts.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting {
     commands: usize,
@@ -98,7 +99,7 @@ impl Waiting {
         }
     }
 
-    /// Commands per second of a service that finds them all.
+    /// Commands per second of a service that starts with all of them waiting.
     fn rate<D: Domain>(self, start: fn(&str, u32, u32) -> Running) -> Figure {
         let Waiting { commands, keys, partitions, workers } = self;
         let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
@@ -109,11 +110,11 @@ impl Waiting {
             let created = (0..keys.accounts()).map(|account| (load::key(account), D::create()));
             let changed = (0..commands).map(|number| (load::key(keys.of(number)), D::change(number)));
             let sent = stream::iter(created.chain(changed)).map(|(key, command)| client.send(key, command).publish());
-            // In order: what is changed is there before.
+            // In order: topics must exist before they are changed.
             sent.buffered(2000).for_each(|pending| async { drop(pending.unwrap()) }).await;
         });
         let progress = Progress::new(broker().bootstrap_servers(), &prefix, D::NAME, partitions);
-        // Beside the start, which waits for all workers while the first has begun.
+        // Concurrent with the start, which waits for all workers while the first one is already working.
         let measured = thread::spawn(move || progress.rate((keys.accounts() + commands) as i64));
         let running = start(&prefix, partitions, workers);
         let rate = measured.join().unwrap();
@@ -176,7 +177,7 @@ fn start_by_hand<D: Domain>(prefix: &str, partitions: u32, workers: u32) -> Runn
     })))
 }
 
-/// Makes the topics, those that a client does without as well.
+/// Creates the topics, including those that a client doesn't need.
 fn make_topics<D: Domain>(runtime: &Runtime, prefix: &str, partitions: u32) {
     runtime.block_on(async {
         let app = App::new("bank").aggregate::<D>().start(kafka(prefix, partitions)).await.unwrap();
@@ -206,13 +207,13 @@ fn latency_of_ours(partitions: u32, commands: usize) -> Figure {
     load::latency(&runtime, &app, &load::key(0), commands)
 }
 
-/// So many commands in flight, from clients that share them, to services that share the partitions.
+/// This many commands in flight, shared by the clients and by the services' partitions.
 fn end_to_end(services: usize, clients: usize, commands: usize, in_flight: usize) -> Figure {
     let (runtime, prefix) = (Runtime::new().unwrap(), prefix());
     let clients: Vec<AppHandle> = (0..clients).map(|_| client::<Account>(&runtime, &prefix, PARTITIONS)).collect();
     let _running: Vec<Running> = (0..services).map(|_| start_ours::<Account>(&prefix, PARTITIONS, 1)).collect();
     load::open(&runtime, &clients[0], ACCOUNTS);
-    // The first commands in new topics take a broker long, and say nothing of those that follow.
+    // A broker is slow with the first commands in new topics, which says nothing about later ones.
     let _ = load::throughput(&runtime, &clients, ACCOUNTS, commands / 4, in_flight);
     load::throughput(&runtime, &clients, ACCOUNTS, commands, in_flight)
 }

@@ -1,4 +1,4 @@
-//! How far a service has come, from outside: the offsets that its group has committed.
+//! The progress of a service, seen from outside: the offsets that its group has committed.
 
 use std::{
     thread,
@@ -23,7 +23,7 @@ impl Progress {
         let group = ClientConfig::new()
             .set("bootstrap.servers", servers)
             .set("group.id", format!("{prefix}bank"))
-            // Does not wait for transactions that are being committed.
+            // Doesn't wait for transactions that are being committed.
             .set("isolation.level", "read_uncommitted")
             .create()
             .unwrap();

@@ -1,4 +1,4 @@
-//! The account of the examples, for libraries that know nothing of our macros.
+//! The account of the examples, for libraries that don't know our macros.
 
 use serde::{Deserialize, Serialize};
 use simple_sourcing_tests::bank::domain::AccountCommand;

@@ -15,7 +15,7 @@ use super::{
     account::{Account, Error, Event},
 };
 
-/// As `postgres-es` wants it, without the snapshots that it has for long histories.
+/// As `postgres-es` requires it, without the snapshots that it has for long histories.
 const TABLE: &str = "CREATE TABLE events (
     aggregate_type text NOT NULL,
     aggregate_id text NOT NULL,
@@ -31,8 +31,8 @@ pub struct Cqrs<S: EventStore<Account>> {
     framework: Arc<CqrsFramework<Account, S>>,
 }
 
-/// Commands run in the task that sends them. The store copies the events of the account for each command, and does not
-/// look for conflicts: of two commands at once for one account, the first can be lost.
+/// Commands run in the task that sends them. The store copies the events of the account for each command, and doesn't
+/// check for conflicts: of two concurrent commands for one account, the first can be lost.
 pub fn in_memory() -> Cqrs<MemStore<Account>> {
     Cqrs { framework: Arc::new(CqrsFramework::new(MemStore::default(), vec![], ())) }
 }

@@ -21,7 +21,7 @@ pub struct Esrs {
     manager: Arc<AggregateManager<PgStore<Accounts>>>,
 }
 
-/// It makes its table itself.
+/// It creates its table itself.
 pub async fn on_postgres(pool: PgPool) -> Esrs {
     Esrs { manager: Arc::new(AggregateManager::new(PgStoreBuilder::new(pool).try_build().await.unwrap())) }
 }
@@ -66,7 +66,7 @@ impl Bank for Esrs {
     }
 }
 
-/// The sequence number was taken.
+/// The sequence number was already taken.
 fn is_conflict(error: &PgStoreError) -> bool {
     match error {
         PgStoreError::Sqlx(error) => error.as_database_error().is_some_and(|error| error.is_unique_violation()),

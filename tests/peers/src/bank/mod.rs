@@ -1,4 +1,4 @@
-//! A bank on each of the libraries, and what is asked of all of them.
+//! A bank on each of the libraries, and the work that all of them do.
 
 mod account;
 pub mod cqrs_es;
@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 const ACCOUNTS: usize = 1000;
 
 pub trait Bank: Clone + Send + 'static {
-    /// Has a command done, as a client would: that is, again after a conflict.
+    /// Sends a command as a client would: again after a conflict.
     ///
     /// # Panics
     /// When the command is rejected, or fails.
@@ -38,7 +38,7 @@ impl Load {
         if self.in_flight == 1 { Unit::Microseconds } else { Unit::PerSecond }
     }
 
-    /// On a bank that nobody has used.
+    /// On an unused bank.
     pub fn measure(self, runtime: &Runtime, bank: impl Bank) -> Figure {
         let opening = bank.clone();
         let open = move |account| {
@@ -57,7 +57,7 @@ impl Load {
     }
 }
 
-/// Deposits, and every third a withdrawal: less than there is since the opening.
+/// Deposits, and every third one a withdrawal, of less than the balance since the opening.
 fn movement(number: usize) -> AccountCommand {
     let amount = number as u64 % 100 + 1;
     if number % 3 == 2 { AccountCommand::Withdraw { amount } } else { AccountCommand::Deposit { amount } }

@@ -1,4 +1,4 @@
-//! `command` is a type, not a text.
+//! `command` must be a type, not a string.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! `#[aggregate]` goes on a type.
+//! `#[aggregate]` must be on a type.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! `#[aggregate]` goes on a struct or an enum.
+//! `#[aggregate]` must be on a struct or an enum.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

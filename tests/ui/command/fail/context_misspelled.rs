@@ -1,4 +1,4 @@
-//! A mark of a command that is nearly right is suggested.
+//! The helper attribute of a command that was probably meant is suggested.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

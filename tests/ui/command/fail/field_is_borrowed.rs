@@ -1,4 +1,4 @@
-//! What is in a command is owned.
+//! A command must own its data.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

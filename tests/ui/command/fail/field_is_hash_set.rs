@@ -1,4 +1,4 @@
-//! A command is written as the same each time.
+//! A command must be written the same way each time.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! `#[command]` goes on an enum, not on a struct.
+//! `#[command]` must be on an enum, not on a struct.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! Two commands do not have one method.
+//! Two commands can't share a method.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! All options and marks of `#[command]`.
+//! All options and helper attributes of `#[command]`.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! What serde writes for a type of another crate is no description of one's own.
+//! What serde generates for a type of another crate does not describe the local type.
 use simple_sourcing::prelude::*;
 
 pub struct Foreign {

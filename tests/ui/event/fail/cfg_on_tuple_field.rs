@@ -1,4 +1,4 @@
-//! A field without a name is not conditional.
+//! An unnamed field can't be conditional.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

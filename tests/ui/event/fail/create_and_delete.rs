@@ -1,4 +1,4 @@
-//! An event does not create and delete.
+//! An event can't both create and delete.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

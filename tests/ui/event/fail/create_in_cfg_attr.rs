@@ -1,4 +1,4 @@
-//! A mark is not conditional.
+//! A helper attribute can't be conditional.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! A mark that is nearly right is suggested.
+//! The helper attribute that was probably meant is suggested.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! A mark goes on a variant, not on the enum.
+//! A helper attribute must be on a variant, not on the enum.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! A mark goes on a variant, not on a field.
+//! A helper attribute must be on a variant, not on a field.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! A mark is written once.
+//! A helper attribute must not be repeated.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! A mark takes no arguments.
+//! A helper attribute takes no arguments.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! What is in an event is owned.
+//! An event must own its data.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! What is in an event is owned, also in containers.
+//! An event must own its data, also in containers.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! Two fields do not have one name on the wire.
+//! Two fields can't share a wire name.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

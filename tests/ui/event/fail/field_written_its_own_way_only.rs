@@ -1,4 +1,4 @@
-//! A function for writing has one for reading beside it.
+//! A custom function for writing needs one for reading.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! The key is a type, not a text.
+//! The key must be a type, not a string.
 use simple_sourcing::prelude::*;
 
 #[event(key = "String")]

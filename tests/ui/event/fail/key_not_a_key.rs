@@ -1,4 +1,4 @@
-//! The key goes to text and back.
+//! The key must convert to text and back.
 use simple_sourcing::prelude::*;
 
 #[event(key = Vec<u8>)]

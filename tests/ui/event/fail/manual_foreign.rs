@@ -1,4 +1,4 @@
-//! `manual` names no derives that the macros do not add.
+//! `manual` can only contain derives that the macros add.
 use simple_sourcing::prelude::*;
 
 #[event(key = String, manual(Debug, Hash))]

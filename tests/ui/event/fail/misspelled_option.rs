@@ -1,4 +1,4 @@
-//! An option that is nearly right is suggested.
+//! The option that was probably meant is suggested.
 use simple_sourcing::prelude::*;
 
 #[event(key = String, projektor = AccountView)]

@@ -1,4 +1,4 @@
-//! The name of the aggregate is not empty.
+//! The name of the aggregate type can't be empty.
 use simple_sourcing::prelude::*;
 
 #[event(key = String, name = "")]

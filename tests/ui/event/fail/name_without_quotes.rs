@@ -1,4 +1,4 @@
-//! The name of the aggregate is a text.
+//! The name of the aggregate type must be a string.
 use simple_sourcing::prelude::*;
 
 #[event(key = String, name = account)]

@@ -1,4 +1,4 @@
-//! `#[event]` goes on an enum, not on a struct.
+//! `#[event]` must be on an enum, not on a struct.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! Options have commas between them.
+//! Options must have commas between them.
 use simple_sourcing::prelude::*;
 
 #[event(key = String name = "account")]

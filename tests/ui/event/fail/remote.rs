@@ -1,4 +1,4 @@
-//! serde writes the traits of the enum.
+//! serde must implement its traits for the enum.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! An option is written once.
+//! An option must not be repeated.
 use simple_sourcing::prelude::*;
 
 #[event(key = String, key = u64)]

@@ -1,4 +1,4 @@
-//! Two events do not have one method.
+//! Two events can't share a method.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! Two events do not have one name on the wire.
+//! Two events can't share a wire name.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

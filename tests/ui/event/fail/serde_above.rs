@@ -1,4 +1,4 @@
-//! What is for serde stands below the macro that adds its derives.
+//! serde's attributes must be below the macro that adds its derives.
 use simple_sourcing::prelude::*;
 
 #[serde(rename_all = "snake_case")]

@@ -1,4 +1,4 @@
-//! A tag stands among the names of fields.
+//! A tag needs named fields.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

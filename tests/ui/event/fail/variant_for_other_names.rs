@@ -1,4 +1,4 @@
-//! A variant is not read for names that are unknown.
+//! Unknown variants must not be read as another.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

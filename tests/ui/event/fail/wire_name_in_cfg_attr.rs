@@ -1,4 +1,4 @@
-//! A name on the wire is not conditional.
+//! A wire name can't be conditional.
 use simple_sourcing::prelude::*;
 
 #[event(key = String)]

@@ -1,4 +1,4 @@
-//! All options and marks of `#[event]`.
+//! All options and helper attributes of `#[event]`.
 use simple_sourcing::prelude::*;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Key)]

@@ -1,4 +1,4 @@
-//! `#[key]` takes an option.
+//! `#[key]` needs an option.
 use simple_sourcing::prelude::*;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Key)]

@@ -1,0 +1,28 @@
+//! Projections: rows in a store outside the process, written for events, with the position in the same transaction.
+//!
+//! ```text
+//!  follower ─▶ batch ─▶ begin (the position is where the batch begins, or the partition is lost)
+//!                        ─▶ your methods, on the store's own connection ─▶ commit: rows and position
+//! ```
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `projector.rs` | what a projection is: its name, version, events, and how a batch is given to its methods |
+//! | `store.rs` | what a store must do: transactions that move a position |
+//! | `running.rs` | a projection that runs: the subscriber of a follower |
+//! | `in_memory.rs` | a store for tests |
+
+mod in_memory;
+mod projector;
+mod running;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use in_memory::{InMemory, InMemoryError, Snapshot};
+pub use projector::{NotProjected, Projected, Projection};
+#[doc(hidden)]
+pub use projector::{done, nothing_to_project, one_by_one, project_batch};
+pub use running::Running;
+pub(crate) use running::start;
+pub use store::{Part, TransactionalStore};

@@ -1,0 +1,142 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{NotProjected, Part, Projection, TransactionalStore};
+use crate::{
+    error::ReadError,
+    follow::{ApplyError, Batch, Follower, FollowerStatus, NewFollower, Parked, Resume, Subscriber},
+    model::Receipt,
+};
+
+/// A projection that runs, for as long as this exists and the app runs.
+pub struct Running<P, S> {
+    follower: Follower<Writer<P, S>>,
+}
+
+/// A projection and its store, as the subscriber of a follower.
+struct Writer<P, S> {
+    projection: P,
+    store: Arc<S>,
+}
+
+/// Starts a projection.
+pub(crate) async fn start<P, S>(projection: P, store: Arc<S>, follower: NewFollower) -> Result<Running<P, S>, S::Error>
+where
+    P: Projection<S>,
+    S: TransactionalStore,
+{
+    store.prepare(P::NAME, P::VERSION).await?;
+    let follower = P::AGGREGATES.iter().fold(follower, |follower, aggregate| follower.events_of(aggregate));
+    Ok(Running { follower: follower.start(Writer { projection, store }) })
+}
+
+impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
+    fn part(aggregate: &'static str, partition: u32) -> Part {
+        Part { projection: P::NAME, version: P::VERSION, aggregate, partition }
+    }
+
+    fn of(batch: &Batch) -> Part {
+        Self::part(batch.aggregate(), batch.partition())
+    }
+
+    async fn begin(&self, batch: &Batch) -> Result<S::Transaction, ApplyError> {
+        let begun = self.store.begin(Self::of(batch), batch.before(), batch.after()).await;
+        begun.map_err(failed::<S>)?.ok_or(ApplyError::Lost)
+    }
+
+    /// If the answer is lost, the next attempt finds the position moved, and goes on from there.
+    async fn commit(&self, transaction: S::Transaction) -> Result<(), ApplyError> {
+        self.store.commit(transaction).await.map_err(failed::<S>)
+    }
+}
+
+impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
+    async fn resume(&self, aggregate: &'static str, partition: u32) -> Result<Resume, ApplyError> {
+        self.store.resume(Self::part(aggregate, partition)).await.map_err(failed::<S>)
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let mut transaction = self.begin(batch).await?;
+        let projected = self.projection.project(&mut transaction, batch).await;
+        projected.map_err(|error| match error {
+            NotProjected::Unreadable(cause) => ApplyError::Failed(cause),
+            NotProjected::Failed(error) => failed::<S>(error),
+        })?;
+        self.commit(transaction).await
+    }
+
+    async fn park(&self, batch: &Batch, cause: &str) -> Result<(), ApplyError> {
+        let mut transaction = self.begin(batch).await?;
+        let parked = self.store.park(&mut transaction, Self::of(batch), batch, cause).await;
+        parked.map_err(failed::<S>)?;
+        self.commit(transaction).await
+    }
+}
+
+fn failed<S: TransactionalStore>(error: S::Error) -> ApplyError {
+    if S::is_retryable(&error) { ApplyError::retry(error) } else { ApplyError::failed(error) }
+}
+
+impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
+    /// The projection.
+    pub fn projection(&self) -> &P {
+        &self.follower.subscriber().projection
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.follower.subscriber().store
+    }
+
+    /// Waits until the rows of the command with this receipt are committed by this process, all of them, for up to 30 seconds:
+    /// read your own writes.
+    ///
+    /// # Errors
+    /// When the receipt belongs to an aggregate type that is not followed, an event of the command is parked, the projection
+    /// stands still before it, or the rows do not come in time.
+    pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
+        self.follower.wait_for(receipt).await
+    }
+
+    /// [`wait_for`](Running::wait_for) with another timeout.
+    ///
+    /// # Errors
+    /// As [`wait_for`](Running::wait_for).
+    pub async fn wait_for_within(&self, receipt: &Receipt, timeout: Duration) -> Result<(), ReadError> {
+        self.follower.wait_for_within(receipt, timeout).await
+    }
+
+    /// Waits until the rows of all events are committed that are in the log now, for up to 30 seconds.
+    ///
+    /// # Errors
+    /// When the projection has stopped, the end of the log can't be read, or it is not reached in time.
+    pub async fn caught_up(&self) -> Result<(), ReadError> {
+        self.follower.caught_up().await
+    }
+
+    /// [`caught_up`](Running::caught_up) with another timeout.
+    ///
+    /// # Errors
+    /// As [`caught_up`](Running::caught_up).
+    pub async fn caught_up_within(&self, timeout: Duration) -> Result<(), ReadError> {
+        self.follower.caught_up_within(timeout).await
+    }
+
+    /// How far it is. It asks the backend where the log ends.
+    ///
+    /// # Errors
+    /// When the end of the log can't be read.
+    pub async fn status(&self) -> Result<FollowerStatus, ReadError> {
+        self.follower.status().await
+    }
+
+    /// The events that were parked since the start, in this process: the first 1,000 of each partition.
+    pub fn parked(&self) -> Vec<Parked> {
+        self.follower.parked()
+    }
+}
+
+impl<P, S> fmt::Debug for Running<P, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("follower", &self.follower).finish()
+    }
+}

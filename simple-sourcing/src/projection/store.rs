@@ -1,0 +1,76 @@
+use std::{future::Future, ops::DerefMut};
+
+use crate::{
+    follow::{Batch, Checkpoint, Resume},
+    model::ProjectionStore,
+};
+
+/// A partition of an aggregate type, as one version of a projection follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Part {
+    /// The name of the projection.
+    pub projection: &'static str,
+    /// Its version.
+    pub version: u32,
+    /// The wire name of the aggregate type.
+    pub aggregate: &'static str,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// A store in which rows and positions change together. Implement it for a database, and run the store suite of the
+/// conformance kit on it.
+///
+/// A position is moved by comparing and setting it: [`begin`](TransactionalStore::begin) finds it where it should be, and
+/// holds it until the transaction ends, so that of two processes that follow a partition one writes, and the other notices.
+pub trait TransactionalStore: ProjectionStore {
+    /// A transaction. If it is dropped, nothing of it is stored.
+    type Transaction: DerefMut<Target = Self::Connection> + Send;
+
+    /// Creates what a projection needs besides its rows, if it is not there.
+    ///
+    /// # Errors
+    /// When that can't be done.
+    fn prepare(&self, projection: &'static str, version: u32) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// The position in a partition, and the keys of which events are parked there. The beginning, if there is none.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    fn resume(&self, part: Part) -> impl Future<Output = Result<Resume, Self::Error>> + Send;
+
+    /// Begins a transaction that moves the position of a partition. None if the position is not at `before`: somebody else
+    /// writes in the partition.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn begin(
+        &self,
+        part: Part,
+        before: Checkpoint,
+        after: Checkpoint,
+    ) -> impl Future<Output = Result<Option<Self::Transaction>, Self::Error>> + Send;
+
+    /// Stores events of a batch as parked, with the cause.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn park(
+        &self,
+        transaction: &mut Self::Transaction,
+        part: Part,
+        batch: &Batch,
+        cause: &str,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Commits a transaction.
+    ///
+    /// # Errors
+    /// When it is not committed, or nobody knows.
+    fn commit(&self, transaction: Self::Transaction) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Whether the same may work later: the database is away, or two transactions were in each other's way. Anything else is
+    /// for somebody to mend.
+    fn is_retryable(error: &Self::Error) -> bool;
+}

@@ -1,0 +1,40 @@
+//! A projection is projected into a store that it writes into.
+use simple_sourcing::{
+    prelude::*,
+    projection::{InMemory, InMemoryError},
+};
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened {
+        owner: String,
+    },
+    Deposited {
+        amount: u64,
+    },
+}
+
+#[event(key = u64)]
+pub enum OrderEvent {
+    #[create]
+    Placed,
+}
+
+type Rows = Vec<String>;
+
+#[projection(events(AccountEvent))]
+pub struct Balances;
+
+impl AccountProjection<InMemory<Rows>> for Balances {
+    async fn deposited(&self, rows: &mut Rows, event: &EventMeta<String>, amount: u64) -> Result<(), InMemoryError> {
+        rows.push(format!("{} {amount}", event.key));
+        Ok(())
+    }
+}
+
+async fn run(app: AppHandle) -> Result<(), InMemoryError> {
+    app.project(Balances, InMemory::new(0_u64)).await.map(drop)
+}
+
+fn main() {}

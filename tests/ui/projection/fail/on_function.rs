@@ -1,0 +1,24 @@
+//! `#[projection]` goes on a type.
+use simple_sourcing::prelude::*;
+
+#[event(key = String)]
+pub enum AccountEvent {
+    #[create]
+    Opened {
+        owner: String,
+    },
+    Deposited {
+        amount: u64,
+    },
+}
+
+#[event(key = u64)]
+pub enum OrderEvent {
+    #[create]
+    Placed,
+}
+
+#[projection(events(AccountEvent))]
+fn balances() {}
+
+fn main() {}
