@@ -38,7 +38,7 @@ pub(crate) fn expand(projection: &Projection) -> TokenStream {
                 __batch: &'a #p::Batch,
             ) -> #p::Projected<'a, __Store> {
                 #(#arms)*
-                #p::nothing_to_project()
+                #p::nothing_to_project::<__Store>()
             }
         }
     }
