@@ -27,7 +27,8 @@ fn under_load(app: &AppHandle) -> JoinHandle<()> {
 
 /// All connections of the database, again and again.
 pub(crate) async fn terminated() {
-    let (database, app) = (OnPostgres::fresh().await, Log::embedded().start().await);
+    let (database, log) = (OnPostgres::fresh().await, Log::embedded());
+    let app = log.start().await;
     let store = database.open().await;
     let ledgers = app.project(Ledgers, store.clone()).await.expect("it starts");
     let loading = under_load(&app);
@@ -49,7 +50,8 @@ pub(crate) async fn crashed() {
     // It is stopped when this process ends.
     let server: &Server = Box::leak(Box::new(Server::start().expect("the shared one has started, too")));
     let database = OnPostgres { server, database: server.fresh_database().await };
-    let app = Log::embedded().start().await;
+    let log = Log::embedded();
+    let app = log.start().await;
     let ledgers = app.project(Ledgers, database.open().await).await.expect("it starts");
     let loading = under_load(&app);
     for _ in 0..3 {
