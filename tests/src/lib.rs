@@ -25,6 +25,11 @@ pub mod trouble;
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// The code of the guide to projections in databases compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../simple-sourcing/sql/README.md")]
+pub struct SqlReadme;
+
 /// The code of the guide to Kafka compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../../simple-sourcing-kafka/README.md")]

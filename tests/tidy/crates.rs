@@ -21,8 +21,12 @@ pub(crate) struct Crate {
     pub(crate) modules: BTreeMap<ModulePath, Module>,
 }
 
-/// Those that are published.
-pub(crate) const PUBLISHED: [&str; 3] = ["simple-sourcing-derive", "simple-sourcing", "simple-sourcing-kafka"];
+/// Those that are published: their folders.
+pub(crate) const PUBLISHED: [&str; 4] =
+    ["simple-sourcing-derive", "simple-sourcing", "simple-sourcing-kafka", "simple-sourcing/sql"];
+
+/// Those of them whose modules are layers: their `lib.rs` has a table of modules.
+pub(crate) const LAYERED: [&str; 3] = ["simple-sourcing", "simple-sourcing-kafka", "simple-sourcing/sql"];
 
 impl Crate {
     /// Reads the crate in this folder of the workspace.

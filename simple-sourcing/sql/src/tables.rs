@@ -17,24 +17,24 @@ impl Tables {
         Tables("".into())
     }
 
-    /// These statements. What a checkout or an editor changes in them makes no difference: ends of lines and empty ones.
     pub(crate) fn new(statements: &str) -> Self {
-        let lines = statements.lines().map(str::trim_end).filter(|line| !line.is_empty());
-        Tables(lines.collect::<Vec<_>>().join("\n").into())
+        Tables(statements.into())
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn shared(&self) -> Arc<str> {
+    /// As it is written, to be run and to be stored.
+    pub(crate) fn text(&self) -> Arc<str> {
         self.0.clone()
     }
 
     /// A version keeps the tables that it was created with.
     pub(crate) fn check(&self, created: &str, projection: &'static str, version: u32) -> Result<(), Error> {
-        if created == &*self.0 { Ok(()) } else { Err(Error::OtherTables { projection, version }) }
+        if lines(created).eq(lines(&self.0)) { Ok(()) } else { Err(Error::OtherTables { projection, version }) }
     }
+}
+
+/// Without what a checkout or an editor changes: ends of lines, and empty ones.
+fn lines(statements: &str) -> impl Iterator<Item = &str> {
+    statements.lines().map(str::trim_end).filter(|line| !line.is_empty())
 }
 
 /// Checks the layout of the library's own tables.
@@ -50,9 +50,9 @@ mod tests {
     fn ends_of_lines_make_no_difference_and_anything_else_does() {
         let tables = Tables::new("CREATE TABLE a (b text);\n\nCREATE TABLE c (d text);\n");
         let same = Tables::new("CREATE TABLE a (b text);  \r\nCREATE TABLE c (d text);");
-        assert!(tables.check(same.as_str(), "balances", 1).is_ok());
+        assert!(tables.check(&same.text(), "balances", 1).is_ok());
         let other = Tables::new("CREATE TABLE a (b bigint);\nCREATE TABLE c (d text);");
-        let error = tables.check(other.as_str(), "balances", 1).unwrap_err().to_string();
+        let error = tables.check(&other.text(), "balances", 1).unwrap_err().to_string();
         assert!(error.contains("version = 2") && error.contains("`balances`"), "{error}");
     }
 }

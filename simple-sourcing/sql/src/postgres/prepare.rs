@@ -75,9 +75,10 @@ async fn create(
     let failed = |cause| Error::store(what())(cause);
     let path = format!("SET LOCAL search_path TO \"{schema}\"");
     sqlx::raw_sql(AssertSqlSafe(path)).execute(&mut *connection).await.map_err(failed)?;
-    sqlx::raw_sql(AssertSqlSafe(tables.shared())).execute(&mut *connection).await.map_err(failed)?;
+    sqlx::raw_sql(AssertSqlSafe(tables.text())).execute(&mut *connection).await.map_err(failed)?;
+    let text = tables.text();
     let row = sqlx::query("INSERT INTO simple_sourcing.projections (name, version, tables) VALUES ($1, $2, $3)");
-    let row = row.bind(projection).bind(i64::from(version)).bind(tables.as_str());
+    let row = row.bind(projection).bind(i64::from(version)).bind(&*text);
     row.execute(connection).await.map(drop).map_err(failed)
 }
 

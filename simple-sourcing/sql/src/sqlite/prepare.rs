@@ -51,7 +51,7 @@ async fn create(
 ) -> Result<(), Error> {
     let what = || format!("create the tables of version {version} of projection `{projection}`");
     let failed = |cause| Error::store(what())(cause);
-    let created = sqlx::raw_sql(AssertSqlSafe(tables.shared())).execute(&mut *connection).await;
+    let created = sqlx::raw_sql(AssertSqlSafe(tables.text())).execute(&mut *connection).await;
     created.map_err(|cause| match cause.as_database_error() {
         // There is no code for it.
         Some(error) if error.message().ends_with("already exists") => Error::Taken {
@@ -60,7 +60,8 @@ async fn create(
         },
         _ => failed(cause),
     })?;
+    let text = tables.text();
     let row = sqlx::query("INSERT INTO simple_sourcing_projections (name, version, tables) VALUES ($1, $2, $3)");
-    let row = row.bind(projection).bind(i64::from(version)).bind(tables.as_str());
+    let row = row.bind(projection).bind(i64::from(version)).bind(&*text);
     row.execute(connection).await.map(drop).map_err(failed)
 }
