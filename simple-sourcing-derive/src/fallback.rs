@@ -141,7 +141,7 @@ pub(crate) fn projection(projection: &Projection, errors: &TokenStream) -> Token
                     _: &'a mut __Store::Connection,
                     _: &'a #p::Batch,
                 ) -> #p::Projected<'a, __Store> {
-                    #p::nothing_to_project()
+                    #p::nothing_to_project::<__Store>()
                 }
             }
         }

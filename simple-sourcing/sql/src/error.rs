@@ -91,6 +91,7 @@ impl Error {
     }
 
     /// Says what a statement of the store was for.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn store(what: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         move |cause| Error::Store { what: what.into(), cause }
     }

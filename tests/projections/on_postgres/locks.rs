@@ -63,7 +63,7 @@ struct Totals;
 
 impl LedgerProjection<Postgres> for Totals {
     async fn entered(&self, db: &mut PgConnection, event: &EventMeta<String>, amount: u64) -> sqlx::Result<()> {
-        let names = if event.partition % 2 == 0 { ["count", "sum"] } else { ["sum", "count"] };
+        let names = if event.partition.is_multiple_of(2) { ["count", "sum"] } else { ["sum", "count"] };
         for name in names {
             let statement = sqlx::query(
                 "INSERT INTO totals (name, total) VALUES ($1, $2) \
