@@ -7,9 +7,11 @@ pub mod broker;
 pub mod checker;
 pub mod clock;
 pub mod disk;
+pub mod needing;
 pub mod node;
 pub mod offsets;
 pub mod on_broker;
+pub mod postgres;
 mod preload;
 pub mod proxy;
 pub mod resident;
@@ -22,6 +24,11 @@ pub mod trouble;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The code of the guide to projections in databases compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../simple-sourcing/sql/README.md")]
+pub struct SqlReadme;
 
 /// The code of the guide to Kafka compiles.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 //! `SIMPLE_SOURCING_KAFKA=required` they fail.
 
 use std::{
-    env, process,
+    process,
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -10,9 +10,12 @@ use std::{
     time::SystemTime,
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 
-use crate::broker::{Broker, Unavailable};
+use crate::{
+    broker::Broker,
+    needing::{Needed, Unavailable},
+};
 
 /// The broker of this run. It ends with the process.
 fn shared() -> &'static Result<Broker, Unavailable> {
@@ -50,33 +53,5 @@ pub fn trials_on<'a>(
     trials: Vec<Trial>,
     start: impl FnOnce() -> Result<(), &'a Unavailable>,
 ) -> Vec<Trial> {
-    if !trials.iter().any(|trial| will_run(arguments, trial)) {
-        return trials;
-    }
-    let Err(Unavailable(reason)) = start() else { return trials };
-    let required = env::var("SIMPLE_SOURCING_KAFKA").is_ok_and(|value| value == "required");
-    if !required {
-        report(reason);
-    }
-    let first_line = reason.lines().next().unwrap_or_default();
-    let unavailable = trials.into_iter().map(|trial| {
-        // It fails also where ignored trials are asked for.
-        let reason = reason.clone();
-        let failing = Trial::test(trial.name(), move || Err(Failed::from(format!("there is no broker: {reason}"))));
-        if required { failing } else { failing.with_ignored_flag(true).with_kind(format!("no broker: {first_line}")) }
-    });
-    unavailable.collect()
-}
-
-#[expect(clippy::print_stderr, reason = "the harness shows one line of it only")]
-fn report(reason: &str) {
-    eprintln!("Kafka's part of the suite is ignored, because there is no broker: {reason}");
-}
-
-/// Whether the harness will run this trial.
-fn will_run(arguments: &Arguments, trial: &Trial) -> bool {
-    let name = trial.name();
-    let matches = |pattern: &String| if arguments.exact { name == pattern } else { name.contains(pattern.as_str()) };
-    let asked_for = arguments.include_ignored || arguments.ignored == trial.has_ignored_flag();
-    !arguments.list && asked_for && arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+    Needed { what: "broker", variable: "SIMPLE_SOURCING_KAFKA" }.trials(arguments, trials, start)
 }

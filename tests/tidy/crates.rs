@@ -21,8 +21,12 @@ pub(crate) struct Crate {
     pub(crate) modules: BTreeMap<ModulePath, Module>,
 }
 
-/// Those that are published.
-pub(crate) const PUBLISHED: [&str; 3] = ["simple-sourcing-derive", "simple-sourcing", "simple-sourcing-kafka"];
+/// Those that are published: their folders.
+pub(crate) const PUBLISHED: [&str; 4] =
+    ["simple-sourcing-derive", "simple-sourcing", "simple-sourcing-kafka", "simple-sourcing/sql"];
+
+/// Those of them whose modules are layers: their `lib.rs` has a table of modules.
+pub(crate) const LAYERED: [&str; 3] = ["simple-sourcing", "simple-sourcing-kafka", "simple-sourcing/sql"];
 
 impl Crate {
     /// Reads the crate in this folder of the workspace.
@@ -38,12 +42,8 @@ impl Crate {
         let root = &self.modules[&ModulePath::new()];
         let rows = root.text.lines().filter_map(|line| line.strip_prefix("//! | "));
         let names = rows.filter_map(|row| row.split(" | ").next());
-        names
-            .filter(|name| name.contains('`'))
-            .map(|name| {
-                name.trim_matches(|character: char| !character.is_alphanumeric() && character != '_').to_owned()
-            })
-            .collect()
+        // Of a link, what it shows.
+        names.filter_map(|name| name.split('`').nth(1)).map(str::to_owned).collect()
     }
 }
 

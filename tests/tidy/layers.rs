@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    crates::{Crate, ModulePath},
+    crates::{Crate, LAYERED, ModulePath, PUBLISHED},
     imports::{Imports, resolve},
     names::names,
 };
@@ -35,7 +35,7 @@ fn top(path: &[String]) -> Option<&String> {
 #[test]
 fn a_module_uses_only_those_above_it_in_the_table_of_its_crate() {
     let mut broken = Vec::new();
-    for name in ["simple-sourcing", "simple-sourcing-kafka"] {
+    for name in LAYERED {
         let of = Crate::read(name);
         let layers = of.layers();
         let rank = |module: &String| layers.iter().position(|layer| layer == module);
@@ -66,7 +66,7 @@ fn a_module_uses_only_those_above_it_in_the_table_of_its_crate() {
 #[test]
 fn what_a_file_uses_of_another_module_it_names_by_its_module() {
     let mut broken = Vec::new();
-    for name in ["simple-sourcing", "simple-sourcing-kafka"] {
+    for name in LAYERED {
         let of = Crate::read(name);
         for (path, module) in of.modules.iter().filter(|(path, _)| !is_test(path)) {
             if top(path).is_none_or(|top| LIKE_USERS.contains(&top.as_str())) {
@@ -93,7 +93,7 @@ fn one_folder_alone_knows_the_client_library() {
 #[test]
 fn no_two_files_use_each_other() {
     let mut broken = Vec::new();
-    for name in ["simple-sourcing-derive", "simple-sourcing", "simple-sourcing-kafka"] {
+    for name in PUBLISHED {
         let uses = uses(&Crate::read(name));
         let reaches = |from: &ModulePath| {
             let (mut reached, mut left) = (BTreeSet::new(), vec![from]);

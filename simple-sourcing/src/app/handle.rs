@@ -15,7 +15,7 @@ use crate::{
     follow::{EventStream, Followers, NewFollower, Sequences, View, ViewOptions},
     model::{Aggregate, Command, Cursor, Event, EventOf, Key, KeyOf, ProjectedBy, Sequence, Versioned},
     port::{BoxFuture, Feed, Port, Read},
-    projection::{self, Projection, Running, TransactionalStore},
+    projection::{self, Projection, ProjectionOptions, Running, TransactionalStore},
 };
 
 /// A handle to a running app. Clones are handles to the same app, which stops with [`shutdown`](AppHandle::shutdown), or when
@@ -279,9 +279,34 @@ impl AppHandle {
         &self,
         projection: P,
         store: S,
-    ) -> BoxFuture<'static, Result<Running<P, S>, S::Error>> {
-        let follower = self.follower(format!("{}-v{}", P::NAME, P::VERSION)).shared();
-        Box::pin(projection::start(projection, Arc::new(store), follower))
+    ) -> BoxFuture<'static, Result<Running<P, S>, S::Failure>> {
+        self.project_with(projection, store, |options| options)
+    }
+
+    /// Runs a projection with other [options](ProjectionOptions).
+    ///
+    /// ```
+    /// # use simple_sourcing::{AppHandle, projection::{Projection, Running, TransactionalStore}};
+    /// use simple_sourcing::follow::OnFailure;
+    ///
+    /// # async fn project<P: Projection<S>, S: TransactionalStore>(
+    /// #     app: &AppHandle, balances: P, store: S,
+    /// # ) -> Result<Running<P, S>, S::Failure> {
+    /// app.project_with(balances, store, |options| options.on_failure(OnFailure::Park)).await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the store can't be prepared for it.
+    pub fn project_with<P: Projection<S>, S: TransactionalStore>(
+        &self,
+        projection: P,
+        store: S,
+        configure: impl FnOnce(ProjectionOptions) -> ProjectionOptions,
+    ) -> BoxFuture<'static, Result<Running<P, S>, S::Failure>> {
+        let follower = self.follower(format!("{}-v{}", P::NAME, P::VERSION));
+        let options = configure(ProjectionOptions::default());
+        Box::pin(projection::start(projection, Arc::new(store), options, follower))
     }
 
     /// What the app is doing in this process: its workers, partitions and followers, and how far they are. It asks the backend

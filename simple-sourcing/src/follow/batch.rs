@@ -38,6 +38,11 @@ impl Batch {
         self.events.iter().map(|logged| &*logged.record.key)
     }
 
+    /// The events as the log has them, not decoded: for what has to keep an event that can't be read.
+    pub fn records(&self) -> &[Logged] {
+        &self.events
+    }
+
     /// How many events there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {

@@ -99,6 +99,7 @@ impl<T: Clone + Send + 'static> ProjectionStore for InMemory<T> {
 
 impl<T: Clone + Send + 'static> TransactionalStore for InMemory<T> {
     type Transaction = Snapshot<T>;
+    type Failure = InMemoryError;
 
     async fn prepare(&self, _: &'static str, _: u32) -> Result<(), InMemoryError> {
         Ok(())

@@ -9,10 +9,12 @@
 //! |---|---|
 //! | `projector.rs` | what a projection is: its name, version, events, and how a batch is given to its methods |
 //! | `store.rs` | what a store must do: transactions that move a position |
+//! | `options.rs` | what can be chosen for a projection |
 //! | `running.rs` | a projection that runs: the subscriber of a follower |
 //! | `in_memory.rs` | a store for tests |
 
 mod in_memory;
+mod options;
 mod projector;
 mod running;
 mod store;
@@ -20,6 +22,7 @@ mod store;
 mod tests;
 
 pub use in_memory::{InMemory, InMemoryError, Snapshot};
+pub use options::ProjectionOptions;
 pub use projector::{NotProjected, Projected, Projection};
 #[doc(hidden)]
 pub use projector::{done, nothing_to_project, one_by_one, project_batch};

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{NotProjected, Part, Projection, TransactionalStore};
+use super::{NotProjected, Part, Projection, ProjectionOptions, TransactionalStore};
 use crate::{
     error::ReadError,
     follow::{ApplyError, Batch, Follower, FollowerStatus, NewFollower, Parked, Resume, Subscriber},
@@ -19,12 +19,18 @@ struct Writer<P, S> {
 }
 
 /// Starts a projection.
-pub(crate) async fn start<P, S>(projection: P, store: Arc<S>, follower: NewFollower) -> Result<Running<P, S>, S::Error>
+pub(crate) async fn start<P, S>(
+    projection: P,
+    store: Arc<S>,
+    options: ProjectionOptions,
+    follower: NewFollower,
+) -> Result<Running<P, S>, S::Failure>
 where
     P: Projection<S>,
     S: TransactionalStore,
 {
     store.prepare(P::NAME, P::VERSION).await?;
+    let follower = follower.shared().on_failure(options.on_failure);
     let follower = P::AGGREGATES.iter().fold(follower, |follower, aggregate| follower.events_of(aggregate));
     Ok(Running { follower: follower.start(Writer { projection, store }) })
 }
@@ -59,7 +65,7 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
         let projected = self.projection.project(&mut transaction, batch).await;
         projected.map_err(|error| match error {
             NotProjected::Unreadable(cause) => ApplyError::Failed(cause),
-            NotProjected::Failed(error) => failed::<S>(error),
+            NotProjected::Failed(error) => failed::<S>(error.into()),
         })?;
         self.commit(transaction).await
     }
@@ -72,7 +78,7 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
     }
 }
 
-fn failed<S: TransactionalStore>(error: S::Error) -> ApplyError {
+fn failed<S: TransactionalStore>(error: S::Failure) -> ApplyError {
     if S::is_retryable(&error) { ApplyError::retry(error) } else { ApplyError::failed(error) }
 }
 

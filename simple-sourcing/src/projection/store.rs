@@ -1,4 +1,4 @@
-use std::{future::Future, ops::DerefMut};
+use std::{error::Error, future::Future, ops::DerefMut};
 
 use crate::{
     follow::{Batch, Checkpoint, Resume},
@@ -19,6 +19,13 @@ pub struct Part {
     pub partition: u32,
 }
 
+impl Part {
+    /// This partition, for this version of a projection.
+    pub const fn new(projection: &'static str, version: u32, aggregate: &'static str, partition: u32) -> Self {
+        Part { projection, version, aggregate, partition }
+    }
+}
+
 /// A store in which rows and positions change together. Implement it for a database, and run the store suite of the
 /// conformance kit on it.
 ///
@@ -28,17 +35,22 @@ pub trait TransactionalStore: ProjectionStore {
     /// A transaction. If it is dropped, nothing of it is stored.
     type Transaction: DerefMut<Target = Self::Connection> + Send;
 
+    /// What goes wrong in the store. A method of a projection has an error of the database library, which becomes one of these;
+    /// the store itself has more to say, such as that its tables are of another version.
+    type Failure: Error + From<Self::Error> + Send + Sync + 'static;
+
     /// Creates what a projection needs besides its rows, if it is not there.
     ///
     /// # Errors
     /// When that can't be done.
-    fn prepare(&self, projection: &'static str, version: u32) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn prepare(&self, projection: &'static str, version: u32)
+    -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
     /// The position in a partition, and the keys of which events are parked there. The beginning, if there is none.
     ///
     /// # Errors
     /// When that can't be read.
-    fn resume(&self, part: Part) -> impl Future<Output = Result<Resume, Self::Error>> + Send;
+    fn resume(&self, part: Part) -> impl Future<Output = Result<Resume, Self::Failure>> + Send;
 
     /// Begins a transaction that moves the position of a partition. None if the position is not at `before`: somebody else
     /// writes in the partition.
@@ -50,7 +62,7 @@ pub trait TransactionalStore: ProjectionStore {
         part: Part,
         before: Checkpoint,
         after: Checkpoint,
-    ) -> impl Future<Output = Result<Option<Self::Transaction>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Self::Transaction>, Self::Failure>> + Send;
 
     /// Stores events of a batch as parked, with the cause.
     ///
@@ -62,15 +74,15 @@ pub trait TransactionalStore: ProjectionStore {
         part: Part,
         batch: &Batch,
         cause: &str,
-    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
     /// Commits a transaction.
     ///
     /// # Errors
     /// When it is not committed, or nobody knows.
-    fn commit(&self, transaction: Self::Transaction) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn commit(&self, transaction: Self::Transaction) -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
     /// Whether the same may work later: the database is away, or two transactions were in each other's way. Anything else is
     /// for somebody to mend.
-    fn is_retryable(error: &Self::Error) -> bool;
+    fn is_retryable(error: &Self::Failure) -> bool;
 }

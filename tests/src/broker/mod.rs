@@ -18,8 +18,6 @@ mod jars;
 mod process;
 
 use std::env;
-use std::error::Error;
-use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,22 +28,11 @@ pub(crate) use jars::{kafka_jars, run};
 pub(crate) use process::connect;
 
 use self::process::{BrokerProcess, StartError};
+pub use crate::needing::Unavailable;
 use crate::{
     clock::Clock,
     secured::{self, Secured},
 };
-
-/// Why there is no broker, in words for the test report.
-#[derive(Debug, Clone)]
-pub struct Unavailable(pub String);
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for Unavailable {}
 
 /// A running Kafka 4 that tests may use. Dropping it ends a broker that was started here.
 #[derive(Debug)]

@@ -1,0 +1,3 @@
+use sqlx::PgConnection;
+
+crate::records::records!(PgConnection, "simple_sourcing.", "now()");

@@ -1,0 +1,37 @@
+CREATE TABLE simple_sourcing.layout (
+    number bigint PRIMARY KEY
+);
+CREATE TABLE simple_sourcing.projections (
+    name text NOT NULL,
+    version bigint NOT NULL,
+    tables text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (name, version)
+);
+CREATE TABLE simple_sourcing.positions (
+    projection text NOT NULL,
+    version bigint NOT NULL,
+    aggregate text NOT NULL,
+    partition bigint NOT NULL,
+    next bigint NOT NULL,
+    command_offset bigint NOT NULL,
+    sequence bigint NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (projection, version, aggregate, partition)
+);
+CREATE TABLE simple_sourcing.parked (
+    projection text NOT NULL,
+    version bigint NOT NULL,
+    aggregate text NOT NULL,
+    partition bigint NOT NULL,
+    event_offset bigint NOT NULL,
+    sequence bigint NOT NULL,
+    key text NOT NULL,
+    event_name text NOT NULL,
+    payload bytea NOT NULL,
+    content_type text NOT NULL,
+    schema_version bigint NOT NULL,
+    cause text NOT NULL,
+    parked_at timestamptz NOT NULL,
+    PRIMARY KEY (projection, version, aggregate, partition, event_offset)
+);

@@ -1,0 +1,37 @@
+CREATE TABLE simple_sourcing_layout (
+    number integer PRIMARY KEY
+) STRICT;
+CREATE TABLE simple_sourcing_projections (
+    name text NOT NULL,
+    version integer NOT NULL,
+    tables text NOT NULL,
+    created_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    PRIMARY KEY (name, version)
+) STRICT;
+CREATE TABLE simple_sourcing_positions (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    aggregate text NOT NULL,
+    partition integer NOT NULL,
+    next integer NOT NULL,
+    command_offset integer NOT NULL,
+    sequence integer NOT NULL,
+    updated_at text NOT NULL,
+    PRIMARY KEY (projection, version, aggregate, partition)
+) STRICT;
+CREATE TABLE simple_sourcing_parked (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    aggregate text NOT NULL,
+    partition integer NOT NULL,
+    event_offset integer NOT NULL,
+    sequence integer NOT NULL,
+    key text NOT NULL,
+    event_name text NOT NULL,
+    payload blob NOT NULL,
+    content_type text NOT NULL,
+    schema_version integer NOT NULL,
+    cause text NOT NULL,
+    parked_at text NOT NULL,
+    PRIMARY KEY (projection, version, aggregate, partition, event_offset)
+) STRICT;

@@ -1,0 +1,147 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::join_all;
+use simple_sourcing::{
+    AppHandle, Sequence,
+    follow::{ApplyError, Batch, Checkpoint, Follower, Resume, Subscriber},
+    projection::{NotProjected, Part, Projection, TransactionalStore},
+};
+
+use crate::{
+    PATIENCE,
+    database::Database,
+    domain::LedgerEvent,
+    log::{Log, load},
+    rows::Rows,
+};
+
+/// The partition in which transactions are begun by hand.
+const PART: Part = Part::new("ledgers", 1, "ledger", 0);
+
+/// What a process does that believes to have all partitions to itself.
+struct Rival<D: Database> {
+    store: D::Store,
+    ledgers: D::Ledgers,
+}
+
+impl<D: Database> Rival<D> {
+    async fn start(database: &D, app: &AppHandle) -> Follower<Self> {
+        let store = database.open().await;
+        store.prepare("ledgers", 1).await.expect("it can be prepared");
+        app.follower("rival").events::<LedgerEvent>().start(Rival { store, ledgers: D::Ledgers::default() })
+    }
+}
+
+impl<D: Database> Subscriber for Rival<D> {
+    async fn resume(&self, aggregate: &'static str, partition: u32) -> Result<Resume, ApplyError> {
+        self.store.resume(Part::new("ledgers", 1, aggregate, partition)).await.map_err(ApplyError::retry)
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let part = Part::new("ledgers", 1, batch.aggregate(), batch.partition());
+        let begun = self.store.begin(part, batch.before(), batch.after()).await.map_err(failed::<D>)?;
+        let mut transaction = begun.ok_or(ApplyError::Lost)?;
+        self.ledgers.project(&mut transaction, batch).await.map_err(|error| match error {
+            NotProjected::Unreadable(error) => ApplyError::failed(error),
+            NotProjected::Failed(error) => failed::<D>(error.into()),
+        })?;
+        self.store.commit(transaction).await.map_err(failed::<D>)
+    }
+}
+
+fn failed<D: Database>(error: simple_sourcing_sql::Error) -> ApplyError {
+    if D::Store::is_retryable(&error) { ApplyError::retry(error) } else { ApplyError::failed(error) }
+}
+
+/// Two processes follow each partition: at each event, one of them is fenced.
+pub(crate) async fn rivals<D: Database>(log: Log) {
+    let (database, app) = (D::fresh().await, log.start().await);
+    let one = Rival::<D>::start(&database, &app).await;
+    let other = Rival::<D>::start(&database, &app).await;
+    load(&app, 12, 20, 3).await;
+    for follower in [&one, &other] {
+        follower.caught_up_within(PATIENCE).await.expect("it catches up");
+    }
+    let rows = database.rows(&one.subscriber().store).await;
+    assert_eq!(rows, Rows::of_log(&app, &BTreeMap::new()).await);
+    assert_eq!(rows.entries.len(), 12 * 20 * 3);
+}
+
+fn at(offset: u64) -> Checkpoint {
+    Checkpoint::after(offset, 2 * offset, Sequence::new(offset + 1))
+}
+
+async fn prepared<D: Database>(database: &D) -> D::Store {
+    let store = database.open().await;
+    store.prepare("ledgers", 1).await.expect("it can be prepared");
+    store
+}
+
+async fn advance<D: Database>(store: &D::Store, before: Checkpoint, after: Checkpoint) -> bool {
+    let Some(mut transaction) = store.begin(PART, before, after).await.expect("it answers") else { return false };
+    D::scribble(&mut transaction).await.expect("it is written");
+    store.commit(transaction).await.expect("it is committed");
+    true
+}
+
+/// The whole of a checkpoint is compared: also where only one of its numbers is another one.
+pub(crate) async fn stale<D: Database>() {
+    let database = D::fresh().await;
+    let (one, other) = (prepared(&database).await, prepared(&database).await);
+    let beginning = Checkpoint::default();
+    assert!(advance::<D>(&one, beginning, at(4)).await);
+    assert!(!advance::<D>(&other, beginning, at(4)).await, "it is not at its beginning any more");
+    for (next, command_offset, sequence) in [(4, 8, 5), (6, 8, 5), (5, 9, 5), (5, 8, 6), (5, 0, 5), (0, 8, 5)] {
+        let mut before = at(4);
+        (before.next, before.command_offset, before.sequence) = (next, command_offset, Sequence::new(sequence));
+        assert!(!advance::<D>(&other, before, at(9)).await, "{before:?}");
+    }
+    assert!(advance::<D>(&other, at(4), at(6)).await);
+    assert!(!advance::<D>(&one, at(4), at(6)).await, "the other was faster");
+    assert_eq!(one.resume(PART).await.expect("it answers"), Resume::from(at(6)));
+    let elsewhere = Part::new("ledgers", 1, "ledger", 1);
+    assert_eq!(one.resume(elsewhere).await.expect("it answers"), Resume::default());
+    assert_eq!(database.rows(&one).await.entries.len(), 2);
+}
+
+pub(crate) async fn not_committed<D: Database>() {
+    let database = D::fresh().await;
+    let store = prepared(&database).await;
+    for _ in 0..3 {
+        let begun = store.begin(PART, Checkpoint::default(), at(4)).await.expect("it answers");
+        let mut transaction = begun.expect("nobody else writes");
+        D::scribble(&mut transaction).await.expect("it is written");
+        drop(transaction);
+        assert_eq!(store.resume(PART).await.expect("it answers"), Resume::default());
+    }
+    assert!(database.rows(&store).await.entries.is_empty());
+    assert!(advance::<D>(&store, Checkpoint::default(), at(4)).await);
+}
+
+pub(crate) async fn at_once<D: Database>() {
+    let database = Arc::new(D::fresh().await);
+    let starts = (0..8).map(|_| {
+        let database = database.clone();
+        tokio::spawn(async move { database.open().await.prepare("ledgers", 1).await })
+    });
+    for start in join_all(starts).await {
+        start.expect("it does not panic").expect("it can be prepared");
+    }
+}
+
+/// Somebody sets the position back, with the rows: the beginning is the beginning.
+pub(crate) async fn reset<D: Database>() {
+    let (database, app) = (D::fresh().await, Log::memory().start().await);
+    load(&app, 4, 3, 2).await;
+    let store = database.open().await;
+    let running = app.project(D::Ledgers::default(), store.clone()).await.expect("it starts");
+    running.caught_up_within(PATIENCE).await.expect("it catches up");
+    drop(running);
+    let (own, tables) =
+        if D::NAME == "sqlite" { ("simple_sourcing_", "") } else { ("simple_sourcing.", "ledgers_v1.") };
+    let emptied = ["ledgers", "entries"].map(|table| format!("DELETE FROM {tables}{table};")).concat();
+    database.run(&format!("UPDATE {own}positions SET next = 0, command_offset = 0, sequence = 0; {emptied}")).await;
+    let running = app.project(D::Ledgers::default(), store.clone()).await.expect("it starts");
+    running.caught_up_within(PATIENCE).await.expect("it catches up");
+    assert_eq!(database.rows(&store).await, Rows::of_log(&app, &BTreeMap::new()).await);
+}

@@ -1,0 +1,84 @@
+//! Projections into SQLite and PostgreSQL: `sqlite::…`, `postgres::…`, each on the logs `memory` and `embedded`.
+//!
+//! PostgreSQL's part needs a server (see [`simple_sourcing_tests::postgres`]). Without one it is reported as ignored, with the
+//! reason; with `SIMPLE_SOURCING_POSTGRES=required` it fails. Parts of names filter as usual:
+//! `cargo test -p simple-sourcing-tests --test projections -- postgres::memory`.
+
+mod database;
+mod domain;
+mod fencing;
+mod loads;
+mod log;
+mod on_postgres;
+mod on_sqlite;
+mod parking;
+mod refused;
+mod rows;
+
+use std::{process::ExitCode, time::Duration};
+
+use libtest_mimic::{Arguments, Trial};
+use simple_sourcing_tests::needing::Needed;
+use tokio::runtime;
+
+use database::{Database, OnPostgres, OnSqlite};
+use log::Log;
+
+/// How many trials run at once, unless `--test-threads` says otherwise: most of one is waiting.
+const TRIALS_AT_ONCE: usize = 4;
+
+/// How long anything that is promised may take, on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(TRIALS_AT_ONCE);
+    let mut trials = both::<OnSqlite>();
+    trials.extend(on_sqlite::trials());
+    let needed = Needed { what: "PostgreSQL server", variable: "SIMPLE_SOURCING_POSTGRES" };
+    let on_postgres = both::<OnPostgres>().into_iter().chain(on_postgres::trials()).collect();
+    trials.extend(needed.trials(&arguments, on_postgres, || database::server().as_ref().map(|_| ())));
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What has to hold on both databases.
+fn both<D: Database>() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (log, new_log) in [("memory", Log::memory as fn() -> Log), ("embedded", Log::embedded)] {
+        let name = |what: &str| format!("{}::{log}::{what}", D::NAME);
+        trials.extend([
+            trial(name("rows_equal_the_fold_of_the_log"), move || loads::equal::<D>(new_log())),
+            trial(name("a_wait_returns_when_all_rows_of_the_command_are_there"), move || loads::waits::<D>(new_log())),
+            trial(name("a_projection_that_is_dropped_anywhere_goes_on"), move || loads::dropped::<D>(new_log())),
+            trial(name("a_key_is_deleted_and_recreated_in_one_batch"), move || loads::recreated::<D>(new_log())),
+            trial(name("a_poison_event_and_the_later_ones_of_its_key_are_parked"), move || {
+                parking::parks::<D>(new_log())
+            }),
+            trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
+        ]);
+    }
+    let name = |what: &str| format!("{}::{what}", D::NAME);
+    trials.extend([
+        trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),
+        trial(name("what_is_not_committed_moves_no_position"), fencing::not_committed::<D>),
+        trial(name("processes_that_start_at_once_prepare_once"), fencing::at_once::<D>),
+        trial(name("a_position_that_was_reset_by_hand_is_followed"), fencing::reset::<D>),
+        trial(name("other_tables_under_the_same_version_are_refused"), refused::other_tables::<D>),
+        trial(name("an_unknown_layout_is_refused"), refused::unknown_layout::<D>),
+        trial(name("tables_that_are_wrong_leave_nothing_behind"), refused::wrong_tables::<D>),
+        trial(name("a_key_with_the_character_0_is_parked_and_found"), parking::odd_keys::<D>),
+    ]);
+    trials
+}
+
+fn trial<F: Future<Output = ()>>(name: impl Into<String>, run: impl FnOnce() -> F + Send + 'static) -> Trial {
+    let name = name.into();
+    Trial::test(name.clone(), move || {
+        // A panic's message begins with the name of the thread.
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()?;
+        runtime.block_on(run());
+        // What hangs must not keep the other trials from their end.
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        Ok(())
+    })
+}
