@@ -134,9 +134,15 @@ pub(crate) fn projection(projection: &Projection, errors: &TokenStream) -> Token
     let stub = node.generics.params.is_empty().then(|| {
         quote! {
             impl<__Store: #p::Store> #p::Projection<__Store> for #ident {
-                const NAME: &'static str = "";
-                const VERSION: u32 = 1;
-                const AGGREGATES: &'static [&'static str] = &[];
+                fn name(&self) -> &str {
+                    ""
+                }
+                fn version(&self) -> u32 {
+                    1
+                }
+                fn aggregates(&self) -> &[&'static str] {
+                    &[]
+                }
                 fn project<'a>(
                     &'a self,
                     _: &'a mut __Store::Connection,

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use futures_util::future::join_all;
 use simple_sourcing::{
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The partition in which transactions are begun by hand.
-const PART: Part = Part::new("ledgers", 1, "ledger", 0);
+const PART: Part = Part::new(Cow::Borrowed("ledgers"), 1, Cow::Borrowed("ledger"), 0);
 
 /// What a process does that believes to have all partitions to itself.
 struct Rival<D: Database> {
@@ -27,18 +27,18 @@ struct Rival<D: Database> {
 impl<D: Database> Rival<D> {
     async fn start(database: &D, app: &AppHandle) -> Follower<Self> {
         let store = database.open().await;
-        store.prepare("ledgers", 1).await.expect("it can be prepared");
+        store.prepare("ledgers", 1, None).await.expect("it can be prepared");
         app.follower("rival").events::<LedgerEvent>().start(Rival { store, ledgers: D::Ledgers::default() })
     }
 }
 
 impl<D: Database> Subscriber for Rival<D> {
     async fn resume(&self, aggregate: &'static str, partition: u32) -> Result<Resume, ApplyError> {
-        self.store.resume(Part::new("ledgers", 1, aggregate, partition)).await.map_err(ApplyError::retry)
+        self.store.resume(Part::new("ledgers".into(), 1, aggregate.into(), partition)).await.map_err(ApplyError::retry)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        let part = Part::new("ledgers", 1, batch.aggregate(), batch.partition());
+        let part = Part::new("ledgers".into(), 1, batch.aggregate().into(), batch.partition());
         let begun = self.store.begin(part, batch.before(), batch.after()).await.map_err(failed::<D>)?;
         let mut transaction = begun.ok_or(ApplyError::Lost)?;
         self.ledgers.project(&mut transaction, batch).await.map_err(|error| match error {
@@ -73,7 +73,7 @@ fn at(offset: u64) -> Checkpoint {
 
 async fn prepared<D: Database>(database: &D) -> D::Store {
     let store = database.open().await;
-    store.prepare("ledgers", 1).await.expect("it can be prepared");
+    store.prepare("ledgers", 1, None).await.expect("it can be prepared");
     store
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn stale<D: Database>() {
     assert!(advance::<D>(&other, at(4), at(6)).await);
     assert!(!advance::<D>(&one, at(4), at(6)).await, "the other was faster");
     assert_eq!(one.resume(PART).await.expect("it answers"), Resume::from(at(6)));
-    let elsewhere = Part::new("ledgers", 1, "ledger", 1);
+    let elsewhere = Part::new("ledgers".into(), 1, "ledger".into(), 1);
     assert_eq!(one.resume(elsewhere).await.expect("it answers"), Resume::default());
     assert_eq!(database.rows(&one).await.entries.len(), 2);
 }
@@ -122,7 +122,7 @@ pub(crate) async fn at_once<D: Database>() {
     let database = Arc::new(D::fresh().await);
     let starts = (0..8).map(|_| {
         let database = database.clone();
-        tokio::spawn(async move { database.open().await.prepare("ledgers", 1).await })
+        tokio::spawn(async move { database.open().await.prepare("ledgers", 1, None).await })
     });
     for start in join_all(starts).await {
         start.expect("it does not panic").expect("it can be prepared");

@@ -77,7 +77,7 @@ async fn no_file() {
     ];
     for (path, words) in cases {
         let error = match Sqlite::open(&path).await {
-            Ok(store) => store.prepare("ledgers", 1).await.expect_err("it is no database"),
+            Ok(store) => store.prepare("ledgers", 1, None).await.expect_err("it is no database"),
             Err(error) => error,
         };
         assert!(error.to_string().contains(words), "{}: {error}", path.display());
@@ -88,7 +88,7 @@ async fn no_file() {
 async fn taken() {
     let database = OnSqlite::fresh().await;
     database.run("CREATE TABLE entries (something integer)").await;
-    let error = database.open().await.prepare("ledgers", 1).await.expect_err("it is there");
+    let error = database.open().await.prepare("ledgers", 1, None).await.expect_err("it is there");
     assert!(matches!(&error, Error::Taken { what, .. } if what.contains("entries")), "{error}");
     assert!(error.to_string().contains("other names"), "{error}");
 }

@@ -26,11 +26,17 @@ pub(crate) fn expand(projection: &Projection) -> TokenStream {
         where
             #(#bounds,)*
         {
-            const NAME: &'static str = #name;
+            fn name(&self) -> &str {
+                #name
+            }
 
-            const VERSION: u32 = #version;
+            fn version(&self) -> u32 {
+                #version
+            }
 
-            const AGGREGATES: &'static [&'static str] = &[#(#aggregates),*];
+            fn aggregates(&self) -> &[&'static str] {
+                const { &[#(#aggregates),*] }
+            }
 
             fn project<'a>(
                 &'a self,

@@ -3,6 +3,8 @@ use std::{
     io,
 };
 
+use simple_sourcing::projection::NotStarted;
+
 use crate::retry;
 
 /// What goes wrong between a projection and its database. It says what to do about it.
@@ -50,7 +52,7 @@ pub enum Error {
     )]
     OtherTables {
         /// The name of the projection.
-        projection: &'static str,
+        projection: String,
         /// Its version.
         version: u32,
     },
@@ -75,6 +77,10 @@ pub enum Error {
         /// The layout that this version has.
         known: i64,
     },
+
+    /// The projection does not start; the database has not been asked.
+    #[error(transparent)]
+    NotStarted(#[from] NotStarted),
 
     /// The address of the database can't be used. The address itself is not shown, because it may have a password in it.
     #[error("{0}")]

@@ -15,21 +15,22 @@ macro_rules! records {
 
         /// The position, and then the parked keys: a key that somebody parks in between is one too many. The next transaction
         /// finds the position moved, so nothing comes of it.
-        pub(super) async fn resume(connection: &mut $connection, part: Part) -> sqlx::Result<Resume> {
+        pub(super) async fn resume(connection: &mut $connection, part: &Part) -> sqlx::Result<Resume> {
             let Part { projection, version, aggregate, partition, .. } = part;
+            let (projection, aggregate) = (&**projection, &**aggregate);
             let position = sqlx::query_as::<_, (i64, i64, i64)>(concat!(
                 "SELECT next, command_offset, sequence FROM ",
                 $tables,
                 "positions WHERE projection = $1 AND version = $2 AND aggregate = $3 AND partition = $4"
             ));
-            let position = position.bind(projection).bind(i64::from(version)).bind(aggregate).bind(i64::from(partition));
+            let position = position.bind(projection).bind(i64::from(*version)).bind(aggregate).bind(i64::from(*partition));
             let position = position.fetch_optional(&mut *connection).await?;
             let keys = sqlx::query_as::<_, (String,)>(concat!(
                 "SELECT DISTINCT key FROM ",
                 $tables,
                 "parked WHERE projection = $1 AND version = $2 AND aggregate = $3 AND partition = $4"
             ));
-            let keys = keys.bind(projection).bind(i64::from(version)).bind(aggregate).bind(i64::from(partition));
+            let keys = keys.bind(projection).bind(i64::from(*version)).bind(aggregate).bind(i64::from(*partition));
             let keys = keys.fetch_all(connection).await?;
             let mut checkpoint = Checkpoint::default();
             if let Some((next, command_offset, sequence)) = position {
@@ -44,11 +45,12 @@ macro_rules! records {
         /// moves it.
         pub(super) async fn advance(
             connection: &mut $connection,
-            part: Part,
+            part: &Part,
             before: Checkpoint,
             after: Checkpoint,
         ) -> sqlx::Result<bool> {
             let Part { projection, version, aggregate, partition, .. } = part;
+            let (projection, aggregate) = (&**projection, &**aggregate);
             let statement = if before == Checkpoint::default() {
                 concat!(
                     "INSERT INTO ",
@@ -72,7 +74,7 @@ macro_rules! records {
                 )
             };
             let statement = sqlx::query(statement);
-            let statement = statement.bind(projection).bind(i64::from(version)).bind(aggregate).bind(i64::from(partition));
+            let statement = statement.bind(projection).bind(i64::from(*version)).bind(aggregate).bind(i64::from(*partition));
             let columns = |at: Checkpoint| [at.next, at.command_offset, at.sequence.get()].map(u64::cast_signed);
             let values = [columns(after), columns(before)];
             let statement = values.into_iter().flatten().fold(statement, |statement, value| statement.bind(value));
@@ -82,11 +84,12 @@ macro_rules! records {
         /// Stores the events of a batch as parked.
         pub(super) async fn park(
             connection: &mut $connection,
-            part: Part,
+            part: &Part,
             batch: &Batch,
             cause: &str,
         ) -> sqlx::Result<()> {
             let Part { projection, version, aggregate, partition, .. } = part;
+            let (projection, aggregate) = (&**projection, &**aggregate);
             let cause = brief(cause.to_owned());
             for Logged { offset, record } in batch.records() {
                 let statement = sqlx::query(concat!(
@@ -98,8 +101,8 @@ macro_rules! records {
                     $now,
                     ")"
                 ));
-                let statement = statement.bind(projection).bind(i64::from(version));
-                let statement = statement.bind(aggregate).bind(i64::from(partition));
+                let statement = statement.bind(projection).bind(i64::from(*version));
+                let statement = statement.bind(aggregate).bind(i64::from(*partition));
                 let statement = statement.bind(offset.cast_signed()).bind(record.sequence.get().cast_signed());
                 let statement = statement.bind(text::stored(&record.key)).bind(text::stored(&record.name));
                 let (payload, encoding) = (&record.payload, &record.payload.encoding);

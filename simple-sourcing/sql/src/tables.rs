@@ -21,14 +21,23 @@ impl Tables {
         Tables(statements.into())
     }
 
+    /// Those that the projection brings along; if it brings none, these.
+    pub(crate) fn of(&self, projection: Option<&str>) -> Self {
+        projection.map_or_else(|| self.clone(), Tables::new)
+    }
+
     /// As it is written, to be run and to be stored.
     pub(crate) fn text(&self) -> Arc<str> {
         self.0.clone()
     }
 
     /// A version keeps the tables that it was created with.
-    pub(crate) fn check(&self, created: &str, projection: &'static str, version: u32) -> Result<(), Error> {
-        if lines(created).eq(lines(&self.0)) { Ok(()) } else { Err(Error::OtherTables { projection, version }) }
+    pub(crate) fn check(&self, created: &str, projection: &str, version: u32) -> Result<(), Error> {
+        if lines(created).eq(lines(&self.0)) {
+            Ok(())
+        } else {
+            Err(Error::OtherTables { projection: projection.to_owned(), version })
+        }
     }
 }
 

@@ -304,7 +304,7 @@ impl AppHandle {
         store: S,
         configure: impl FnOnce(ProjectionOptions) -> ProjectionOptions,
     ) -> BoxFuture<'static, Result<Running<P, S>, S::Failure>> {
-        let follower = self.follower(format!("{}-v{}", P::NAME, P::VERSION));
+        let follower = self.follower(format!("{}-v{}", projection.name(), projection.version()));
         let options = configure(ProjectionOptions::default());
         Box::pin(projection::start(projection, Arc::new(store), options, follower))
     }

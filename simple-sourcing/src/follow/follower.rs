@@ -73,11 +73,20 @@ impl NewFollower {
         self
     }
 
+    /// The first of these events that the app does not know.
+    pub(crate) fn unknown(&self) -> Option<&'static str> {
+        self.events.iter().find(|event| self.definition.find(event).is_none()).copied()
+    }
+
+    /// Whether a follower of this name runs in the app.
+    pub(crate) fn is_running(&self) -> bool {
+        self.followers.all().iter().any(|follower| follower.name == self.name)
+    }
+
     /// Starts it. It runs until it is dropped, or the app is shut down. Needs a tokio runtime with time enabled.
     pub fn start<S: Subscriber>(self, subscriber: S) -> Follower<S> {
+        let unknown = self.unknown().map(|event| BackendError::UnknownAggregate(event.into()));
         let NewFollower { port, definition, name, events, shared, on_failure, followers } = self;
-        let unknown = events.iter().find(|event| definition.find(event).is_none());
-        let unknown = unknown.map(|event| BackendError::UnknownAggregate((*event).into()));
         let index = |event: &&'static str| Some((definition.find(event)?, *event));
         let aggregates: Vec<_> = events.iter().filter_map(index).collect();
         let progress = Arc::new(Progress::new(name, aggregates.clone()));

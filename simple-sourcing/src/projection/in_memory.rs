@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Part, TransactionalStore};
+use super::{NotStarted, Part, TransactionalStore};
 use crate::{
     follow::{Batch, Checkpoint, Resume},
     model::ProjectionStore,
@@ -84,6 +84,12 @@ impl From<&str> for InMemoryError {
     }
 }
 
+impl From<NotStarted> for InMemoryError {
+    fn from(cause: NotStarted) -> Self {
+        InMemoryError(cause.to_string())
+    }
+}
+
 impl fmt::Display for InMemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -101,7 +107,7 @@ impl<T: Clone + Send + 'static> TransactionalStore for InMemory<T> {
     type Transaction = Snapshot<T>;
     type Failure = InMemoryError;
 
-    async fn prepare(&self, _: &'static str, _: u32) -> Result<(), InMemoryError> {
+    async fn prepare(&self, _: &str, _: u32, _: Option<&str>) -> Result<(), InMemoryError> {
         Ok(())
     }
 

@@ -9,11 +9,13 @@
 //! |---|---|
 //! | `projector.rs` | what a projection is: its name, version, events, and how a batch is given to its methods |
 //! | `store.rs` | what a store must do: transactions that move a position |
+//! | `not_started.rs` | why a projection does not start |
 //! | `options.rs` | what can be chosen for a projection |
 //! | `running.rs` | a projection that runs: the subscriber of a follower |
 //! | `in_memory.rs` | a store for tests |
 
 mod in_memory;
+mod not_started;
 mod options;
 mod projector;
 mod running;
@@ -22,6 +24,7 @@ mod store;
 mod tests;
 
 pub use in_memory::{InMemory, InMemoryError, Snapshot};
+pub use not_started::NotStarted;
 pub use options::ProjectionOptions;
 pub use projector::{NotProjected, Projected, Projection};
 #[doc(hidden)]

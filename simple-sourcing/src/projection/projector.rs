@@ -17,13 +17,18 @@ use crate::{
 )]
 pub trait Projection<S: ProjectionStore>: Send + Sync + 'static {
     /// Names it in the store, the log and the status.
-    const NAME: &'static str;
+    fn name(&self) -> &str;
 
     /// The version of its rows.
-    const VERSION: u32;
+    fn version(&self) -> u32;
 
     /// The wire names of the aggregate types whose events it follows.
-    const AGGREGATES: &'static [&'static str];
+    fn aggregates(&self) -> &[&'static str];
+
+    /// The statements that create its tables, if it brings them along. Most projections leave that to whoever opens the store.
+    fn tables(&self) -> Option<String> {
+        None
+    }
 
     /// Writes what the events of a batch change.
     fn project<'a>(&'a self, connection: &'a mut S::Connection, batch: &'a Batch) -> Projected<'a, S>;

@@ -1,6 +1,6 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use super::{NotProjected, Part, Projection, ProjectionOptions, TransactionalStore};
+use super::{NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore};
 use crate::{
     error::ReadError,
     follow::{ApplyError, Batch, Follower, FollowerStatus, NewFollower, Parked, Resume, Subscriber},
@@ -15,6 +15,8 @@ pub struct Running<P, S> {
 /// A projection and its store, as the subscriber of a follower.
 struct Writer<P, S> {
     projection: P,
+    name: Cow<'static, str>,
+    version: u32,
     store: Arc<S>,
 }
 
@@ -29,23 +31,32 @@ where
     P: Projection<S>,
     S: TransactionalStore,
 {
-    store.prepare(P::NAME, P::VERSION).await?;
+    let (name, version) = (projection.name(), projection.version());
     let follower = follower.shared().on_failure(options.on_failure);
-    let follower = P::AGGREGATES.iter().fold(follower, |follower, aggregate| follower.events_of(aggregate));
-    Ok(Running { follower: follower.start(Writer { projection, store }) })
+    let follower = projection.aggregates().iter().fold(follower, |follower, aggregate| follower.events_of(aggregate));
+    if let Some(aggregate) = follower.unknown() {
+        return Err(NotStarted::UnknownAggregate { projection: name.to_owned(), aggregate }.into());
+    }
+    store.prepare(name, version, projection.tables().as_deref()).await?;
+    // From here on nothing waits, so of two that start at once one is refused.
+    if follower.is_running() {
+        return Err(NotStarted::Twice { projection: name.to_owned(), version }.into());
+    }
+    let name = name.to_owned().into();
+    Ok(Running { follower: follower.start(Writer { projection, name, version, store }) })
 }
 
 impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
-    fn part(aggregate: &'static str, partition: u32) -> Part {
-        Part { projection: P::NAME, version: P::VERSION, aggregate, partition }
+    fn part(&self, aggregate: &'static str, partition: u32) -> Part {
+        Part::new(self.name.clone(), self.version, aggregate.into(), partition)
     }
 
-    fn of(batch: &Batch) -> Part {
-        Self::part(batch.aggregate(), batch.partition())
+    fn of(&self, batch: &Batch) -> Part {
+        self.part(batch.aggregate(), batch.partition())
     }
 
     async fn begin(&self, batch: &Batch) -> Result<S::Transaction, ApplyError> {
-        let begun = self.store.begin(Self::of(batch), batch.before(), batch.after()).await;
+        let begun = self.store.begin(self.of(batch), batch.before(), batch.after()).await;
         begun.map_err(failed::<S>)?.ok_or(ApplyError::Lost)
     }
 
@@ -57,7 +68,7 @@ impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
 
 impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
     async fn resume(&self, aggregate: &'static str, partition: u32) -> Result<Resume, ApplyError> {
-        self.store.resume(Self::part(aggregate, partition)).await.map_err(failed::<S>)
+        self.store.resume(self.part(aggregate, partition)).await.map_err(failed::<S>)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
@@ -72,7 +83,7 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
 
     async fn park(&self, batch: &Batch, cause: &str) -> Result<(), ApplyError> {
         let mut transaction = self.begin(batch).await?;
-        let parked = self.store.park(&mut transaction, Self::of(batch), batch, cause).await;
+        let parked = self.store.park(&mut transaction, self.of(batch), batch, cause).await;
         parked.map_err(failed::<S>)?;
         self.commit(transaction).await
     }

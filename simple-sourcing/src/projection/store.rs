@@ -1,27 +1,33 @@
-use std::{error::Error, future::Future, ops::DerefMut};
+use std::{borrow::Cow, error::Error, future::Future, ops::DerefMut};
 
+use super::NotStarted;
 use crate::{
     follow::{Batch, Checkpoint, Resume},
     model::ProjectionStore,
 };
 
 /// A partition of an aggregate type, as one version of a projection follows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Part {
     /// The name of the projection.
-    pub projection: &'static str,
+    pub projection: Cow<'static, str>,
     /// Its version.
     pub version: u32,
     /// The wire name of the aggregate type.
-    pub aggregate: &'static str,
+    pub aggregate: Cow<'static, str>,
     /// The partition.
     pub partition: u32,
 }
 
 impl Part {
     /// This partition, for this version of a projection.
-    pub const fn new(projection: &'static str, version: u32, aggregate: &'static str, partition: u32) -> Self {
+    pub const fn new(
+        projection: Cow<'static, str>,
+        version: u32,
+        aggregate: Cow<'static, str>,
+        partition: u32,
+    ) -> Self {
         Part { projection, version, aggregate, partition }
     }
 }
@@ -37,14 +43,19 @@ pub trait TransactionalStore: ProjectionStore {
 
     /// What goes wrong in the store. A method of a projection has an error of the database library, which becomes one of these;
     /// the store itself has more to say, such as that its tables are of another version.
-    type Failure: Error + From<Self::Error> + Send + Sync + 'static;
+    type Failure: Error + From<Self::Error> + From<NotStarted> + Send + Sync + 'static;
 
-    /// Creates what a projection needs besides its rows, if it is not there.
+    /// Creates what a version of a projection needs, if it is not there: its tables, with these statements if the projection
+    /// brings them along, and whatever the store needs besides.
     ///
     /// # Errors
-    /// When that can't be done.
-    fn prepare(&self, projection: &'static str, version: u32)
-    -> impl Future<Output = Result<(), Self::Failure>> + Send;
+    /// When that can't be done, or what is there belongs to something else.
+    fn prepare(
+        &self,
+        projection: &str,
+        version: u32,
+        tables: Option<&str>,
+    ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
     /// The position in a partition, and the keys of which events are parked there. The beginning, if there is none.
     ///

@@ -145,15 +145,29 @@ async fn several_processes_write_each_event_once() {
 }
 
 #[tokio::test]
+async fn what_can_not_start_says_why() {
+    let (app, _) = bank(&Memory::new()).await;
+    let store = InMemory::new(Rows::new());
+    let running = app.project(Purses, store.clone()).await.expect("it can be prepared");
+    let again = app.project(Purses, store.clone()).await.expect_err("it runs already").to_string();
+    assert!(again.contains("version 2 of projection `purses` already runs"), "{again}");
+    drop(running);
+    app.project(Purses, store.clone()).await.expect("it runs no longer");
+    let other = App::new("other").start(Memory::new()).await.expect("it starts");
+    let unknown = other.project(Purses, store).await.expect_err("it knows no purses").to_string();
+    assert!(unknown.contains("`purses` follows the events of `purse`"), "{unknown}");
+}
+
+#[tokio::test]
 async fn a_position_is_moved_only_from_where_it_is() {
     let store = InMemory::new(Rows::new());
-    let part = Part { projection: "purses", version: 2, aggregate: "purse", partition: 0 };
+    let part = || Part::new("purses".into(), 2, "purse".into(), 0);
     let (beginning, first) = (Checkpoint::default(), Checkpoint::after(0, 0, Sequence::new(1)));
-    let dropped = store.begin(part, beginning, first).await.expect("it works").expect("it is at the beginning");
+    let dropped = store.begin(part(), beginning, first).await.expect("it works").expect("it is at the beginning");
     drop(dropped);
-    let begun = store.begin(part, beginning, first).await.expect("it works").expect("nothing has been committed");
+    let begun = store.begin(part(), beginning, first).await.expect("it works").expect("nothing has been committed");
     store.commit(begun).await.expect("it is committed");
-    assert!(store.begin(part, beginning, first).await.expect("it works").is_none(), "it has moved");
-    let later = Part { version: 3, ..part };
+    assert!(store.begin(part(), beginning, first).await.expect("it works").is_none(), "it has moved");
+    let later = Part { version: 3, ..part() };
     assert_eq!(store.resume(later).await.map(|resume| resume.checkpoint), Ok(beginning), "another version");
 }

@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -19,7 +20,7 @@ use crate::{
     rows::Rows,
 };
 
-const PART: Part = Part::new("ledgers", 1, "ledger", 0);
+const PART: Part = Part::new(Cow::Borrowed("ledgers"), 1, Cow::Borrowed("ledger"), 0);
 
 const FIRST: Checkpoint = Checkpoint::after(0, 0, Sequence::new(1));
 
@@ -28,7 +29,7 @@ pub(crate) async fn stopped() {
     let (database, app) = (OnPostgres::fresh().await, Log::memory().start().await);
     load(&app, 12, 5, 2).await;
     let zombie = database.open().await.idle_timeout(Duration::from_secs(2));
-    zombie.prepare("ledgers", 1).await.expect("it can be prepared");
+    zombie.prepare("ledgers", 1, None).await.expect("it can be prepared");
     let begun = zombie.begin(PART, Checkpoint::default(), FIRST).await.expect("it answers");
     let mut transaction = begun.expect("nobody else writes");
     OnPostgres::scribble(&mut transaction).await.expect("it is written");
@@ -47,7 +48,7 @@ pub(crate) async fn stopped() {
 pub(crate) async fn limited() {
     let database = OnPostgres::fresh().await;
     let store = database.open().await;
-    store.prepare("ledgers", 1).await.expect("it can be prepared");
+    store.prepare("ledgers", 1, None).await.expect("it can be prepared");
     let stopped = store.begin(PART, Checkpoint::default(), FIRST).await.expect("it answers").expect("nobody writes");
     let waiting = database.open().await.lock_timeout(Duration::from_millis(300));
     let asked = Instant::now();

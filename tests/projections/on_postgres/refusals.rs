@@ -53,19 +53,19 @@ pub(crate) async fn rights() {
         database.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'a'")).await;
         let store = Postgres::connect(&format!("postgres://{role}:a@{server}")).await.expect("it can connect");
         let store = store.tables(TABLES);
-        let error = store.prepare("ledgers", 1).await.expect_err("it lacks a right");
+        let error = store.prepare("ledgers", 1, None).await.expect_err("it lacks a right");
         let Error::MissingRight { grant, .. } = &error else { panic!("{error}") };
         let expected = if who == "first" { "GRANT CREATE ON DATABASE" } else { "GRANT USAGE, CREATE ON SCHEMA" };
         assert!(error.to_string().contains(expected) && !error.is_retryable(), "{error}");
         database.run(grant).await;
-        store.prepare("ledgers", 1).await.expect("it has the right now");
+        store.prepare("ledgers", 1, None).await.expect("it has the right now");
     }
 }
 
 pub(crate) async fn taken() {
     let database = OnPostgres::fresh().await;
     database.run("CREATE SCHEMA ledgers_v1").await;
-    let error = database.open().await.prepare("ledgers", 1).await.expect_err("it is there");
+    let error = database.open().await.prepare("ledgers", 1, None).await.expect_err("it is there");
     assert!(matches!(error, Error::Taken { .. }) && error.to_string().contains("another name or version"), "{error}");
 }
 
@@ -103,7 +103,7 @@ pub(crate) async fn swallowed() {
     let app = Log::memory().start().await;
     let client: LedgerClient = app.client();
     let opened = client.open("alice").await.expect("it is accepted");
-    let part = Part::new("careless", 1, "ledger", opened.position.partition);
+    let part = Part::new("careless".into(), 1, "ledger".into(), opened.position.partition);
 
     let careless = app.project(Careless { in_savepoint: false }, store.clone()).await.expect("it starts");
     let error = careless.wait_for_within(&opened, PATIENCE).await.expect_err("nothing is committed");

@@ -120,15 +120,15 @@ impl TransactionalStore for Postgres {
     type Transaction = Transaction<'static, sqlx::Postgres>;
     type Failure = Error;
 
-    async fn prepare(&self, projection: &'static str, version: u32) -> Result<(), Error> {
-        prepare::prepare(&self.pool, &self.tables, projection, version).await
+    async fn prepare(&self, projection: &str, version: u32, tables: Option<&str>) -> Result<(), Error> {
+        prepare::prepare(&self.pool, &self.tables.of(tables), projection, version).await
     }
 
     async fn resume(&self, part: Part) -> Result<Resume, Error> {
         let what = || format!("read the position of projection `{}`", part.projection);
         let connection = self.pool.acquire().await;
         let mut connection = connection.map_err(|cause| Error::store(what())(cause))?;
-        records::resume(&mut connection, part).await.map_err(|cause| Error::store(what())(cause))
+        records::resume(&mut connection, &part).await.map_err(|cause| Error::store(what())(cause))
     }
 
     async fn begin(
@@ -137,9 +137,9 @@ impl TransactionalStore for Postgres {
         before: Checkpoint,
         after: Checkpoint,
     ) -> Result<Option<Self::Transaction>, Error> {
-        let mut transaction = self.pool.begin_with(self.session.begin(part)).await?;
+        let mut transaction = self.pool.begin_with(self.session.begin(&part)).await?;
         // The first statement: whoever is fenced has written nothing, and whoever is not keeps the row until the end.
-        let is_at = records::advance(&mut transaction, part, before, after).await?;
+        let is_at = records::advance(&mut transaction, &part, before, after).await?;
         Ok(is_at.then_some(transaction))
     }
 
@@ -151,7 +151,7 @@ impl TransactionalStore for Postgres {
         cause: &str,
     ) -> Result<(), Error> {
         let what = format!("park events of projection `{}`", part.projection);
-        records::park(transaction, part, batch, cause).await.map_err(Error::store(what))
+        records::park(transaction, &part, batch, cause).await.map_err(Error::store(what))
     }
 
     async fn commit(&self, mut transaction: Self::Transaction) -> Result<(), Error> {

@@ -12,12 +12,7 @@ const LOCK: i64 = i64::from_be_bytes(*b"simplesq");
 const OWN_TABLES: &str = include_str!("tables.sql");
 
 /// Creates the library's own tables, and those of this version of a projection, unless they are there.
-pub(super) async fn prepare(
-    pool: &PgPool,
-    tables: &Tables,
-    projection: &'static str,
-    version: u32,
-) -> Result<(), Error> {
+pub(super) async fn prepare(pool: &PgPool, tables: &Tables, projection: &str, version: u32) -> Result<(), Error> {
     let what = || format!("prepare version {version} of projection `{projection}`");
     let failed = |cause| Error::store(what())(cause);
     let rights = &Rights::of(&pool.connect_options());
@@ -66,7 +61,7 @@ async fn create(
     connection: &mut PgConnection,
     rights: &Rights,
     tables: &Tables,
-    projection: &'static str,
+    projection: &str,
     version: u32,
 ) -> Result<(), Error> {
     let schema = schema(projection, version);

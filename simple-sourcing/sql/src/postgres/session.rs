@@ -18,8 +18,8 @@ impl Default for Session {
 
 impl Session {
     /// The statements that begin a transaction, sent as one.
-    pub(super) fn begin(&self, part: Part) -> AssertSqlSafe<String> {
-        let schema = schema(part.projection, part.version);
+    pub(super) fn begin(&self, part: &Part) -> AssertSqlSafe<String> {
+        let schema = schema(&part.projection, part.version);
         // 0 would mean: for ever.
         let [lock, idle] =
             [self.lock_timeout, self.idle_timeout].map(|timeout| timeout.as_millis().clamp(1, i32::MAX as u128));

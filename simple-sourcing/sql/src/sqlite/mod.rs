@@ -80,15 +80,15 @@ impl TransactionalStore for Sqlite {
     type Transaction = Transaction<'static, sqlx::Sqlite>;
     type Failure = Error;
 
-    async fn prepare(&self, projection: &'static str, version: u32) -> Result<(), Error> {
-        prepare::prepare(&self.writer, &self.tables, projection, version).await
+    async fn prepare(&self, projection: &str, version: u32, tables: Option<&str>) -> Result<(), Error> {
+        prepare::prepare(&self.writer, &self.tables.of(tables), projection, version).await
     }
 
     async fn resume(&self, part: Part) -> Result<Resume, Error> {
         let what = || format!("read the position of projection `{}`", part.projection);
         let connection = self.readers.acquire().await;
         let mut connection = connection.map_err(|cause| Error::store(what())(cause))?;
-        records::resume(&mut connection, part).await.map_err(|cause| Error::store(what())(cause))
+        records::resume(&mut connection, &part).await.map_err(|cause| Error::store(what())(cause))
     }
 
     async fn begin(
@@ -99,7 +99,7 @@ impl TransactionalStore for Sqlite {
     ) -> Result<Option<Self::Transaction>, Error> {
         // A transaction that began as a reader could not become a writer when somebody else has written in between.
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
-        let is_at = records::advance(&mut transaction, part, before, after).await?;
+        let is_at = records::advance(&mut transaction, &part, before, after).await?;
         Ok(is_at.then_some(transaction))
     }
 
@@ -111,7 +111,7 @@ impl TransactionalStore for Sqlite {
         cause: &str,
     ) -> Result<(), Error> {
         let what = format!("park events of projection `{}`", part.projection);
-        records::park(transaction, part, batch, cause).await.map_err(Error::store(what))
+        records::park(transaction, &part, batch, cause).await.map_err(Error::store(what))
     }
 
     async fn commit(&self, transaction: Self::Transaction) -> Result<(), Error> {

@@ -8,12 +8,7 @@ use crate::{
 const OWN_TABLES: &str = include_str!("tables.sql");
 
 /// Creates the library's own tables, and those of this version of a projection, unless they are there.
-pub(super) async fn prepare(
-    pool: &SqlitePool,
-    tables: &Tables,
-    projection: &'static str,
-    version: u32,
-) -> Result<(), Error> {
+pub(super) async fn prepare(pool: &SqlitePool, tables: &Tables, projection: &str, version: u32) -> Result<(), Error> {
     let failed = |cause| Error::store(format!("prepare version {version} of projection `{projection}`"))(cause);
     // Several processes may start at once: the others wait here.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
@@ -46,7 +41,7 @@ async fn own_tables(connection: &mut SqliteConnection) -> Result<(), Error> {
 async fn create(
     connection: &mut SqliteConnection,
     tables: &Tables,
-    projection: &'static str,
+    projection: &str,
     version: u32,
 ) -> Result<(), Error> {
     let what = || format!("create the tables of version {version} of projection `{projection}`");
