@@ -1,12 +1,14 @@
-//! Projections into SQLite and PostgreSQL: `sqlite::…`, `postgres::…`, each on the logs `memory` and `embedded`.
+//! Projections into SQLite and PostgreSQL: `sqlite::…`, `postgres::…`, each on the logs `memory`, `embedded` and `kafka`.
 //!
-//! PostgreSQL's part needs a server (see [`simple_sourcing_tests::postgres`]). Without one it is reported as ignored, with the
-//! reason; with `SIMPLE_SOURCING_POSTGRES=required` it fails. Parts of names filter as usual:
+//! PostgreSQL's part needs a server (see [`simple_sourcing_tests::postgres`]), Kafka's a broker. Without one they are reported as
+//! ignored, with the reason; with `SIMPLE_SOURCING_POSTGRES=required` and `SIMPLE_SOURCING_KAFKA=required` they fail. Parts of
+//! names filter as usual:
 //! `cargo test -p simple-sourcing-tests --test projections -- postgres::memory`.
 
 mod database;
 mod domain;
 mod fencing;
+mod killed;
 mod loads;
 mod log;
 mod on_postgres;
@@ -15,10 +17,10 @@ mod parking;
 mod refused;
 mod rows;
 
-use std::{process::ExitCode, time::Duration};
+use std::{env, process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Trial};
-use simple_sourcing_tests::needing::Needed;
+use simple_sourcing_tests::{needing::Needed, on_broker};
 use tokio::runtime;
 
 use database::{Database, OnPostgres, OnSqlite};
@@ -31,32 +33,30 @@ const TRIALS_AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
+    if let [_, word, process @ ..] = &env::args().collect::<Vec<_>>()[..]
+        && word == killed::PROCESS
+    {
+        return killed::run(process);
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TRIALS_AT_ONCE);
+    let needed = Needed { what: "PostgreSQL server", variable: "SIMPLE_SOURCING_POSTGRES" };
+    let on_postgres = |trials| needed.trials(&arguments, trials, || database::server().as_ref().map(|_| ()));
     let mut trials = both::<OnSqlite>();
     trials.extend(on_sqlite::trials());
-    let needed = Needed { what: "PostgreSQL server", variable: "SIMPLE_SOURCING_POSTGRES" };
-    let on_postgres = both::<OnPostgres>().into_iter().chain(on_postgres::trials()).collect();
-    trials.extend(needed.trials(&arguments, on_postgres, || database::server().as_ref().map(|_| ())));
+    trials.push(trial("sqlite::embedded::a_service_that_projects_is_killed", killed::alone));
+    trials.extend(on_broker::trials(&arguments, on_log::<OnSqlite>("kafka", Log::kafka)));
+    trials.extend(on_postgres(both::<OnPostgres>().into_iter().chain(on_postgres::trials()).collect()));
+    let mut on_both = on_log::<OnPostgres>("kafka", Log::kafka);
+    on_both.push(trial("postgres::kafka::projectors_are_killed", killed::projectors));
+    trials.extend(on_broker::trials(&arguments, on_postgres(on_both)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// What has to hold on both databases.
 fn both<D: Database>() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for (log, new_log) in [("memory", Log::memory as fn() -> Log), ("embedded", Log::embedded)] {
-        let name = |what: &str| format!("{}::{log}::{what}", D::NAME);
-        trials.extend([
-            trial(name("rows_equal_the_fold_of_the_log"), move || loads::equal::<D>(new_log())),
-            trial(name("a_wait_returns_when_all_rows_of_the_command_are_there"), move || loads::waits::<D>(new_log())),
-            trial(name("a_projection_that_is_dropped_anywhere_goes_on"), move || loads::dropped::<D>(new_log())),
-            trial(name("a_key_is_deleted_and_recreated_in_one_batch"), move || loads::recreated::<D>(new_log())),
-            trial(name("a_poison_event_and_the_later_ones_of_its_key_are_parked"), move || {
-                parking::parks::<D>(new_log())
-            }),
-            trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
-        ]);
-    }
+    let mut trials = on_log::<D>("memory", Log::memory);
+    trials.extend(on_log::<D>("embedded", Log::embedded));
     let name = |what: &str| format!("{}::{what}", D::NAME);
     trials.extend([
         trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),
@@ -69,6 +69,19 @@ fn both<D: Database>() -> Vec<Trial> {
         trial(name("a_key_with_the_character_0_is_parked_and_found"), parking::odd_keys::<D>),
     ]);
     trials
+}
+
+/// What has to hold on each log.
+fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial> {
+    let name = |what: &str| format!("{}::{log}::{what}", D::NAME);
+    vec![
+        trial(name("rows_equal_the_fold_of_the_log"), move || loads::equal::<D>(new_log())),
+        trial(name("a_wait_returns_when_all_rows_of_the_command_are_there"), move || loads::waits::<D>(new_log())),
+        trial(name("a_projection_that_is_dropped_anywhere_goes_on"), move || loads::dropped::<D>(new_log())),
+        trial(name("a_key_is_deleted_and_recreated_in_one_batch"), move || loads::recreated::<D>(new_log())),
+        trial(name("a_poison_event_and_the_later_ones_of_its_key_are_parked"), move || parking::parks::<D>(new_log())),
+        trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
+    ]
 }
 
 fn trial<F: Future<Output = ()>>(name: impl Into<String>, run: impl FnOnce() -> F + Send + 'static) -> Trial {
