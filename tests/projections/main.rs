@@ -14,6 +14,7 @@ mod on_sqlite;
 mod parking;
 mod refused;
 mod rows;
+mod waiting;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -55,6 +56,7 @@ fn both<D: Database>() -> Vec<Trial> {
                 parking::parks::<D>(new_log())
             }),
             trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
+            trial(name("whoever_waits_in_another_process_gets_all_rows"), move || waiting::all_rows::<D>(new_log())),
         ]);
     }
     let name = |what: &str| format!("{}::{what}", D::NAME);
@@ -67,6 +69,10 @@ fn both<D: Database>() -> Vec<Trial> {
         trial(name("an_unknown_layout_is_refused"), refused::unknown_layout::<D>),
         trial(name("tables_that_are_wrong_leave_nothing_behind"), refused::wrong_tables::<D>),
         trial(name("a_key_with_the_character_0_is_parked_and_found"), parking::odd_keys::<D>),
+        trial(name("a_position_in_the_middle_of_a_command_does_not_hold_it"), waiting::in_the_middle::<D>),
+        trial(name("what_can_never_come_is_not_waited_for"), waiting::never::<D>),
+        trial(name("whoever_waits_is_told"), waiting::notified::<D>),
+        trial(name("whoever_is_not_told_looks_again"), waiting::not_notified::<D>),
     ]);
     trials
 }

@@ -36,7 +36,7 @@ pub use failure::{ApplyError, OnFailure};
 pub use follower::{Follower, NewFollower};
 pub(crate) use followers::Followers;
 pub use progress::{FollowedPartition, FollowerState, FollowerStatus, Parked};
-pub(crate) use progress::{Progress, ends};
+pub(crate) use progress::{Here, Progress, ends};
 pub(crate) use sequences::Sequences;
 pub use stream::EventStream;
 pub use subscriber::{Resume, Subscriber};

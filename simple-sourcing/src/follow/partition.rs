@@ -90,7 +90,7 @@ impl<S: Subscriber> PartitionFollower<S> {
     /// Asks the subscriber where to go on.
     pub(super) async fn resume(&self) -> Result<Resume, ApplyError> {
         let resume = guarded(self.subscriber.resume(self.log.name, self.at.partition)).await?;
-        self.progress.resumed(self.at, resume.checkpoint);
+        self.progress.resumed(self.at, &resume);
         Ok(resume)
     }
 

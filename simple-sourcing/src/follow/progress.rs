@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{batch::Batch, checkpoint::Checkpoint};
+use super::{batch::Batch, checkpoint::Checkpoint, subscriber::Resume};
 use crate::{
     engine::{AggregateIndex, Shard},
     error::{BackendError, ReadError},
@@ -37,6 +37,8 @@ struct Partition {
     phase: Phase,
     /// By the offset of the event.
     parked: BTreeMap<u64, Parked>,
+    /// Whether events were parked before.
+    had_parked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -115,9 +117,11 @@ impl Progress {
         });
     }
 
-    pub(super) fn resumed(&self, at: Shard, checkpoint: Checkpoint) {
+    pub(super) fn resumed(&self, at: Shard, resume: &Resume) {
         self.change(at, |partition| {
-            partition.checkpoint = checkpoint;
+            partition.checkpoint = resume.checkpoint;
+            partition.parked.retain(|_, parked| resume.parked.contains(&parked.key));
+            partition.had_parked = !resume.parked.is_empty();
             partition.phase = Phase::Following;
         });
     }
@@ -225,7 +229,39 @@ impl Progress {
     }
 }
 
+/// Where the events of a command are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Here {
+    /// They are applied.
+    Applied,
+    /// They are applied, or one of them was parked.
+    AppliedOrParked,
+    /// Their partition is not followed in this process.
+    Elsewhere,
+}
+
 impl Followed {
+    pub(super) fn is_here(&self, aggregate: AggregateIndex, receipt: &Receipt) -> bool {
+        self.partitions.contains_key(&Shard { aggregate, partition: receipt.position.partition })
+    }
+
+    /// Where the events of this command are; how far it is, if they are still to come.
+    pub(super) fn here(&self, aggregate: AggregateIndex, receipt: &Receipt) -> Result<Result<Here, ReadError>, String> {
+        let at = Shard { aggregate, partition: receipt.position.partition };
+        let Some(partition) = self.partitions.get(&at) else {
+            return Ok(self.stopped.clone().map_or(Ok(Here::Elsewhere), Err));
+        };
+        let Checkpoint { next, command_offset, .. } = partition.checkpoint;
+        match partition.error().or(self.stopped.as_ref()) {
+            _ if partition.checkpoint.holds(receipt) => {
+                let has_parked = partition.had_parked || !partition.parked.is_empty();
+                Ok(Ok(if has_parked { Here::AppliedOrParked } else { Here::Applied }))
+            }
+            Some(error) => Ok(Err(error.clone())),
+            None => Err(format!("it is at event offset {next}, behind command offset {command_offset} there")),
+        }
+    }
+
     /// Whether the events of this command are applied; none if that is not known yet.
     pub(super) fn holds(&self, aggregate: AggregateIndex, receipt: &Receipt) -> Option<Result<(), ReadError>> {
         let partition = self.partitions.get(&Shard { aggregate, partition: receipt.position.partition });

@@ -1,16 +1,18 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     ops::{Deref, DerefMut},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{NotStarted, Part, TransactionalStore};
+use super::{Changes, NotStarted, ParkedCause, Part, Signal, Stored, StoredPosition, TransactionalStore};
 use crate::{
+    engine::Logged,
     follow::{Batch, Checkpoint, Resume},
-    model::ProjectionStore,
+    model::{Position, ProjectionStore},
 };
 
 /// A store for tests of projections: one value in memory, with transactions. Each batch works on a copy of the value.
@@ -19,18 +21,39 @@ use crate::{
 #[derive(Debug)]
 pub struct InMemory<T> {
     content: Arc<Mutex<Content<T>>>,
+    signal: Signal,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Content<T> {
     value: T,
-    positions: HashMap<Part, Resume>,
+    /// What each version of a projection follows.
+    followed: HashMap<(String, u32), Vec<String>>,
+    partitions: HashMap<Part, Partition>,
 }
+
+#[derive(Debug, Clone, Default)]
+struct Partition {
+    checkpoint: Checkpoint,
+    /// By the offset of the event.
+    parked: BTreeMap<u64, ParkedEvent>,
+}
+
+#[derive(Debug, Clone)]
+struct ParkedEvent {
+    key: String,
+    command_offset: u64,
+    cause: String,
+}
+
+/// A signal in one process is not lost; whoever waits may look once in a while.
+const RECHECK: Duration = Duration::from_secs(1);
 
 impl<T: Clone + Send + 'static> InMemory<T> {
     /// A store that holds this value.
     pub fn new(value: T) -> Self {
-        InMemory { content: Arc::new(Mutex::new(Content { value, positions: HashMap::new() })) }
+        let content = Content { value, followed: HashMap::new(), partitions: HashMap::new() };
+        InMemory { content: Arc::new(Mutex::new(content)), signal: Signal::default() }
     }
 
     /// What is committed.
@@ -41,7 +64,7 @@ impl<T: Clone + Send + 'static> InMemory<T> {
 
 impl<T> Clone for InMemory<T> {
     fn clone(&self) -> Self {
-        InMemory { content: self.content.clone() }
+        InMemory { content: self.content.clone(), signal: self.signal.clone() }
     }
 }
 
@@ -51,7 +74,7 @@ pub struct Snapshot<T> {
     content: OwnedMutexGuard<Content<T>>,
     value: T,
     part: Part,
-    resume: Resume,
+    partition: Partition,
 }
 
 impl<T> Deref for Snapshot<T> {
@@ -111,8 +134,18 @@ impl<T: Clone + Send + 'static> TransactionalStore for InMemory<T> {
         Ok(())
     }
 
+    async fn follows(&self, projection: &str, version: u32, aggregates: &[&'static str]) -> Result<(), InMemoryError> {
+        let aggregates = aggregates.iter().map(|name| (*name).to_owned()).collect();
+        self.content.lock().await.followed.insert((projection.to_owned(), version), aggregates);
+        self.signal.raise();
+        Ok(())
+    }
+
     async fn resume(&self, part: Part) -> Result<Resume, InMemoryError> {
-        Ok(self.content.lock().await.positions.get(&part).cloned().unwrap_or_default())
+        let Partition { checkpoint, parked } =
+            self.content.lock().await.partitions.get(&part).cloned().unwrap_or_default();
+        let keys: BTreeSet<_> = parked.into_values().map(|parked| parked.key).collect();
+        Ok(Resume::parked(checkpoint, keys.into_iter().collect()))
     }
 
     async fn begin(
@@ -122,28 +155,59 @@ impl<T: Clone + Send + 'static> TransactionalStore for InMemory<T> {
         after: Checkpoint,
     ) -> Result<Option<Snapshot<T>>, InMemoryError> {
         let content = self.content.clone().lock_owned().await;
-        let resume = content.positions.get(&part).cloned().unwrap_or_default();
-        if resume.checkpoint != before {
+        let mut partition = content.partitions.get(&part).cloned().unwrap_or_default();
+        if partition.checkpoint != before {
             return Ok(None);
         }
+        partition.checkpoint = after;
         let value = content.value.clone();
-        Ok(Some(Snapshot { content, value, part, resume: Resume { checkpoint: after, ..resume } }))
+        Ok(Some(Snapshot { content, value, part, partition }))
     }
 
-    async fn park(&self, transaction: &mut Snapshot<T>, _: Part, batch: &Batch, _: &str) -> Result<(), InMemoryError> {
-        for key in batch.keys() {
-            if !transaction.resume.parked.iter().any(|parked| parked == key) {
-                transaction.resume.parked.push(key.to_owned());
-            }
+    async fn park(
+        &self,
+        transaction: &mut Snapshot<T>,
+        _: Part,
+        batch: &Batch,
+        cause: &str,
+    ) -> Result<(), InMemoryError> {
+        for Logged { offset, record } in batch.records() {
+            let Position { offset: command_offset, .. } = record.command_position;
+            let parked = ParkedEvent { key: record.key.to_string(), command_offset, cause: cause.to_owned() };
+            transaction.partition.parked.insert(*offset, parked);
         }
         Ok(())
     }
 
     async fn commit(&self, transaction: Snapshot<T>) -> Result<(), InMemoryError> {
-        let Snapshot { mut content, value, part, resume } = transaction;
+        let Snapshot { mut content, value, part, partition } = transaction;
         content.value = value;
-        content.positions.insert(part, resume);
+        content.partitions.insert(part, partition);
+        drop(content);
+        self.signal.raise();
         Ok(())
+    }
+
+    async fn find(&self, projection: &str, version: u32) -> Result<Option<Stored>, InMemoryError> {
+        let content = self.content.lock().await;
+        let Some(aggregates) = content.followed.get(&(projection.to_owned(), version)) else { return Ok(None) };
+        let of_it =
+            content.partitions.iter().filter(|(part, _)| part.projection == projection && part.version == version);
+        let position = |(part, partition): (&Part, &Partition)| {
+            StoredPosition::new(part.aggregate.clone(), part.partition, partition.checkpoint)
+        };
+        Ok(Some(Stored::new(aggregates.clone(), of_it.map(position).collect())))
+    }
+
+    async fn parked(&self, part: Part, command_offset: u64) -> Result<Option<ParkedCause>, InMemoryError> {
+        let content = self.content.lock().await;
+        let mut parked = content.partitions.get(&part).into_iter().flat_map(|partition| partition.parked.values());
+        let found = parked.find(|parked| parked.command_offset == command_offset);
+        Ok(found.map(|ParkedEvent { key, cause, .. }| ParkedCause::new(key, cause)))
+    }
+
+    fn changes(&self) -> Changes {
+        self.signal.changes(RECHECK)
     }
 
     fn is_retryable(_: &InMemoryError) -> bool {

@@ -8,21 +8,29 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `projector.rs` | what a projection is: its name, version, events, and how a batch is given to its methods |
+//! | `changes.rs` | when those who wait for a store look again |
+//! | `stored.rs` | what a store knows of a projection |
 //! | `store.rs` | what a store must do: transactions that move a position |
 //! | `not_started.rs` | why a projection does not start |
 //! | `options.rs` | what can be chosen for a projection |
+//! | `handle.rs` | a projection in its store, for any process: waiting for rows |
 //! | `running.rs` | a projection that runs: the subscriber of a follower |
 //! | `in_memory.rs` | a store for tests |
 
+mod changes;
+mod handle;
 mod in_memory;
 mod not_started;
 mod options;
 mod projector;
 mod running;
 mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
 
+pub use changes::{Changes, Signal};
+pub use handle::Handle;
 pub use in_memory::{InMemory, InMemoryError, Snapshot};
 pub use not_started::NotStarted;
 pub use options::ProjectionOptions;
@@ -32,3 +40,4 @@ pub use projector::{done, nothing_to_project, one_by_one, project_batch};
 pub use running::Running;
 pub(crate) use running::start;
 pub use store::{Part, TransactionalStore};
+pub use stored::{ParkedCause, Stored, StoredPosition};

@@ -1,15 +1,19 @@
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use super::{NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore};
+use tokio::time::timeout;
+
+use super::{Handle, NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore};
 use crate::{
     error::ReadError,
-    follow::{ApplyError, Batch, Follower, FollowerStatus, NewFollower, Parked, Resume, Subscriber},
+    follow::{ApplyError, Batch, Follower, FollowerStatus, Here, NewFollower, Parked, Resume, Subscriber},
     model::Receipt,
+    port::TIMEOUT_DEFAULT,
 };
 
 /// A projection that runs, for as long as this exists and the app runs.
 pub struct Running<P, S> {
     follower: Follower<Writer<P, S>>,
+    handle: Handle<S>,
 }
 
 /// A projection and its store, as the subscriber of a follower.
@@ -38,12 +42,14 @@ where
         return Err(NotStarted::UnknownAggregate { projection: name.to_owned(), aggregate }.into());
     }
     store.prepare(name, version, projection.tables().as_deref()).await?;
+    store.follows(name, version, projection.aggregates()).await?;
     // From here on nothing waits, so of two that start at once one is refused.
     if follower.is_running() {
         return Err(NotStarted::Twice { projection: name.to_owned(), version }.into());
     }
-    let name = name.to_owned().into();
-    Ok(Running { follower: follower.start(Writer { projection, name, version, store }) })
+    let name: Cow<'static, str> = name.to_owned().into();
+    let handle = Handle::shared(store.clone(), name.clone(), version);
+    Ok(Running { follower: follower.start(Writer { projection, name, version, store }), handle })
 }
 
 impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
@@ -104,22 +110,45 @@ impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
         &self.follower.subscriber().store
     }
 
-    /// Waits until the rows of the command with this receipt are committed by this process, all of them, for up to 30 seconds:
-    /// read your own writes.
+    /// The projection in its store, for what any process may do with it.
+    pub fn handle(&self) -> &Handle<S> {
+        &self.handle
+    }
+
+    /// Waits until the rows of the command with this receipt are committed, all of them, by this process or another one that
+    /// shares the projection, for up to 30 seconds: read your own writes.
     ///
     /// # Errors
-    /// When the receipt belongs to an aggregate type that is not followed, an event of the command is parked, the projection
-    /// stands still before it, or the rows do not come in time.
+    /// As those of [`Handle::wait_for`]; and at once, when the projection stands still before the command, in this process.
     pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
-        self.follower.wait_for(receipt).await
+        self.wait_for_within(receipt, TIMEOUT_DEFAULT).await
     }
 
     /// [`wait_for`](Running::wait_for) with another timeout.
     ///
     /// # Errors
     /// As [`wait_for`](Running::wait_for).
-    pub async fn wait_for_within(&self, receipt: &Receipt, timeout: Duration) -> Result<(), ReadError> {
-        self.follower.wait_for_within(receipt, timeout).await
+    pub async fn wait_for_within(&self, receipt: &Receipt, within: Duration) -> Result<(), ReadError> {
+        let mut how_far = String::new();
+        match timeout(within, self.wait(receipt, &mut how_far)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.handle.too_late(receipt, within, &how_far)),
+        }
+    }
+
+    /// The partition of the command may go to another process, and come back.
+    async fn wait(&self, receipt: &Receipt, how_far: &mut String) -> Result<(), ReadError> {
+        loop {
+            match self.follower.holds(receipt, how_far).await? {
+                Here::Applied => return Ok(()),
+                Here::AppliedOrParked => return self.handle.unless_parked(receipt).await,
+                Here::Elsewhere => {}
+            }
+            tokio::select! {
+                there = self.handle.wait(receipt, how_far) => return there,
+                () = self.follower.comes(receipt) => {}
+            }
+        }
     }
 
     /// Waits until the rows of all events are committed that are in the log now, for up to 30 seconds.

@@ -1,6 +1,6 @@
-use std::{borrow::Cow, error::Error, future::Future, ops::DerefMut};
+use std::{borrow::Cow, error::Error, future::Future, ops::DerefMut, time::Duration};
 
-use super::NotStarted;
+use super::{Changes, NotStarted, ParkedCause, Stored};
 use crate::{
     follow::{Batch, Checkpoint, Resume},
     model::ProjectionStore,
@@ -32,6 +32,9 @@ impl Part {
     }
 }
 
+/// How often those who wait look again, if nobody tells them when.
+const RECHECK_DEFAULT: Duration = Duration::from_millis(50);
+
 /// A store in which rows and positions change together. Implement it for a database, and run the store suite of the
 /// conformance kit on it.
 ///
@@ -55,6 +58,18 @@ pub trait TransactionalStore: ProjectionStore {
         projection: &str,
         version: u32,
         tables: Option<&str>,
+    ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+
+    /// Keeps which aggregate types a version of a projection follows, by their wire names, for those who ask for it in the store.
+    /// Called each time that it starts, when it is prepared.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn follows(
+        &self,
+        projection: &str,
+        version: u32,
+        aggregates: &[&'static str],
     ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
     /// The position in a partition, and the keys of which events are parked there. The beginning, if there is none.
@@ -92,6 +107,31 @@ pub trait TransactionalStore: ProjectionStore {
     /// # Errors
     /// When it is not committed, or nobody knows.
     fn commit(&self, transaction: Self::Transaction) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+
+    /// What is known of a version of a projection; none if it was never prepared, in whatever process.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    fn find(
+        &self,
+        projection: &str,
+        version: u32,
+    ) -> impl Future<Output = Result<Option<Stored>, Self::Failure>> + Send;
+
+    /// The first event that is parked of the command at this offset.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    fn parked(
+        &self,
+        part: Part,
+        command_offset: u64,
+    ) -> impl Future<Output = Result<Option<ParkedCause>, Self::Failure>> + Send;
+
+    /// When to look again, for those who wait for a position in another process. By default, every 50 milliseconds.
+    fn changes(&self) -> Changes {
+        Changes::polled(RECHECK_DEFAULT)
+    }
 
     /// Whether the same may work later: the database is away, or two transactions were in each other's way. Anything else is
     /// for somebody to mend.

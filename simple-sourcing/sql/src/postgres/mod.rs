@@ -2,18 +2,22 @@ mod connect;
 mod prepare;
 mod records;
 mod session;
+mod signals;
 
 use std::{fmt, time::Duration};
 
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Part, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Stored, TransactionalStore},
 };
 use sqlx::{PgConnection, PgPool, Transaction, postgres::PgConnectOptions};
 
-use self::session::Session;
-use crate::{error::Error, tables::Tables};
+use self::{session::Session, signals::Signals};
+use crate::{
+    error::{Error, has_code},
+    tables::Tables,
+};
 
 /// How many connections a projection has at most, unless the pool says otherwise.
 const CONNECTIONS_MAX: u32 = 10;
@@ -42,6 +46,7 @@ pub struct Postgres {
     pool: PgPool,
     tables: Tables,
     session: Session,
+    signals: Signals,
 }
 
 impl Postgres {
@@ -63,7 +68,8 @@ impl Postgres {
 
     /// With a pool that you have made. It bounds how many partitions are written at the same time.
     pub fn from_pool(pool: PgPool) -> Self {
-        Postgres { pool, tables: Tables::none(), session: Session::default() }
+        let signals = Signals::new(&pool.connect_options());
+        Postgres { pool, tables: Tables::none(), session: Session::default(), signals }
     }
 
     /// The store for a projection with these tables: statements that create them, with the indexes and whatever else belongs to
@@ -75,7 +81,7 @@ impl Postgres {
     pub fn tables(&self, statements: &str) -> Self {
         let options = PgConnectOptions::clone(&self.pool.connect_options());
         let pool = self.pool.options().clone().connect_lazy_with(options);
-        Postgres { pool, tables: Tables::new(statements), session: self.session }
+        Postgres { pool, tables: Tables::new(statements), session: self.session, signals: self.signals.clone() }
     }
 
     /// How long a statement waits for a lock that another transaction has; 5 seconds by default. After that, the batch is tried
@@ -157,7 +163,37 @@ impl TransactionalStore for Postgres {
     async fn commit(&self, mut transaction: Self::Transaction) -> Result<(), Error> {
         // PostgreSQL answers the commit of a transaction in which a statement has failed by rolling it back, without an error.
         sqlx::query("SELECT 1").execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.signals.notify();
+        Ok(())
+    }
+
+    async fn follows(&self, projection: &str, version: u32, aggregates: &[&'static str]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("prepare version {version} of projection `{projection}`"))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        records::follows(&mut connection, projection, version, aggregates).await.map_err(failed)?;
+        self.signals.notify();
+        Ok(())
+    }
+
+    async fn find(&self, projection: &str, version: u32) -> Result<Option<Stored>, Error> {
+        let failed = |cause| Error::store(format!("read the positions of projection `{projection}`"))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        match records::find(&mut connection, projection, version).await {
+            // Nothing was ever prepared in this database.
+            Err(cause) if has_code(&cause, "42P01") || has_code(&cause, "3F000") => Ok(None),
+            found => found.map_err(failed),
+        }
+    }
+
+    async fn parked(&self, part: Part, command_offset: u64) -> Result<Option<ParkedCause>, Error> {
+        let failed = |cause| Error::store(format!("read the parked events of projection `{}`", part.projection))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        records::parked(&mut connection, &part, command_offset).await.map_err(failed)
+    }
+
+    fn changes(&self) -> Changes {
+        self.signals.changes()
     }
 
     fn is_retryable(error: &Error) -> bool {

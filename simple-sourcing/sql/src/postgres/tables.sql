@@ -5,6 +5,7 @@ CREATE TABLE simple_sourcing.projections (
     name text NOT NULL,
     version bigint NOT NULL,
     tables text NOT NULL,
+    aggregates text NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (name, version)
 );
@@ -25,6 +26,7 @@ CREATE TABLE simple_sourcing.parked (
     aggregate text NOT NULL,
     partition bigint NOT NULL,
     event_offset bigint NOT NULL,
+    command_offset bigint NOT NULL,
     sequence bigint NOT NULL,
     key text NOT NULL,
     event_name text NOT NULL,

@@ -2,16 +2,19 @@ mod connect;
 mod prepare;
 mod records;
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Part, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Stored, TransactionalStore},
 };
 use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
 use crate::{error::Error, tables::Tables};
+
+/// How often those who wait look again.
+const RECHECK: Duration = Duration::from_millis(25);
 
 /// Projections in a file of SQLite.
 ///
@@ -118,7 +121,39 @@ impl TransactionalStore for Sqlite {
         Ok(transaction.commit().await?)
     }
 
+    async fn follows(&self, projection: &str, version: u32, aggregates: &[&'static str]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("prepare version {version} of projection `{projection}`"))(cause);
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        records::follows(&mut connection, projection, version, aggregates).await.map_err(failed)
+    }
+
+    async fn find(&self, projection: &str, version: u32) -> Result<Option<Stored>, Error> {
+        let failed = |cause| Error::store(format!("read the positions of projection `{projection}`"))(cause);
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        match records::find(&mut connection, projection, version).await {
+            // Nothing was ever prepared in this file.
+            Err(cause) if is_no_table(&cause) => Ok(None),
+            found => found.map_err(failed),
+        }
+    }
+
+    async fn parked(&self, part: Part, command_offset: u64) -> Result<Option<ParkedCause>, Error> {
+        let failed = |cause| Error::store(format!("read the parked events of projection `{}`", part.projection))(cause);
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        records::parked(&mut connection, &part, command_offset).await.map_err(failed)
+    }
+
+    /// SQLite tells nobody. To look at a row takes some tens of microseconds.
+    fn changes(&self) -> Changes {
+        Changes::polled(RECHECK)
+    }
+
     fn is_retryable(error: &Error) -> bool {
         error.is_retryable()
     }
+}
+
+/// There is no code for it.
+fn is_no_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
 }

@@ -5,6 +5,7 @@ CREATE TABLE simple_sourcing_projections (
     name text NOT NULL,
     version integer NOT NULL,
     tables text NOT NULL,
+    aggregates text NOT NULL DEFAULT '',
     created_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     PRIMARY KEY (name, version)
 ) STRICT;
@@ -25,6 +26,7 @@ CREATE TABLE simple_sourcing_parked (
     aggregate text NOT NULL,
     partition integer NOT NULL,
     event_offset integer NOT NULL,
+    command_offset integer NOT NULL,
     sequence integer NOT NULL,
     key text NOT NULL,
     event_name text NOT NULL,
