@@ -14,6 +14,7 @@ mod on_sqlite;
 mod parking;
 mod refused;
 mod rows;
+mod status;
 mod waiting;
 
 use std::{process::ExitCode, time::Duration};
@@ -57,6 +58,7 @@ fn both<D: Database>() -> Vec<Trial> {
             }),
             trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
             trial(name("whoever_waits_in_another_process_gets_all_rows"), move || waiting::all_rows::<D>(new_log())),
+            trial(name("another_process_reads_the_status"), move || status::read::<D>(new_log())),
         ]);
     }
     let name = |what: &str| format!("{}::{what}", D::NAME);
@@ -71,6 +73,7 @@ fn both<D: Database>() -> Vec<Trial> {
         trial(name("a_key_with_the_character_0_is_parked_and_found"), parking::odd_keys::<D>),
         trial(name("a_position_in_the_middle_of_a_command_does_not_hold_it"), waiting::in_the_middle::<D>),
         trial(name("what_can_never_come_is_not_waited_for"), waiting::never::<D>),
+        trial(name("a_status_that_can_not_be_reported_stops_nothing"), status::not_reported::<D>),
         trial(name("whoever_waits_is_told"), waiting::notified::<D>),
         trial(name("whoever_is_not_told_looks_again"), waiting::not_notified::<D>),
     ]);

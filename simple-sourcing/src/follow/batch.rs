@@ -3,7 +3,7 @@ use std::{iter, mem};
 use super::{
     checkpoint::Checkpoint,
     decode::{decode, describe},
-    failure::ApplyError,
+    failure::{ApplyError, FailedEvent},
 };
 use crate::{
     codec::Codecs,
@@ -79,6 +79,12 @@ impl Batch {
     pub(super) fn put_back(&mut self, part: Batch) {
         self.before = part.before;
         self.events.splice(..0, part.events);
+    }
+
+    /// The first event, which can't be applied.
+    pub(super) fn failed(&self) -> Option<FailedEvent> {
+        let first = self.events.first()?;
+        Some(FailedEvent::new(first.offset, describe(self.aggregate, first)))
     }
 
     /// Where the first event is, for errors.

@@ -9,6 +9,7 @@ use super::{
     progress::{Ends, Followed, FollowerStatus, Here, Parked, Progress, ends},
     source::Log,
     subscriber::Subscriber,
+    watched::Watched,
 };
 use crate::{
     codec::Codecs,
@@ -267,6 +268,11 @@ impl<S: Subscriber> Follower<S> {
     pub async fn status(&self) -> Result<FollowerStatus, ReadError> {
         let ends = ends(&*self.port, self.progress.indexes()).await?;
         Ok(self.progress.status(&ends))
+    }
+
+    /// Watches it.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched::new(&self.progress, &self.port)
     }
 
     /// The events that are parked since the start, in this process: the first 1,000 of each partition.

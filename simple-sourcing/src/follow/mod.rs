@@ -13,6 +13,7 @@
 //! | `source.rs` | shares one reader of the log among partitions |
 //! | `partition.rs` | gives the subscriber the events of one partition: in order, again if that may help, one by one if some fail |
 //! | `progress.rs` | how far each partition is |
+//! | `watched.rs` | the status of a follower, whenever it has changed |
 //! | `sequences.rs` | whether an event is the next one of its aggregate |
 
 mod batch;
@@ -29,10 +30,11 @@ mod source;
 mod stream;
 mod subscriber;
 mod view;
+mod watched;
 
 pub use batch::Batch;
 pub use checkpoint::Checkpoint;
-pub use failure::{ApplyError, OnFailure};
+pub use failure::{ApplyError, FailedEvent, OnFailure};
 pub use follower::{Follower, NewFollower};
 pub(crate) use followers::Followers;
 pub use progress::{FollowedPartition, FollowerState, FollowerStatus, Parked};
@@ -41,3 +43,4 @@ pub(crate) use sequences::Sequences;
 pub use stream::EventStream;
 pub use subscriber::{Resume, Subscriber};
 pub use view::{View, ViewOptions};
+pub(crate) use watched::Watched;

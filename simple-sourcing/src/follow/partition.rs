@@ -12,7 +12,7 @@ use tracing::{error, warn};
 use super::{
     batch::Batch,
     checkpoint::Checkpoint,
-    failure::{ApplyError, OnFailure},
+    failure::{ApplyError, FailedEvent, OnFailure},
     progress::Progress,
     retry::Backoff,
     sequences::Sequences,
@@ -39,8 +39,8 @@ pub(super) struct PartitionFollower<S> {
 
 /// Why a partition is no longer followed.
 enum End {
-    /// At an event that can't be applied.
-    Stopped(ReadError),
+    /// At an event that can't be applied, or that can't be read.
+    Stopped(ReadError, Option<FailedEvent>),
     /// The app is shut down.
     Closed,
     /// Somebody else writes in the partition.
@@ -57,12 +57,12 @@ impl<S: Subscriber> PartitionFollower<S> {
                 Err(end) => end,
             };
             match end {
-                End::Closed => return self.progress.stopped(self.at, ReadError::closed()),
-                End::Stopped(reason) => {
+                End::Closed => return self.progress.stopped(self.at, ReadError::closed(), None),
+                End::Stopped(reason, event) => {
                     let (aggregate, partition) = (self.log.name, self.at.partition);
                     // If it went on, what is made of the events would be wrong for ever.
                     error!(follower = self.progress.name, aggregate, partition, %reason, "a follower has stopped");
-                    return self.progress.stopped(self.at, reason);
+                    return self.progress.stopped(self.at, reason, event);
                 }
                 // It is still assigned to this process, so it looks again where to go on.
                 End::Lost => self.wait(&ApplyError::Lost, &mut backoff).await,
@@ -81,7 +81,9 @@ impl<S: Subscriber> PartitionFollower<S> {
                     let source = self.log.open_one(self.at.partition, resume.checkpoint.next).ok_or(End::Closed)?;
                     return Ok((resume, source));
                 }
-                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => {
+                    return Err(End::Stopped(cause, None));
+                }
                 Err(error @ (ApplyError::Retry(_) | ApplyError::Lost)) => self.wait(&error, backoff).await,
             }
         }
@@ -103,7 +105,7 @@ impl<S: Subscriber> PartitionFollower<S> {
             let mut events = match source.next().await {
                 Some(Portion::Events(events)) => events,
                 Some(Portion::Closed) => return End::Closed,
-                Some(Portion::Failed(error)) if !error.is_retryable() => return End::Stopped(error.into()),
+                Some(Portion::Failed(error)) if !error.is_retryable() => return End::Stopped(error.into(), None),
                 left_behind_or_failed => {
                     if let Some(Portion::Failed(error)) = left_behind_or_failed {
                         self.wait(&ApplyError::retry(error), backoff).await;
@@ -126,7 +128,7 @@ impl<S: Subscriber> PartitionFollower<S> {
                 Err(end) => return end,
             }
             if let Some((_, error)) = wrong {
-                return End::Stopped(error);
+                return End::Stopped(error, None);
             }
         }
     }
@@ -179,7 +181,8 @@ impl<S: Subscriber> PartitionFollower<S> {
                 self.progress.applied(&batch.split(failed));
             }
             if is_parked || self.on_failure == OnFailure::Stop {
-                return Err(End::Stopped(cause));
+                let event = batch.failed();
+                return Err(End::Stopped(cause, event));
             }
             parked.insert(self.park(batch.split(1), cause, backoff).await?);
         }
@@ -194,7 +197,9 @@ impl<S: Subscriber> PartitionFollower<S> {
                 Ok(()) => break,
                 Err(ApplyError::Lost) => return Err(End::Lost),
                 Err(error @ ApplyError::Retry(_)) => self.wait(&error, backoff).await,
-                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => {
+                    return Err(End::Stopped(cause, event.failed()));
+                }
             }
         }
         let what = event.describe();

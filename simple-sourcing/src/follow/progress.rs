@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{batch::Batch, checkpoint::Checkpoint, subscriber::Resume};
+use super::{batch::Batch, checkpoint::Checkpoint, failure::FailedEvent, subscriber::Resume};
 use crate::{
     engine::{AggregateIndex, Shard},
     error::{BackendError, ReadError},
@@ -49,7 +49,7 @@ enum Phase {
         since: Timestamp,
         cause: String,
     },
-    Stopped(ReadError),
+    Stopped(ReadError, Option<FailedEvent>),
 }
 
 /// An event that a follower did not apply, and neither the later ones of its key.
@@ -164,8 +164,8 @@ impl Progress {
     }
 
     /// The follower stands still in this partition.
-    pub(super) fn stopped(&self, at: Shard, error: ReadError) {
-        self.change(at, |partition| partition.phase = Phase::Stopped(error));
+    pub(super) fn stopped(&self, at: Shard, error: ReadError, event: Option<FailedEvent>) {
+        self.change(at, |partition| partition.phase = Phase::Stopped(error, event));
     }
 
     /// The follower stands still.
@@ -190,35 +190,8 @@ impl Progress {
         let followed = self.followed.borrow();
         let now = Timestamp::now();
         let partition = |(at, partition): (&Shard, &Partition)| {
-            let next = partition.checkpoint.next;
-            let end = ends.get(&at.aggregate).map(|end| end.next(at.partition));
-            let lag = end.map(|end| end.saturating_sub(next));
-            let behind = match (lag, partition.time) {
-                (Some(0), _) => Some(Duration::ZERO),
-                (_, time) => time.map(|time| now.since(time)),
-            };
-            let (state, last_error) = match &partition.phase {
-                Phase::Following if lag == Some(0) => (FollowerState::CaughtUp, None),
-                Phase::Following => (FollowerState::CatchingUp, None),
-                Phase::Retrying { since, cause } => {
-                    (FollowerState::Retrying { seconds: now.since(*since).as_secs() }, Some(cause.clone()))
-                }
-                Phase::Stopped(error) => (FollowerState::Stopped, Some(error.to_string())),
-            };
-            FollowedPartition {
-                aggregate: self
-                    .aggregates
-                    .iter()
-                    .find(|(index, _)| *index == at.aggregate)
-                    .map_or("", |(_, name)| name),
-                partition: at.partition,
-                next,
-                lag_events: lag,
-                lag_seconds: behind.map(|behind| behind.as_secs_f64()),
-                state,
-                last_error,
-                parked: partition.parked.len(),
-            }
+            let name = self.aggregates.iter().find(|(index, _)| *index == at.aggregate).map_or("", |(_, name)| name);
+            partition.status(name, at.partition, ends.get(&at.aggregate).map(|end| end.next(at.partition)), now)
         };
         let stopped = followed.stopped.as_ref().map(ToString::to_string);
         FollowerStatus {
@@ -291,10 +264,41 @@ impl Followed {
 }
 
 impl Partition {
+    /// How far it is, given where its log ends.
+    fn status(&self, aggregate: &'static str, partition: u32, end: Option<u64>, now: Timestamp) -> FollowedPartition {
+        let next = self.checkpoint.next;
+        let lag = end.map(|end| end.saturating_sub(next));
+        let behind = match (lag, self.time) {
+            (Some(0), _) => Some(Duration::ZERO),
+            (_, time) => time.map(|time| now.since(time)),
+        };
+        let (state, last_error, failed_event) = match &self.phase {
+            Phase::Following if lag == Some(0) => (FollowerState::CaughtUp, None, None),
+            Phase::Following => (FollowerState::CatchingUp, None, None),
+            Phase::Retrying { since, cause } => {
+                (FollowerState::Retrying { seconds: now.since(*since).as_secs() }, Some(cause.clone()), None)
+            }
+            Phase::Stopped(error, event) => (FollowerState::Stopped, Some(error.to_string()), event.clone()),
+        };
+        FollowedPartition {
+            aggregate,
+            partition,
+            next,
+            end,
+            lag_events: lag,
+            lag_seconds: behind.map(|behind| behind.as_secs_f64()),
+            last_event_at: self.time,
+            state,
+            last_error,
+            failed_event,
+            parked: self.parked.len(),
+        }
+    }
+
     /// Why the follower stands still here.
     fn error(&self) -> Option<&ReadError> {
         match &self.phase {
-            Phase::Stopped(error) => Some(error),
+            Phase::Stopped(error, _) => Some(error),
             Phase::Following | Phase::Retrying { .. } => None,
         }
     }
@@ -322,14 +326,20 @@ pub struct FollowedPartition {
     pub partition: u32,
     /// The offset of the next event.
     pub next: u64,
+    /// Where the log ends, if that is known.
+    pub end: Option<u64>,
     /// How many offsets are left; none if the end of the log is not known. On Kafka, some of them may hold no event.
     pub lag_events: Option<u64>,
     /// How old the last event is that it has applied, in seconds; 0 if it is at the end; none if it has applied none yet.
     pub lag_seconds: Option<f64>,
+    /// When the last event happened that it has applied; none if it has applied none yet.
+    pub last_event_at: Option<Timestamp>,
     /// What it does.
     pub state: FollowerState,
     /// Why it is retrying or has stopped.
     pub last_error: Option<String>,
+    /// The event at which it has stopped, if it is an event.
+    pub failed_event: Option<FailedEvent>,
     /// How many events are parked, up to 1,000.
     pub parked: usize,
 }

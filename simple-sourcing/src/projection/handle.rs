@@ -5,7 +5,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Part, Stored, TransactionalStore};
+use super::{HandleError, Part, ProjectionStatus, Stored, TransactionalStore};
 use crate::{error::ReadError, model::Receipt, port::TIMEOUT_DEFAULT};
 
 /// A projection as its store knows it: for any process that reaches the store, such as a web server that only reads. It needs
@@ -71,6 +71,24 @@ impl<S: TransactionalStore> Handle<S> {
             Ok(answer) => answer,
             Err(_) => Err(self.too_late(receipt, within, &how_far)),
         }
+    }
+
+    /// How it is doing, wherever it runs: for each partition how far it is, what it does, its last error, and when a process
+    /// has last reported it.
+    ///
+    /// # Errors
+    /// When it has never started in this store, or the store can't be read.
+    pub async fn status(&self) -> Result<ProjectionStatus, HandleError<S::Failure>> {
+        let Inner { projection, version, .. } = &*self.inner;
+        let stored = self.find().await?;
+        let reports = self.store().reports(projection, *version).await.map_err(HandleError::Store)?;
+        Ok(ProjectionStatus::new(projection, *version, &stored, reports))
+    }
+
+    async fn find(&self) -> Result<Stored, HandleError<S::Failure>> {
+        let Inner { projection, version, .. } = &*self.inner;
+        let not_there = || HandleError::NotThere { projection: projection.to_string(), version: *version };
+        self.store().find(projection, *version).await.map_err(HandleError::Store)?.ok_or_else(not_there)
     }
 
     /// Waits for as long as it takes. What is known so far is in `how_far`.

@@ -3,12 +3,14 @@ use std::{
     fmt,
     ops::{Deref, DerefMut},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Changes, NotStarted, ParkedCause, Part, Signal, Stored, StoredPosition, TransactionalStore};
+use super::{
+    Changes, NotStarted, ParkedCause, Part, Report, Reports, Signal, Stored, StoredPosition, TransactionalStore,
+};
 use crate::{
     engine::Logged,
     follow::{Batch, Checkpoint, Resume},
@@ -30,6 +32,7 @@ struct Content<T> {
     /// What each version of a projection follows.
     followed: HashMap<(String, u32), Vec<String>>,
     partitions: HashMap<Part, Partition>,
+    reports: HashMap<Part, (Report, Instant)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -52,7 +55,8 @@ const RECHECK: Duration = Duration::from_secs(1);
 impl<T: Clone + Send + 'static> InMemory<T> {
     /// A store that holds this value.
     pub fn new(value: T) -> Self {
-        let content = Content { value, followed: HashMap::new(), partitions: HashMap::new() };
+        let (followed, partitions, reports) = Default::default();
+        let content = Content { value, followed, partitions, reports };
         InMemory { content: Arc::new(Mutex::new(content)), signal: Signal::default() }
     }
 
@@ -204,6 +208,30 @@ impl<T: Clone + Send + 'static> TransactionalStore for InMemory<T> {
         let mut parked = content.partitions.get(&part).into_iter().flat_map(|partition| partition.parked.values());
         let found = parked.find(|parked| parked.command_offset == command_offset);
         Ok(found.map(|ParkedEvent { key, cause, .. }| ParkedCause::new(key, cause)))
+    }
+
+    async fn report(&self, projection: &str, version: u32, reports: &[Report]) -> Result<(), InMemoryError> {
+        let mut content = self.content.lock().await;
+        for report in reports {
+            let part = Part::new(projection.to_owned().into(), version, report.aggregate.clone(), report.partition);
+            let mut report = report.clone();
+            let before = content.reports.get(&part).and_then(|(report, _)| report.last_event_at);
+            report.last_event_at = report.last_event_at.or(before);
+            content.reports.insert(part, (report, Instant::now()));
+        }
+        Ok(())
+    }
+
+    async fn reports(&self, projection: &str, version: u32) -> Result<Reports, InMemoryError> {
+        let content = self.content.lock().await;
+        let is_it = |part: &Part| part.projection == projection && part.version == version;
+        let reports = content.reports.iter().filter(|(part, _)| is_it(part));
+        let reports = reports.map(|(_, (report, at))| (report.clone(), at.elapsed())).collect();
+        let parked = content.partitions.iter().filter(|(part, partition)| is_it(part) && !partition.parked.is_empty());
+        let count = |(part, partition): (&Part, &Partition)| {
+            (part.aggregate.to_string(), part.partition, partition.parked.len() as u64)
+        };
+        Ok(Reports::new(reports, parked.map(count).collect()))
     }
 
     fn changes(&self) -> Changes {

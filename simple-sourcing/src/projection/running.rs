@@ -2,7 +2,9 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Handle, NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore};
+use super::{
+    Handle, NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore, reporter::Reporter,
+};
 use crate::{
     error::ReadError,
     follow::{ApplyError, Batch, Follower, FollowerStatus, Here, NewFollower, Parked, Resume, Subscriber},
@@ -14,6 +16,7 @@ use crate::{
 pub struct Running<P, S> {
     follower: Follower<Writer<P, S>>,
     handle: Handle<S>,
+    _reporter: Reporter,
 }
 
 /// A projection and its store, as the subscriber of a follower.
@@ -49,7 +52,9 @@ where
     }
     let name: Cow<'static, str> = name.to_owned().into();
     let handle = Handle::shared(store.clone(), name.clone(), version);
-    Ok(Running { follower: follower.start(Writer { projection, name, version, store }), handle })
+    let follower = follower.start(Writer { projection, name: name.clone(), version, store: store.clone() });
+    let reporter = Reporter::start(store, name.into_owned(), version, follower.watched());
+    Ok(Running { follower, handle, _reporter: reporter })
 }
 
 impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
@@ -167,7 +172,7 @@ impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
         self.follower.caught_up_within(timeout).await
     }
 
-    /// How far it is. It asks the backend where the log ends.
+    /// How far it is in this process. It asks the backend where the log ends. [`Handle::status`] has all processes.
     ///
     /// # Errors
     /// When the end of the log can't be read.

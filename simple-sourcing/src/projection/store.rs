@@ -1,6 +1,6 @@
 use std::{borrow::Cow, error::Error, future::Future, ops::DerefMut, time::Duration};
 
-use super::{Changes, NotStarted, ParkedCause, Stored};
+use super::{Changes, NotStarted, ParkedCause, Report, Reports, Stored};
 use crate::{
     follow::{Batch, Checkpoint, Resume},
     model::ProjectionStore,
@@ -127,6 +127,23 @@ pub trait TransactionalStore: ProjectionStore {
         part: Part,
         command_offset: u64,
     ) -> impl Future<Output = Result<Option<ParkedCause>, Self::Failure>> + Send;
+
+    /// Keeps what a process says of its partitions, one report for each: the last one, and when it came.
+    ///
+    /// # Errors
+    /// When the store fails. Nothing depends on it.
+    fn report(
+        &self,
+        projection: &str,
+        version: u32,
+        reports: &[Report],
+    ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+
+    /// What was reported of a version of a projection, and how many events are parked.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    fn reports(&self, projection: &str, version: u32) -> impl Future<Output = Result<Reports, Self::Failure>> + Send;
 
     /// When to look again, for those who wait for a position in another process. By default, every 50 milliseconds.
     fn changes(&self) -> Changes {

@@ -37,3 +37,20 @@ CREATE TABLE simple_sourcing.parked (
     parked_at timestamptz NOT NULL,
     PRIMARY KEY (projection, version, aggregate, partition, event_offset)
 );
+CREATE TABLE simple_sourcing.status (
+    projection text NOT NULL,
+    version bigint NOT NULL,
+    aggregate text NOT NULL,
+    partition bigint NOT NULL,
+    process text NOT NULL,
+    state text NOT NULL,
+    retrying_since_ms bigint,
+    log_end bigint,
+    last_event_ms bigint,
+    events_per_second double precision NOT NULL,
+    last_error text,
+    failed_offset bigint,
+    failed_event text,
+    reported_at timestamptz NOT NULL,
+    PRIMARY KEY (projection, version, aggregate, partition)
+);

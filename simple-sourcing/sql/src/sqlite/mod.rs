@@ -1,13 +1,14 @@
 mod connect;
 mod prepare;
 mod records;
+mod reports;
 
 use std::{fmt, path::Path, time::Duration};
 
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Changes, ParkedCause, Part, Stored, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Report, Reports, Stored, TransactionalStore},
 };
 use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
@@ -141,6 +142,21 @@ impl TransactionalStore for Sqlite {
         let failed = |cause| Error::store(format!("read the parked events of projection `{}`", part.projection))(cause);
         let mut connection = self.readers.acquire().await.map_err(failed)?;
         records::parked(&mut connection, &part, command_offset).await.map_err(failed)
+    }
+
+    async fn report(&self, projection: &str, version: u32, reports: &[Report]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("report the status of projection `{projection}`"))(cause);
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for report in reports {
+            reports::write(&mut transaction, projection, version, report).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn reports(&self, projection: &str, version: u32) -> Result<Reports, Error> {
+        let failed = |cause| Error::store(format!("read the status of projection `{projection}`"))(cause);
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        reports::read(&mut connection, projection, version).await.map_err(failed)
     }
 
     /// SQLite tells nobody. To look at a row takes some tens of microseconds.

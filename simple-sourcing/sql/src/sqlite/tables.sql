@@ -37,3 +37,20 @@ CREATE TABLE simple_sourcing_parked (
     parked_at text NOT NULL,
     PRIMARY KEY (projection, version, aggregate, partition, event_offset)
 ) STRICT;
+CREATE TABLE simple_sourcing_status (
+    projection text NOT NULL,
+    version integer NOT NULL,
+    aggregate text NOT NULL,
+    partition integer NOT NULL,
+    process text NOT NULL,
+    state text NOT NULL,
+    retrying_since_ms integer,
+    log_end integer,
+    last_event_ms integer,
+    events_per_second real NOT NULL,
+    last_error text,
+    failed_offset integer,
+    failed_event text,
+    reported_at text NOT NULL,
+    PRIMARY KEY (projection, version, aggregate, partition)
+) STRICT;
