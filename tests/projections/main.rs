@@ -15,6 +15,7 @@ mod parking;
 mod refused;
 mod rows;
 mod status;
+mod steering;
 mod waiting;
 
 use std::{process::ExitCode, time::Duration};
@@ -58,6 +59,10 @@ fn both<D: Database>() -> Vec<Trial> {
             }),
             trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
             trial(name("whoever_waits_in_another_process_gets_all_rows"), move || waiting::all_rows::<D>(new_log())),
+            trial(name("a_reset_while_it_is_projected_leaves_the_fold"), move || steering::reset::<D>(new_log())),
+            trial(name("after_a_fix_what_is_parked_is_tried_again"), move || steering::retry::<D>(new_log())),
+            trial(name("what_is_paused_waits_until_it_is_resumed"), move || steering::pause::<D>(new_log())),
+            trial(name("an_event_that_is_skipped_is_skipped_for_ever"), move || steering::skip::<D>(new_log())),
             trial(name("another_process_reads_the_status"), move || status::read::<D>(new_log())),
         ]);
     }
@@ -65,6 +70,10 @@ fn both<D: Database>() -> Vec<Trial> {
     trials.extend([
         trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),
         trial(name("what_is_not_committed_moves_no_position"), fencing::not_committed::<D>),
+        trial(name("whoever_was_steered_begins_nothing"), fencing::steered::<D>),
+        trial(name("a_parked_event_is_skipped"), steering::skip_parked::<D>),
+        trial(name("what_can_not_be_steered_says_why"), steering::refused::<D>),
+        trial(name("a_reset_empties_the_tables_of_one_version"), steering::reset_tables::<D>),
         trial(name("processes_that_start_at_once_prepare_once"), fencing::at_once::<D>),
         trial(name("a_position_that_was_reset_by_hand_is_followed"), fencing::reset::<D>),
         trial(name("other_tables_under_the_same_version_are_refused"), refused::other_tables::<D>),

@@ -72,6 +72,7 @@ async fn receipt(app: &AppHandle) -> Receipt {
 
 async fn advance<S: TransactionalStore>(store: &S, receipt: &Receipt, before: Checkpoint, after: Checkpoint) {
     let part = Part::new("ledgers".into(), 1, receipt.aggregate.clone(), receipt.position.partition);
+    store.resume(part.clone()).await.expect("it answers");
     let begun = store.begin(part, before, after).await.expect("it answers").expect("nobody else writes");
     store.commit(begun).await.expect("it is committed");
 }

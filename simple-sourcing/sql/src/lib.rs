@@ -17,6 +17,7 @@
 //! | `tables` | the tables that a user writes for a projection, and the layout of the library's own |
 //! | `records` | the library's own rows: positions, and parked events |
 //! | `reports` | the library's own rows: what processes report |
+//! | `steering` | the library's own rows: what somebody decides about a projection |
 //! | `postgres` | [`Postgres`] (feature `postgres`) |
 //! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
 //!
@@ -105,6 +106,8 @@ mod reports;
 mod retry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod steering;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod tables;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -71,7 +71,9 @@ impl fmt::Display for ApplyError {
         match self {
             ApplyError::Retry(cause) => fmt::Display::fmt(&OneLine(cause), f),
             ApplyError::Poison { cause, .. } | ApplyError::Failed(cause) => fmt::Display::fmt(cause, f),
-            ApplyError::Lost => f.write_str("another process writes in this partition now"),
+            ApplyError::Lost => f.write_str(
+                "the position has moved: another process writes in this partition now, or somebody has steered the projection",
+            ),
         }
     }
 }

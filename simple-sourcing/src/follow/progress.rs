@@ -50,6 +50,7 @@ enum Phase {
         cause: String,
     },
     Stopped(ReadError, Option<FailedEvent>),
+    Paused,
 }
 
 /// An event that a follower did not apply, and neither the later ones of its key.
@@ -151,6 +152,18 @@ impl Progress {
             }
         });
         self.applied(batch);
+    }
+
+    /// Parked events are applied.
+    pub(super) fn unparked(&self, batch: &Batch) {
+        self.change(batch.at, |partition| {
+            batch.events.iter().for_each(|logged| drop(partition.parked.remove(&logged.offset)));
+        });
+    }
+
+    /// The follower waits in this partition, as somebody has decided.
+    pub(super) fn paused(&self, at: Shard) {
+        self.change(at, |partition| partition.phase = Phase::Paused);
     }
 
     pub(super) fn retrying(&self, at: Shard, cause: String) {
@@ -279,6 +292,7 @@ impl Partition {
                 (FollowerState::Retrying { seconds: now.since(*since).as_secs() }, Some(cause.clone()), None)
             }
             Phase::Stopped(error, event) => (FollowerState::Stopped, Some(error.to_string()), event.clone()),
+            Phase::Paused => (FollowerState::Paused, None, None),
         };
         FollowedPartition {
             aggregate,
@@ -299,7 +313,7 @@ impl Partition {
     fn error(&self) -> Option<&ReadError> {
         match &self.phase {
             Phase::Stopped(error, _) => Some(error),
-            Phase::Following | Phase::Retrying { .. } => None,
+            Phase::Following | Phase::Retrying { .. } | Phase::Paused => None,
         }
     }
 }
@@ -360,4 +374,6 @@ pub enum FollowerState {
     },
     /// It stands still, at an event that can't be applied.
     Stopped,
+    /// It waits, because somebody has paused it.
+    Paused,
 }

@@ -148,6 +148,10 @@ impl<S: TransactionalStore> Handle<S> {
         Ok(stored)
     }
 
+    pub(super) fn named(&self) -> (&str, u32) {
+        (&self.inner.projection, self.inner.version)
+    }
+
     fn part(&self, receipt: &Receipt) -> Part {
         let Inner { projection, version, .. } = &*self.inner;
         let aggregate = receipt.aggregate.clone();

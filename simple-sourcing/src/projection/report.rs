@@ -36,6 +36,7 @@ const CAUGHT_UP: &str = "caught_up";
 const CATCHING_UP: &str = "catching_up";
 const RETRYING: &str = "retrying";
 const STOPPED: &str = "stopped";
+const PAUSED: &str = "paused";
 
 impl Report {
     /// Nothing but these; what else is known is set.
@@ -67,6 +68,7 @@ impl Report {
             FollowerState::CatchingUp => (CATCHING_UP, None),
             FollowerState::Retrying { seconds } => (RETRYING, Some(now.before(Duration::from_secs(seconds)))),
             FollowerState::Stopped => (STOPPED, None),
+            FollowerState::Paused => (PAUSED, None),
         };
         Report {
             aggregate: followed.aggregate.into(),
@@ -90,6 +92,7 @@ impl Report {
             CATCHING_UP => Some(FollowerState::CatchingUp),
             RETRYING => Some(FollowerState::Retrying { seconds: seconds() }),
             STOPPED => Some(FollowerState::Stopped),
+            PAUSED => Some(FollowerState::Paused),
             _ => None,
         }
     }

@@ -3,7 +3,9 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    Handle, NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore, reporter::Reporter,
+    Handle, NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore,
+    reporter::Reporter,
+    watcher::{self, Epoch, Watcher},
 };
 use crate::{
     error::ReadError,
@@ -17,6 +19,7 @@ pub struct Running<P, S> {
     follower: Follower<Writer<P, S>>,
     handle: Handle<S>,
     _reporter: Reporter,
+    _watcher: Watcher,
 }
 
 /// A projection and its store, as the subscriber of a follower.
@@ -25,6 +28,7 @@ struct Writer<P, S> {
     name: Cow<'static, str>,
     version: u32,
     store: Arc<S>,
+    epoch: Epoch,
 }
 
 /// Starts a projection.
@@ -52,9 +56,12 @@ where
     }
     let name: Cow<'static, str> = name.to_owned().into();
     let handle = Handle::shared(store.clone(), name.clone(), version);
-    let follower = follower.start(Writer { projection, name: name.clone(), version, store: store.clone() });
+    let epoch = Epoch::default();
+    let watcher = Watcher::start(store.clone(), name.clone().into_owned(), version, epoch.clone());
+    let (writers_name, writers_store) = (name.clone(), store.clone());
+    let follower = follower.start(Writer { projection, name: writers_name, version, store: writers_store, epoch });
     let reporter = Reporter::start(store, name.into_owned(), version, follower.watched());
-    Ok(Running { follower, handle, _reporter: reporter })
+    Ok(Running { follower, handle, _reporter: reporter, _watcher: watcher })
 }
 
 impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
@@ -71,6 +78,16 @@ impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
         begun.map_err(failed::<S>)?.ok_or(ApplyError::Lost)
     }
 
+    async fn project(&self, batch: &Batch) -> Result<S::Transaction, ApplyError> {
+        let mut transaction = self.begin(batch).await?;
+        let projected = self.projection.project(&mut transaction, batch).await;
+        projected.map_err(|error| match error {
+            NotProjected::Unreadable(cause) => ApplyError::Failed(cause),
+            NotProjected::Failed(error) => failed::<S>(error.into()),
+        })?;
+        Ok(transaction)
+    }
+
     /// If the answer is lost, the next attempt finds the position moved, and goes on from there.
     async fn commit(&self, transaction: S::Transaction) -> Result<(), ApplyError> {
         self.store.commit(transaction).await.map_err(failed::<S>)
@@ -83,12 +100,7 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        let mut transaction = self.begin(batch).await?;
-        let projected = self.projection.project(&mut transaction, batch).await;
-        projected.map_err(|error| match error {
-            NotProjected::Unreadable(cause) => ApplyError::Failed(cause),
-            NotProjected::Failed(error) => failed::<S>(error.into()),
-        })?;
+        let transaction = self.project(batch).await?;
         self.commit(transaction).await
     }
 
@@ -97,6 +109,21 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
         let parked = self.store.park(&mut transaction, self.of(batch), batch, cause).await;
         parked.map_err(failed::<S>)?;
         self.commit(transaction).await
+    }
+
+    async fn skip(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let transaction = self.begin(batch).await?;
+        self.commit(transaction).await
+    }
+
+    async fn retry(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let mut transaction = self.project(batch).await?;
+        self.store.unpark(&mut transaction, self.of(batch), batch).await.map_err(failed::<S>)?;
+        self.commit(transaction).await
+    }
+
+    async fn steered(&self, epoch: u64) {
+        watcher::steered(&self.epoch, epoch).await;
     }
 }
 
@@ -115,7 +142,8 @@ impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
         &self.follower.subscriber().store
     }
 
-    /// The projection in its store, for what any process may do with it.
+    /// The projection in its store, for what any process may do with it: read its status, pause and resume it, try parked events
+    /// again, skip one, or begin again.
     pub fn handle(&self) -> &Handle<S> {
         &self.handle
     }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::Serialize;
 
-use super::{Report, Reports, Stored};
+use super::{EventAt, Report, Reports, Stored};
 use crate::{
     follow::{FailedEvent, FollowerState},
     model::Timestamp,
@@ -20,6 +20,8 @@ pub struct ProjectionStatus {
     pub projection: String,
     /// Its version.
     pub version: u32,
+    /// Whether somebody has paused it. A partition is [paused](FollowerState::Paused) once its process has noticed.
+    pub is_paused: bool,
     /// The partitions of which anything is known: somebody has projected them.
     pub partitions: Vec<PartitionStatus>,
 }
@@ -79,7 +81,8 @@ impl ProjectionStatus {
             let status = nothing(&at);
             partitions.entry(at).or_insert(status).reported(report, ago);
         }
-        ProjectionStatus { projection: projection.to_owned(), version, partitions: partitions.into_values().collect() }
+        let (projection, partitions) = (projection.to_owned(), partitions.into_values().collect());
+        ProjectionStatus { projection, version, is_paused: stored.is_paused, partitions }
     }
 
     /// How many offsets are left in all partitions, as far as that is known.
@@ -94,6 +97,12 @@ impl ProjectionStatus {
 }
 
 impl PartitionStatus {
+    /// The event at which it has stopped, if it is an event: what may be [skipped](super::Handle::skip).
+    pub fn failed_at(&self) -> Option<EventAt> {
+        let event = self.failed_event.as_ref()?;
+        Some(EventAt::new(self.aggregate.clone(), self.partition, event.offset))
+    }
+
     /// Nobody has reported it.
     fn nothing(aggregate: &str, partition: u32) -> Self {
         PartitionStatus {
@@ -139,8 +148,9 @@ impl PartitionStatus {
 
 impl fmt::Display for ProjectionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ProjectionStatus { projection, version, partitions, .. } = self;
-        write!(f, "projection {projection}, version {version}: {} partitions, ", partitions.len())?;
+        let ProjectionStatus { projection, version, is_paused, partitions } = self;
+        let paused = if *is_paused { "paused, " } else { "" };
+        write!(f, "projection {projection}, version {version}: {paused}{} partitions, ", partitions.len())?;
         let seconds = partitions.iter().filter_map(|partition| partition.lag_seconds).fold(0.0, f64::max);
         match self.lag_events() {
             _ if partitions.iter().any(|partition| partition.log_end.is_none()) => write!(f, "not all reported")?,
@@ -173,6 +183,7 @@ impl fmt::Display for PartitionStatus {
             Some(FollowerState::CatchingUp) => write!(f, "catching up")?,
             Some(FollowerState::Retrying { seconds }) => write!(f, "trying again for {seconds} s")?,
             Some(FollowerState::Stopped) => write!(f, "stopped")?,
+            Some(FollowerState::Paused) => write!(f, "paused")?,
             None => write!(f, "its state is not known")?,
         }
         write!(f, ", at offset {next}")?;

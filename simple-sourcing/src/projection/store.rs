@@ -1,6 +1,6 @@
 use std::{borrow::Cow, error::Error, future::Future, ops::DerefMut, time::Duration};
 
-use super::{Changes, NotStarted, ParkedCause, Report, Reports, Stored};
+use super::{Changes, NotStarted, ParkedCause, Report, Reports, Steered, Steering, Stored};
 use crate::{
     follow::{Batch, Checkpoint, Resume},
     model::ProjectionStore,
@@ -72,14 +72,16 @@ pub trait TransactionalStore: ProjectionStore {
         aggregates: &[&'static str],
     ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
-    /// The position in a partition, and the keys of which events are parked there. The beginning, if there is none.
+    /// The position in a partition, and the keys of which events are parked there; whether the projection is paused, which events
+    /// are to be skipped, and which parked ones are to be tried again. If there is no position, this puts it at the beginning,
+    /// in the [epoch](Checkpoint::epoch) of the projection.
     ///
     /// # Errors
     /// When that can't be read.
     fn resume(&self, part: Part) -> impl Future<Output = Result<Resume, Self::Failure>> + Send;
 
-    /// Begins a transaction that moves the position of a partition. None if the position is not at `before`: somebody else
-    /// writes in the partition.
+    /// Begins a transaction that moves the position of a partition. None if the position is not at `before`, epoch and all:
+    /// somebody else writes in the partition, or the projection was steered.
     ///
     /// # Errors
     /// When the store fails.
@@ -90,7 +92,8 @@ pub trait TransactionalStore: ProjectionStore {
         after: Checkpoint,
     ) -> impl Future<Output = Result<Option<Self::Transaction>, Self::Failure>> + Send;
 
-    /// Stores events of a batch as parked, with the cause.
+    /// Stores events of a batch as parked, with the cause. If they were tried [again](Batch::is_retried), they are parked already:
+    /// they have another cause now, and no event of their key is to be tried again.
     ///
     /// # Errors
     /// When the store fails.
@@ -100,6 +103,17 @@ pub trait TransactionalStore: ProjectionStore {
         part: Part,
         batch: &Batch,
         cause: &str,
+    ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
+
+    /// Removes the events of a batch from those that are parked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn unpark(
+        &self,
+        transaction: &mut Self::Transaction,
+        part: Part,
+        batch: &Batch,
     ) -> impl Future<Output = Result<(), Self::Failure>> + Send;
 
     /// Commits a transaction.
@@ -144,6 +158,18 @@ pub trait TransactionalStore: ProjectionStore {
     /// # Errors
     /// When that can't be read.
     fn reports(&self, projection: &str, version: u32) -> impl Future<Output = Result<Reports, Self::Failure>> + Send;
+
+    /// Decides something about a version of a projection, and raises its epoch in the same transaction: in the version itself,
+    /// and in each of its positions. Whoever is writing commits before, or not at all.
+    ///
+    /// # Errors
+    /// When the store fails, or what is to be reset is not known to it. Nothing is decided then.
+    fn steer(
+        &self,
+        projection: &str,
+        version: u32,
+        steering: &Steering,
+    ) -> impl Future<Output = Result<Steered, Self::Failure>> + Send;
 
     /// When to look again, for those who wait for a position in another process. By default, every 50 milliseconds.
     fn changes(&self) -> Changes {

@@ -8,6 +8,10 @@ pub struct Stored {
     pub aggregates: Vec<String>,
     /// How far it is.
     pub positions: Vec<StoredPosition>,
+    /// How often it was steered.
+    pub epoch: u64,
+    /// Whether it is paused.
+    pub is_paused: bool,
 }
 
 /// How far a projection is in one partition of an aggregate type.
@@ -23,9 +27,9 @@ pub struct StoredPosition {
 }
 
 impl Stored {
-    /// It follows these aggregate types, and is so far.
-    pub fn new(aggregates: Vec<String>, positions: Vec<StoredPosition>) -> Self {
-        Stored { aggregates, positions }
+    /// It follows these aggregate types, is so far, and was steered so often.
+    pub fn new(aggregates: Vec<String>, positions: Vec<StoredPosition>, epoch: u64, is_paused: bool) -> Self {
+        Stored { aggregates, positions, epoch, is_paused }
     }
 
     /// Where it is in the partition of a receipt; the beginning, if it has not begun there.

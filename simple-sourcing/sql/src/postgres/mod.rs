@@ -4,19 +4,20 @@ mod records;
 mod reports;
 mod session;
 mod signals;
+mod steering;
 
 use std::{fmt, time::Duration};
 
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Changes, ParkedCause, Part, Report, Reports, Stored, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Report, Reports, Steered, Steering, Stored, TransactionalStore},
 };
 use sqlx::{PgConnection, PgPool, Transaction, postgres::PgConnectOptions};
 
 use self::{session::Session, signals::Signals};
 use crate::{
-    error::{Error, has_code},
+    error::{Error, is_no_table},
     tables::Tables,
 };
 
@@ -132,10 +133,13 @@ impl TransactionalStore for Postgres {
     }
 
     async fn resume(&self, part: Part) -> Result<Resume, Error> {
-        let what = || format!("read the position of projection `{}`", part.projection);
-        let connection = self.pool.acquire().await;
-        let mut connection = connection.map_err(|cause| Error::store(what())(cause))?;
-        records::resume(&mut connection, &part).await.map_err(|cause| Error::store(what())(cause))
+        let failed = |cause| Error::store(format!("read the position of projection `{}`", part.projection))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        if let Some(resume) = records::resume(&mut connection, &part).await.map_err(failed)? {
+            return Ok(resume);
+        }
+        records::enter(&mut connection, &part).await.map_err(failed)?;
+        Ok(records::resume(&mut connection, &part).await.map_err(failed)?.unwrap_or_default())
     }
 
     async fn begin(
@@ -161,6 +165,11 @@ impl TransactionalStore for Postgres {
         records::park(transaction, &part, batch, cause).await.map_err(Error::store(what))
     }
 
+    async fn unpark(&self, transaction: &mut Self::Transaction, part: Part, batch: &Batch) -> Result<(), Error> {
+        let what = format!("park events of projection `{}` no longer", part.projection);
+        records::unpark(transaction, &part, batch).await.map_err(Error::store(what))
+    }
+
     async fn commit(&self, mut transaction: Self::Transaction) -> Result<(), Error> {
         // PostgreSQL answers the commit of a transaction in which a statement has failed by rolling it back, without an error.
         sqlx::query("SELECT 1").execute(&mut *transaction).await?;
@@ -182,7 +191,7 @@ impl TransactionalStore for Postgres {
         let mut connection = self.pool.acquire().await.map_err(failed)?;
         match records::find(&mut connection, projection, version).await {
             // Nothing was ever prepared in this database.
-            Err(cause) if has_code(&cause, "42P01") || has_code(&cause, "3F000") => Ok(None),
+            Err(cause) if is_no_table(&cause) => Ok(None),
             found => found.map_err(failed),
         }
     }
@@ -206,6 +215,17 @@ impl TransactionalStore for Postgres {
         let failed = |cause| Error::store(format!("read the status of projection `{projection}`"))(cause);
         let mut connection = self.pool.acquire().await.map_err(failed)?;
         reports::read(&mut connection, projection, version).await.map_err(failed)
+    }
+
+    async fn steer(&self, projection: &str, version: u32, steering: &Steering) -> Result<Steered, Error> {
+        let failed = |cause| Error::store(format!("steer version {version} of projection `{projection}`"))(cause);
+        let mut transaction = self.pool.begin_with(self.session.begin_own()).await.map_err(failed)?;
+        let steered = steering::steer(&mut transaction, projection, version, steering).await;
+        if matches!(steered, Ok(Steered::Done)) {
+            transaction.commit().await.map_err(failed)?;
+            self.signals.notify();
+        }
+        steered
     }
 
     fn changes(&self) -> Changes {

@@ -2,17 +2,21 @@ mod connect;
 mod prepare;
 mod records;
 mod reports;
+mod steering;
 
 use std::{fmt, path::Path, time::Duration};
 
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Changes, ParkedCause, Part, Report, Reports, Stored, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Report, Reports, Steered, Steering, Stored, TransactionalStore},
 };
 use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
-use crate::{error::Error, tables::Tables};
+use crate::{
+    error::{Error, is_no_table},
+    tables::Tables,
+};
 
 /// How often those who wait look again.
 const RECHECK: Duration = Duration::from_millis(25);
@@ -89,10 +93,15 @@ impl TransactionalStore for Sqlite {
     }
 
     async fn resume(&self, part: Part) -> Result<Resume, Error> {
-        let what = || format!("read the position of projection `{}`", part.projection);
-        let connection = self.readers.acquire().await;
-        let mut connection = connection.map_err(|cause| Error::store(what())(cause))?;
-        records::resume(&mut connection, &part).await.map_err(|cause| Error::store(what())(cause))
+        let failed = |cause| Error::store(format!("read the position of projection `{}`", part.projection))(cause);
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        if let Some(resume) = records::resume(&mut reader, &part).await.map_err(failed)? {
+            return Ok(resume);
+        }
+        drop(reader);
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        records::enter(&mut connection, &part).await.map_err(failed)?;
+        Ok(records::resume(&mut connection, &part).await.map_err(failed)?.unwrap_or_default())
     }
 
     async fn begin(
@@ -116,6 +125,11 @@ impl TransactionalStore for Sqlite {
     ) -> Result<(), Error> {
         let what = format!("park events of projection `{}`", part.projection);
         records::park(transaction, &part, batch, cause).await.map_err(Error::store(what))
+    }
+
+    async fn unpark(&self, transaction: &mut Self::Transaction, part: Part, batch: &Batch) -> Result<(), Error> {
+        let what = format!("park events of projection `{}` no longer", part.projection);
+        records::unpark(transaction, &part, batch).await.map_err(Error::store(what))
     }
 
     async fn commit(&self, transaction: Self::Transaction) -> Result<(), Error> {
@@ -159,6 +173,16 @@ impl TransactionalStore for Sqlite {
         reports::read(&mut connection, projection, version).await.map_err(failed)
     }
 
+    async fn steer(&self, projection: &str, version: u32, steering: &Steering) -> Result<Steered, Error> {
+        let failed = |cause| Error::store(format!("steer version {version} of projection `{projection}`"))(cause);
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let steered = steering::steer(&mut transaction, projection, version, steering).await;
+        if matches!(steered, Ok(Steered::Done)) {
+            transaction.commit().await.map_err(failed)?;
+        }
+        steered
+    }
+
     /// SQLite tells nobody. To look at a row takes some tens of microseconds.
     fn changes(&self) -> Changes {
         Changes::polled(RECHECK)
@@ -167,9 +191,4 @@ impl TransactionalStore for Sqlite {
     fn is_retryable(error: &Error) -> bool {
         error.is_retryable()
     }
-}
-
-/// There is no code for it.
-fn is_no_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().starts_with("no such table"))
 }
