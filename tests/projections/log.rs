@@ -52,6 +52,16 @@ impl Log {
     }
 }
 
+impl Log {
+    /// An app in what would be another process; none if the log is for one process.
+    pub(crate) async fn start_another(&self) -> Option<AppHandle> {
+        match self {
+            Log::Memory(_) | Log::Kafka(_) => Some(self.start().await),
+            Log::Embedded(_) => None,
+        }
+    }
+}
+
 /// Opens so many ledgers, and sends each so many commands with this many entries. Waits for their answers.
 pub(crate) async fn load(app: &AppHandle, ledgers: u64, commands: u64, entries: u64) {
     let loads = (0..ledgers).map(|ledger| {

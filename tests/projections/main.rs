@@ -16,6 +16,9 @@ mod on_sqlite;
 mod parking;
 mod refused;
 mod rows;
+mod status;
+mod steering;
+mod waiting;
 
 use std::{env, process::ExitCode, time::Duration};
 
@@ -61,12 +64,21 @@ fn both<D: Database>() -> Vec<Trial> {
     trials.extend([
         trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),
         trial(name("what_is_not_committed_moves_no_position"), fencing::not_committed::<D>),
+        trial(name("whoever_was_steered_begins_nothing"), fencing::steered::<D>),
+        trial(name("a_parked_event_is_skipped"), steering::skip_parked::<D>),
+        trial(name("what_can_not_be_steered_says_why"), steering::refused::<D>),
+        trial(name("a_reset_empties_the_tables_of_one_version"), steering::reset_tables::<D>),
         trial(name("processes_that_start_at_once_prepare_once"), fencing::at_once::<D>),
         trial(name("a_position_that_was_reset_by_hand_is_followed"), fencing::reset::<D>),
         trial(name("other_tables_under_the_same_version_are_refused"), refused::other_tables::<D>),
         trial(name("an_unknown_layout_is_refused"), refused::unknown_layout::<D>),
         trial(name("tables_that_are_wrong_leave_nothing_behind"), refused::wrong_tables::<D>),
         trial(name("a_key_with_the_character_0_is_parked_and_found"), parking::odd_keys::<D>),
+        trial(name("a_position_in_the_middle_of_a_command_does_not_hold_it"), waiting::in_the_middle::<D>),
+        trial(name("what_can_never_come_is_not_waited_for"), waiting::never::<D>),
+        trial(name("a_status_that_can_not_be_reported_stops_nothing"), status::not_reported::<D>),
+        trial(name("whoever_waits_is_told"), waiting::notified::<D>),
+        trial(name("whoever_is_not_told_looks_again"), waiting::not_notified::<D>),
     ]);
     trials
 }
@@ -81,6 +93,12 @@ fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial> {
         trial(name("a_key_is_deleted_and_recreated_in_one_batch"), move || loads::recreated::<D>(new_log())),
         trial(name("a_poison_event_and_the_later_ones_of_its_key_are_parked"), move || parking::parks::<D>(new_log())),
         trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
+        trial(name("whoever_waits_in_another_process_gets_all_rows"), move || waiting::all_rows::<D>(new_log())),
+        trial(name("a_reset_while_it_is_projected_leaves_the_fold"), move || steering::reset::<D>(new_log())),
+        trial(name("after_a_fix_what_is_parked_is_tried_again"), move || steering::retry::<D>(new_log())),
+        trial(name("what_is_paused_waits_until_it_is_resumed"), move || steering::pause::<D>(new_log())),
+        trial(name("an_event_that_is_skipped_is_skipped_for_ever"), move || steering::skip::<D>(new_log())),
+        trial(name("another_process_reads_the_status"), move || status::read::<D>(new_log())),
     ]
 }
 
