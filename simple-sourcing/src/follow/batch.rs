@@ -75,6 +75,13 @@ impl Batch {
             .map(|(index, logged)| decode(&self.codecs, logged).map_err(|cause| ApplyError::Poison { index, cause }))
     }
 
+    /// Events that nobody has logged.
+    #[cfg(feature = "testing")]
+    pub(crate) fn made_up(aggregate: &'static str, before: Checkpoint, events: Vec<Logged>) -> Self {
+        let at = Shard { aggregate: crate::engine::AggregateIndex::new(0), partition: 0 };
+        Batch { at, aggregate, codecs: Codecs::new(aggregate), before, is_retried: false, events }
+    }
+
     /// Takes the first events out of the batch.
     pub(super) fn split(&mut self, events: usize) -> Batch {
         let rest = self.events.split_off(events);
