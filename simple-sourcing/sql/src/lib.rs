@@ -16,6 +16,7 @@
 //! | `error` | what can go wrong, and what to do about it; re-exported here |
 //! | `tables` | the tables that a user writes for a projection, and the layout of the library's own |
 //! | `records` | the library's own rows: positions, and parked events |
+//! | `statements` | the statements of a `Table` of the core, as far as both databases have the same |
 //! | `postgres` | [`Postgres`] (feature `postgres`) |
 //! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
 //!
@@ -102,6 +103,8 @@ mod records;
 mod retry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod statements;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod tables;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -32,6 +32,7 @@ mod view;
 
 pub use batch::Batch;
 pub use checkpoint::Checkpoint;
+pub(crate) use decode::describe;
 pub use failure::{ApplyError, OnFailure};
 pub use follower::{Follower, NewFollower};
 pub(crate) use followers::Followers;

@@ -13,6 +13,7 @@
 //! | `options.rs` | what can be chosen for a projection |
 //! | `running.rs` | a projection that runs: the subscriber of a follower |
 //! | `in_memory.rs` | a store for tests |
+//! | `table/` | [`Table`]: a row for each aggregate, without code |
 
 mod in_memory;
 mod not_started;
@@ -20,6 +21,7 @@ mod options;
 mod projector;
 mod running;
 mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -32,3 +34,7 @@ pub use projector::{done, nothing_to_project, one_by_one, project_batch};
 pub use running::Running;
 pub(crate) use running::start;
 pub use store::{Part, TransactionalStore};
+pub use table::{
+    Column, EncodedRow, StoredRow, Table, TableChanges, TableColumn, TableLayout, TableRow, TableRows, TableStore, TableValue,
+    WrongTable,
+};

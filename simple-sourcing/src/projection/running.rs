@@ -37,6 +37,7 @@ where
     if let Some(aggregate) = follower.unknown() {
         return Err(NotStarted::UnknownAggregate { projection: name.to_owned(), aggregate }.into());
     }
+    projection.check()?;
     store.prepare(name, version, projection.tables().as_deref()).await?;
     // From here on nothing waits, so of two that start at once one is refused.
     if follower.is_running() {
@@ -75,7 +76,7 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
         let mut transaction = self.begin(batch).await?;
         let projected = self.projection.project(&mut transaction, batch).await;
         projected.map_err(|error| match error {
-            NotProjected::Unreadable(cause) => ApplyError::Failed(cause),
+            NotProjected::Unreadable(cause) | NotProjected::DoesNotFit(cause) => ApplyError::Failed(cause),
             NotProjected::Failed(error) => failed::<S>(error.into()),
         })?;
         self.commit(transaction).await

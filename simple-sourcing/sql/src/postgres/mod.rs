@@ -2,6 +2,7 @@ mod connect;
 mod prepare;
 mod records;
 mod session;
+mod table;
 
 use std::{fmt, time::Duration};
 

@@ -1,6 +1,7 @@
 mod connect;
 mod prepare;
 mod records;
+mod table;
 
 use std::{fmt, path::Path};
 
