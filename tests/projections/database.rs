@@ -4,21 +4,22 @@ use std::sync::OnceLock;
 
 use simple_sourcing::{
     EventMeta,
-    projection::{Projection, TransactionalStore},
+    projection::{Projection, TableStore, TransactionalStore},
 };
 use simple_sourcing_sql::{Error, Postgres, Sqlite};
 use simple_sourcing_tests::{needing::Unavailable, postgres::Server};
-use sqlx::{PgConnection, SqliteConnection};
+use sqlx::{PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
-    domain::{LedgerEvent, LedgerProjection},
+    domain::{Ledger, LedgerEvent, LedgerProjection},
     rows::{ParkedRow, Rows, TABLES},
+    table::Sample,
 };
 
 /// A database with the projection of ledgers.
 pub(crate) trait Database: Sized + Send + Sync + 'static {
-    type Store: TransactionalStore<Failure = Error, Error = sqlx::Error> + Clone;
+    type Store: TransactionalStore<Failure = Error, Error = sqlx::Error> + TableStore<Ledger> + TableStore<Sample> + Clone;
     /// It is [`Ledgers`].
     type Ledgers: Projection<Self::Store> + Default;
 
@@ -46,6 +47,12 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
 
     /// Adds an entry to a ledger, in a transaction.
     async fn scribble(transaction: &mut <Self::Store as TransactionalStore>::Transaction) -> sqlx::Result<()>;
+
+    /// The name of a [`Table`](simple_sourcing::projection::Table), for queries.
+    fn table(name: &str, version: u32) -> String;
+
+    /// What a query answers, whose columns are texts.
+    fn texts(&self, store: &Self::Store, query: &str) -> impl Future<Output = Vec<Vec<Option<String>>>> + Send;
 
     /// Changes something past the library.
     async fn run(&self, statements: &str);
@@ -129,6 +136,12 @@ macro_rules! queries {
             parked.fetch_all(store.pool()).await.expect("it answers")
         }
 
+        async fn texts(&self, store: &Self::Store, query: &str) -> Vec<Vec<Option<String>>> {
+            let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(store.pool()).await.expect("it answers");
+            let texts = rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect());
+            texts.collect()
+        }
+
         async fn scribble(transaction: &mut <Self::Store as TransactionalStore>::Transaction) -> sqlx::Result<()> {
             let statement = sqlx::query("INSERT INTO entries (ledger, sequence, amount) VALUES ('zombie', 0, 0)");
             statement.execute(&mut **transaction).await.map(drop)
@@ -169,6 +182,10 @@ impl Database for OnPostgres {
         Postgres::connect(&self.url()).await.expect("the server answers").tables(tables)
     }
 
+    fn table(name: &str, version: u32) -> String {
+        format!("\"{name}_v{version}\".\"{name}\"")
+    }
+
     async fn run(&self, statements: &str) {
         self.server.run(&self.database, statements).await;
     }
@@ -197,6 +214,10 @@ impl Database for OnSqlite {
 
     async fn open_with(&self, tables: &str) -> Sqlite {
         Sqlite::open(self.file()).await.expect("the file can be opened").tables(tables)
+    }
+
+    fn table(name: &str, version: u32) -> String {
+        format!("\"{name}_v{version}\"")
     }
 
     async fn run(&self, statements: &str) {

@@ -14,6 +14,7 @@ mod on_sqlite;
 mod parking;
 mod refused;
 mod rows;
+mod table;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -57,6 +58,7 @@ fn both<D: Database>() -> Vec<Trial> {
             trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
         ]);
     }
+    trials.extend(table::trials::<D>());
     let name = |what: &str| format!("{}::{what}", D::NAME);
     trials.extend([
         trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),

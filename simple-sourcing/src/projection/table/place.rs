@@ -33,14 +33,21 @@ pub(super) fn find<'s>(schema: &'s Schema, state: Content<'s>, steps: &[String])
             next.extend(content.into_iter().flat_map(|content| content.alternatives(schema)));
         }
         if next.is_empty() {
-            return Err(Nowhere { instead: format!("`{at}` is {}", words(&found)) });
+            return Err(Nowhere::at(&at, &words(&found)));
         }
         found = next;
         at = format!("{at}/{}", step.replace('~', "~0").replace('/', "~1"));
     }
     let has_value = found.iter().any(|json| !matches!(json, Json::Null));
     is_optional |= found.iter().any(|json| matches!(json, Json::Null | Json::Unknown));
-    if has_value { Ok(Place { found, is_optional }) } else { Err(Nowhere { instead: format!("`{at}` is always `null`") }) }
+    if has_value { Ok(Place { found, is_optional }) } else { Err(Nowhere::at(&at, "always `null`")) }
+}
+
+impl Nowhere {
+    fn at(pointer: &str, what: &str) -> Self {
+        let at = if pointer.is_empty() { "the state".to_owned() } else { format!("`{pointer}`") };
+        Nowhere { instead: format!("{at} is {what}") }
+    }
 }
 
 impl Place<'_> {

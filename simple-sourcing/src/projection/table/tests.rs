@@ -130,7 +130,7 @@ impl ParcelApplier for Parcel {
             stage: Stage::Sent { to: Place { city: "Bern".to_owned(), zip: Some(3000) }, days: 2 },
             size: Size::Large,
             payment: Payment::Cash { amount: 7 },
-            nested: Nested::Again(Box::new(Nested::Number(1))),
+            nested: Nested::Number(1),
             tags: vec!["new".to_owned()],
             pair: (1, "one".to_owned()),
             corners: [3, 4],
@@ -225,7 +225,7 @@ fn a_table_that_is_wrong_says_what_is() {
     let wrong = |table: Table<Parcel>| check(&table).expect_err("it is wrong").to_string();
     let column = |pointer: &str, column| wrong(table().column("it", pointer, column));
     let nowhere = [
-        ("/gram", "there is nothing at `/gram` of `Parcel`, where `` is an object with `grams`, `floor`, "),
+        ("/gram", "there is nothing at `/gram` of `Parcel`, where the state is an object with `grams`, `floor`, "),
         ("/sender/street", "where `/sender` is an object with `city` and `zip`"),
         ("/stage/Sent/to/street", "where `/stage/Sent/to` is an object with `city` and `zip`"),
         ("/stage/Gone", "where `/stage` is a text, an object with `Sent` or"),
