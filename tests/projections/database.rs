@@ -54,6 +54,9 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
     /// What a query answers, whose columns are texts.
     fn texts(&self, store: &Self::Store, query: &str) -> impl Future<Output = Vec<Vec<Option<String>>>> + Send;
 
+    /// What a query answers, whose column is a floating-point number.
+    fn reals(&self, store: &Self::Store, query: &str) -> impl Future<Output = Vec<f64>> + Send;
+
     /// Changes something past the library.
     async fn run(&self, statements: &str);
 }
@@ -140,6 +143,11 @@ macro_rules! queries {
             let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(store.pool()).await.expect("it answers");
             let texts = rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect());
             texts.collect()
+        }
+
+        async fn reals(&self, store: &Self::Store, query: &str) -> Vec<f64> {
+            let rows = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(store.pool()).await.expect("it answers");
+            rows.into_iter().map(|(number,)| number).collect()
         }
 
         async fn scribble(transaction: &mut <Self::Store as TransactionalStore>::Transaction) -> sqlx::Result<()> {

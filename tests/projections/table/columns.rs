@@ -111,6 +111,8 @@ async fn row<D: Database>(database: &D, store: &D::Store, key: &str) -> Vec<Opti
         ("postgres", "at") => {
             "to_char(\"at\" AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')".to_owned()
         }
+        // A text may be another number.
+        (_, "real") => "''".to_owned(),
         ("postgres", "flag") => "CAST(CAST(flag AS integer) AS text)".to_owned(),
         _ => format!("CAST(\"{name}\" AS text)"),
     });
@@ -145,8 +147,8 @@ fn extremes<D: Database>(is_largest: bool) -> Values {
     }
 }
 
-fn expected<D: Database>(values: &Values) -> Vec<Option<String>> {
-    let Values { number, signed, huge, small, real, text, flag, part, id, at, list } = values;
+fn expected(values: &Values) -> Vec<Option<String>> {
+    let Values { number, signed, huge, small, text, flag, part, id, at, list, .. } = values;
     let (name, count, part) = match part {
         Part::Missing => (None, None, "\"Missing\"".to_owned()),
         Part::There { name, count } => {
@@ -155,19 +157,13 @@ fn expected<D: Database>(values: &Values) -> Vec<Option<String>> {
             (Some(name.clone()), count.map(|count| count.to_string()), json)
         }
     };
-    let real = match D::NAME {
-        // Its text has 15 digits, and the number all.
-        "sqlite" if *real > 0.0 => "0.3".to_owned(),
-        "sqlite" => "-1.5e-300".to_owned(),
-        _ => format!("{real:?}"),
-    };
     let at = if at.as_millis() == 0 { "1970-01-01T00:00:00.000000Z" } else { "2026-01-31T23:59:59.123000Z" };
     vec![
         Some(number.to_string()),
         Some(signed.to_string()),
         Some(huge.to_string()),
         small.map(|small| small.to_string()),
-        Some(real),
+        Some(String::new()),
         Some(text.clone()),
         Some(u8::from(*flag).to_string()),
         name,
@@ -190,10 +186,9 @@ pub(super) async fn right<D: Database>() {
     {
         let receipt = client.set(key, values.clone()).await.expect("it is accepted");
         running.wait_for_within(&receipt, PATIENCE).await.expect("its row comes");
-        assert_eq!(row(&database, &store, key).await, expected::<D>(&values));
-        let (table, real) = (D::table("samples", 1), values.real);
-        let same = format!("SELECT key FROM {table} WHERE \"real\" = {real:?}");
-        assert_eq!(database.texts(&store, &same).await.len(), 1, "the number is exactly {real:?}");
+        assert_eq!(row(&database, &store, key).await, expected(&values));
+        let real = format!("SELECT \"real\" FROM {}", D::table("samples", 1));
+        assert_eq!(database.reals(&store, &real).await, [values.real]);
     }
     // Many rows in one statement.
     for number in 0..50 {
@@ -242,7 +237,7 @@ pub(super) async fn unfit<D: Database>() {
         assert!(error.contains(place) && error.contains(reason), "{error}");
         if !key.contains('\0') {
             let left = row(&database, &store, key).await;
-            assert_eq!(left, expected::<D>(&Values::default()), "the row is as it was before");
+            assert_eq!(left, expected(&Values::default()), "the row is as it was before");
         }
     }
     if D::NAME == "sqlite" {
