@@ -19,7 +19,10 @@ use crate::{
 
 /// A database with the projection of ledgers.
 pub(crate) trait Database: Sized + Send + Sync + 'static {
-    type Store: TransactionalStore<Failure = Error, Error = sqlx::Error> + TableStore<Ledger> + TableStore<Sample> + Clone;
+    type Store: TransactionalStore<Failure = Error, Error = sqlx::Error>
+        + TableStore<Ledger>
+        + TableStore<Sample>
+        + Clone;
     /// It is [`Ledgers`].
     type Ledgers: Projection<Self::Store> + Default;
 

@@ -35,6 +35,6 @@ pub use running::Running;
 pub(crate) use running::start;
 pub use store::{Part, TransactionalStore};
 pub use table::{
-    Column, EncodedRow, StoredRow, Table, TableChanges, TableColumn, TableLayout, TableRow, TableRows, TableStore, TableValue,
-    WrongTable,
+    Column, EncodedRow, StoredRow, Table, TableChanges, TableColumn, TableLayout, TableRow, TableRows, TableStore,
+    TableValue, WrongTable,
 };

@@ -26,6 +26,7 @@ pub(crate) fn trials<D: Database>() -> Vec<Trial> {
     trials.extend([
         trial(name("columns_are_as_the_state_is"), columns::right::<D>),
         trial(name("a_value_that_the_database_can_not_hold_parks_its_key"), columns::unfit::<D>),
+        trial(name("a_key_that_the_database_can_not_hold_is_refused"), columns::unfit_key::<D>),
         trial(name("names_may_be_words_of_sql"), columns::reserved_words::<D>),
         trial(name("other_columns_under_the_same_version_are_refused"), refused::other_columns::<D>),
         trial(name("a_state_of_another_type_asks_for_another_version"), refused::other_state::<D>),

@@ -43,7 +43,8 @@ pub(super) async fn other_state<D: Database>() {
     let client: LedgerClient = app.client();
     let receipt = client.enter("ledger-0", 1, 1).await.expect("it is accepted");
     let error = running.wait_for_within(&receipt, PATIENCE).await.expect_err("it can't be read").to_string();
-    let words = ["the state of ledger `ledger-0` in version 1 of table `balances`", "missing field `balance`", ".version(2)"];
+    let words =
+        ["the state of ledger `ledger-0` in version 1 of table `balances`", "missing field `balance`", ".version(2)"];
     assert!(words.iter().all(|words| error.contains(words)), "{error}");
     let next = app.project(balances(2), store).await.expect("it starts");
     next.wait_for_within(&receipt, PATIENCE).await.expect("it is folded from the log");

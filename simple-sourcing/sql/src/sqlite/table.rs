@@ -114,10 +114,9 @@ fn bind<'q>(statement: Statement<'q>, layout: &TableLayout, row: EncodedRow) -> 
         },
         TableValue::Boolean(value) => statement.bind(i64::from(value)),
         TableValue::Real(number) => statement.bind(number),
-        TableValue::Text(text)
-        | TableValue::Timestamp(text)
-        | TableValue::Uuid(text)
-        | TableValue::Json(text) => statement.bind(text),
+        TableValue::Text(text) | TableValue::Timestamp(text) | TableValue::Uuid(text) | TableValue::Json(text) => {
+            statement.bind(text)
+        }
         _ => statement.bind(None::<String>),
     })
 }

@@ -9,7 +9,9 @@ use crate::model::schema::{
 pub(super) enum Json<'s> {
     Null,
     Boolean,
-    Integer { fits_i64: bool },
+    Integer {
+        fits_i64: bool,
+    },
     Real,
     Text(TextFormat),
     /// A list of any length, or of this one.
@@ -19,7 +21,10 @@ pub(super) enum Json<'s> {
     /// An object with any names.
     Values(Content<'s>),
     /// An object with these names; if it is open, with others too.
-    Members { members: Vec<Member<'s>>, is_open: bool },
+    Members {
+        members: Vec<Member<'s>>,
+        is_open: bool,
+    },
     /// Nothing is known of it.
     Unknown,
 }

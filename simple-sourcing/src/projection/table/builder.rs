@@ -2,10 +2,9 @@ use std::{fmt, marker::PhantomData, sync::OnceLock};
 
 use super::{
     column::Column,
-    fold::fold,
+    fold::{fold, keys},
     layout::{TableLayout, Wanted},
     store::TableStore,
-    value::TableValue,
 };
 use crate::{
     describe::schema,
@@ -139,32 +138,14 @@ impl<A: Aggregate, S: TableStore<A>> Projection<S> for Table<A> {
 
     fn project<'a>(&'a self, connection: &'a mut S::Connection, batch: &'a Batch) -> Projected<'a, S> {
         Box::pin(async move {
-            let layout = self.layout().as_ref().map_err(|error| not_applied(error.to_string()))?;
-            let keys = keys(batch, S::refusal).map_err(|reason| {
-                not_applied(format!("version {} of table `{}`: {reason}", self.version, self.name))
-            })?;
+            let wrong = |error: &NotStarted| NotProjected::DoesNotFit(ReadError::NotApplied(error.to_string()));
+            let layout = self.layout().as_ref().map_err(wrong)?;
+            let keys = keys(layout, batch, S::refusal).map_err(NotProjected::DoesNotFit)?;
             let stored = S::stored(connection, layout, &keys).await.map_err(NotProjected::Failed)?;
             let changes = fold::<A>(layout, batch, stored, S::refusal).map_err(NotProjected::DoesNotFit)?;
             S::write(connection, layout, changes).await.map_err(NotProjected::Failed)
         })
     }
-}
-
-fn not_applied<E>(reason: String) -> NotProjected<E> {
-    NotProjected::DoesNotFit(ReadError::NotApplied(reason))
-}
-
-/// The keys of a batch, each once.
-fn keys(batch: &Batch, refusal: fn(&TableValue) -> Option<String>) -> Result<Vec<&str>, String> {
-    let mut keys: Vec<_> = batch.keys().collect();
-    keys.sort_unstable();
-    keys.dedup();
-    for key in &keys {
-        if let Some(reason) = refusal(&TableValue::Text((*key).to_owned())) {
-            return Err(format!("the key {key:?} of aggregate `{}`: {reason}", batch.aggregate()));
-        }
-    }
-    Ok(keys)
 }
 
 impl<A> fmt::Debug for Table<A> {

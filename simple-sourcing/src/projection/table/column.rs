@@ -26,15 +26,8 @@ pub enum Column {
 
 impl Column {
     /// All, those that say most first.
-    pub(super) const ALL: [Column; 7] = [
-        Column::Boolean,
-        Column::Integer,
-        Column::Real,
-        Column::Uuid,
-        Column::Timestamp,
-        Column::Text,
-        Column::Json,
-    ];
+    pub(super) const ALL: [Column; 7] =
+        [Column::Boolean, Column::Integer, Column::Real, Column::Uuid, Column::Timestamp, Column::Text, Column::Json];
 
     /// What it holds, in words.
     pub(super) fn holds(self) -> &'static str {

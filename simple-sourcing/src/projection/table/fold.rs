@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use indexmap::{IndexMap, map::Entry};
+use indexmap::{IndexMap, IndexSet, map::Entry};
 use serde_json::value::RawValue;
 
 use super::{
@@ -19,6 +19,20 @@ use crate::{
 
 /// Why a store can't hold a value; see [`TableStore::refusal`](super::TableStore::refusal).
 pub(super) type Refusal = fn(&TableValue) -> Option<String>;
+
+/// The keys of a batch, each once.
+pub(super) fn keys<'b>(layout: &TableLayout, batch: &'b Batch, refusal: Refusal) -> Result<Vec<&'b str>, ReadError> {
+    let mut keys: IndexSet<&str> = IndexSet::new();
+    for logged in batch.records() {
+        let key = &*logged.record.key;
+        if keys.insert(key)
+            && let Some(reason) = refusal(&TableValue::Text(key.to_owned()))
+        {
+            return Err(not_applied(layout, batch, logged, &format!("column `key`: {reason}")));
+        }
+    }
+    Ok(keys.into_iter().collect())
+}
 
 /// What the events of a batch make of the stored rows of its keys.
 pub(super) fn fold<A: Aggregate>(
@@ -81,11 +95,14 @@ impl<'b, A: Aggregate> Fold<'b, A> {
         let (key, is_stored) = (&*logged.record.key, stored.is_some());
         let (sequence, state) = stored.map_or((None, None), |row| (Some(row.sequence), row.state));
         let live = self.model.decode(key, state.map(Payload::json).as_ref()).map_err(|error| match error {
-            Undecodable::Key(reason) => ReadError::Undecodable { what: self.event(logged), reason },
+            Undecodable::Key(reason) => {
+                ReadError::Undecodable { what: describe(self.batch.aggregate(), logged), reason }
+            }
             Undecodable::State(reason) => {
                 let TableLayout { name, version, aggregate, .. } = self.layout;
                 let what = format!("the state of {aggregate} `{key}` in version {version} of table `{name}`");
-                let advice = format!("if its type has changed, give the table another version: `.version({})`", version + 1);
+                let advice =
+                    format!("if its type has changed, give the table another version: `.version({})`", version + 1);
                 ReadError::Undecodable { what, reason: format!("{reason}; {advice}") }
             }
         })?;
@@ -148,13 +165,13 @@ impl<'b, A: Aggregate> Fold<'b, A> {
     }
 
     fn not_applied(&self, logged: &Logged, reason: &str) -> ReadError {
-        let TableLayout { name, version, .. } = self.layout;
-        ReadError::NotApplied(format!("version {version} of table `{name}`, {}: {reason}", self.event(logged)))
+        not_applied(self.layout, self.batch, logged, reason)
     }
+}
 
-    fn event(&self, logged: &Logged) -> String {
-        describe(self.batch.aggregate(), logged)
-    }
+fn not_applied(layout: &TableLayout, batch: &Batch, logged: &Logged, reason: &str) -> ReadError {
+    let (TableLayout { name, version, .. }, event) = (layout, describe(batch.aggregate(), logged));
+    ReadError::NotApplied(format!("version {version} of table `{name}`, {event}: {reason}"))
 }
 
 /// Whether an event of this name may delete the aggregate. One with an earlier name may be any.

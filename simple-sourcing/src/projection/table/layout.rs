@@ -113,7 +113,8 @@ impl Wanted {
         let Wanted { name, pointer, column } = self.clone();
         let Some(steps) = pointer::steps(&pointer) else { return Err(WrongTable::Pointer { column: name, pointer }) };
         let ty = schema.state.as_ref();
-        let state = || ty.and_then(|ty| schema.get(ty)).map_or_else(|| "the state".to_owned(), |ty| ty.name.to_string());
+        let state =
+            || ty.and_then(|ty| schema.get(ty)).map_or_else(|| "the state".to_owned(), |ty| ty.name.to_string());
         let place = match place::find(schema, ty.map_or(Content::Unknown, Content::Of), &steps) {
             Ok(place) => place,
             Err(place::Nowhere { instead }) => {

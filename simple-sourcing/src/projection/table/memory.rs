@@ -83,11 +83,7 @@ impl<A: Aggregate> TableStore<A> for InMemory<TableRows<A>> {
         None
     }
 
-    async fn stored(
-        table: &mut TableRows<A>,
-        _: &TableLayout,
-        keys: &[&str],
-    ) -> Result<Vec<StoredRow>, InMemoryError> {
+    async fn stored(table: &mut TableRows<A>, _: &TableLayout, keys: &[&str]) -> Result<Vec<StoredRow>, InMemoryError> {
         let rows = keys.iter().filter_map(|key| table.get(key));
         let stored = rows.map(|TableRow { key, sequence, deleted_at, state, .. }| {
             let json = || String::from_utf8(json::encode(state)?.into()).map_err(|error| error.to_string());

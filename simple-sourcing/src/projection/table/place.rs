@@ -72,7 +72,9 @@ impl<'s> Json<'s> {
     fn step(&self, step: &str) -> (Vec<Content<'s>>, bool) {
         match self {
             Json::Items(item, length) => match (pointer::place(step), length) {
-                (Some(place), Some(length)) => (if place < *length { vec![*item] } else { Vec::new() }, place < *length),
+                (Some(place), Some(length)) => {
+                    (if place < *length { vec![*item] } else { Vec::new() }, place < *length)
+                }
                 (Some(_), None) => (vec![*item], false),
                 (None, _) => (Vec::new(), false),
             },

@@ -76,7 +76,9 @@ struct Never;
 #[command(event = ParcelEvent, error = Never)]
 enum ParcelCommand {
     #[upsert]
-    Weigh { grams: u64 },
+    Weigh {
+        grams: u64,
+    },
     Deliver,
 }
 
@@ -266,7 +268,10 @@ fn a_table_that_is_wrong_says_what_is() {
     let with_grams = || table().column("grams", "/grams", Column::Integer).column("tags", "/tags", Column::Json);
     assert!(wrong(with_grams().column("grams", "/floor", Column::Integer)).contains("two columns `grams`"));
     let unknown = wrong(with_grams().index("weight"));
-    assert!(unknown.contains("over `weight`, which is no column: there are `grams`, `tags` and `updated_at`"), "{unknown}");
+    assert!(
+        unknown.contains("over `weight`, which is no column: there are `grams`, `tags` and `updated_at`"),
+        "{unknown}"
+    );
     assert!(wrong(with_grams().index("grams").index("grams")).contains("two indexes over `grams`"));
     assert!(wrong(with_grams().index("tags")).contains("`tags`, which is `Column::Json`"));
     assert_eq!(check(&with_grams().index("grams").index("updated_at")), Ok(()));

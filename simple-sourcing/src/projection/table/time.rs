@@ -43,7 +43,8 @@ fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> O
     let mut parts = text.split(separator);
     let mut numbers = [0; N];
     for (number, digits) in numbers.iter_mut().zip(digits) {
-        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|digit| digit.is_ascii_digit()))?;
+        let part =
+            parts.next().filter(|part| part.len() == digits && part.bytes().all(|digit| digit.is_ascii_digit()))?;
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(numbers)
@@ -123,9 +124,20 @@ mod tests {
         assert_eq!(time("2025-12-31t23:30:00.5-00:45").as_deref(), Some("2026-01-01T00:15:00.500000Z"));
         assert_eq!(time("2016-12-31T23:59:60Z").as_deref(), Some("2017-01-01T00:00:00.000000Z"), "a leap second");
         let wrong = [
-            "", "2026-01-31", "2026-01-31T23:59:59", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z",
-            "2026-1-01T00:00:00Z", "2026-01-01T00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00.1x2Z",
-            "2026-01-01T00:00:00+1:00", "+12026-01-01T00:00:00Z", "0001-01-01T00:00:00+00:01", "2026-01-01T00:00:00é",
+            "",
+            "2026-01-31",
+            "2026-01-31T23:59:59",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-1-01T00:00:00Z",
+            "2026-01-01T00:00Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00.1x2Z",
+            "2026-01-01T00:00:00+1:00",
+            "+12026-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+00:01",
+            "2026-01-01T00:00:00é",
         ];
         for wrong in wrong {
             assert_eq!(time(wrong), None, "{wrong}");
