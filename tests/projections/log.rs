@@ -28,11 +28,7 @@ impl Log {
 
     /// An app on the log.
     pub(crate) async fn start(&self) -> AppHandle {
-        self.start_app(App::new("ledgers").aggregate::<Ledger>()).await
-    }
-
-    /// Another app on the log.
-    pub(crate) async fn start_app(&self, app: App) -> AppHandle {
+        let app = App::new("ledgers").aggregate::<Ledger>();
         let started = match self {
             Log::Memory(memory) => app.start(memory.clone()).await,
             Log::Embedded(directory) => app.start(Embedded::open(directory.path()).partitions(PARTITIONS)).await,

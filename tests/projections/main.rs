@@ -57,6 +57,7 @@ fn both<D: Database>() -> Vec<Trial> {
             }),
             trial(name("of_two_followers_each_event_is_written_by_one"), move || fencing::rivals::<D>(new_log())),
         ]);
+        trials.extend(table::on_log::<D>(log, new_log));
     }
     trials.extend(table::trials::<D>());
     let name = |what: &str| format!("{}::{what}", D::NAME);

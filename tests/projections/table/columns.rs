@@ -6,7 +6,7 @@ use simple_sourcing::{
     projection::{Column, Table},
 };
 
-use crate::{PATIENCE, database::Database, log::Log};
+use crate::{PATIENCE, database::Database, log::PARTITIONS};
 
 /// A value of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Described)]
@@ -104,7 +104,8 @@ fn samples() -> Table<Sample> {
 }
 
 async fn start() -> (AppHandle, SampleClient) {
-    let app = Log::memory().start_app(App::new("samples").aggregate::<Sample>()).await;
+    let memory = Memory::new().partitions(PARTITIONS);
+    let app = App::new("samples").aggregate::<Sample>().start(memory).await.expect("it starts");
     let client = app.client();
     (app, client)
 }

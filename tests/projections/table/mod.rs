@@ -10,20 +10,21 @@ use simple_sourcing::projection::{Column, Table};
 
 use crate::{database::Database, domain::Ledger, log::Log, trial};
 
-/// What has to hold on both databases.
+/// What has to hold on each log.
+pub(crate) fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial> {
+    let name = |what: &str| format!("{}::{log}::table::{what}", D::NAME);
+    vec![
+        trial(name("rows_equal_the_fold_of_the_log"), move || fold::equal::<D>(new_log())),
+        trial(name("batches_may_be_cut_everywhere"), move || fold::cut_everywhere::<D>(new_log())),
+        trial(name("one_that_is_dropped_anywhere_goes_on"), move || fold::dropped::<D>(new_log())),
+        trial(name("of_two_followers_each_event_is_written_by_one"), move || fold::rivals::<D>(new_log())),
+    ]
+}
+
+/// What has to hold whatever the log.
 pub(crate) fn trials<D: Database>() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for (log, new_log) in [("memory", Log::memory as fn() -> Log), ("embedded", Log::embedded)] {
-        let name = |what: &str| format!("{}::{log}::table::{what}", D::NAME);
-        trials.extend([
-            trial(name("rows_equal_the_fold_of_the_log"), move || fold::equal::<D>(new_log())),
-            trial(name("batches_may_be_cut_everywhere"), move || fold::cut_everywhere::<D>(new_log())),
-            trial(name("one_that_is_dropped_anywhere_goes_on"), move || fold::dropped::<D>(new_log())),
-            trial(name("of_two_followers_each_event_is_written_by_one"), move || fold::rivals::<D>(new_log())),
-        ]);
-    }
     let name = |what: &str| format!("{}::table::{what}", D::NAME);
-    trials.extend([
+    vec![
         trial(name("columns_are_as_the_state_is"), columns::right::<D>),
         trial(name("a_value_that_the_database_can_not_hold_parks_its_key"), columns::unfit::<D>),
         trial(name("a_key_that_the_database_can_not_hold_is_refused"), columns::unfit_key::<D>),
@@ -32,8 +33,7 @@ pub(crate) fn trials<D: Database>() -> Vec<Trial> {
         trial(name("a_state_of_another_type_asks_for_another_version"), refused::other_state::<D>),
         trial(name("a_row_at_another_sequence_is_refused"), refused::other_sequence::<D>),
         trial(name("one_that_is_wrong_leaves_nothing_behind"), refused::wrong::<D>),
-    ]);
-    trials
+    ]
 }
 
 /// A table of ledgers.

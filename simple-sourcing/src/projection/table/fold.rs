@@ -113,7 +113,7 @@ impl<'b, A: Aggregate> Fold<'b, A> {
         self.check_sequence(row, logged)?;
         let failed = |reason: String| self.not_applied(logged, &reason);
         if self.layout.keeps_deleted && may_delete::<A>(&logged.record.name) {
-            row.deleted = self.model.encode(&row.live).map_err(failed)?;
+            row.deleted = self.encode(row).map_err(failed)?;
         }
         self.model.replay(&mut row.live, &logged.record.payload).map_err(failed)?;
         (row.sequence, row.last) = (Some(logged.record.sequence), logged);
@@ -140,7 +140,7 @@ impl<'b, A: Aggregate> Fold<'b, A> {
     /// The row to write; none if it leaves.
     fn end(&self, key: &str, row: &Row<'b>) -> Result<Option<EncodedRow>, ReadError> {
         let failed = |reason: String| self.not_applied(row.last, &reason);
-        let state = self.model.encode(&row.live).map_err(failed)?;
+        let state = self.encode(row).map_err(failed)?;
         let is_deleted = state.is_none();
         let Some(state) = state.or_else(|| row.deleted.clone()) else { return Ok(None) };
         let state = std::str::from_utf8(&state.bytes).map_err(|error| failed(error.to_string()))?.to_owned();
@@ -153,6 +153,11 @@ impl<'b, A: Aggregate> Fold<'b, A> {
             .ok_or_else(|| failed("its time, by the clock that gave it one, is after the year 9999".to_owned()))?;
         let sequence = row.last.record.sequence;
         Ok(Some(EncodedRow { key: key.to_owned(), sequence, updated_at, updated_at_text, is_deleted, state, values }))
+    }
+
+    /// As the engine would, and as JSON.
+    fn encode(&self, row: &Row<'b>) -> Result<Option<Payload>, String> {
+        self.model.encode(&row.live).map_err(|reason| format!("the state as JSON: {reason}"))
     }
 
     fn value(&self, column: &TableColumn, state: &RawValue) -> Result<TableValue, String> {

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{Column, Table, TableRows, WrongTable};
+use super::{Column, Table, TableRows, TableValue, WrongTable};
 use crate::{
+    codec::json,
     error::ReadError,
     follow::OnFailure,
     prelude::*,
@@ -168,45 +169,64 @@ fn check(table: &Table<Parcel>) -> Result<(), WrongTable> {
     })
 }
 
+/// Pointers, with columns that fit and whether these may be NULL.
+const POINTERS: [(&str, Column, bool); 31] = [
+    ("/grams", Column::Integer, false),
+    ("/floor", Column::Integer, false),
+    ("/share", Column::Real, false),
+    ("/fragile", Column::Boolean, false),
+    ("/sender/city", Column::Text, false),
+    ("/sender/zip", Column::Integer, true),
+    ("/stage", Column::Json, false),
+    ("/stage/Sent", Column::Json, true),
+    ("/stage/Sent/to/zip", Column::Integer, true),
+    ("/stage/Sent/days", Column::Integer, true),
+    ("/stage/Lost", Column::Text, true),
+    ("/size", Column::Text, false),
+    ("/payment/kind", Column::Text, false),
+    ("/payment/amount", Column::Integer, true),
+    ("/payment/number", Column::Text, true),
+    ("/nested", Column::Integer, false),
+    ("/tags", Column::Json, false),
+    ("/tags/0", Column::Text, true),
+    ("/pair/1", Column::Text, false),
+    ("/corners/1", Column::Integer, false),
+    ("/counts/red", Column::Integer, true),
+    ("/id", Column::Uuid, false),
+    ("/id", Column::Text, false),
+    ("/due", Column::Timestamp, true),
+    ("/due", Column::Integer, true),
+    ("/opaque", Column::Uuid, true),
+    ("/opaque/of/anything", Column::Real, true),
+    ("/any", Column::Integer, true),
+    ("/note", Column::Text, true),
+    ("/a~1b~0c", Column::Boolean, false),
+    ("", Column::Json, false),
+];
+
 #[test]
 fn a_column_is_found_wherever_it_is_and_may_be_null_where_it_may_miss() {
-    let cases = [
-        ("/grams", Column::Integer, false),
-        ("/floor", Column::Integer, false),
-        ("/share", Column::Real, false),
-        ("/fragile", Column::Boolean, false),
-        ("/sender/city", Column::Text, false),
-        ("/sender/zip", Column::Integer, true),
-        ("/stage", Column::Json, false),
-        ("/stage/Sent", Column::Json, true),
-        ("/stage/Sent/to/zip", Column::Integer, true),
-        ("/stage/Sent/days", Column::Integer, true),
-        ("/stage/Lost", Column::Text, true),
-        ("/size", Column::Text, false),
-        ("/payment/kind", Column::Text, false),
-        ("/payment/amount", Column::Integer, true),
-        ("/payment/number", Column::Text, true),
-        ("/nested", Column::Integer, false),
-        ("/tags", Column::Json, false),
-        ("/tags/0", Column::Text, true),
-        ("/pair/1", Column::Text, false),
-        ("/corners/1", Column::Integer, false),
-        ("/counts/red", Column::Integer, true),
-        ("/id", Column::Uuid, false),
-        ("/id", Column::Text, false),
-        ("/due", Column::Timestamp, true),
-        ("/due", Column::Integer, true),
-        ("/opaque", Column::Uuid, true),
-        ("/opaque/of/anything", Column::Real, true),
-        ("/any", Column::Integer, true),
-        ("/note", Column::Text, true),
-        ("/a~1b~0c", Column::Boolean, false),
-        ("", Column::Json, false),
-    ];
-    for (pointer, column, is_nullable) in cases {
+    for (pointer, column, is_nullable) in POINTERS {
         let table = table().column("it", pointer, column);
         let layout = table.layout().as_ref().unwrap_or_else(|error| panic!("{pointer}: {error}"));
         assert_eq!(layout.columns[0].is_nullable, is_nullable, "{pointer}");
+    }
+}
+
+/// What the schema says is what serde writes.
+#[test]
+fn a_column_has_the_value_that_serde_has_written() {
+    let json = json::encode(&<Parcel as ParcelApplier>::registered()).expect("it has a form in JSON");
+    let json = serde_json::from_slice(&json).expect("it is JSON");
+    // Of what it is, the schema knows nothing.
+    for (pointer, column, is_nullable) in POINTERS.into_iter().filter(|(pointer, ..)| *pointer != "/opaque") {
+        let table = table().column("it", pointer, column);
+        let layout = table.layout().as_ref().expect("it leads somewhere");
+        let value = layout.columns[0].value(json).unwrap_or_else(|error| panic!("{pointer}: {error}"));
+        assert!(is_nullable || value != TableValue::Null, "{pointer}");
+        let is_there = !["/sender/zip", "/stage/Lost", "/payment/number", "/counts/red", "/due", "/any", "/note"]
+            .contains(&pointer);
+        assert_eq!(value != TableValue::Null, is_there && pointer != "/opaque/of/anything", "{pointer}");
     }
 }
 
