@@ -25,7 +25,7 @@
 //!
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
-//! use simple_sourcing::prelude::*;
+//! use simple_sourcing::{prelude::*, projection::{Column, Table}};
 //! use simple_sourcing_sql::Sqlite;
 //! use sqlx::SqliteConnection;
 //!
@@ -87,6 +87,14 @@
 //! balances.wait_for(&receipt).await?;                                  // read your own writes
 //! let rich: Vec<(String,)> =
 //!     sqlx::query_as("SELECT account FROM balances WHERE balance > 40").fetch_all(database.pool()).await?;
+//! assert_eq!(rich, [("alice".to_owned(),)]);
+//!
+//! // The same without code: a row for each account, folded by its own applier.
+//! let table = Table::<Account>::new("accounts").column("balance", "/balance", Column::Integer).index("balance");
+//! let accounts_table = app.project(table, database).await?;
+//! accounts_table.wait_for(&receipt).await?;
+//! let rich: Vec<(String,)> =
+//!     sqlx::query_as("SELECT key FROM accounts_v1 WHERE balance > 40").fetch_all(accounts_table.store().pool()).await?;
 //! assert_eq!(rich, [("alice".to_owned(),)]);
 //! # Ok(()) }
 //! ```

@@ -34,6 +34,6 @@ pub enum NotStarted {
         /// The name of the table.
         table: String,
         /// What is wrong with it.
-        cause: WrongTable,
+        cause: Box<WrongTable>,
     },
 }

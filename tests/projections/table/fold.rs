@@ -21,8 +21,8 @@ const ROUNDS: u64 = 25;
 
 /// Key, balance and sequence of each row that is not marked as deleted. A state is the same as its column.
 async fn rows<D: Database>(database: &D, store: &D::Store, version: u32) -> BTreeMap<String, (i64, i64)> {
-    let (table, is_marked) = (D::table("balances", version), version % 2 == 0);
-    let condition = if is_marked { "WHERE deleted_at IS NULL" } else { "" };
+    let (table, keeps_deleted) = (D::table("balances", version), keeps_deleted(version));
+    let condition = if keeps_deleted { "WHERE deleted_at IS NULL" } else { "" };
     let query = format!(
         "SELECT key, CAST(balance AS text), CAST(sequence AS text), CAST(state AS text) FROM {table} {condition}"
     );
@@ -49,8 +49,12 @@ async fn marked<D: Database>(database: &D, store: &D::Store, version: u32) -> Ve
 }
 
 /// Even versions keep the rows of those that are deleted.
+fn keeps_deleted(version: u32) -> bool {
+    version.is_multiple_of(2)
+}
+
 fn table(version: u32) -> Table<Ledger> {
-    if version % 2 == 0 { balances(version).keep_deleted() } else { balances(version) }
+    if keeps_deleted(version) { balances(version).keep_deleted() } else { balances(version) }
 }
 
 async fn start<D: Database>(app: &AppHandle, store: &D::Store, version: u32) -> Running<Table<Ledger>, D::Store> {
@@ -67,7 +71,7 @@ async fn churn(app: &AppHandle, ledgers: u64, rounds: u64) {
                 // It may be open since an earlier round.
                 let _ = client.open(key.as_str()).await;
                 client.enter(key.as_str(), 1 + round % 4, ledger + round).await.expect("it is accepted");
-                if (ledger + round) % 3 == 0 {
+                if (ledger + round).is_multiple_of(3) {
                     client.close(key.as_str()).await.expect("it is accepted");
                 }
             }
@@ -131,7 +135,7 @@ pub(super) async fn cut_everywhere<D: Database>(log: Log) {
         let running = start::<D>(&app, &store, version).await;
         running.caught_up_within(PATIENCE).await.expect("it catches up");
         assert_eq!(rows(&database, &store, version).await, BTreeMap::new(), "version {version}");
-        if version % 2 == 0 {
+        if keeps_deleted(version) {
             let alice = ("alice".to_owned(), "16".to_owned());
             assert_eq!(marked(&database, &store, version).await, [alice], "version {version}");
         }

@@ -109,7 +109,7 @@ impl<A: Aggregate> Table<A> {
             };
             match layout.check(&schema::<A>(), &self.columns) {
                 Ok(columns) => Ok(TableLayout { columns, ..layout }),
-                Err(cause) => Err(NotStarted::Table { table: self.name.clone(), cause }),
+                Err(cause) => Err(NotStarted::Table { table: self.name.clone(), cause: Box::new(cause) }),
             }
         })
     }

@@ -13,7 +13,7 @@ fn check(table: &Table<Parcel>) -> Result<(), WrongTable> {
     Projection::<Store>::check(table).map_err(|error| match error {
         NotStarted::Table { table, cause } => {
             assert_eq!(table, "parcels");
-            cause
+            *cause
         }
         other => panic!("{other}"),
     })
