@@ -4,21 +4,25 @@ use std::sync::OnceLock;
 
 use simple_sourcing::{
     EventMeta,
-    projection::{Projection, TransactionalStore},
+    projection::{Projection, TableStore, TransactionalStore},
 };
 use simple_sourcing_sql::{Error, Postgres, Sqlite};
 use simple_sourcing_tests::{needing::Unavailable, postgres::Server};
-use sqlx::{PgConnection, SqliteConnection};
+use sqlx::{PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
-    domain::{LedgerEvent, LedgerProjection},
+    domain::{Ledger, LedgerEvent, LedgerProjection},
     rows::{ParkedRow, Rows, TABLES},
+    table::Sample,
 };
 
 /// A database with the projection of ledgers.
 pub(crate) trait Database: Sized + Send + Sync + 'static {
-    type Store: TransactionalStore<Failure = Error, Error = sqlx::Error> + Clone;
+    type Store: TransactionalStore<Failure = Error, Error = sqlx::Error>
+        + TableStore<Ledger>
+        + TableStore<Sample>
+        + Clone;
     /// It is [`Ledgers`].
     type Ledgers: Projection<Self::Store> + Default;
 
@@ -49,6 +53,15 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
 
     /// Adds an entry to a ledger, in a transaction.
     async fn scribble(transaction: &mut <Self::Store as TransactionalStore>::Transaction) -> sqlx::Result<()>;
+
+    /// The name of a [`Table`](simple_sourcing::projection::Table), for queries.
+    fn table(name: &str, version: u32) -> String;
+
+    /// What a query answers, whose columns are texts.
+    fn texts(&self, store: &Self::Store, query: &str) -> impl Future<Output = Vec<Vec<Option<String>>>> + Send;
+
+    /// What a query answers, whose column is a floating-point number.
+    fn reals(&self, store: &Self::Store, query: &str) -> impl Future<Output = Vec<f64>> + Send;
 
     /// Changes something past the library.
     async fn run(&self, statements: &str);
@@ -138,6 +151,17 @@ macro_rules! queries {
             reasons.into_iter().map(|(reason,)| reason).collect()
         }
 
+        async fn texts(&self, store: &Self::Store, query: &str) -> Vec<Vec<Option<String>>> {
+            let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(store.pool()).await.expect("it answers");
+            let texts = rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect());
+            texts.collect()
+        }
+
+        async fn reals(&self, store: &Self::Store, query: &str) -> Vec<f64> {
+            let rows = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(store.pool()).await.expect("it answers");
+            rows.into_iter().map(|(number,)| number).collect()
+        }
+
         async fn scribble(transaction: &mut <Self::Store as TransactionalStore>::Transaction) -> sqlx::Result<()> {
             let statement = sqlx::query("INSERT INTO entries (ledger, sequence, amount) VALUES ('zombie', 0, 0)");
             statement.execute(&mut **transaction).await.map(drop)
@@ -178,6 +202,10 @@ impl Database for OnPostgres {
         Postgres::connect(&self.url()).await.expect("the server answers").tables(tables)
     }
 
+    fn table(name: &str, version: u32) -> String {
+        format!("\"{name}_v{version}\".\"{name}\"")
+    }
+
     async fn run(&self, statements: &str) {
         self.server.run(&self.database, statements).await;
     }
@@ -206,6 +234,10 @@ impl Database for OnSqlite {
 
     async fn open_with(&self, tables: &str) -> Sqlite {
         Sqlite::open(self.file()).await.expect("the file can be opened").tables(tables)
+    }
+
+    fn table(name: &str, version: u32) -> String {
+        format!("\"{name}_v{version}\"")
     }
 
     async fn run(&self, statements: &str) {

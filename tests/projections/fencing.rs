@@ -19,30 +19,35 @@ use crate::{
 const PART: Part = Part::new(Cow::Borrowed("ledgers"), 1, Cow::Borrowed("ledger"), 0);
 
 /// What a process does that believes to have all partitions to itself.
-struct Rival<D: Database> {
+pub(crate) struct Rival<D: Database, P> {
     store: D::Store,
-    ledgers: D::Ledgers,
+    projection: P,
 }
 
-impl<D: Database> Rival<D> {
-    async fn start(database: &D, app: &AppHandle) -> Follower<Self> {
+impl<D: Database, P: Projection<D::Store>> Rival<D, P> {
+    pub(crate) async fn start(database: &D, app: &AppHandle, projection: P) -> Follower<Self> {
         let store = database.open().await;
-        store.prepare("ledgers", 1, None).await.expect("it can be prepared");
-        app.follower("rival").events::<LedgerEvent>().start(Rival { store, ledgers: D::Ledgers::default() })
+        let (name, version, tables) = (projection.name(), projection.version(), projection.tables());
+        store.prepare(name, version, tables.as_deref()).await.expect("it can be prepared");
+        app.follower("rival").events::<LedgerEvent>().start(Rival { store, projection })
+    }
+
+    fn part(&self, aggregate: &'static str, partition: u32) -> Part {
+        Part::new(self.projection.name().to_owned().into(), self.projection.version(), aggregate.into(), partition)
     }
 }
 
-impl<D: Database> Subscriber for Rival<D> {
+impl<D: Database, P: Projection<D::Store>> Subscriber for Rival<D, P> {
     async fn resume(&self, aggregate: &'static str, partition: u32) -> Result<Resume, ApplyError> {
-        self.store.resume(Part::new("ledgers".into(), 1, aggregate.into(), partition)).await.map_err(ApplyError::retry)
+        self.store.resume(self.part(aggregate, partition)).await.map_err(ApplyError::retry)
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        let part = Part::new("ledgers".into(), 1, batch.aggregate().into(), batch.partition());
+        let part = self.part(batch.aggregate(), batch.partition());
         let begun = self.store.begin(part, batch.before(), batch.after()).await.map_err(failed::<D>)?;
         let mut transaction = begun.ok_or(ApplyError::Lost)?;
-        self.ledgers.project(&mut transaction, batch).await.map_err(|error| match error {
-            NotProjected::Unreadable(error) => ApplyError::failed(error),
+        self.projection.project(&mut transaction, batch).await.map_err(|error| match error {
+            NotProjected::Unreadable(error) | NotProjected::DoesNotFit(error) => ApplyError::failed(error),
             NotProjected::Failed(error) => failed::<D>(error.into()),
         })?;
         self.store.commit(transaction).await.map_err(failed::<D>)
@@ -56,8 +61,8 @@ fn failed<D: Database>(error: simple_sourcing_sql::Error) -> ApplyError {
 /// Two processes follow each partition: at each event, one of them is fenced.
 pub(crate) async fn rivals<D: Database>(log: Log) {
     let (database, app) = (D::fresh().await, log.start().await);
-    let one = Rival::<D>::start(&database, &app).await;
-    let other = Rival::<D>::start(&database, &app).await;
+    let one = Rival::start(&database, &app, D::Ledgers::default()).await;
+    let other = Rival::start(&database, &app, D::Ledgers::default()).await;
     load(&app, 12, 20, 3).await;
     for follower in [&one, &other] {
         follower.caught_up_within(PATIENCE).await.expect("it catches up");

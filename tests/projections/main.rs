@@ -18,6 +18,7 @@ mod refused;
 mod rows;
 mod status;
 mod steering;
+mod table;
 mod waiting;
 
 use std::{env, process::ExitCode, time::Duration};
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
 fn both<D: Database>() -> Vec<Trial> {
     let mut trials = on_log::<D>("memory", Log::memory);
     trials.extend(on_log::<D>("embedded", Log::embedded));
+    trials.extend(table::trials::<D>());
     let name = |what: &str| format!("{}::{what}", D::NAME);
     trials.extend([
         trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),
@@ -86,7 +88,7 @@ fn both<D: Database>() -> Vec<Trial> {
 /// What has to hold on each log.
 fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial> {
     let name = |what: &str| format!("{}::{log}::{what}", D::NAME);
-    vec![
+    let mut trials = vec![
         trial(name("rows_equal_the_fold_of_the_log"), move || loads::equal::<D>(new_log())),
         trial(name("a_wait_returns_when_all_rows_of_the_command_are_there"), move || loads::waits::<D>(new_log())),
         trial(name("a_projection_that_is_dropped_anywhere_goes_on"), move || loads::dropped::<D>(new_log())),
@@ -99,7 +101,9 @@ fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial> {
         trial(name("what_is_paused_waits_until_it_is_resumed"), move || steering::pause::<D>(new_log())),
         trial(name("an_event_that_is_skipped_is_skipped_for_ever"), move || steering::skip::<D>(new_log())),
         trial(name("another_process_reads_the_status"), move || status::read::<D>(new_log())),
-    ]
+    ];
+    trials.extend(table::on_log::<D>(log, new_log));
+    trials
 }
 
 fn trial<F: Future<Output = ()>>(name: impl Into<String>, run: impl FnOnce() -> F + Send + 'static) -> Trial {

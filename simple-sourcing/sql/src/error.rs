@@ -47,7 +47,7 @@ pub enum Error {
     /// The version of the projection is there, with other tables.
     #[error(
         "version {version} of projection `{projection}` is there, with other tables: a version keeps its tables, so give the \
-         new ones another version, as in `#[projection(version = {})]`, or write the old ones again",
+         new ones another version, as in `#[projection(version = {0})]`, for a `Table` `.version({0})`, or write the old ones again",
         version + 1
     )]
     OtherTables {

@@ -18,6 +18,7 @@
 //! | `records` | the library's own rows: positions, and parked events |
 //! | `reports` | the library's own rows: what processes report |
 //! | `steering` | the library's own rows: what somebody decides about a projection |
+//! | `statements` | the statements of a `Table` of the core, as far as both databases have the same |
 //! | `postgres` | [`Postgres`] (feature `postgres`) |
 //! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
 //!
@@ -26,7 +27,7 @@
 //!
 #![cfg_attr(feature = "sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
-//! use simple_sourcing::prelude::*;
+//! use simple_sourcing::{prelude::*, projection::{Column, Table}};
 //! use simple_sourcing_sql::Sqlite;
 //! use sqlx::SqliteConnection;
 //!
@@ -89,6 +90,14 @@
 //! let rich: Vec<(String,)> =
 //!     sqlx::query_as("SELECT account FROM balances WHERE balance > 40").fetch_all(database.pool()).await?;
 //! assert_eq!(rich, [("alice".to_owned(),)]);
+//!
+//! // The same without code: a row for each account, folded by its own applier.
+//! let table = Table::<Account>::new("accounts").column("balance", "/balance", Column::Integer).index("balance");
+//! let accounts_table = app.project(table, database).await?;
+//! accounts_table.wait_for(&receipt).await?;
+//! let rich: Vec<(String,)> =
+//!     sqlx::query_as("SELECT key FROM accounts_v1 WHERE balance > 40").fetch_all(accounts_table.store().pool()).await?;
+//! assert_eq!(rich, [("alice".to_owned(),)]);
 //! # Ok(()) }
 //! ```
 //!
@@ -106,6 +115,7 @@ mod reports;
 mod retry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod statements;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod steering;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

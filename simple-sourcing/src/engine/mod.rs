@@ -37,4 +37,4 @@ pub use record::{
 pub use refold::{Refold, Refolded};
 pub use shard::{AggregateIndex, Shard, StoredState};
 pub use store::Store;
-pub(crate) use typed::{AnyAggregate, Typed, guard, panic_message};
+pub(crate) use typed::{AnyAggregate, Live, Typed, Undecodable, guard, panic_message};

@@ -45,6 +45,10 @@ impl Batch {
         &self.events
     }
 
+    pub(crate) fn codecs(&self) -> &Codecs {
+        &self.codecs
+    }
+
     /// How many events there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {

@@ -24,7 +24,7 @@ pub(super) fn decode<E: Event>(codecs: &Codecs, logged: &Logged) -> Result<Recor
 }
 
 /// Which event it is, for errors.
-pub(super) fn describe(aggregate: &str, Logged { offset, record }: &Logged) -> String {
+pub(crate) fn describe(aggregate: &str, Logged { offset, record }: &Logged) -> String {
     let EventRecord { key, sequence, name, command_position, .. } = record;
     let partition = command_position.partition;
     format!("event {sequence} of {aggregate} `{key}` (`{name}`, partition {partition}, offset {offset})")

@@ -39,6 +39,7 @@ mod watched;
 
 pub use batch::Batch;
 pub use checkpoint::Checkpoint;
+pub(crate) use decode::describe;
 pub use failure::{ApplyError, FailedEvent, OnFailure};
 pub use follower::{Follower, NewFollower};
 pub(crate) use followers::Followers;

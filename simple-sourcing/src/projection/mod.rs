@@ -23,6 +23,7 @@
 //! | `reporter.rs` | reports while a projection runs |
 //! | `running.rs` | a projection that runs: the subscriber of a follower |
 //! | `in_memory.rs` | a store for tests |
+//! | `table/` | [`Table`]: a row for each aggregate, without code |
 
 mod calls;
 mod changes;
@@ -39,6 +40,7 @@ mod status;
 mod steering;
 mod store;
 mod stored;
+mod table;
 #[cfg(test)]
 mod tests;
 mod watcher;
@@ -59,3 +61,7 @@ pub use status::{PartitionStatus, ProjectionStatus};
 pub use steering::{EventAt, Steered, Steering};
 pub use store::{Part, TransactionalStore};
 pub use stored::{ParkedCause, Stored, StoredPosition};
+pub use table::{
+    Column, EncodedRow, StoredRow, Table, TableChanges, TableColumn, TableLayout, TableRow, TableRows, TableStore,
+    TableValue, WrongTable,
+};

@@ -1,3 +1,5 @@
+use super::table::WrongTable;
+
 /// Why a projection does not start, before it has asked its store for anything. A store's failures hold it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -24,5 +26,14 @@ pub enum NotStarted {
         projection: String,
         /// The wire name of the aggregate type.
         aggregate: &'static str,
+    },
+
+    /// A [`Table`](super::Table) contradicts itself, or the aggregate.
+    #[error("table `{table}`: {cause}")]
+    Table {
+        /// The name of the table.
+        table: String,
+        /// What is wrong with it.
+        cause: Box<WrongTable>,
     },
 }

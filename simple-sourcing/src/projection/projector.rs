@@ -3,6 +3,7 @@ use std::{
     pin::Pin,
 };
 
+use super::not_started::NotStarted;
 use crate::{
     error::ReadError,
     follow::{ApplyError, Batch},
@@ -24,6 +25,14 @@ pub trait Projection<S: ProjectionStore>: Send + Sync + 'static {
 
     /// The wire names of the aggregate types whose events it follows.
     fn aggregates(&self) -> &[&'static str];
+
+    /// Whether it can be projected at all, for a projection that is put together when the program runs.
+    ///
+    /// # Errors
+    /// When it contradicts itself.
+    fn check(&self) -> Result<(), NotStarted> {
+        Ok(())
+    }
 
     /// The statements that create its tables, if it brings them along. Most projections leave that to whoever opens the store.
     fn tables(&self) -> Option<String> {
@@ -47,6 +56,10 @@ pub enum NotProjected<E> {
     /// A method of the projection has returned this error.
     #[error("{0}")]
     Failed(E),
+    /// An event does not fit what is stored, or what it makes of that can't be stored. Only projections without code, such as
+    /// [`Table`](super::Table), know.
+    #[error(transparent)]
+    DoesNotFit(ReadError),
 }
 
 /// Gives the events of a batch to the projection, through the generated trait.

@@ -48,6 +48,7 @@ where
     if let Some(aggregate) = follower.unknown() {
         return Err(NotStarted::UnknownAggregate { projection: name.to_owned(), aggregate }.into());
     }
+    projection.check()?;
     store.prepare(name, version, projection.tables().as_deref()).await?;
     store.follows(name, version, projection.aggregates()).await?;
     // From here on nothing waits, so of two that start at once one is refused.
@@ -82,7 +83,7 @@ impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
         let mut transaction = self.begin(batch).await?;
         let projected = self.projection.project(&mut transaction, batch).await;
         projected.map_err(|error| match error {
-            NotProjected::Unreadable(cause) => ApplyError::Failed(cause),
+            NotProjected::Unreadable(cause) | NotProjected::DoesNotFit(cause) => ApplyError::Failed(cause),
             NotProjected::Failed(error) => failed::<S>(error.into()),
         })?;
         Ok(transaction)

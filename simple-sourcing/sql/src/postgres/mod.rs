@@ -5,6 +5,7 @@ mod reports;
 mod session;
 mod signals;
 mod steering;
+mod table;
 
 use std::{fmt, time::Duration};
 

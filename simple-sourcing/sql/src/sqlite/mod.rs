@@ -3,6 +3,7 @@ mod prepare;
 mod records;
 mod reports;
 mod steering;
+mod table;
 
 use std::{fmt, path::Path, time::Duration};
 
