@@ -62,9 +62,9 @@ pub enum Action {
         #[arg(default_value_t = 10, value_name = "N")]
         count: u32,
     },
-    /// Show what the bank's app is doing: partitions, workers, views, and how far they are
+    /// Show what the bank's app is doing: partitions, workers, views, and how far they are; and the tables of `--read-model`
     Status {
-        /// As one line of JSON
+        /// As JSON, a line for each
         #[arg(long)]
         json: bool,
     },

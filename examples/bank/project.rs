@@ -3,12 +3,12 @@
 use crate::{Done, cli::Connection, read_model::ReadModel, serve};
 
 pub async fn run(connection: &Connection) -> Done {
-    if connection.database().is_none() {
+    let Some(database) = connection.database() else {
         let options = "`--read-model sqlite:FILE` or `--read-model postgres:URL`";
         return Err(format!("say where the read model is kept, with {options}").into());
-    }
+    };
     serve::until_stopped(connection, async |app| {
-        let read_model = ReadModel::start(app, connection).await?;
+        let read_model = ReadModel::project(app, &database).await?;
         read_model.caught_up().await?;
         Ok(read_model)
     })

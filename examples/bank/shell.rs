@@ -95,8 +95,7 @@ impl Shell<'_> {
                 }
             }
             Line::Top { count } => {
-                let read_model =
-                    self.read_model.get_or_try_init(|| ReadModel::start(self.app, self.connection)).await?;
+                let read_model = self.read_model.get_or_try_init(|| ReadModel::open(self.app, self.connection)).await?;
                 top::show(read_model, count).await?;
             }
             Line::Status => status::show(&self.app.status().await?)?,

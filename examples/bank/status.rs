@@ -1,8 +1,8 @@
 //! What the app is doing.
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
-use simple_sourcing::Status;
+use simple_sourcing::{AppHandle, Status};
 
 use crate::{
     Done,
@@ -12,15 +12,31 @@ use crate::{
 
 pub async fn run(connection: &Connection, json: bool) -> Done {
     let app = connection.start().await?;
-    let status = app.status().await;
+    let shown = read(&app, connection, json).await;
     app.shutdown().await?;
-    let status = status?;
+    shown?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg_attr(not(feature = "sql"), expect(unused_variables, reason = "only a database is asked"))]
+async fn read(app: &AppHandle, connection: &Connection, json: bool) -> Result<(), Box<dyn Error>> {
+    let status = app.status().await?;
     if json {
         say!("{}", serde_json::to_string(&status)?);
     } else {
         show(&status)?;
     }
-    Ok(ExitCode::SUCCESS)
+    #[cfg(feature = "sql")]
+    if let Some(database) = &connection.read_model {
+        for status in database.read(app).await?.status().await? {
+            if json {
+                say!("{}", serde_json::to_string(&status)?);
+            } else {
+                say!("{}", status.to_string().trim_end());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Prints it for people.

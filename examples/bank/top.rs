@@ -15,7 +15,7 @@ pub async fn run(connection: &Connection, count: u32) -> Done {
 }
 
 async fn read(app: &AppHandle, connection: &Connection, count: u32) -> Result<(), Box<dyn Error>> {
-    let read_model = ReadModel::start(app, connection).await?;
+    let read_model = ReadModel::open(app, connection).await?;
     show(&read_model, count).await
 }
 

@@ -132,7 +132,7 @@ async fn read_model(app: &AppHandle, connection: &Connection, accounts: &Account
             other => drop(other?),
         }
     }
-    let largest = ReadModel::start(app, connection).await?;
+    let largest = ReadModel::open(app, connection).await?;
     note(format_args!("It is {}.", largest.describe()))?;
     // Accounts in different partitions don't wait for each other.
     for key in ["alice", "bob"] {

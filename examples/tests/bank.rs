@@ -104,6 +104,9 @@ fn the_read_model_is_a_table_that_others_can_read() {
     let report: Value = serde_json::from_str(&report).unwrap();
     assert!(report["row_latency_us"]["p50"].as_u64() > Some(0), "{report}");
 
+    let status = succeed(bank(directory.path()).args(["status", "--read-model", file]));
+    assert!(status.contains("balances") && status.contains("accounts"), "{status}");
+
     let top = |read_model: &[&str]| succeed(bank(directory.path()).args(["top", "20"]).args(read_model));
     let shown = top(&[]);
     assert_eq!(top(&["--read-model", file]), shown, "both read models say the same");
@@ -113,7 +116,13 @@ fn the_read_model_is_a_table_that_others_can_read() {
         let file = directory.path().join("bank-data/read-model.sqlite");
         let mut connection = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
         let rows = sqlx::query_as::<_, (String, String, i64)>("SELECT * FROM balances ORDER BY balance DESC, account");
-        rows.fetch_all(&mut connection).await.unwrap()
+        let rows = rows.fetch_all(&mut connection).await.unwrap();
+        // The table without code says the same.
+        let accounts = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT key, owner, balance FROM accounts ORDER BY balance DESC, key",
+        );
+        assert_eq!(accounts.fetch_all(&mut connection).await.unwrap(), rows);
+        rows
     });
     assert_eq!(rows.len(), 6, "three of the tour and three of the load");
     let listed: Vec<_> = rows.iter().map(|(account, _, balance)| format!("{account:<20} {balance:>20}\n")).collect();

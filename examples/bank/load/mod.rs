@@ -33,7 +33,7 @@ pub async fn run(connection: &Connection, load: &cli::Load) -> Done {
     let history = load.history.as_deref().map(History::create).transpose()?;
     let app = connection.start().await?;
     let rows = match connection.named_read_model() {
-        true => Some(Rows::watch(Arc::new(ReadModel::start(&app, connection).await?))),
+        true => Some(Rows::watch(Arc::new(ReadModel::open(&app, connection).await?))),
         false => None,
     };
     let sender = Arc::new(Sender::new(app.client(), history.as_ref(), rows.as_ref()));

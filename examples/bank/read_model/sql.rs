@@ -2,12 +2,16 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use simple_sourcing::prelude::*;
-use simple_sourcing_sql::{Postgres, Sqlite};
+use simple_sourcing::{
+    ReadError,
+    prelude::*,
+    projection::{Column, Handle, Projection, ProjectionStatus, Running, Table, TransactionalStore},
+};
+use simple_sourcing_sql::{Error, Postgres, Sqlite};
 use sqlx::{PgConnection, SqliteConnection};
 
 use super::{Answer, ReadModel};
-use crate::domain::{AccountEvent, AccountProjection};
+use crate::domain::{Account, AccountEvent, AccountProjection};
 
 const IN_SQLITE: &str = "
 CREATE TABLE balances (account text PRIMARY KEY, owner text NOT NULL, balance integer NOT NULL) STRICT;
@@ -85,16 +89,89 @@ impl FromStr for Database {
 }
 
 impl Database {
-    /// Projects the balances into it.
-    pub async fn project(&self, app: &AppHandle) -> Answer<ReadModel> {
+    /// Opens it to read what others write.
+    pub async fn read(&self, app: &AppHandle) -> Answer<ReadModel> {
+        self.open(app, false).await
+    }
+
+    /// Opens it, and projects into it, or leaves that to a `project` elsewhere.
+    pub async fn open(&self, app: &AppHandle, projects: bool) -> Answer<ReadModel> {
         Ok(match self {
             Database::Sqlite(file) => {
-                ReadModel::InSqlite(app.project(Balances, Sqlite::open(file).await?.tables(IN_SQLITE)).await?)
+                ReadModel::Sqlite(Tables::open(app, Sqlite::open(file).await?.tables(IN_SQLITE), projects).await?)
             }
             Database::Postgres(url) => {
-                ReadModel::InPostgres(app.project(Balances, Postgres::connect(url).await?.tables(IN_POSTGRES)).await?)
+                let store = Postgres::connect(url).await?.tables(IN_POSTGRES);
+                ReadModel::Postgres(Tables::open(app, store, projects).await?)
             }
         })
+    }
+}
+
+/// A table without code: a row for each account, folded by its own applier.
+fn accounts() -> Table<Account> {
+    Table::new("accounts").column("owner", "/owner", Column::Text).column("balance", "/balance", Column::Integer)
+}
+
+/// The tables in a database.
+pub struct Tables<S: TransactionalStore> {
+    store: S,
+    balances: Handle<S>,
+    accounts: Handle<S>,
+    /// If this process projects.
+    here: Option<Here<S>>,
+}
+
+struct Here<S> {
+    balances: Running<Balances, S>,
+    accounts: Running<Table<Account>, S>,
+}
+
+impl<S> Tables<S>
+where
+    S: TransactionalStore<Failure = Error> + Clone,
+    Balances: Projection<S>,
+    Table<Account>: Projection<S>,
+{
+    async fn open(app: &AppHandle, store: S, projects: bool) -> Answer<Self> {
+        let here = if projects {
+            let balances = app.project(Balances, store.clone()).await?;
+            Some(Here { balances, accounts: app.project(accounts(), store.clone()).await? })
+        } else {
+            None
+        };
+        let [balances, accounts] = ["balances", "accounts"].map(|name| Handle::new(store.clone(), name, 1));
+        Ok(Tables { store, balances, accounts, here })
+    }
+
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
+        match &self.here {
+            Some(Here { balances, accounts }) => {
+                balances.wait_for(receipt).await?;
+                accounts.wait_for(receipt).await
+            }
+            None => {
+                self.balances.wait_for(receipt).await?;
+                self.accounts.wait_for(receipt).await
+            }
+        }
+    }
+
+    /// If others project, it is as far as they are.
+    pub async fn caught_up(&self) -> Result<(), ReadError> {
+        if let Some(Here { balances, accounts }) = &self.here {
+            balances.caught_up().await?;
+            accounts.caught_up().await?;
+        }
+        Ok(())
+    }
+
+    pub async fn status(&self) -> Answer<Vec<ProjectionStatus>> {
+        Ok(vec![self.balances.status().await?, self.accounts.status().await?])
     }
 }
 
