@@ -119,7 +119,7 @@ fn the_read_model_is_a_table_that_others_can_read() {
         let rows = rows.fetch_all(&mut connection).await.unwrap();
         // The table without code says the same.
         let accounts = sqlx::query_as::<_, (String, String, i64)>(
-            "SELECT key, owner, balance FROM accounts ORDER BY balance DESC, key",
+            "SELECT key, owner, balance FROM accounts_v1 ORDER BY balance DESC, key",
         );
         assert_eq!(accounts.fetch_all(&mut connection).await.unwrap(), rows);
         rows
