@@ -139,6 +139,12 @@ impl Progress {
     }
 
     pub(super) fn parked(&self, batch: &Batch, cause: &str) {
+        self.parked_again(batch, cause);
+        self.applied(batch);
+    }
+
+    /// Events stay parked, and the position where it is.
+    pub(super) fn parked_again(&self, batch: &Batch, cause: &str) {
         self.change(batch.at, |partition| {
             for logged in &batch.events {
                 let parked = Parked {
@@ -154,7 +160,6 @@ impl Progress {
                 }
             }
         });
-        self.applied(batch);
     }
 
     /// The log is the one that the checkpoint is from.
