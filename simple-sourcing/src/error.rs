@@ -290,6 +290,9 @@ pub enum ReadError {
         /// Why it is parked.
         cause: String,
     },
+    /// The log is not the one that a follower's checkpoint is from: it was recreated, or one of the two was restored.
+    #[error("{}", OneLine(.0))]
+    AnotherLog(String),
     /// The store of a projection can't be read.
     #[error("the store of the projection can't be read: {}", OneLine(.0))]
     Store(String),

@@ -17,7 +17,7 @@ use crate::{
     database::{Database, Ledgers, OnSqlite},
     domain::LedgerClient,
     log::{Log, load},
-    rows::Rows,
+    rows::{Rows, TABLES},
     trial,
 };
 
@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("sqlite::another_process_holds_the_write_lock_for_longer_than_a_statement_waits", locked_for_long),
         trial("sqlite::a_file_that_is_none_is_refused", no_file),
         trial("sqlite::a_table_of_the_same_name_is_refused", taken),
+        trial("sqlite::a_database_from_a_backup_is_brought_up_to_the_log", restored),
     ]
 }
 
@@ -91,4 +92,24 @@ async fn taken() {
     let error = database.open().await.prepare("ledgers", 1, None).await.expect_err("it is there");
     assert!(matches!(&error, Error::Taken { what, .. } if what.contains("entries")), "{error}");
     assert!(error.to_string().contains("other names"), "{error}");
+}
+
+/// Case P10: an older position is replayed exactly, also when it was taken while events were projected.
+async fn restored() {
+    let (database, app) = (OnSqlite::fresh().await, Log::memory().start().await);
+    let ledgers = app.project(Ledgers, database.open().await).await.expect("it starts");
+    let copies = tempfile::tempdir().expect("a directory can be made");
+    let copy = copies.path().join("copy.sqlite");
+    load(&app, 8, 5, 2).await;
+    database.run(&format!("VACUUM INTO '{}'", copy.display())).await;
+    load(&app, 8, 5, 2).await;
+    ledgers.caught_up_within(PATIENCE).await.expect("it catches up");
+    drop(ledgers);
+
+    let store = Sqlite::open(&copy).await.expect("it is a database").tables(TABLES);
+    let ledgers = app.project(Ledgers, store.clone()).await.expect("it starts");
+    ledgers.caught_up_within(PATIENCE).await.expect("it catches up");
+    let rows = database.rows(&store).await;
+    assert_eq!(rows, Rows::of_log(&app, &BTreeMap::new()).await);
+    assert_eq!(rows.entries.len(), 2 * 8 * 5 * 2);
 }

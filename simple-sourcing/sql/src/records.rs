@@ -22,8 +22,8 @@ macro_rules! records {
             let Part { projection, version, aggregate, partition, .. } = part;
             let (projection, aggregate) = (&**projection, &**aggregate);
             let (version, partition) = (i64::from(*version), i64::from(*partition));
-            let position = sqlx::query_as::<_, (i64, i64, i64, i64, bool)>(concat!(
-                "SELECT next, command_offset, sequence, positions.epoch, is_paused FROM ",
+            let position = sqlx::query_as::<_, (i64, i64, i64, i64, Option<String>, bool)>(concat!(
+                "SELECT next, command_offset, sequence, positions.epoch, command_id, is_paused FROM ",
                 $tables,
                 "positions AS positions JOIN ",
                 $tables,
@@ -32,7 +32,7 @@ macro_rules! records {
             ));
             let position = position.bind(projection).bind(version).bind(aggregate).bind(partition);
             let position = position.fetch_optional(&mut *connection).await?;
-            let Some((next, command_offset, sequence, epoch, is_paused)) = position else { return Ok(None) };
+            let Some((next, command_offset, sequence, epoch, command_id, is_paused)) = position else { return Ok(None) };
             let keys = sqlx::query_as::<_, (String,)>(concat!(
                 "SELECT DISTINCT key FROM ",
                 $tables,
@@ -56,7 +56,8 @@ macro_rules! records {
             let skipped = skipped.bind(projection).bind(version).bind(aggregate).bind(partition).bind(next);
             let skipped = skipped.fetch_all(connection).await?;
             let offsets = |rows: Vec<(i64,)>| rows.into_iter().map(|(offset,)| offset.cast_unsigned()).collect();
-            let checkpoint = checkpoint((next, command_offset, sequence, epoch));
+            let command_id = command_id.and_then(|id| id.parse().ok());
+            let checkpoint = checkpoint((next, command_offset, sequence, epoch)).of_command(command_id);
             let mut resume = Resume::parked(checkpoint, keys.into_iter().map(|(key,)| text::read(key)).collect());
             (resume.is_paused, resume.skipped, resume.retried) = (is_paused, offsets(skipped), offsets(retried));
             Ok(Some(resume))
@@ -103,7 +104,7 @@ macro_rules! records {
             let statement = sqlx::query(concat!(
                 "UPDATE ",
                 $tables,
-                "positions SET next = $5, command_offset = $6, sequence = $7, updated_at = ",
+                "positions SET next = $5, command_offset = $6, sequence = $7, command_id = $12, updated_at = ",
                 $now,
                 " WHERE projection = $1 AND version = $2 AND aggregate = $3 AND partition = $4 \
                  AND next = $8 AND command_offset = $9 AND sequence = $10 AND epoch = $11"
@@ -113,6 +114,7 @@ macro_rules! records {
             let columns = |at: Checkpoint| [at.next, at.command_offset, at.sequence.get()].map(u64::cast_signed);
             let values = columns(after).into_iter().chain(columns(before)).chain([before.epoch.cast_signed()]);
             let statement = values.fold(statement, |statement, value| statement.bind(value));
+            let statement = statement.bind(after.command_id.map(|id| id.to_string()));
             Ok(statement.execute(connection).await?.rows_affected() == 1)
         }
 

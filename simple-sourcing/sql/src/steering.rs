@@ -109,7 +109,7 @@ macro_rules! steering {
             let positions = sqlx::query(concat!(
                 "UPDATE ",
                 $tables,
-                "positions SET next = 0, command_offset = 0, sequence = 0, updated_at = ",
+                "positions SET next = 0, command_offset = 0, sequence = 0, command_id = NULL, updated_at = ",
                 $now,
                 " WHERE projection = $1 AND version = $2"
             ));

@@ -74,6 +74,7 @@ async fn apply_one<S: Subscriber>(subscriber: &S, progress: &Progress, batch: &B
         Err(ApplyError::Failed(cause) | ApplyError::Poison { cause, .. }) => {
             let reason = cause.to_string();
             guarded(subscriber.park(batch, &reason)).await?;
+            progress.parked_again(batch, &reason);
             warn!(follower = progress.name, what, reason, "an event stays parked, and so do the later ones of its key");
             Ok(false)
         }

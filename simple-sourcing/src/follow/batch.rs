@@ -119,5 +119,5 @@ impl Batch {
 
 fn after(Logged { offset, record }: &Logged) -> Checkpoint {
     let Position { offset: command_offset, .. } = record.command_position;
-    Checkpoint::after(*offset, command_offset, record.sequence)
+    Checkpoint::after(*offset, command_offset, record.sequence).of_command(Some(record.command_id))
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Receipt, Sequence};
+use crate::model::{CommandId, Receipt, Sequence};
 
 /// How far a follower is in one partition of one aggregate type. A [`Subscriber`](super::Subscriber) stores it together with
 /// what it makes of the events. The default is the beginning.
@@ -17,12 +17,15 @@ pub struct Checkpoint {
     /// raises this each time, so whoever writes at an earlier epoch has lost the partition. 0 otherwise.
     #[serde(default)]
     pub epoch: u64,
+    /// The id of the last event's command, by which the log is recognised; none if that is not known.
+    #[serde(default)]
+    pub command_id: Option<CommandId>,
 }
 
 impl Checkpoint {
     /// Behind an event at this offset, whose command and sequence are these.
     pub const fn after(offset: u64, command_offset: u64, sequence: Sequence) -> Self {
-        Checkpoint { next: offset + 1, command_offset, sequence, epoch: 0 }
+        Checkpoint { next: offset + 1, command_offset, sequence, epoch: 0, command_id: None }
     }
 
     /// The same in another epoch.
@@ -31,9 +34,20 @@ impl Checkpoint {
         Checkpoint { epoch, ..self }
     }
 
+    /// The same, behind an event of this command.
+    #[must_use]
+    pub const fn of_command(self, command_id: Option<CommandId>) -> Self {
+        Checkpoint { command_id, ..self }
+    }
+
     /// Whether nothing is before it.
     pub(super) fn is_beginning(&self) -> bool {
-        self.in_epoch(0) == Checkpoint::default()
+        self.next == 0
+    }
+
+    /// Where the last event is, and the id of its command, if that is known.
+    pub(super) fn last(&self) -> Option<(u64, CommandId)> {
+        self.next.checked_sub(1).zip(self.command_id)
     }
 
     /// Whether all events of the command with this receipt are before it. The receipt must belong to this partition.

@@ -1,4 +1,9 @@
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
@@ -7,6 +12,7 @@ use super::{
     followers::{Followers, Listed},
     partition::PartitionFollower,
     progress::{Ends, Followed, FollowerStatus, Here, Parked, Progress, ends},
+    same_log,
     source::Log,
     subscriber::Subscriber,
     watched::Watched,
@@ -329,7 +335,14 @@ impl<S: Subscriber> Partitions<S> {
         for at in shards {
             let Some(log) = self.logs.get(&at.aggregate).cloned() else { continue };
             let (subscriber, progress) = (self.subscriber.clone(), self.progress.clone());
-            let partition = PartitionFollower { subscriber, progress, log, at, on_failure: self.on_failure };
+            let partition = PartitionFollower {
+                subscriber,
+                progress,
+                log,
+                at,
+                on_failure: self.on_failure,
+                epoch: AtomicU64::default(),
+            };
             match partition.resume().await {
                 Ok(resume) => {
                     starts.entry(at.aggregate).or_default().insert(at.partition, (partition, resume));
@@ -339,7 +352,8 @@ impl<S: Subscriber> Partitions<S> {
             }
         }
         for (aggregate, partitions) in starts {
-            let from = partitions.iter().map(|(at, (_, resume))| (*at, resume.checkpoint.next)).collect();
+            let from =
+                partitions.iter().map(|(at, (_, resume))| (*at, same_log::read_from(&resume.checkpoint))).collect();
             let mut sources = self.logs[&aggregate].open(from);
             for (at, (partition, resume)) in partitions {
                 let start = sources.remove(&at).map(|source| (resume, source));

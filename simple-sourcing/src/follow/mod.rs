@@ -16,6 +16,7 @@
 //! | `again.rs` | applies parked events again |
 //! | `progress.rs` | how far each partition is |
 //! | `watched.rs` | the status of a follower, whenever it has changed |
+//! | `same_log.rs` | whether the log is the one that a checkpoint is from |
 //! | `sequences.rs` | whether an event is the next one of its aggregate |
 
 mod again;
@@ -30,6 +31,7 @@ mod guarded;
 mod partition;
 mod progress;
 mod retry;
+mod same_log;
 mod sequences;
 mod source;
 mod stream;

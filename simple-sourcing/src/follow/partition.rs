@@ -1,4 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tracing::{error, warn};
 
@@ -11,6 +17,7 @@ use super::{
     guarded::guarded,
     progress::Progress,
     retry::Backoff,
+    same_log,
     sequences::Sequences,
     source::{Log, Portion, Source},
     subscriber::{Resume, Subscriber},
@@ -27,6 +34,8 @@ pub(super) struct PartitionFollower<S> {
     pub(super) log: Arc<Log>,
     pub(super) at: Shard,
     pub(super) on_failure: OnFailure,
+    /// Where it has resumed last.
+    pub(super) epoch: AtomicU64,
 }
 
 /// Why a partition is no longer followed.
@@ -49,13 +58,10 @@ const STEERED_PAUSE: Duration = Duration::from_millis(20);
 impl<S: Subscriber> PartitionFollower<S> {
     /// Runs until the app is shut down.
     pub(super) async fn run(self, mut start: Option<(Resume, Source)>) {
-        let (mut backoff, mut epoch) = (Backoff::default(), 0);
+        let mut backoff = Backoff::default();
         loop {
             let end = match self.start(start.take(), &mut backoff).await {
-                Ok((resume, source)) => {
-                    epoch = resume.checkpoint.epoch;
-                    self.follow(resume, source, &mut backoff).await
-                }
+                Ok((resume, source)) => self.follow(resume, source, &mut backoff).await,
                 Err(end) => end,
             };
             match end {
@@ -65,13 +71,13 @@ impl<S: Subscriber> PartitionFollower<S> {
                     // If it went on, what is made of the events would be wrong for ever.
                     error!(follower = self.progress.name, aggregate, partition, %reason, "a follower has stopped");
                     self.progress.stopped(self.at, reason, event);
-                    self.subscriber.steered(epoch).await;
+                    self.subscriber.steered(self.epoch.load(Ordering::Relaxed)).await;
                     // If it can't even resume, it does not try all the time.
                     tokio::time::sleep(backoff.next().0).await;
                 }
                 End::Paused => {
                     self.progress.paused(self.at);
-                    self.subscriber.steered(epoch).await;
+                    self.subscriber.steered(self.epoch.load(Ordering::Relaxed)).await;
                 }
                 End::Steered => tokio::time::sleep(STEERED_PAUSE).await,
                 // It is still assigned to this process, so it looks again where to go on.
@@ -88,7 +94,8 @@ impl<S: Subscriber> PartitionFollower<S> {
         loop {
             match self.resume().await {
                 Ok(resume) => {
-                    let source = self.log.open_one(self.at.partition, resume.checkpoint.next).ok_or(End::Closed)?;
+                    let source = self.log.open_one(self.at.partition, same_log::read_from(&resume.checkpoint));
+                    let source = source.ok_or(End::Closed)?;
                     return Ok((resume, source));
                 }
                 Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => {
@@ -102,6 +109,8 @@ impl<S: Subscriber> PartitionFollower<S> {
     /// Asks the subscriber where to go on.
     pub(super) async fn resume(&self) -> Result<Resume, ApplyError> {
         let resume = guarded(self.subscriber.resume(self.log.name, self.at.partition)).await?;
+        self.epoch.store(resume.checkpoint.epoch, Ordering::Relaxed);
+        same_log::check_end(&self.log, self.at.partition, &resume.checkpoint).await?;
         self.progress.resumed(self.at, &resume);
         Ok(resume)
     }
@@ -114,6 +123,7 @@ impl<S: Subscriber> PartitionFollower<S> {
             return self.retry(&resume, backoff).await;
         }
         let mut checkpoint = resume.checkpoint;
+        let mut is_checked = checkpoint.last().is_none();
         let mut aside = Aside::new(resume);
         let mut sequences =
             if checkpoint.is_beginning() { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
@@ -130,13 +140,22 @@ impl<S: Subscriber> PartitionFollower<S> {
                     if let Some(Portion::Failed(error)) = left_behind_or_failed {
                         self.wait(&ApplyError::retry(error), backoff).await;
                     }
-                    match self.log.open_one(self.at.partition, checkpoint.next) {
+                    let from = if is_checked { checkpoint.next } else { same_log::read_from(&checkpoint) };
+                    match self.log.open_one(self.at.partition, from) {
                         Some(reopened) => source = reopened,
                         None => return End::Closed,
                     }
                     continue;
                 }
             };
+            if !is_checked {
+                let first = events.remove(0);
+                if let Err(error) = same_log::check_first(&self.log, self.at.partition, &checkpoint, &first) {
+                    return End::Stopped(error, None);
+                }
+                is_checked = true;
+                self.progress.checked(self.at);
+            }
             let checked = events.iter().enumerate();
             let wrong = checked.map(|(at, event)| sequences.check(&source.log, event).map_err(|error| (at, error)));
             let wrong = wrong.into_iter().find_map(Result::err);
@@ -157,7 +176,10 @@ impl<S: Subscriber> PartitionFollower<S> {
     /// Gives the subscriber parked events again. What is left to do afterwards is known where it resumes.
     async fn retry(&self, resume: &Resume, backoff: &mut Backoff) -> End {
         let again = tokio::select! {
-            again = again::apply(&*self.subscriber, &self.progress, &self.log, self.at, resume) => again,
+            again = async {
+                same_log::check_last(&self.log, self.at.partition, &resume.checkpoint).await?;
+                again::apply(&*self.subscriber, &self.progress, &self.log, self.at, resume).await
+            } => again,
             () = self.subscriber.steered(resume.checkpoint.epoch) => return End::Steered,
         };
         match again {

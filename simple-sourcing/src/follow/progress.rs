@@ -32,6 +32,8 @@ pub(super) struct Followed {
 #[derive(Debug, Default)]
 struct Partition {
     checkpoint: Checkpoint,
+    /// Whether it is known that the log is the one that the checkpoint is from.
+    is_checked: bool,
     /// Of the last event.
     time: Option<Timestamp>,
     phase: Phase,
@@ -121,6 +123,7 @@ impl Progress {
     pub(super) fn resumed(&self, at: Shard, resume: &Resume) {
         self.change(at, |partition| {
             partition.checkpoint = resume.checkpoint;
+            partition.is_checked = resume.checkpoint.last().is_none();
             partition.parked.retain(|_, parked| resume.parked.contains(&parked.key));
             partition.had_parked = !resume.parked.is_empty();
             partition.phase = Phase::Following;
@@ -136,6 +139,12 @@ impl Progress {
     }
 
     pub(super) fn parked(&self, batch: &Batch, cause: &str) {
+        self.parked_again(batch, cause);
+        self.applied(batch);
+    }
+
+    /// Events stay parked, and the position where it is.
+    pub(super) fn parked_again(&self, batch: &Batch, cause: &str) {
         self.change(batch.at, |partition| {
             for logged in &batch.events {
                 let parked = Parked {
@@ -151,7 +160,11 @@ impl Progress {
                 }
             }
         });
-        self.applied(batch);
+    }
+
+    /// The log is the one that the checkpoint is from.
+    pub(super) fn checked(&self, at: Shard) {
+        self.change(at, |partition| partition.is_checked = true);
     }
 
     /// Parked events are applied.
@@ -163,7 +176,11 @@ impl Progress {
 
     /// The follower waits in this partition, as somebody has decided.
     pub(super) fn paused(&self, at: Shard) {
-        self.change(at, |partition| partition.phase = Phase::Paused);
+        self.change(at, |partition| {
+            partition.phase = Phase::Paused;
+            // It is not read, so nothing more will be known.
+            partition.is_checked = true;
+        });
     }
 
     pub(super) fn retrying(&self, at: Shard, cause: String) {
@@ -266,7 +283,8 @@ impl Followed {
     pub(super) fn has_reached(&self, ends: &Ends) -> Option<Result<(), ReadError>> {
         let mut partitions = self.partitions.iter();
         let is_behind = |(at, partition): (&Shard, &Partition)| {
-            ends.get(&at.aggregate).is_some_and(|end| partition.checkpoint.next < end.next(at.partition))
+            let is_before = |end: &Cursor| partition.checkpoint.next < end.next(at.partition);
+            ends.get(&at.aggregate).is_some_and(|end| !partition.is_checked || is_before(end))
         };
         if self.stopped.is_none() && self.is_assigned && !partitions.any(is_behind) {
             return Some(Ok(()));

@@ -128,8 +128,9 @@ impl PartitionStatus {
     fn reported(&mut self, report: Report, ago: Duration) {
         let lag = report.log_end.map(|end| end.saturating_sub(self.next));
         let state = report.state();
+        let is_at_end = lag == Some(0) && state == Some(FollowerState::CatchingUp);
         let is_catching_up = state == Some(FollowerState::CatchingUp) && report.events_per_second > 0.0;
-        self.log_end = report.log_end;
+        self.log_end = report.log_end.map(|end| end.max(self.next));
         self.lag_events = lag;
         self.lag_seconds = match lag {
             Some(0) => Some(0.0),
@@ -137,7 +138,7 @@ impl PartitionStatus {
         };
         self.events_per_second = Some(report.events_per_second);
         self.seconds_to_catch_up = lag.filter(|_| is_catching_up).map(|lag| lag as f64 / report.events_per_second);
-        self.state = state;
+        self.state = if is_at_end { Some(FollowerState::CaughtUp) } else { state };
         self.last_error = report.last_error;
         self.failed_event = report.failed_event;
         self.process = Some(report.process);
@@ -150,7 +151,9 @@ impl fmt::Display for ProjectionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ProjectionStatus { projection, version, is_paused, partitions } = self;
         let paused = if *is_paused { "paused, " } else { "" };
-        write!(f, "projection {projection}, version {version}: {paused}{} partitions, ", partitions.len())?;
+        let count = partitions.len();
+        let noun = if count == 1 { "partition" } else { "partitions" };
+        write!(f, "projection {projection}, version {version}: {paused}{count} {noun}, ")?;
         let seconds = partitions.iter().filter_map(|partition| partition.lag_seconds).fold(0.0, f64::max);
         match self.lag_events() {
             _ if partitions.iter().any(|partition| partition.log_end.is_none()) => write!(f, "not all reported")?,

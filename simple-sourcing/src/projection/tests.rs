@@ -1,3 +1,5 @@
+mod steering;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Handle, InMemory, InMemoryError, Part, TransactionalStore};

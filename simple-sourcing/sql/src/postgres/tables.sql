@@ -20,6 +20,7 @@ CREATE TABLE simple_sourcing.positions (
     command_offset bigint NOT NULL,
     sequence bigint NOT NULL,
     epoch bigint NOT NULL,
+    command_id text,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (projection, version, aggregate, partition)
 );

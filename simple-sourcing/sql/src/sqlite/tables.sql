@@ -20,6 +20,7 @@ CREATE TABLE simple_sourcing_positions (
     command_offset integer NOT NULL,
     sequence integer NOT NULL,
     epoch integer NOT NULL,
+    command_id text,
     updated_at text NOT NULL,
     PRIMARY KEY (projection, version, aggregate, partition)
 ) STRICT;
