@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use simple_sourcing::{Durability, StartError, prelude::*};
 
+#[cfg(feature = "sql")]
+use crate::read_model::Database;
 use crate::{
     cli::Connection,
     domain::{Account, AccountCommand},
@@ -44,6 +46,24 @@ impl Connection {
     /// Whether this process decides commands, or is a client of one that does.
     pub fn serves(&self) -> bool {
         self.with_service || !matches!(self.backend, Place::Kafka(_))
+    }
+
+    /// The database of the read model, if it is in one.
+    #[cfg(feature = "sql")]
+    pub fn database(&self) -> Option<Database> {
+        let in_directory = || match &self.backend {
+            Place::Embedded(directory) => Some(Database::Sqlite(directory.join("read-model.sqlite"))),
+            _ => None,
+        };
+        self.read_model.clone().or_else(in_directory)
+    }
+
+    /// Whether somebody has said where the read model is.
+    pub fn named_read_model(&self) -> bool {
+        #[cfg(feature = "sql")]
+        return self.read_model.is_some();
+        #[cfg(not(feature = "sql"))]
+        false
     }
 
     /// Starts the bank.

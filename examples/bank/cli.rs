@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Place;
+#[cfg(feature = "sql")]
+use crate::read_model::Database;
 
 /// A bank whose accounts are three annotated enums: look around, use it, serve it, or put it under load.
 #[derive(Debug, Parser)]
@@ -36,6 +38,11 @@ pub struct Connection {
     /// On disk: acknowledge before the disk has synced; the last second or so may be lost with the machine
     #[arg(long, global = true)]
     pub relaxed: bool,
+    /// Where the balances are kept as a table: `sqlite:FILE`, or `postgres:URL`. In the directory of an embedded bank unless it
+    /// is said; otherwise the read model is in memory
+    #[cfg(feature = "sql")]
+    #[arg(long, global = true, value_name = "DATABASE")]
+    pub read_model: Option<Database>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +53,15 @@ pub enum Action {
     Shell,
     /// Process commands until SIGTERM or Ctrl-C; prints `ready` once it does
     Serve,
+    /// Keep the read model up to date until SIGTERM or Ctrl-C; prints `ready` once it has caught up
+    #[cfg(feature = "sql")]
+    Project,
+    /// Show the accounts with the largest balances, out of the read model
+    Top {
+        /// How many
+        #[arg(default_value_t = 10, value_name = "N")]
+        count: u32,
+    },
     /// Show what the bank's app is doing: partitions, workers, views, and how far they are
     Status {
         /// As one line of JSON
@@ -54,6 +70,18 @@ pub enum Action {
     },
     /// Send deposits and withdrawals as fast as they are answered, and report one line of JSON
     Load(Load),
+}
+
+impl Action {
+    /// Whether it ends only when it is told to.
+    pub fn runs_until_stopped(&self) -> bool {
+        match self {
+            Action::Serve => true,
+            #[cfg(feature = "sql")]
+            Action::Project => true,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Args)]

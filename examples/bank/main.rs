@@ -8,12 +8,15 @@ mod cli;
 // As compact as in the README: one line per method.
 #[rustfmt::skip]
 mod domain;
-mod largest;
 mod load;
 mod output;
+#[cfg(feature = "sql")]
+mod project;
+mod read_model;
 mod serve;
 mod shell;
 mod status;
+mod top;
 mod tour;
 
 use std::{
@@ -36,13 +39,15 @@ use output::OutputError;
 async fn main() -> ExitCode {
     let Cli { mut connection, action } = Cli::parse();
     let action = action.unwrap_or(Action::Tour);
-    let serve = matches!(action, Action::Serve);
-    connection.with_service |= serve;
-    log_to_stderr(if serve { LevelFilter::INFO } else { LevelFilter::WARN });
+    connection.with_service |= matches!(action, Action::Serve);
+    log_to_stderr(if action.runs_until_stopped() { LevelFilter::INFO } else { LevelFilter::WARN });
     let done = match action {
         Action::Tour => tour::run(&connection).await,
         Action::Shell => shell::run(&connection).await,
         Action::Serve => serve::run(&connection).await,
+        #[cfg(feature = "sql")]
+        Action::Project => project::run(&connection).await,
+        Action::Top { count } => top::run(&connection, count).await,
         Action::Status { json } => status::run(&connection, json).await,
         Action::Load(load) => load::run(&connection, &load).await,
     };

@@ -1,10 +1,12 @@
 //! Processes the commands of clients in other processes until it is stopped.
 
 use std::{
+    error::Error,
     io,
     process::{self, ExitCode},
 };
 
+use simple_sourcing::AppHandle;
 #[cfg(unix)]
 use tokio::signal::unix;
 #[cfg(windows)]
@@ -16,11 +18,33 @@ use crate::{Done, cli::Connection, output};
 const INTERRUPTED: i32 = 130;
 
 pub async fn run(connection: &Connection) -> Done {
+    until_stopped(connection, async |_| Ok(())).await
+}
+
+/// Starts the app and what works with it, says `ready`, and runs until a signal comes.
+pub async fn until_stopped<T>(
+    connection: &Connection,
+    start: impl AsyncFnOnce(&AppHandle) -> Result<T, Box<dyn Error>>,
+) -> Done {
     // Before anybody can know that it's time to send one.
     let mut signals = Signals::listen()?;
     let app = tokio::select! {
         app = connection.start() => app?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let started = tokio::select! {
+        started = start(&app) => started,
+        () = signals.next() => {
+            app.shutdown().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let working = match started {
+        Ok(working) => working,
+        Err(error) => {
+            app.shutdown().await?;
+            return Err(error);
+        }
     };
     // Even when nobody reads it any more: a service must not exit as if it had finished its work.
     output::line(format_args!("ready")).map_err(|error| error.to_string())?;
@@ -30,6 +54,7 @@ pub async fn run(connection: &Connection) -> Done {
         stopped = app.stopped() => stopped?,
         () = signals.next() => {}
     }
+    drop(working);
     output::complain("stopping: finishing what is under way (once more to stop at once)");
     tokio::select! {
         stopped = app.shutdown() => stopped?,

@@ -8,8 +8,8 @@ use crate::{
     Done,
     cli::Connection,
     domain::{Account, AccountClient, AccountError, AccountEvent},
-    largest::LargestBalances,
     output::{OutputError, line, say},
+    read_model::ReadModel,
 };
 
 /// The result of a part of the tour.
@@ -30,14 +30,14 @@ pub async fn run(connection: &Connection) -> Done {
         say!("This is a client: a `serve` elsewhere processes its commands.");
     }
     let app = connection.start().await?;
-    let told = tell(&app).await;
+    let told = tell(&app, connection).await;
     app.shutdown().await?;
     told?;
     say!("\nRun it again: it goes on from here. To do the same by hand: cargo run --example bank -- shell");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn tell(app: &AppHandle) -> Told<()> {
+async fn tell(app: &AppHandle, connection: &Connection) -> Told<()> {
     let accounts: AccountClient = app.client();
     let before = look_around(app).await?;
     let receipt = open_and_deposit(&accounts).await?;
@@ -45,7 +45,7 @@ async fn tell(app: &AppHandle) -> Told<()> {
     repeat(&accounts).await?;
     publish(&accounts).await?;
     read(app, before).await?;
-    view(app, &accounts).await
+    read_model(app, connection, &accounts).await
 }
 
 /// Where the tour begins: alice's sequence after an earlier tour.
@@ -124,16 +124,16 @@ async fn read(app: &AppHandle, before: Sequence) -> Told<()> {
     Ok(())
 }
 
-async fn view(app: &AppHandle, accounts: &AccountClient) -> Told<()> {
-    title("A view of the largest balances, which has caught up with a receipt")?;
+async fn read_model(app: &AppHandle, connection: &Connection, accounts: &AccountClient) -> Told<()> {
+    title("A read model of the largest balances, which has caught up with a receipt")?;
     for (key, owner) in [("bob", "Bob"), ("carol", "Carol")] {
         match accounts.open(key, owner.to_string()).await {
             Err(CommandError::AlreadyExists) => {}
             other => drop(other?),
         }
     }
-    say!("    let largest = app.view(LargestBalances::default())");
-    let largest = app.view::<AccountEvent, _>(LargestBalances::default());
+    let largest = ReadModel::start(app, connection).await?;
+    note(format_args!("It is {}.", largest.describe()))?;
     // Accounts in different partitions don't wait for each other.
     for key in ["alice", "bob"] {
         largest.wait_for(&accounts.deposit(key, 10).await?).await?;
@@ -141,11 +141,10 @@ async fn view(app: &AppHandle, accounts: &AccountClient) -> Told<()> {
     let receipt = show!(accounts.deposit("carol", 100))?;
     say!("    largest.wait_for(&receipt).await");
     largest.wait_for(&receipt).await?;
-    say!("    largest.read(|view| view.top(3))");
-    for (key, balance) in largest.read(|view| view.top(3)) {
+    say!("    largest.top(3).await");
+    for (key, balance) in largest.top(3).await? {
         say!("      {key:<10} {balance:>8}");
     }
-    note(format_args!("{} accounts are open.", largest.read(LargestBalances::accounts)))?;
     Ok(())
 }
 

@@ -84,6 +84,63 @@ fn the_status_says_what_the_app_is_doing() {
     assert_eq!((&later["aggregates"][0]["events"], &later["workers"][0]["commands"]), (&2.into(), &0.into()));
 }
 
+#[test]
+fn the_largest_balances_are_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    succeed(&mut bank(directory.path()));
+    let top = succeed(bank(directory.path()).args(["top", "2"]));
+    let top: Vec<_> = top.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+    assert_eq!(top, [["carol", "100"], ["alice", "46"]]);
+}
+
+#[cfg(feature = "sql")]
+#[test]
+fn the_read_model_is_a_table_that_others_can_read() {
+    let directory = tempfile::tempdir().unwrap();
+    succeed(&mut bank(directory.path()));
+    let file = "sqlite:other.sqlite";
+    let load = ["load", "--accounts", "3", "--commands", "200", "--in-flight", "20", "--seed", "3"];
+    let report = succeed(bank(directory.path()).args(["--relaxed", "--read-model", file]).args(load));
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert!(report["row_latency_us"]["p50"].as_u64() > Some(0), "{report}");
+
+    let top = |read_model: &[&str]| succeed(bank(directory.path()).args(["top", "20"]).args(read_model));
+    let shown = top(&[]);
+    assert_eq!(top(&["--read-model", file]), shown, "both read models say the same");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rows = runtime.block_on(async {
+        use sqlx::Connection as _;
+        let file = directory.path().join("bank-data/read-model.sqlite");
+        let mut connection = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+        let rows = sqlx::query_as::<_, (String, String, i64)>("SELECT * FROM balances ORDER BY balance DESC, account");
+        rows.fetch_all(&mut connection).await.unwrap()
+    });
+    assert_eq!(rows.len(), 6, "three of the tour and three of the load");
+    let listed: Vec<_> = rows.iter().map(|(account, _, balance)| format!("{account:<20} {balance:>20}\n")).collect();
+    assert_eq!(shown, listed.concat());
+}
+
+#[cfg(feature = "sql")]
+#[test]
+fn a_projector_says_when_it_has_caught_up_and_stops_when_it_is_told_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut projector =
+        bank(directory.path()).arg("project").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(projector.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    assert!(Command::new("kill").arg(projector.id().to_string()).status().unwrap().success());
+    assert_eq!(projector.wait().unwrap().code(), Some(0));
+    let nowhere = bank(directory.path()).args(["--backend", "memory", "project"]).output().unwrap();
+    let error = String::from_utf8_lossy(&nowhere.stderr).into_owned();
+    assert!(error.contains("say where the read model is kept"), "{error}");
+    for wrong in ["mysql://a@b/c", "sqlite:", "postgres:bank"] {
+        let refused = bank(directory.path()).args(["top", "--read-model", wrong]).output().unwrap();
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(error.contains("write `sqlite:FILE` or `postgres:URL`"), "{error}");
+    }
+}
+
 /// The input that each action needs to print something.
 const ACTIONS: [&[&str]; 4] = [&["tour"], &["shell"], &["status"], &["load", "--accounts", "2", "--commands", "10"]];
 

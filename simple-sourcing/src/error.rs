@@ -290,6 +290,9 @@ pub enum ReadError {
         /// Why it is parked.
         cause: String,
     },
+    /// The store of a projection can't be read.
+    #[error("the store of the projection can't be read: {}", OneLine(.0))]
+    Store(String),
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),

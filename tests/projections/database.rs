@@ -48,6 +48,9 @@ pub(crate) trait Database: Sized + Send + Sync + 'static {
     /// Those that are parked, in order.
     async fn parked(&self, store: &Self::Store) -> Vec<ParkedRow>;
 
+    /// Why events are skipped.
+    async fn reasons(&self, store: &Self::Store) -> Vec<String>;
+
     /// Adds an entry to a ledger, in a transaction.
     async fn scribble(transaction: &mut <Self::Store as TransactionalStore>::Transaction) -> sqlx::Result<()>;
 
@@ -140,6 +143,12 @@ macro_rules! queries {
                 "parked ORDER BY partition, event_offset"
             ));
             parked.fetch_all(store.pool()).await.expect("it answers")
+        }
+
+        async fn reasons(&self, store: &Self::Store) -> Vec<String> {
+            let reasons = sqlx::query_as::<_, (String,)>(concat!("SELECT reason FROM ", $own, "skipped"));
+            let reasons = reasons.fetch_all(store.pool()).await.expect("it answers");
+            reasons.into_iter().map(|(reason,)| reason).collect()
         }
 
         async fn texts(&self, store: &Self::Store, query: &str) -> Vec<Vec<Option<String>>> {

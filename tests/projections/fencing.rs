@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use simple_sourcing::{
     AppHandle, Sequence,
     follow::{ApplyError, Batch, Checkpoint, Follower, Resume, Subscriber},
-    projection::{NotProjected, Part, Projection, TransactionalStore},
+    projection::{Handle, NotProjected, Part, Projection, TransactionalStore},
 };
 
 use crate::{
@@ -79,6 +79,7 @@ fn at(offset: u64) -> Checkpoint {
 async fn prepared<D: Database>(database: &D) -> D::Store {
     let store = database.open().await;
     store.prepare("ledgers", 1, None).await.expect("it can be prepared");
+    assert_eq!(store.resume(PART).await.expect("it answers"), Resume::default());
     store
 }
 
@@ -92,7 +93,7 @@ async fn advance<D: Database>(store: &D::Store, before: Checkpoint, after: Check
 /// The whole of a checkpoint is compared: also where only one of its numbers is another one.
 pub(crate) async fn stale<D: Database>() {
     let database = D::fresh().await;
-    let (one, other) = (prepared(&database).await, prepared(&database).await);
+    let (one, other) = (prepared(&database).await, database.open().await);
     let beginning = Checkpoint::default();
     assert!(advance::<D>(&one, beginning, at(4)).await);
     assert!(!advance::<D>(&other, beginning, at(4)).await, "it is not at its beginning any more");
@@ -149,4 +150,27 @@ pub(crate) async fn reset<D: Database>() {
     let running = app.project(D::Ledgers::default(), store.clone()).await.expect("it starts");
     running.caught_up_within(PATIENCE).await.expect("it catches up");
     assert_eq!(database.rows(&store).await, Rows::of_log(&app, &BTreeMap::new()).await);
+}
+
+/// Each call raises the epoch, and whoever is at an earlier one has lost the partition.
+pub(crate) async fn steered<D: Database>() {
+    let database = D::fresh().await;
+    let store = prepared(&database).await;
+    let handle = Handle::new(database.open().await, "ledgers", 1);
+    assert!(advance::<D>(&store, Checkpoint::default(), at(4)).await);
+    handle.pause().await.expect("it is there");
+    assert!(!advance::<D>(&store, at(4), at(6)).await, "it is paused");
+    let paused = store.resume(PART).await.expect("it answers");
+    assert_eq!((paused.checkpoint, paused.is_paused), (at(4).in_epoch(1), true));
+    // A partition that nobody has had is paused, too.
+    let elsewhere = Part::new("ledgers".into(), 1, "ledger".into(), 1);
+    let paused = store.resume(elsewhere).await.expect("it answers");
+    assert_eq!((paused.checkpoint, paused.is_paused), (Checkpoint::default().in_epoch(1), true));
+    handle.resume().await.expect("it is there");
+    assert!(!advance::<D>(&store, at(4).in_epoch(1), at(6).in_epoch(1)).await, "it was steered since");
+    assert!(advance::<D>(&store, at(4).in_epoch(2), at(6).in_epoch(2)).await);
+    handle.reset().await.expect("it is there");
+    assert!(!advance::<D>(&store, at(6).in_epoch(2), at(7).in_epoch(2)).await, "it was steered since");
+    assert_eq!(store.resume(PART).await.expect("it answers").checkpoint, Checkpoint::default().in_epoch(3));
+    assert!(database.rows(&store).await.entries.is_empty());
 }

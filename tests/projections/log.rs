@@ -1,8 +1,10 @@
-//! The logs under test: memory and disk.
+//! The logs under test: memory, disk, and Kafka.
 
 use std::sync::Arc;
 
 use simple_sourcing::prelude::*;
+use simple_sourcing_kafka::Kafka;
+use simple_sourcing_tests::on_broker;
 use tempfile::TempDir;
 
 use crate::domain::{Ledger, LedgerClient};
@@ -15,6 +17,14 @@ pub(crate) const PARTITIONS: u32 = 4;
 pub(crate) enum Log {
     Memory(Memory),
     Embedded(Arc<TempDir>),
+    /// With this prefix.
+    Kafka(String),
+}
+
+/// Kafka, for a process that may be killed: the partitions that it had are free a second later.
+pub(crate) fn kafka(servers: &str, prefix: &str) -> Kafka {
+    let kafka = Kafka::new(servers).prefix(prefix).partitions(PARTITIONS);
+    kafka.property("session.timeout.ms", "1000").property("heartbeat.interval.ms", "200")
 }
 
 impl Log {
@@ -26,14 +36,29 @@ impl Log {
         Log::Embedded(Arc::new(tempfile::tempdir().expect("a directory can be made")))
     }
 
+    pub(crate) fn kafka() -> Self {
+        Log::Kafka(on_broker::fresh_prefix("projections"))
+    }
+
     /// An app on the log.
     pub(crate) async fn start(&self) -> AppHandle {
         let app = App::new("ledgers").aggregate::<Ledger>();
         let started = match self {
             Log::Memory(memory) => app.start(memory.clone()).await,
+            Log::Kafka(prefix) => app.start(kafka(on_broker::broker().bootstrap_servers(), prefix)).await,
             Log::Embedded(directory) => app.start(Embedded::open(directory.path()).partitions(PARTITIONS)).await,
         };
         started.expect("it starts")
+    }
+}
+
+impl Log {
+    /// An app in what would be another process; none if the log is for one process.
+    pub(crate) async fn start_another(&self) -> Option<AppHandle> {
+        match self {
+            Log::Memory(_) | Log::Kafka(_) => Some(self.start().await),
+            Log::Embedded(_) => None,
+        }
     }
 }
 

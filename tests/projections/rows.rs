@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use simple_sourcing::{AppHandle, Cursor, Recorded};
+use simple_sourcing::{AppHandle, EventMeta, Sequence};
 
-use crate::domain::LedgerEvent;
+use crate::domain::{LedgerEvent, LedgerProjector};
 
 /// Nothing is unique by itself in `entries`: what is written twice is there twice.
 pub(crate) const TABLES: &str = "
@@ -14,7 +14,7 @@ CREATE TABLE notes (ledger text NOT NULL, sequence bigint NOT NULL, text text NO
 ";
 
 /// All rows, in order.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Rows {
     /// Balance and last sequence of each ledger.
     pub(crate) ledgers: BTreeMap<String, (i64, i64)>,
@@ -27,36 +27,56 @@ pub(crate) struct Rows {
 impl Rows {
     /// What the whole log adds up to, up to now, without what is parked for these ledgers: their events from a sequence on.
     pub(crate) async fn of_log(app: &AppHandle, parked: &BTreeMap<String, u64>) -> Self {
-        let events = app.status().await.expect("it has a status").aggregates[0].events;
-        let mut log = app.follow::<LedgerEvent>(Cursor::default());
-        let mut rows = Rows::default();
-        let mut seen = BTreeSet::new();
-        for _ in 0..events {
-            let Recorded { meta, event } = log.next().await.expect("there is more").expect("it can be read");
-            assert!(seen.insert((meta.key.clone(), meta.sequence)), "the log itself has it twice: {meta:?}");
-            if parked.get(&meta.key).is_none_or(|from| meta.sequence.get() < *from) {
-                rows.apply(meta.key, meta.sequence.get().cast_signed(), event);
-            }
-        }
+        let folded = Folded { parked: parked.clone(), seen: BTreeSet::new(), rows: Rows::default() };
+        let view = app.view::<LedgerEvent, _>(folded);
+        view.caught_up().await.expect("the log can be read");
+        let mut rows = view.read(|folded| folded.rows.clone());
         rows.entries.sort();
         rows.notes.sort();
         rows
     }
+}
 
-    fn apply(&mut self, key: String, sequence: i64, event: LedgerEvent) {
-        match event {
-            LedgerEvent::Opened => {
-                self.ledgers.insert(key, (0, sequence));
-            }
-            LedgerEvent::Entered { amount } => {
-                let (balance, last) = self.ledgers.get_mut(&key).expect("it is open");
-                (*balance, *last) = (*balance + amount.cast_signed(), sequence);
-                self.entries.push((key, sequence, amount.cast_signed()));
-            }
-            LedgerEvent::Noted { text } => self.notes.push((key, sequence, text)),
-            LedgerEvent::Closed => {
-                self.ledgers.remove(&key);
-            }
+/// The log, as it is added up.
+struct Folded {
+    parked: BTreeMap<String, u64>,
+    seen: BTreeSet<(String, Sequence)>,
+    rows: Rows,
+}
+
+impl Folded {
+    /// The key and the sequence of an event that has rows.
+    fn of(&mut self, meta: &EventMeta<String>) -> Option<(String, i64)> {
+        assert!(self.seen.insert((meta.key.clone(), meta.sequence)), "the log itself has it twice: {meta:?}");
+        let is_parked = self.parked.get(&meta.key).is_some_and(|from| meta.sequence.get() >= *from);
+        (!is_parked).then(|| (meta.key.clone(), meta.sequence.get().cast_signed()))
+    }
+}
+
+impl LedgerProjector for Folded {
+    fn opened(&mut self, meta: &EventMeta<String>) {
+        if let Some((key, sequence)) = self.of(meta) {
+            self.rows.ledgers.insert(key, (0, sequence));
+        }
+    }
+
+    fn entered(&mut self, meta: &EventMeta<String>, amount: u64) {
+        if let Some((key, sequence)) = self.of(meta) {
+            let (balance, last) = self.rows.ledgers.get_mut(&key).expect("it is open");
+            (*balance, *last) = (*balance + amount.cast_signed(), sequence);
+            self.rows.entries.push((key, sequence, amount.cast_signed()));
+        }
+    }
+
+    fn noted(&mut self, meta: &EventMeta<String>, text: String) {
+        if let Some((key, sequence)) = self.of(meta) {
+            self.rows.notes.push((key, sequence, text));
+        }
+    }
+
+    fn closed(&mut self, meta: &EventMeta<String>) {
+        if let Some((key, _)) = self.of(meta) {
+            self.rows.ledgers.remove(&key);
         }
     }
 }

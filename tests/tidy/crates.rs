@@ -42,8 +42,8 @@ impl Crate {
         let root = &self.modules[&ModulePath::new()];
         let rows = root.text.lines().filter_map(|line| line.strip_prefix("//! | "));
         let names = rows.filter_map(|row| row.split(" | ").next());
-        // Of a link, what it shows.
-        names.filter_map(|name| name.split('`').nth(1)).map(str::to_owned).collect()
+        // Of a link, what it shows; a folder has a slash.
+        names.filter_map(|name| name.split('`').nth(1)).map(|name| name.trim_end_matches('/').to_owned()).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod history;
 mod outcome;
 mod plan;
 mod progress;
+mod rows;
 mod sender;
 mod tally;
 
@@ -19,17 +20,23 @@ use crate::{
     Done,
     cli::{self, Connection},
     output::{complain, line},
+    read_model::ReadModel,
 };
 use history::History;
 use plan::{Plan, Work};
 use progress::Progress;
+use rows::Rows;
 use sender::Sender;
 use tally::Tally;
 
 pub async fn run(connection: &Connection, load: &cli::Load) -> Done {
     let history = load.history.as_deref().map(History::create).transpose()?;
     let app = connection.start().await?;
-    let sender = Arc::new(Sender::new(app.client(), history.as_ref()));
+    let rows = match connection.named_read_model() {
+        true => Some(Rows::watch(Arc::new(ReadModel::start(&app, connection).await?))),
+        false => None,
+    };
+    let sender = Arc::new(Sender::new(app.client(), history.as_ref(), rows.as_ref()));
     let plan = Plan::new(load);
 
     let opened = send_all("opening accounts", plan.openings(), &sender, load.in_flight).await?;
@@ -37,11 +44,15 @@ pub async fn run(connection: &Connection, load: &cli::Load) -> Done {
     let sent = send_all("sending commands", plan.commands(), &sender, load.in_flight).await?;
     let seconds = begun.elapsed().as_secs_f64();
     drop(sender);
+    let rows = match rows {
+        Some(rows) => rows.finish().await.map(Some),
+        None => Ok(None),
+    };
     app.shutdown().await?;
     if let Some(history) = history {
         history.finish()?;
     }
-    let reported = line(format_args!("{}", sent.report(seconds)));
+    let reported = line(format_args!("{}", sent.report(seconds, rows?.as_ref())));
     let complaints = [opened.complaints("opening the accounts"), sent.complaints("sending the commands")].concat();
     complaints.iter().for_each(|complaint| complain(format_args!("error: {complaint}")));
     if !complaints.is_empty() {

@@ -8,6 +8,7 @@ use super::{
     history::{Entry, History, Lines},
     outcome::Answered,
     plan::Planned,
+    rows::{Accepted, Rows},
 };
 use crate::domain::{AccountClient, AccountCommand, AccountError};
 
@@ -21,11 +22,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Sender {
     accounts: AccountClient,
     history: Option<Lines>,
+    rows: Option<Accepted>,
 }
 
 impl Sender {
-    pub fn new(accounts: AccountClient, history: Option<&History>) -> Self {
-        Sender { accounts, history: history.map(History::lines) }
+    pub fn new(accounts: AccountClient, history: Option<&History>, rows: Option<&Rows>) -> Self {
+        Sender { accounts, history: history.map(History::lines), rows: rows.map(Rows::accepted) }
     }
 
     /// Sends a command, and resends it under the same id while its outcome is unknown. Records it.
@@ -37,6 +39,9 @@ impl Sender {
         if answer.as_ref().is_err_and(CommandError::is_retryable) {
             // Boxed, to keep the future of each command small: thousands are in flight at a time.
             answer = Box::pin(self.send_again(&key, &command, command_id, answer, sent)).await;
+        }
+        if let (Ok(receipt), Some(rows)) = (&answer, &self.rows) {
+            rows.saw(receipt);
         }
         let (latency, outcome) = (sent.elapsed(), answer.into());
         let answered = Answered { command, outcome, latency };

@@ -27,6 +27,9 @@ struct Report {
     seconds: f64,
     per_second: f64,
     latency_us: Latency,
+    /// From the answer to the rows in the read model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row_latency_us: Option<Latency>,
 }
 
 #[derive(Serialize)]
@@ -39,8 +42,19 @@ struct Latency {
 
 impl Default for Tally {
     fn default() -> Self {
-        let latency_us = Histogram::new_with_max(LATENCY_US_MAX, 3).expect("the limits are sound");
-        Tally { accepted: 0, rejected: 0, unknown: 0, wrong: 0, first_wrong: None, latency_us }
+        Tally { accepted: 0, rejected: 0, unknown: 0, wrong: 0, first_wrong: None, latency_us: latencies() }
+    }
+}
+
+/// Room for latencies in microseconds.
+pub fn latencies() -> Histogram<u64> {
+    Histogram::new_with_max(LATENCY_US_MAX, 3).expect("the limits are sound")
+}
+
+impl From<&Histogram<u64>> for Latency {
+    fn from(latencies: &Histogram<u64>) -> Self {
+        let at = |quantile| latencies.value_at_quantile(quantile);
+        Latency { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: latencies.max() }
     }
 }
 
@@ -69,10 +83,9 @@ impl Tally {
     }
 
     /// The line of JSON.
-    pub fn report(&self, seconds: f64) -> String {
+    pub fn report(&self, seconds: f64, rows: Option<&Histogram<u64>>) -> String {
         let Tally { accepted, rejected, unknown, wrong, ref latency_us, .. } = *self;
         let commands = accepted + rejected + unknown + wrong;
-        let latency = |quantile| latency_us.value_at_quantile(quantile);
         let report = Report {
             commands,
             accepted,
@@ -80,7 +93,8 @@ impl Tally {
             unknown,
             seconds: (seconds * 1e6).round() / 1e6,
             per_second: (commands as f64 / seconds).round(),
-            latency_us: Latency { p50: latency(0.5), p99: latency(0.99), p999: latency(0.999), max: latency_us.max() },
+            latency_us: latency_us.into(),
+            row_latency_us: rows.map(Latency::from),
         };
         serde_json::to_string(&report).expect("numbers have a JSON form")
     }

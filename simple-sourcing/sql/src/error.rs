@@ -66,6 +66,22 @@ pub enum Error {
         remedy: &'static str,
     },
 
+    /// A version that has no tables of its own can't be reset.
+    #[error(
+        "version {version} of projection `{projection}` has created no tables, so there is nothing that could be emptied: start \
+         another version, and give it its tables with `.tables(…)`"
+    )]
+    NoTables {
+        /// The name of the projection.
+        projection: String,
+        /// Its version.
+        version: u32,
+    },
+
+    /// The library of this process decides what this crate does not know.
+    #[error("this version of `simple-sourcing-sql` does not know what `{0}` is: upgrade it")]
+    UnknownSteering(String),
+
     /// The library's own tables are those of another version of the library.
     #[error(
         "the tables of Simple Sourcing in this database have layout {found}, and this version of `simple-sourcing-sql` knows \
@@ -112,6 +128,14 @@ impl From<sqlx::Error> for Error {
 /// Whether the database has given this code.
 pub(crate) fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(|error| error.code()).is_some_and(|found| found == code)
+}
+
+/// Whether a table is not there, or the schema that it should be in.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn is_no_table(error: &sqlx::Error) -> bool {
+    // SQLite has no code for it.
+    let is_in_words = |error: &dyn sqlx::error::DatabaseError| error.message().starts_with("no such table");
+    has_code(error, "42P01") || has_code(error, "3F000") || error.as_database_error().is_some_and(is_in_words)
 }
 
 /// An error with all that the database says of it.

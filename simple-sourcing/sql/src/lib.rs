@@ -16,6 +16,8 @@
 //! | `error` | what can go wrong, and what to do about it; re-exported here |
 //! | `tables` | the tables that a user writes for a projection, and the layout of the library's own |
 //! | `records` | the library's own rows: positions, and parked events |
+//! | `reports` | the library's own rows: what processes report |
+//! | `steering` | the library's own rows: what somebody decides about a projection |
 //! | `statements` | the statements of a `Table` of the core, as far as both databases have the same |
 //! | `postgres` | [`Postgres`] (feature `postgres`) |
 //! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
@@ -108,11 +110,14 @@ mod error;
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod records;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod reports;
 mod retry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod statements;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod steering;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod tables;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

@@ -138,10 +138,14 @@ fn show_follower(f: &mut fmt::Formatter<'_>, follower: &FollowerStatus) -> fmt::
         let what = match partition.state {
             FollowerState::Retrying { seconds } => format!("trying again for {seconds} s"),
             FollowerState::Stopped => "stopped".to_owned(),
+            FollowerState::Paused => "paused".to_owned(),
             FollowerState::CaughtUp | FollowerState::CatchingUp => continue,
         };
-        let error = partition.last_error.as_deref().unwrap_or_default();
-        writeln!(f, "    {} partition {}: {what}: {}", partition.aggregate, partition.partition, OneLine(error))?;
+        write!(f, "    {} partition {}: {what}", partition.aggregate, partition.partition)?;
+        if let Some(error) = &partition.last_error {
+            write!(f, ": {}", OneLine(error))?;
+        }
+        writeln!(f)?;
     }
     Ok(())
 }

@@ -337,6 +337,8 @@ pub(super) async fn a_parked_key_leaves_the_others_alone<S: Subject>() {
     let receipt = accounts.split("cursed", 5).await.expect("it is accepted");
     let parked = within("what becomes of it", follower.wait_for(&receipt)).await;
     assert!(matches!(&parked, Err(ReadError::Parked { key, .. }) if key == "cursed"), "{parked:?}");
+    // The answer came with the first event of the command.
+    caught_up(&follower).await;
     assert_eq!(follower.parked().len(), 6);
     drop(follower);
     let follower = begin(Box::new(|_| Ok(())));

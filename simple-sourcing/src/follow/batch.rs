@@ -3,7 +3,7 @@ use std::{iter, mem};
 use super::{
     checkpoint::Checkpoint,
     decode::{decode, describe},
-    failure::ApplyError,
+    failure::{ApplyError, FailedEvent},
 };
 use crate::{
     codec::Codecs,
@@ -18,6 +18,8 @@ pub struct Batch {
     pub(super) aggregate: &'static str,
     pub(super) codecs: Codecs,
     pub(super) before: Checkpoint,
+    /// Whether the events are behind the position, and were parked.
+    pub(super) is_retried: bool,
     /// Never empty.
     pub(super) events: Vec<Logged>,
 }
@@ -61,7 +63,13 @@ impl Batch {
 
     /// Where the subscriber is after the batch. Store it in the transaction that stores what it makes of the events.
     pub fn after(&self) -> Checkpoint {
-        self.events.last().map_or(self.before, after)
+        let last = self.events.last().filter(|_| !self.is_retried);
+        last.map_or(self.before, |last| after(last).in_epoch(self.before.epoch))
+    }
+
+    /// Whether the events were parked, and are [tried again](super::Subscriber::retry). The position stays where it is.
+    pub fn is_retried(&self) -> bool {
+        self.is_retried
     }
 
     /// The events, decoded. An error is what [`apply`](super::Subscriber::apply) may return: it says which event can't be
@@ -69,6 +77,13 @@ impl Batch {
     pub fn events<E: Event>(&self) -> impl Iterator<Item = Result<Recorded<E>, ApplyError>> {
         iter::zip(0.., &self.events)
             .map(|(index, logged)| decode(&self.codecs, logged).map_err(|cause| ApplyError::Poison { index, cause }))
+    }
+
+    /// Events that nobody has logged.
+    #[cfg(feature = "testing")]
+    pub(crate) fn made_up(aggregate: &'static str, before: Checkpoint, events: Vec<Logged>) -> Self {
+        let at = Shard { aggregate: crate::engine::AggregateIndex::new(0), partition: 0 };
+        Batch { at, aggregate, codecs: Codecs::new(aggregate), before, is_retried: false, events }
     }
 
     /// Takes the first events out of the batch.
@@ -83,6 +98,17 @@ impl Batch {
     pub(super) fn put_back(&mut self, part: Batch) {
         self.before = part.before;
         self.events.splice(..0, part.events);
+    }
+
+    /// The first event, which can't be applied.
+    pub(super) fn failed(&self) -> Option<FailedEvent> {
+        let first = self.events.first()?;
+        Some(FailedEvent::new(first.offset, describe(self.aggregate, first)))
+    }
+
+    /// Which events these are, for the log.
+    pub(super) fn each(&self) -> impl Iterator<Item = String> {
+        self.events.iter().map(|event| describe(self.aggregate, event))
     }
 
     /// Where the first event is, for errors.

@@ -13,12 +13,27 @@ pub struct Checkpoint {
     pub command_offset: u64,
     /// The sequence of the last event in its aggregate; 0 if there was none.
     pub sequence: Sequence,
+    /// How often somebody has steered the subscriber past the follower, such as by setting it back. A store that allows it
+    /// raises this each time, so whoever writes at an earlier epoch has lost the partition. 0 otherwise.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 impl Checkpoint {
     /// Behind an event at this offset, whose command and sequence are these.
     pub const fn after(offset: u64, command_offset: u64, sequence: Sequence) -> Self {
-        Checkpoint { next: offset + 1, command_offset, sequence }
+        Checkpoint { next: offset + 1, command_offset, sequence, epoch: 0 }
+    }
+
+    /// The same in another epoch.
+    #[must_use]
+    pub const fn in_epoch(self, epoch: u64) -> Self {
+        Checkpoint { epoch, ..self }
+    }
+
+    /// Whether nothing is before it.
+    pub(super) fn is_beginning(&self) -> bool {
+        self.in_epoch(0) == Checkpoint::default()
     }
 
     /// Whether all events of the command with this receipt are before it. The receipt must belong to this partition.

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::{error::ReadError, one_line::OneLine};
 
 /// What a follower does at an event that can't be applied, now or ever.
@@ -11,6 +13,23 @@ pub enum OnFailure {
     Stop,
     /// It parks the event and the later ones of the same key, and goes on with all others.
     Park,
+}
+
+/// The event at which a follower stands still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FailedEvent {
+    /// Its offset.
+    pub offset: u64,
+    /// Which event it is, for people: its sequence, key and name.
+    pub description: String,
+}
+
+impl FailedEvent {
+    /// The event at this offset.
+    pub fn new(offset: u64, description: impl Into<String>) -> Self {
+        FailedEvent { offset, description: description.into() }
+    }
 }
 
 /// Why a batch was not applied, and what the follower does about it.
@@ -52,7 +71,9 @@ impl fmt::Display for ApplyError {
         match self {
             ApplyError::Retry(cause) => fmt::Display::fmt(&OneLine(cause), f),
             ApplyError::Poison { cause, .. } | ApplyError::Failed(cause) => fmt::Display::fmt(cause, f),
-            ApplyError::Lost => f.write_str("another process writes in this partition now"),
+            ApplyError::Lost => f.write_str(
+                "the position has moved: another process writes in this partition now, or somebody has steered the projection",
+            ),
         }
     }
 }

@@ -6,9 +6,10 @@ use super::{
     failure::OnFailure,
     followers::{Followers, Listed},
     partition::PartitionFollower,
-    progress::{Ends, Followed, FollowerStatus, Parked, Progress, ends},
+    progress::{Ends, Followed, FollowerStatus, Here, Parked, Progress, ends},
     source::Log,
     subscriber::Subscriber,
+    watched::Watched,
 };
 use crate::{
     codec::Codecs,
@@ -168,16 +169,50 @@ impl<S: Subscriber> Follower<S> {
     /// # Errors
     /// As [`wait_for`](Follower::wait_for).
     pub async fn wait_for_within(&self, receipt: &Receipt, within: Duration) -> Result<(), ReadError> {
-        let Progress { name, aggregates, .. } = &*self.progress;
-        let Some((aggregate, _)) = aggregates.iter().find(|(_, name)| receipt.aggregate == **name) else {
-            if let Some(Err(error)) = self.progress.watch().borrow().has_reached(&Ends::new()) {
-                return Err(error);
+        let aggregate = self.followed(receipt)?;
+        let what = || format!("`{}` to apply the events of command {}", self.progress.name, receipt.command_id);
+        self.wait_until(within, what, |followed| followed.holds(aggregate, receipt)).await
+    }
+
+    /// The aggregate type of a receipt.
+    fn followed(&self, receipt: &Receipt) -> Result<AggregateIndex, ReadError> {
+        let aggregates = &self.progress.aggregates;
+        if let Some((aggregate, _)) = aggregates.iter().find(|(_, name)| receipt.aggregate == **name) {
+            return Ok(*aggregate);
+        }
+        if let Some(Err(error)) = self.progress.watch().borrow().has_reached(&Ends::new()) {
+            return Err(error);
+        }
+        let followed: Vec<_> = aggregates.iter().map(|(_, name)| *name).collect();
+        Err(ReadError::NotFollowed { view: followed.join(", "), receipt: receipt.aggregate.to_string() })
+    }
+
+    /// Waits until the events of a command are applied, or its partition is followed in another process. What is known so far
+    /// is in `how_far`.
+    pub(crate) async fn holds(&self, receipt: &Receipt, how_far: &mut String) -> Result<Here, ReadError> {
+        let aggregate = self.followed(receipt)?;
+        let mut answer = Ok(Here::Elsewhere);
+        let mut followed = self.progress.watch();
+        let answered = followed.wait_for(|followed| match followed.here(aggregate, receipt) {
+            Ok(answered) => {
+                answer = answered;
+                true
             }
-            let followed: Vec<_> = aggregates.iter().map(|(_, name)| *name).collect();
-            return Err(ReadError::NotFollowed { view: followed.join(", "), receipt: receipt.aggregate.to_string() });
-        };
-        let what = || format!("`{name}` to apply the events of command {}", receipt.command_id);
-        self.wait_until(within, what, |followed| followed.holds(*aggregate, receipt)).await
+            Err(behind) => {
+                *how_far = behind;
+                false
+            }
+        });
+        // The sender is in the progress.
+        let is_closed = answered.await.is_err();
+        if is_closed { Err(ReadError::closed()) } else { answer }
+    }
+
+    /// Waits until the partition of a command is followed in this process.
+    pub(crate) async fn comes(&self, receipt: &Receipt) {
+        let Ok(aggregate) = self.followed(receipt) else { return };
+        // The sender is in the progress.
+        let _ = self.progress.watch().wait_for(|followed| followed.is_here(aggregate, receipt)).await;
     }
 
     /// Waits until all events are applied that are in the log now, for up to 30 seconds.
@@ -233,6 +268,11 @@ impl<S: Subscriber> Follower<S> {
     pub async fn status(&self) -> Result<FollowerStatus, ReadError> {
         let ends = ends(&*self.port, self.progress.indexes()).await?;
         Ok(self.progress.status(&ends))
+    }
+
+    /// Watches it.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched::new(&self.progress, &self.port)
     }
 
     /// The events that are parked since the start, in this process: the first 1,000 of each partition.

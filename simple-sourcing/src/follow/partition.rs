@@ -1,29 +1,21 @@
-use std::{
-    collections::HashSet,
-    future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-};
+use std::{sync::Arc, time::Duration};
 
 use tracing::{error, warn};
 
 use super::{
+    again,
+    aside::{Aside, Treatment},
     batch::Batch,
     checkpoint::Checkpoint,
-    failure::{ApplyError, OnFailure},
+    failure::{ApplyError, FailedEvent, OnFailure},
+    guarded::guarded,
     progress::Progress,
     retry::Backoff,
     sequences::Sequences,
     source::{Log, Portion, Source},
     subscriber::{Resume, Subscriber},
 };
-use crate::{
-    engine::{Logged, Shard, panic_message},
-    error::ReadError,
-    model::Sequence,
-};
+use crate::{engine::Shard, error::ReadError, model::Sequence};
 
 /// Why the later events of a key are parked.
 const KEY_IS_PARKED: &str = "an earlier event of the same key is parked";
@@ -39,31 +31,49 @@ pub(super) struct PartitionFollower<S> {
 
 /// Why a partition is no longer followed.
 enum End {
-    /// At an event that can't be applied.
-    Stopped(ReadError),
+    /// At an event that can't be applied, or that can't be read.
+    Stopped(ReadError, Option<FailedEvent>),
     /// The app is shut down.
     Closed,
     /// Somebody else writes in the partition.
     Lost,
+    /// It is to wait.
+    Paused,
+    /// Where to go on may be somewhere else.
+    Steered,
 }
 
+/// It does not ask more often where to go on, whatever it is told.
+const STEERED_PAUSE: Duration = Duration::from_millis(20);
+
 impl<S: Subscriber> PartitionFollower<S> {
-    /// Runs until the app is shut down, or an event can't be applied.
+    /// Runs until the app is shut down.
     pub(super) async fn run(self, mut start: Option<(Resume, Source)>) {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut epoch) = (Backoff::default(), 0);
         loop {
             let end = match self.start(start.take(), &mut backoff).await {
-                Ok((resume, source)) => self.follow(resume, source, &mut backoff).await,
+                Ok((resume, source)) => {
+                    epoch = resume.checkpoint.epoch;
+                    self.follow(resume, source, &mut backoff).await
+                }
                 Err(end) => end,
             };
             match end {
-                End::Closed => return self.progress.stopped(self.at, ReadError::closed()),
-                End::Stopped(reason) => {
+                End::Closed => return self.progress.stopped(self.at, ReadError::closed(), None),
+                End::Stopped(reason, event) => {
                     let (aggregate, partition) = (self.log.name, self.at.partition);
                     // If it went on, what is made of the events would be wrong for ever.
                     error!(follower = self.progress.name, aggregate, partition, %reason, "a follower has stopped");
-                    return self.progress.stopped(self.at, reason);
+                    self.progress.stopped(self.at, reason, event);
+                    self.subscriber.steered(epoch).await;
+                    // If it can't even resume, it does not try all the time.
+                    tokio::time::sleep(backoff.next().0).await;
                 }
+                End::Paused => {
+                    self.progress.paused(self.at);
+                    self.subscriber.steered(epoch).await;
+                }
+                End::Steered => tokio::time::sleep(STEERED_PAUSE).await,
                 // It is still assigned to this process, so it looks again where to go on.
                 End::Lost => self.wait(&ApplyError::Lost, &mut backoff).await,
             }
@@ -81,7 +91,9 @@ impl<S: Subscriber> PartitionFollower<S> {
                     let source = self.log.open_one(self.at.partition, resume.checkpoint.next).ok_or(End::Closed)?;
                     return Ok((resume, source));
                 }
-                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => {
+                    return Err(End::Stopped(cause, None));
+                }
                 Err(error @ (ApplyError::Retry(_) | ApplyError::Lost)) => self.wait(&error, backoff).await,
             }
         }
@@ -90,20 +102,30 @@ impl<S: Subscriber> PartitionFollower<S> {
     /// Asks the subscriber where to go on.
     pub(super) async fn resume(&self) -> Result<Resume, ApplyError> {
         let resume = guarded(self.subscriber.resume(self.log.name, self.at.partition)).await?;
-        self.progress.resumed(self.at, resume.checkpoint);
+        self.progress.resumed(self.at, &resume);
         Ok(resume)
     }
 
     async fn follow(&self, resume: Resume, mut source: Source, backoff: &mut Backoff) -> End {
-        let Resume { mut checkpoint, parked } = resume;
-        let mut parked: HashSet<_> = parked.into_iter().map(Arc::from).collect();
-        let is_beginning = checkpoint == Checkpoint::default();
-        let mut sequences = if is_beginning { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
+        if resume.is_paused {
+            return End::Paused;
+        }
+        if !resume.retried.is_empty() {
+            return self.retry(&resume, backoff).await;
+        }
+        let mut checkpoint = resume.checkpoint;
+        let mut aside = Aside::new(resume);
+        let mut sequences =
+            if checkpoint.is_beginning() { Sequences::after(Sequence::ZERO) } else { Sequences::from_anywhere() };
         loop {
-            let mut events = match source.next().await {
+            let portion = tokio::select! {
+                portion = source.next() => portion,
+                () = self.subscriber.steered(checkpoint.epoch) => return End::Steered,
+            };
+            let mut events = match portion {
                 Some(Portion::Events(events)) => events,
                 Some(Portion::Closed) => return End::Closed,
-                Some(Portion::Failed(error)) if !error.is_retryable() => return End::Stopped(error.into()),
+                Some(Portion::Failed(error)) if !error.is_retryable() => return End::Stopped(error.into(), None),
                 left_behind_or_failed => {
                     if let Some(Portion::Failed(error)) = left_behind_or_failed {
                         self.wait(&ApplyError::retry(error), backoff).await;
@@ -120,43 +142,56 @@ impl<S: Subscriber> PartitionFollower<S> {
             let wrong = wrong.into_iter().find_map(Result::err);
             events.truncate(wrong.as_ref().map_or(events.len(), |(at, _)| *at));
             let Log { name: aggregate, codecs, .. } = &*self.log;
-            let batch = Batch { at: self.at, aggregate, codecs: codecs.clone(), before: checkpoint, events };
-            match self.deliver(batch, &mut parked, backoff).await {
+            let batch =
+                Batch { at: self.at, aggregate, codecs: codecs.clone(), before: checkpoint, is_retried: false, events };
+            match self.deliver(batch, &mut aside, backoff).await {
                 Ok(after) => checkpoint = after,
                 Err(end) => return end,
             }
             if let Some((_, error)) = wrong {
-                return End::Stopped(error);
+                return End::Stopped(error, None);
             }
         }
     }
 
+    /// Gives the subscriber parked events again. What is left to do afterwards is known where it resumes.
+    async fn retry(&self, resume: &Resume, backoff: &mut Backoff) -> End {
+        let again = tokio::select! {
+            again = again::apply(&*self.subscriber, &self.progress, &self.log, self.at, resume) => again,
+            () = self.subscriber.steered(resume.checkpoint.epoch) => return End::Steered,
+        };
+        match again {
+            Ok(()) => {
+                backoff.reset();
+                End::Steered
+            }
+            Err(ApplyError::Lost) => End::Lost,
+            Err(error @ ApplyError::Retry(_)) => {
+                self.wait(&error, backoff).await;
+                End::Steered
+            }
+            Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => End::Stopped(cause, None),
+        }
+    }
+
     /// Gives the subscriber a batch, in parts where that is necessary.
-    async fn deliver(
-        &self,
-        mut batch: Batch,
-        parked: &mut HashSet<Arc<str>>,
-        backoff: &mut Backoff,
-    ) -> Result<Checkpoint, End> {
+    async fn deliver(&self, mut batch: Batch, aside: &mut Aside, backoff: &mut Backoff) -> Result<Checkpoint, End> {
         let mut one_by_one = false;
         while let Some(first) = batch.events.first() {
-            let is_parked = parked.contains(&first.record.key);
-            let same = |events: &[_]| {
-                let is_same = |event: &&Logged| parked.contains(&event.record.key) == is_parked;
-                if parked.is_empty() { events.len() } else { events.iter().take_while(is_same).count() }
-            };
-            let part = batch.split(if one_by_one { 1 } else { same(&batch.events) });
-            let applied = if is_parked {
-                guarded(self.subscriber.park(&part, KEY_IS_PARKED)).await
-            } else {
-                guarded(self.subscriber.apply(&part)).await
+            let treatment = aside.treatment(first);
+            let part = batch.split(if one_by_one { 1 } else { aside.alike(&batch.events) });
+            let applied = match treatment {
+                Treatment::Apply => guarded(self.subscriber.apply(&part)).await,
+                Treatment::Park => guarded(self.subscriber.park(&part, KEY_IS_PARKED)).await,
+                Treatment::Skip => guarded(self.subscriber.skip(&part)).await,
             };
             let (failed, cause) = match applied {
                 Ok(()) => {
                     backoff.reset();
-                    match is_parked {
-                        true => self.progress.parked(&part, KEY_IS_PARKED),
-                        false => self.progress.applied(&part),
+                    match treatment {
+                        Treatment::Apply => self.progress.applied(&part),
+                        Treatment::Park => self.progress.parked(&part, KEY_IS_PARKED),
+                        Treatment::Skip => self.skipped(&part),
                     }
                     continue;
                 }
@@ -166,7 +201,7 @@ impl<S: Subscriber> PartitionFollower<S> {
                     self.wait(&error, backoff).await;
                     continue;
                 }
-                Err(ApplyError::Failed(_)) if part.len() > 1 && !is_parked => {
+                Err(ApplyError::Failed(_)) if part.len() > 1 && treatment == Treatment::Apply => {
                     one_by_one = true;
                     batch.put_back(part);
                     continue;
@@ -178,12 +213,20 @@ impl<S: Subscriber> PartitionFollower<S> {
             if failed > 0 {
                 self.progress.applied(&batch.split(failed));
             }
-            if is_parked || self.on_failure == OnFailure::Stop {
-                return Err(End::Stopped(cause));
+            if treatment != Treatment::Apply || self.on_failure == OnFailure::Stop {
+                let event = batch.failed();
+                return Err(End::Stopped(cause, event));
             }
-            parked.insert(self.park(batch.split(1), cause, backoff).await?);
+            aside.park(self.park(batch.split(1), cause, backoff).await?);
         }
         Ok(batch.before)
+    }
+
+    fn skipped(&self, part: &Batch) {
+        for what in part.each() {
+            warn!(follower = self.progress.name, what, "an event is skipped, as somebody has decided");
+        }
+        self.progress.applied(part);
     }
 
     /// Parks an event that can't be applied. Returns its key.
@@ -194,7 +237,9 @@ impl<S: Subscriber> PartitionFollower<S> {
                 Ok(()) => break,
                 Err(ApplyError::Lost) => return Err(End::Lost),
                 Err(error @ ApplyError::Retry(_)) => self.wait(&error, backoff).await,
-                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => return Err(End::Stopped(cause)),
+                Err(ApplyError::Poison { cause, .. } | ApplyError::Failed(cause)) => {
+                    return Err(End::Stopped(cause, event.failed()));
+                }
             }
         }
         let what = event.describe();
@@ -216,15 +261,4 @@ impl<S: Subscriber> PartitionFollower<S> {
         }
         tokio::time::sleep(pause).await;
     }
-}
-
-/// Runs the user's code. A panic is an error.
-async fn guarded<T>(run: impl Future<Output = Result<T, ApplyError>>) -> Result<T, ApplyError> {
-    let mut run = pin!(run);
-    poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))).unwrap_or_else(|panic| {
-            Poll::Ready(Err(ApplyError::failed(format!("the subscriber panicked: {}", panic_message(&*panic)))))
-        })
-    })
-    .await
 }

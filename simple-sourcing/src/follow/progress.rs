@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{batch::Batch, checkpoint::Checkpoint};
+use super::{batch::Batch, checkpoint::Checkpoint, failure::FailedEvent, subscriber::Resume};
 use crate::{
     engine::{AggregateIndex, Shard},
     error::{BackendError, ReadError},
@@ -37,6 +37,8 @@ struct Partition {
     phase: Phase,
     /// By the offset of the event.
     parked: BTreeMap<u64, Parked>,
+    /// Whether events were parked before.
+    had_parked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -47,7 +49,8 @@ enum Phase {
         since: Timestamp,
         cause: String,
     },
-    Stopped(ReadError),
+    Stopped(ReadError, Option<FailedEvent>),
+    Paused,
 }
 
 /// An event that a follower did not apply, and neither the later ones of its key.
@@ -115,9 +118,11 @@ impl Progress {
         });
     }
 
-    pub(super) fn resumed(&self, at: Shard, checkpoint: Checkpoint) {
+    pub(super) fn resumed(&self, at: Shard, resume: &Resume) {
         self.change(at, |partition| {
-            partition.checkpoint = checkpoint;
+            partition.checkpoint = resume.checkpoint;
+            partition.parked.retain(|_, parked| resume.parked.contains(&parked.key));
+            partition.had_parked = !resume.parked.is_empty();
             partition.phase = Phase::Following;
         });
     }
@@ -149,6 +154,18 @@ impl Progress {
         self.applied(batch);
     }
 
+    /// Parked events are applied.
+    pub(super) fn unparked(&self, batch: &Batch) {
+        self.change(batch.at, |partition| {
+            batch.events.iter().for_each(|logged| drop(partition.parked.remove(&logged.offset)));
+        });
+    }
+
+    /// The follower waits in this partition, as somebody has decided.
+    pub(super) fn paused(&self, at: Shard) {
+        self.change(at, |partition| partition.phase = Phase::Paused);
+    }
+
     pub(super) fn retrying(&self, at: Shard, cause: String) {
         self.change(at, |partition| {
             let since = match partition.phase {
@@ -160,8 +177,8 @@ impl Progress {
     }
 
     /// The follower stands still in this partition.
-    pub(super) fn stopped(&self, at: Shard, error: ReadError) {
-        self.change(at, |partition| partition.phase = Phase::Stopped(error));
+    pub(super) fn stopped(&self, at: Shard, error: ReadError, event: Option<FailedEvent>) {
+        self.change(at, |partition| partition.phase = Phase::Stopped(error, event));
     }
 
     /// The follower stands still.
@@ -186,35 +203,8 @@ impl Progress {
         let followed = self.followed.borrow();
         let now = Timestamp::now();
         let partition = |(at, partition): (&Shard, &Partition)| {
-            let next = partition.checkpoint.next;
-            let end = ends.get(&at.aggregate).map(|end| end.next(at.partition));
-            let lag = end.map(|end| end.saturating_sub(next));
-            let behind = match (lag, partition.time) {
-                (Some(0), _) => Some(Duration::ZERO),
-                (_, time) => time.map(|time| now.since(time)),
-            };
-            let (state, last_error) = match &partition.phase {
-                Phase::Following if lag == Some(0) => (FollowerState::CaughtUp, None),
-                Phase::Following => (FollowerState::CatchingUp, None),
-                Phase::Retrying { since, cause } => {
-                    (FollowerState::Retrying { seconds: now.since(*since).as_secs() }, Some(cause.clone()))
-                }
-                Phase::Stopped(error) => (FollowerState::Stopped, Some(error.to_string())),
-            };
-            FollowedPartition {
-                aggregate: self
-                    .aggregates
-                    .iter()
-                    .find(|(index, _)| *index == at.aggregate)
-                    .map_or("", |(_, name)| name),
-                partition: at.partition,
-                next,
-                lag_events: lag,
-                lag_seconds: behind.map(|behind| behind.as_secs_f64()),
-                state,
-                last_error,
-                parked: partition.parked.len(),
-            }
+            let name = self.aggregates.iter().find(|(index, _)| *index == at.aggregate).map_or("", |(_, name)| name);
+            partition.status(name, at.partition, ends.get(&at.aggregate).map(|end| end.next(at.partition)), now)
         };
         let stopped = followed.stopped.as_ref().map(ToString::to_string);
         FollowerStatus {
@@ -225,7 +215,39 @@ impl Progress {
     }
 }
 
+/// Where the events of a command are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Here {
+    /// They are applied.
+    Applied,
+    /// They are applied, or one of them was parked.
+    AppliedOrParked,
+    /// Their partition is not followed in this process.
+    Elsewhere,
+}
+
 impl Followed {
+    pub(super) fn is_here(&self, aggregate: AggregateIndex, receipt: &Receipt) -> bool {
+        self.partitions.contains_key(&Shard { aggregate, partition: receipt.position.partition })
+    }
+
+    /// Where the events of this command are; how far it is, if they are still to come.
+    pub(super) fn here(&self, aggregate: AggregateIndex, receipt: &Receipt) -> Result<Result<Here, ReadError>, String> {
+        let at = Shard { aggregate, partition: receipt.position.partition };
+        let Some(partition) = self.partitions.get(&at) else {
+            return Ok(self.stopped.clone().map_or(Ok(Here::Elsewhere), Err));
+        };
+        let Checkpoint { next, command_offset, .. } = partition.checkpoint;
+        match partition.error().or(self.stopped.as_ref()) {
+            _ if partition.checkpoint.holds(receipt) => {
+                let has_parked = partition.had_parked || !partition.parked.is_empty();
+                Ok(Ok(if has_parked { Here::AppliedOrParked } else { Here::Applied }))
+            }
+            Some(error) => Ok(Err(error.clone())),
+            None => Err(format!("it is at event offset {next}, behind command offset {command_offset} there")),
+        }
+    }
+
     /// Whether the events of this command are applied; none if that is not known yet.
     pub(super) fn holds(&self, aggregate: AggregateIndex, receipt: &Receipt) -> Option<Result<(), ReadError>> {
         let partition = self.partitions.get(&Shard { aggregate, partition: receipt.position.partition });
@@ -255,11 +277,43 @@ impl Followed {
 }
 
 impl Partition {
+    /// How far it is, given where its log ends.
+    fn status(&self, aggregate: &'static str, partition: u32, end: Option<u64>, now: Timestamp) -> FollowedPartition {
+        let next = self.checkpoint.next;
+        let lag = end.map(|end| end.saturating_sub(next));
+        let behind = match (lag, self.time) {
+            (Some(0), _) => Some(Duration::ZERO),
+            (_, time) => time.map(|time| now.since(time)),
+        };
+        let (state, last_error, failed_event) = match &self.phase {
+            Phase::Following if lag == Some(0) => (FollowerState::CaughtUp, None, None),
+            Phase::Following => (FollowerState::CatchingUp, None, None),
+            Phase::Retrying { since, cause } => {
+                (FollowerState::Retrying { seconds: now.since(*since).as_secs() }, Some(cause.clone()), None)
+            }
+            Phase::Stopped(error, event) => (FollowerState::Stopped, Some(error.to_string()), event.clone()),
+            Phase::Paused => (FollowerState::Paused, None, None),
+        };
+        FollowedPartition {
+            aggregate,
+            partition,
+            next,
+            end,
+            lag_events: lag,
+            lag_seconds: behind.map(|behind| behind.as_secs_f64()),
+            last_event_at: self.time,
+            state,
+            last_error,
+            failed_event,
+            parked: self.parked.len(),
+        }
+    }
+
     /// Why the follower stands still here.
     fn error(&self) -> Option<&ReadError> {
         match &self.phase {
-            Phase::Stopped(error) => Some(error),
-            Phase::Following | Phase::Retrying { .. } => None,
+            Phase::Stopped(error, _) => Some(error),
+            Phase::Following | Phase::Retrying { .. } | Phase::Paused => None,
         }
     }
 }
@@ -286,14 +340,20 @@ pub struct FollowedPartition {
     pub partition: u32,
     /// The offset of the next event.
     pub next: u64,
+    /// Where the log ends, if that is known.
+    pub end: Option<u64>,
     /// How many offsets are left; none if the end of the log is not known. On Kafka, some of them may hold no event.
     pub lag_events: Option<u64>,
     /// How old the last event is that it has applied, in seconds; 0 if it is at the end; none if it has applied none yet.
     pub lag_seconds: Option<f64>,
+    /// When the last event happened that it has applied; none if it has applied none yet.
+    pub last_event_at: Option<Timestamp>,
     /// What it does.
     pub state: FollowerState,
     /// Why it is retrying or has stopped.
     pub last_error: Option<String>,
+    /// The event at which it has stopped, if it is an event.
+    pub failed_event: Option<FailedEvent>,
     /// How many events are parked, up to 1,000.
     pub parked: usize,
 }
@@ -314,4 +374,6 @@ pub enum FollowerState {
     },
     /// It stands still, at an event that can't be applied.
     Stopped,
+    /// It waits, because somebody has paused it.
+    Paused,
 }

@@ -66,6 +66,33 @@ pub trait Subscriber: Send + Sync + 'static {
         let (what, cause) = (batch.describe(), cause.to_owned());
         async move { Err(ApplyError::failed(format!("{what} can't be parked here, and could not be applied: {cause}"))) }
     }
+
+    /// Goes past an event that somebody has decided to [skip](Resume::skipped): stores the checkpoint behind it, and nothing
+    /// else. By default, nothing can be skipped.
+    ///
+    /// # Errors
+    /// As [`apply`](Subscriber::apply).
+    fn skip(&self, batch: &Batch) -> impl Future<Output = Result<(), ApplyError>> + Send {
+        let what = batch.describe();
+        async move { Err(ApplyError::failed(format!("{what} can't be skipped here"))) }
+    }
+
+    /// Applies an event that is parked, and parks it no longer. If that fails, the event is [parked](Subscriber::park) again,
+    /// and then none of its key is to be [retried](Resume::retried). By default, nothing can be tried again.
+    ///
+    /// # Errors
+    /// As [`apply`](Subscriber::apply).
+    fn retry(&self, batch: &Batch) -> impl Future<Output = Result<(), ApplyError>> + Send {
+        let what = batch.describe();
+        async move { Err(ApplyError::failed(format!("{what} can't be tried again here"))) }
+    }
+
+    /// Waits until somebody has steered the subscriber since this [epoch](Checkpoint::epoch): then the follower asks again
+    /// where to [resume](Subscriber::resume). By default, for ever.
+    fn steered(&self, epoch: u64) -> impl Future<Output = ()> + Send {
+        let _ = epoch;
+        std::future::pending()
+    }
 }
 
 /// Where a subscriber goes on in a partition.
@@ -76,17 +103,24 @@ pub struct Resume {
     pub checkpoint: Checkpoint,
     /// The keys of which events are parked: all later events of these are parked, too.
     pub parked: Vec<String>,
+    /// Whether it is to wait, until it is [steered](Subscriber::steered) again.
+    pub is_paused: bool,
+    /// The offsets of events that are to be skipped.
+    pub skipped: Vec<u64>,
+    /// The offsets of parked events that are to be tried again, in order. If there are many, these are the first ones; the
+    /// follower asks again for the rest.
+    pub retried: Vec<u64>,
 }
 
 impl Resume {
     /// Goes on from this checkpoint, with these keys parked.
     pub fn parked(checkpoint: Checkpoint, parked: Vec<String>) -> Self {
-        Resume { checkpoint, parked }
+        Resume { checkpoint, parked, ..Resume::default() }
     }
 }
 
 impl From<Checkpoint> for Resume {
     fn from(checkpoint: Checkpoint) -> Self {
-        Resume { checkpoint, parked: Vec::new() }
+        Resume { checkpoint, ..Resume::default() }
     }
 }

@@ -48,14 +48,17 @@ pub type Projected<'a, S> =
     Pin<Box<dyn Future<Output = Result<(), NotProjected<<S as ProjectionStore>::Error>>> + Send + 'a>>;
 
 /// Why a batch was not projected.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum NotProjected<E> {
     /// An event can't be read.
+    #[error(transparent)]
     Unreadable(ReadError),
     /// A method of the projection has returned this error.
+    #[error("{0}")]
     Failed(E),
     /// An event does not fit what is stored, or what it makes of that can't be stored. Only projections without code, such as
     /// [`Table`](super::Table), know.
+    #[error(transparent)]
     DoesNotFit(ReadError),
 }
 

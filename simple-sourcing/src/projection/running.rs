@@ -1,15 +1,25 @@
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use super::{NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore};
+use tokio::time::timeout;
+
+use super::{
+    Handle, NotProjected, NotStarted, Part, Projection, ProjectionOptions, TransactionalStore,
+    reporter::Reporter,
+    watcher::{self, Epoch, Watcher},
+};
 use crate::{
     error::ReadError,
-    follow::{ApplyError, Batch, Follower, FollowerStatus, NewFollower, Parked, Resume, Subscriber},
+    follow::{ApplyError, Batch, Follower, FollowerStatus, Here, NewFollower, Parked, Resume, Subscriber},
     model::Receipt,
+    port::TIMEOUT_DEFAULT,
 };
 
 /// A projection that runs, for as long as this exists and the app runs.
 pub struct Running<P, S> {
     follower: Follower<Writer<P, S>>,
+    handle: Handle<S>,
+    _reporter: Reporter,
+    _watcher: Watcher,
 }
 
 /// A projection and its store, as the subscriber of a follower.
@@ -18,6 +28,7 @@ struct Writer<P, S> {
     name: Cow<'static, str>,
     version: u32,
     store: Arc<S>,
+    epoch: Epoch,
 }
 
 /// Starts a projection.
@@ -39,12 +50,19 @@ where
     }
     projection.check()?;
     store.prepare(name, version, projection.tables().as_deref()).await?;
+    store.follows(name, version, projection.aggregates()).await?;
     // From here on nothing waits, so of two that start at once one is refused.
     if follower.is_running() {
         return Err(NotStarted::Twice { projection: name.to_owned(), version }.into());
     }
-    let name = name.to_owned().into();
-    Ok(Running { follower: follower.start(Writer { projection, name, version, store }) })
+    let name: Cow<'static, str> = name.to_owned().into();
+    let handle = Handle::shared(store.clone(), name.clone(), version);
+    let epoch = Epoch::default();
+    let watcher = Watcher::start(store.clone(), name.clone().into_owned(), version, epoch.clone());
+    let (writers_name, writers_store) = (name.clone(), store.clone());
+    let follower = follower.start(Writer { projection, name: writers_name, version, store: writers_store, epoch });
+    let reporter = Reporter::start(store, name.into_owned(), version, follower.watched());
+    Ok(Running { follower, handle, _reporter: reporter, _watcher: watcher })
 }
 
 impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
@@ -61,6 +79,16 @@ impl<P: Projection<S>, S: TransactionalStore> Writer<P, S> {
         begun.map_err(failed::<S>)?.ok_or(ApplyError::Lost)
     }
 
+    async fn project(&self, batch: &Batch) -> Result<S::Transaction, ApplyError> {
+        let mut transaction = self.begin(batch).await?;
+        let projected = self.projection.project(&mut transaction, batch).await;
+        projected.map_err(|error| match error {
+            NotProjected::Unreadable(cause) | NotProjected::DoesNotFit(cause) => ApplyError::Failed(cause),
+            NotProjected::Failed(error) => failed::<S>(error.into()),
+        })?;
+        Ok(transaction)
+    }
+
     /// If the answer is lost, the next attempt finds the position moved, and goes on from there.
     async fn commit(&self, transaction: S::Transaction) -> Result<(), ApplyError> {
         self.store.commit(transaction).await.map_err(failed::<S>)
@@ -73,12 +101,7 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
     }
 
     async fn apply(&self, batch: &Batch) -> Result<(), ApplyError> {
-        let mut transaction = self.begin(batch).await?;
-        let projected = self.projection.project(&mut transaction, batch).await;
-        projected.map_err(|error| match error {
-            NotProjected::Unreadable(cause) | NotProjected::DoesNotFit(cause) => ApplyError::Failed(cause),
-            NotProjected::Failed(error) => failed::<S>(error.into()),
-        })?;
+        let transaction = self.project(batch).await?;
         self.commit(transaction).await
     }
 
@@ -87,6 +110,21 @@ impl<P: Projection<S>, S: TransactionalStore> Subscriber for Writer<P, S> {
         let parked = self.store.park(&mut transaction, self.of(batch), batch, cause).await;
         parked.map_err(failed::<S>)?;
         self.commit(transaction).await
+    }
+
+    async fn skip(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let transaction = self.begin(batch).await?;
+        self.commit(transaction).await
+    }
+
+    async fn retry(&self, batch: &Batch) -> Result<(), ApplyError> {
+        let mut transaction = self.project(batch).await?;
+        self.store.unpark(&mut transaction, self.of(batch), batch).await.map_err(failed::<S>)?;
+        self.commit(transaction).await
+    }
+
+    async fn steered(&self, epoch: u64) {
+        watcher::steered(&self.epoch, epoch).await;
     }
 }
 
@@ -105,22 +143,46 @@ impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
         &self.follower.subscriber().store
     }
 
-    /// Waits until the rows of the command with this receipt are committed by this process, all of them, for up to 30 seconds:
-    /// read your own writes.
+    /// The projection in its store, for what any process may do with it: read its status, pause and resume it, try parked events
+    /// again, skip one, or begin again.
+    pub fn handle(&self) -> &Handle<S> {
+        &self.handle
+    }
+
+    /// Waits until the rows of the command with this receipt are committed, all of them, by this process or another one that
+    /// shares the projection, for up to 30 seconds: read your own writes.
     ///
     /// # Errors
-    /// When the receipt belongs to an aggregate type that is not followed, an event of the command is parked, the projection
-    /// stands still before it, or the rows do not come in time.
+    /// As those of [`Handle::wait_for`]; and at once, when the projection stands still before the command, in this process.
     pub async fn wait_for(&self, receipt: &Receipt) -> Result<(), ReadError> {
-        self.follower.wait_for(receipt).await
+        self.wait_for_within(receipt, TIMEOUT_DEFAULT).await
     }
 
     /// [`wait_for`](Running::wait_for) with another timeout.
     ///
     /// # Errors
     /// As [`wait_for`](Running::wait_for).
-    pub async fn wait_for_within(&self, receipt: &Receipt, timeout: Duration) -> Result<(), ReadError> {
-        self.follower.wait_for_within(receipt, timeout).await
+    pub async fn wait_for_within(&self, receipt: &Receipt, within: Duration) -> Result<(), ReadError> {
+        let mut how_far = String::new();
+        match timeout(within, self.wait(receipt, &mut how_far)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.handle.too_late(receipt, within, &how_far)),
+        }
+    }
+
+    /// The partition of the command may go to another process, and come back.
+    async fn wait(&self, receipt: &Receipt, how_far: &mut String) -> Result<(), ReadError> {
+        loop {
+            match self.follower.holds(receipt, how_far).await? {
+                Here::Applied => return Ok(()),
+                Here::AppliedOrParked => return self.handle.unless_parked(receipt).await,
+                Here::Elsewhere => {}
+            }
+            tokio::select! {
+                there = self.handle.wait(receipt, how_far) => return there,
+                () = self.follower.comes(receipt) => {}
+            }
+        }
     }
 
     /// Waits until the rows of all events are committed that are in the log now, for up to 30 seconds.
@@ -139,7 +201,7 @@ impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
         self.follower.caught_up_within(timeout).await
     }
 
-    /// How far it is. It asks the backend where the log ends.
+    /// How far it is in this process. It asks the backend where the log ends. [`Handle::status`] has all processes.
     ///
     /// # Errors
     /// When the end of the log can't be read.

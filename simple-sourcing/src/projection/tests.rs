@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{InMemory, InMemoryError, Part, TransactionalStore};
+use super::{Handle, InMemory, InMemoryError, Part, TransactionalStore};
 use crate::{error::ReadError, follow::Checkpoint, prelude::*};
 
 #[event(key = String)]
@@ -170,4 +170,49 @@ async fn a_position_is_moved_only_from_where_it_is() {
     assert!(store.begin(part(), beginning, first).await.expect("it works").is_none(), "it has moved");
     let later = Part { version: 3, ..part() };
     assert_eq!(store.resume(later).await.map(|resume| resume.checkpoint), Ok(beginning), "another version");
+}
+
+#[tokio::test]
+async fn rows_are_waited_for_wherever_they_are_written() {
+    let (memory, store) = (Memory::new().partitions(4), InMemory::new(Rows::new()));
+    let (first, purses) = bank(&memory).await;
+    let (second, _) = bank(&memory).await;
+    let one = first.project(Purses, store.clone()).await.expect("it can be prepared");
+    let other = second.project(Purses, store.clone()).await.expect("it can be prepared");
+    let reader = Handle::new(store.clone(), "purses", 2);
+    for round in 1..=10 {
+        for key in 0..8 {
+            let receipt = purses.fill(key.to_string(), 5).await.expect("it is accepted");
+            match key % 3 {
+                0 => one.wait_for(&receipt).await.expect("its rows come"),
+                1 => other.wait_for(&receipt).await.expect("its rows come"),
+                _ => reader.wait_for(&receipt).await.expect("its rows come"),
+            }
+            assert_eq!(store.value().await.get(&key.to_string()), Some(&(round * 5)));
+        }
+    }
+    // Some partitions have gone to the other one, which ends.
+    drop(other);
+    let receipt = purses.fill("0", 5).await.expect("it is accepted");
+    one.wait_for(&receipt).await.expect("its rows come");
+}
+
+#[tokio::test]
+async fn what_is_not_there_says_how_far_the_projection_is() {
+    let store = InMemory::new(Rows::new());
+    let (app, purses) = bank(&Memory::new()).await;
+    let receipt = purses.fill("alice", 3).await.expect("it is accepted");
+    let reader = Handle::new(store.clone(), "purses", 2);
+    let short = Duration::from_millis(100);
+    let waited = reader.wait_for_within(&receipt, short).await.expect_err("it never started").to_string();
+    assert!(waited.contains("100ms") && waited.contains("it has not started in this store yet"), "{waited}");
+
+    store.follows("purses", 2, &["purse"]).await.expect("it works");
+    let part = Part::new("purses".into(), 2, "purse".into(), 0);
+    let middle = Checkpoint::after(2, receipt.position.offset, Sequence::new(3));
+    let begun = store.begin(part, Checkpoint::default(), middle).await.expect("it works").expect("it is there");
+    store.commit(begun).await.expect("it is committed");
+    let waited = reader.wait_for_within(&receipt, short).await.expect_err("an event is missing").to_string();
+    assert!(waited.contains("it is at event offset 3, behind command offset 0 there"), "{waited}");
+    drop(app);
 }

@@ -49,12 +49,15 @@
 //! state itself, and on what is read back of it. The test fails if a value is not read back as it was written, or if a decision
 //! depends on something that is not stored.
 //!
+//! A projection is tested with [`projecting`]: events in, rows out, however the events are cut into batches.
+//!
 //! The same scenario runs on a backend with one more call: [`run_on`](Given::run_on). `laws!` (feature `laws`) tests what
 //! holds for every aggregate and any commands.
 
 #[cfg(feature = "laws")]
 mod laws;
 mod on_app;
+mod projecting;
 mod step;
 
 use std::{
@@ -72,6 +75,7 @@ pub use crate::laws;
 #[cfg(feature = "laws")]
 pub use proptest;
 
+pub use self::projecting::{Projecting, projecting};
 use self::step::Step;
 
 use crate::{

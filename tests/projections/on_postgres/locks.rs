@@ -30,6 +30,7 @@ pub(crate) async fn stopped() {
     load(&app, 12, 5, 2).await;
     let zombie = database.open().await.idle_timeout(Duration::from_secs(2));
     zombie.prepare("ledgers", 1, None).await.expect("it can be prepared");
+    zombie.resume(PART).await.expect("it answers");
     let begun = zombie.begin(PART, Checkpoint::default(), FIRST).await.expect("it answers");
     let mut transaction = begun.expect("nobody else writes");
     OnPostgres::scribble(&mut transaction).await.expect("it is written");
@@ -49,6 +50,7 @@ pub(crate) async fn limited() {
     let database = OnPostgres::fresh().await;
     let store = database.open().await;
     store.prepare("ledgers", 1, None).await.expect("it can be prepared");
+    store.resume(PART).await.expect("it answers");
     let stopped = store.begin(PART, Checkpoint::default(), FIRST).await.expect("it answers").expect("nobody writes");
     let waiting = database.open().await.lock_timeout(Duration::from_millis(300));
     let asked = Instant::now();

@@ -1,7 +1,10 @@
 mod connect;
 mod prepare;
 mod records;
+mod reports;
 mod session;
+mod signals;
+mod steering;
 mod table;
 
 use std::{fmt, time::Duration};
@@ -9,12 +12,15 @@ use std::{fmt, time::Duration};
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Part, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Report, Reports, Steered, Steering, Stored, TransactionalStore},
 };
 use sqlx::{PgConnection, PgPool, Transaction, postgres::PgConnectOptions};
 
-use self::session::Session;
-use crate::{error::Error, tables::Tables};
+use self::{session::Session, signals::Signals};
+use crate::{
+    error::{Error, is_no_table},
+    tables::Tables,
+};
 
 /// How many connections a projection has at most, unless the pool says otherwise.
 const CONNECTIONS_MAX: u32 = 10;
@@ -43,6 +49,7 @@ pub struct Postgres {
     pool: PgPool,
     tables: Tables,
     session: Session,
+    signals: Signals,
 }
 
 impl Postgres {
@@ -64,7 +71,8 @@ impl Postgres {
 
     /// With a pool that you have made. It bounds how many partitions are written at the same time.
     pub fn from_pool(pool: PgPool) -> Self {
-        Postgres { pool, tables: Tables::none(), session: Session::default() }
+        let signals = Signals::new(&pool.connect_options());
+        Postgres { pool, tables: Tables::none(), session: Session::default(), signals }
     }
 
     /// The store for a projection with these tables: statements that create them, with the indexes and whatever else belongs to
@@ -76,7 +84,7 @@ impl Postgres {
     pub fn tables(&self, statements: &str) -> Self {
         let options = PgConnectOptions::clone(&self.pool.connect_options());
         let pool = self.pool.options().clone().connect_lazy_with(options);
-        Postgres { pool, tables: Tables::new(statements), session: self.session }
+        Postgres { pool, tables: Tables::new(statements), session: self.session, signals: self.signals.clone() }
     }
 
     /// How long a statement waits for a lock that another transaction has; 5 seconds by default. After that, the batch is tried
@@ -126,10 +134,13 @@ impl TransactionalStore for Postgres {
     }
 
     async fn resume(&self, part: Part) -> Result<Resume, Error> {
-        let what = || format!("read the position of projection `{}`", part.projection);
-        let connection = self.pool.acquire().await;
-        let mut connection = connection.map_err(|cause| Error::store(what())(cause))?;
-        records::resume(&mut connection, &part).await.map_err(|cause| Error::store(what())(cause))
+        let failed = |cause| Error::store(format!("read the position of projection `{}`", part.projection))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        if let Some(resume) = records::resume(&mut connection, &part).await.map_err(failed)? {
+            return Ok(resume);
+        }
+        records::enter(&mut connection, &part).await.map_err(failed)?;
+        Ok(records::resume(&mut connection, &part).await.map_err(failed)?.unwrap_or_default())
     }
 
     async fn begin(
@@ -155,10 +166,71 @@ impl TransactionalStore for Postgres {
         records::park(transaction, &part, batch, cause).await.map_err(Error::store(what))
     }
 
+    async fn unpark(&self, transaction: &mut Self::Transaction, part: Part, batch: &Batch) -> Result<(), Error> {
+        let what = format!("park events of projection `{}` no longer", part.projection);
+        records::unpark(transaction, &part, batch).await.map_err(Error::store(what))
+    }
+
     async fn commit(&self, mut transaction: Self::Transaction) -> Result<(), Error> {
         // PostgreSQL answers the commit of a transaction in which a statement has failed by rolling it back, without an error.
         sqlx::query("SELECT 1").execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.signals.notify();
+        Ok(())
+    }
+
+    async fn follows(&self, projection: &str, version: u32, aggregates: &[&'static str]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("prepare version {version} of projection `{projection}`"))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        records::follows(&mut connection, projection, version, aggregates).await.map_err(failed)?;
+        self.signals.notify();
+        Ok(())
+    }
+
+    async fn find(&self, projection: &str, version: u32) -> Result<Option<Stored>, Error> {
+        let failed = |cause| Error::store(format!("read the positions of projection `{projection}`"))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        match records::find(&mut connection, projection, version).await {
+            // Nothing was ever prepared in this database.
+            Err(cause) if is_no_table(&cause) => Ok(None),
+            found => found.map_err(failed),
+        }
+    }
+
+    async fn parked(&self, part: Part, command_offset: u64) -> Result<Option<ParkedCause>, Error> {
+        let failed = |cause| Error::store(format!("read the parked events of projection `{}`", part.projection))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        records::parked(&mut connection, &part, command_offset).await.map_err(failed)
+    }
+
+    async fn report(&self, projection: &str, version: u32, reports: &[Report]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("report the status of projection `{projection}`"))(cause);
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        for report in reports {
+            reports::write(&mut transaction, projection, version, report).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn reports(&self, projection: &str, version: u32) -> Result<Reports, Error> {
+        let failed = |cause| Error::store(format!("read the status of projection `{projection}`"))(cause);
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        reports::read(&mut connection, projection, version).await.map_err(failed)
+    }
+
+    async fn steer(&self, projection: &str, version: u32, steering: &Steering) -> Result<Steered, Error> {
+        let failed = |cause| Error::store(format!("steer version {version} of projection `{projection}`"))(cause);
+        let mut transaction = self.pool.begin_with(self.session.begin_own()).await.map_err(failed)?;
+        let steered = steering::steer(&mut transaction, projection, version, steering).await;
+        if matches!(steered, Ok(Steered::Done)) {
+            transaction.commit().await.map_err(failed)?;
+            self.signals.notify();
+        }
+        steered
+    }
+
+    fn changes(&self) -> Changes {
+        self.signals.changes()
     }
 
     fn is_retryable(error: &Error) -> bool {

@@ -1,3 +1,3 @@
 use sqlx::PgConnection;
 
-crate::records::records!(PgConnection, "simple_sourcing.", "now()");
+crate::records::records!(PgConnection, "simple_sourcing.", "now()", "FOR SHARE");

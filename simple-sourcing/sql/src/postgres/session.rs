@@ -17,15 +17,19 @@ impl Default for Session {
 }
 
 impl Session {
-    /// The statements that begin a transaction, sent as one.
+    /// The statements that begin a transaction of a projection, sent as one.
     pub(super) fn begin(&self, part: &Part) -> AssertSqlSafe<String> {
-        let schema = schema(&part.projection, part.version);
+        let (begin, schema) = (self.begin_own().0, schema(&part.projection, part.version));
+        AssertSqlSafe(format!("{begin}; SET LOCAL search_path TO \"{schema}\""))
+    }
+
+    /// Those that begin a transaction on the library's own tables.
+    pub(super) fn begin_own(&self) -> AssertSqlSafe<String> {
         // 0 would mean: for ever.
         let [lock, idle] =
             [self.lock_timeout, self.idle_timeout].map(|timeout| timeout.as_millis().clamp(1, i32::MAX as u128));
         AssertSqlSafe(format!(
-            "BEGIN; SET LOCAL search_path TO \"{schema}\"; SET LOCAL lock_timeout TO {lock}; \
-             SET LOCAL idle_in_transaction_session_timeout TO {idle}"
+            "BEGIN; SET LOCAL lock_timeout TO {lock}; SET LOCAL idle_in_transaction_session_timeout TO {idle}"
         ))
     }
 }

@@ -1,18 +1,26 @@
 mod connect;
 mod prepare;
 mod records;
+mod reports;
+mod steering;
 mod table;
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
 use simple_sourcing::{
     ProjectionStore,
     follow::{Batch, Checkpoint, Resume},
-    projection::{Part, TransactionalStore},
+    projection::{Changes, ParkedCause, Part, Report, Reports, Steered, Steering, Stored, TransactionalStore},
 };
 use sqlx::{SqliteConnection, SqlitePool, Transaction};
 
-use crate::{error::Error, tables::Tables};
+use crate::{
+    error::{Error, is_no_table},
+    tables::Tables,
+};
+
+/// How often those who wait look again.
+const RECHECK: Duration = Duration::from_millis(25);
 
 /// Projections in a file of SQLite.
 ///
@@ -86,10 +94,15 @@ impl TransactionalStore for Sqlite {
     }
 
     async fn resume(&self, part: Part) -> Result<Resume, Error> {
-        let what = || format!("read the position of projection `{}`", part.projection);
-        let connection = self.readers.acquire().await;
-        let mut connection = connection.map_err(|cause| Error::store(what())(cause))?;
-        records::resume(&mut connection, &part).await.map_err(|cause| Error::store(what())(cause))
+        let failed = |cause| Error::store(format!("read the position of projection `{}`", part.projection))(cause);
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        if let Some(resume) = records::resume(&mut reader, &part).await.map_err(failed)? {
+            return Ok(resume);
+        }
+        drop(reader);
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        records::enter(&mut connection, &part).await.map_err(failed)?;
+        Ok(records::resume(&mut connection, &part).await.map_err(failed)?.unwrap_or_default())
     }
 
     async fn begin(
@@ -115,8 +128,65 @@ impl TransactionalStore for Sqlite {
         records::park(transaction, &part, batch, cause).await.map_err(Error::store(what))
     }
 
+    async fn unpark(&self, transaction: &mut Self::Transaction, part: Part, batch: &Batch) -> Result<(), Error> {
+        let what = format!("park events of projection `{}` no longer", part.projection);
+        records::unpark(transaction, &part, batch).await.map_err(Error::store(what))
+    }
+
     async fn commit(&self, transaction: Self::Transaction) -> Result<(), Error> {
         Ok(transaction.commit().await?)
+    }
+
+    async fn follows(&self, projection: &str, version: u32, aggregates: &[&'static str]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("prepare version {version} of projection `{projection}`"))(cause);
+        let mut connection = self.writer.acquire().await.map_err(failed)?;
+        records::follows(&mut connection, projection, version, aggregates).await.map_err(failed)
+    }
+
+    async fn find(&self, projection: &str, version: u32) -> Result<Option<Stored>, Error> {
+        let failed = |cause| Error::store(format!("read the positions of projection `{projection}`"))(cause);
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        match records::find(&mut connection, projection, version).await {
+            // Nothing was ever prepared in this file.
+            Err(cause) if is_no_table(&cause) => Ok(None),
+            found => found.map_err(failed),
+        }
+    }
+
+    async fn parked(&self, part: Part, command_offset: u64) -> Result<Option<ParkedCause>, Error> {
+        let failed = |cause| Error::store(format!("read the parked events of projection `{}`", part.projection))(cause);
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        records::parked(&mut connection, &part, command_offset).await.map_err(failed)
+    }
+
+    async fn report(&self, projection: &str, version: u32, reports: &[Report]) -> Result<(), Error> {
+        let failed = |cause| Error::store(format!("report the status of projection `{projection}`"))(cause);
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for report in reports {
+            reports::write(&mut transaction, projection, version, report).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn reports(&self, projection: &str, version: u32) -> Result<Reports, Error> {
+        let failed = |cause| Error::store(format!("read the status of projection `{projection}`"))(cause);
+        let mut connection = self.readers.acquire().await.map_err(failed)?;
+        reports::read(&mut connection, projection, version).await.map_err(failed)
+    }
+
+    async fn steer(&self, projection: &str, version: u32, steering: &Steering) -> Result<Steered, Error> {
+        let failed = |cause| Error::store(format!("steer version {version} of projection `{projection}`"))(cause);
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        let steered = steering::steer(&mut transaction, projection, version, steering).await;
+        if matches!(steered, Ok(Steered::Done)) {
+            transaction.commit().await.map_err(failed)?;
+        }
+        steered
+    }
+
+    /// SQLite tells nobody. To look at a row takes some tens of microseconds.
+    fn changes(&self) -> Changes {
+        Changes::polled(RECHECK)
     }
 
     fn is_retryable(error: &Error) -> bool {

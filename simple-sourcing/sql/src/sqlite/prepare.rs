@@ -1,5 +1,6 @@
 use sqlx::{AssertSqlSafe, SqliteConnection, SqlitePool};
 
+use super::steering;
 use crate::{
     error::Error,
     tables::{LAYOUT, Tables, check_layout},
@@ -46,6 +47,7 @@ async fn create(
 ) -> Result<(), Error> {
     let what = || format!("create the tables of version {version} of projection `{projection}`");
     let failed = |cause| Error::store(what())(cause);
+    let before = steering::tables(connection).await.map_err(failed)?;
     let created = sqlx::raw_sql(AssertSqlSafe(tables.text())).execute(&mut *connection).await;
     created.map_err(|cause| match cause.as_database_error() {
         // There is no code for it.
@@ -58,5 +60,11 @@ async fn create(
     let text = tables.text();
     let row = sqlx::query("INSERT INTO simple_sourcing_projections (name, version, tables) VALUES ($1, $2, $3)");
     let row = row.bind(projection).bind(i64::from(version)).bind(&*text);
-    row.execute(connection).await.map(drop).map_err(failed)
+    row.execute(&mut *connection).await.map_err(failed)?;
+    let after = steering::tables(connection).await.map_err(failed)?;
+    for name in after.iter().filter(|name| !before.contains(name)) {
+        let row = sqlx::query("INSERT INTO simple_sourcing_tables (projection, version, name) VALUES ($1, $2, $3)");
+        row.bind(projection).bind(i64::from(version)).bind(name).execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! A read model of its own: which accounts hold the most. It knows the events, and neither the state nor the handlers.
+//! The balances in memory. It knows the events, and neither the state nor the handlers.
 
 use std::collections::HashMap;
 
@@ -19,11 +19,6 @@ impl LargestBalances {
         accounts.sort_by(|(key, balance), (other_key, other)| other.cmp(balance).then(key.cmp(other_key)));
         accounts.truncate(count);
         accounts
-    }
-
-    /// How many accounts are open.
-    pub fn accounts(&self) -> usize {
-        self.balances.len()
     }
 
     fn balance(&mut self, meta: &EventMeta<String>) -> &mut u64 {

@@ -1,0 +1,6 @@
+crate::reports::reports!(
+    sqlx::Postgres,
+    "simple_sourcing.",
+    "now()",
+    "extract(epoch FROM now() - reported_at)::double precision"
+);
