@@ -289,10 +289,12 @@ pub(super) async fn many<D: Database>() {
         .fold(Table::<Sample>::new("samples"), |table, name| table.column(name, "/values/number", Column::Integer));
     let running = app.project(table, store.clone()).await.expect("it starts");
     running.caught_up_within(PATIENCE).await.expect("it catches up");
-    let query =
-        format!("SELECT CAST(c0 AS text), CAST(c{} AS text) FROM {} ORDER BY c0", COLUMNS - 1, D::table("samples", 1));
-    let expected = (0..600).map(|number: u64| vec![Some(number.to_string()); 2]).collect::<Vec<_>>();
-    assert_eq!(database.texts(&store, &query).await, expected);
+    let right = format!(
+        "SELECT CAST(count(*) AS text) FROM {} WHERE c0 = c{} AND key = 'sample-' || CAST(c0 AS text)",
+        D::table("samples", 1),
+        COLUMNS - 1
+    );
+    assert_eq!(database.texts(&store, &right).await, [[Some("600".to_owned())]]);
 }
 
 pub(super) async fn reserved_words<D: Database>() {
