@@ -32,7 +32,7 @@ async fn elsewhere<D: Database>(database: &D) -> Handle<D::Store> {
 }
 
 /// By the positions in the store, and not by what a process believes.
-async fn caught_up<S: TransactionalStore>(app: &AppHandle, handle: &Handle<S>) {
+pub(crate) async fn caught_up<S: TransactionalStore>(app: &AppHandle, handle: &Handle<S>) {
     let events = app.status().await.expect("it has a status").aggregates[0].events;
     let next = |status: &ProjectionStatus| status.partitions.iter().map(|partition| partition.next).sum::<u64>();
     status_when(handle, |status| next(status) == events && status.parked() == 0).await;

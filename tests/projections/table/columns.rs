@@ -1,5 +1,6 @@
 //! What columns hold.
 
+use futures_util::future::join_all;
 use simple_sourcing::{
     follow::OnFailure,
     prelude::*,
@@ -11,17 +12,17 @@ use crate::{PATIENCE, database::Database, log::PARTITIONS};
 /// A value of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Described)]
 pub(crate) struct Values {
-    number: u64,
-    signed: i64,
-    huge: i128,
-    small: Option<u16>,
-    real: f64,
-    text: String,
-    flag: bool,
-    part: Part,
-    id: Option<CommandId>,
-    at: Timestamp,
-    list: Vec<String>,
+    pub(super) number: u64,
+    pub(super) signed: i64,
+    pub(super) huge: i128,
+    pub(super) small: Option<u16>,
+    pub(super) real: f64,
+    pub(super) text: String,
+    pub(super) flag: bool,
+    pub(super) part: Part,
+    pub(super) id: Option<CommandId>,
+    pub(super) at: Timestamp,
+    pub(super) list: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Described)]
@@ -95,7 +96,7 @@ const COLUMNS: [(&str, &str, Column); 13] = [
     ("part", "/values/part", Column::Json),
 ];
 
-fn samples() -> Table<Sample> {
+pub(super) fn samples() -> Table<Sample> {
     let mut table = Table::new("samples");
     for (name, pointer, column) in COLUMNS {
         table = table.column(name, pointer, column);
@@ -103,7 +104,7 @@ fn samples() -> Table<Sample> {
     table
 }
 
-async fn start() -> (AppHandle, SampleClient) {
+pub(super) async fn start() -> (AppHandle, SampleClient) {
     let memory = Memory::new().partitions(PARTITIONS);
     let app = App::new("samples").aggregate::<Sample>().start(memory).await.expect("it starts");
     let client = app.client();
@@ -269,6 +270,31 @@ pub(super) async fn unfit<D: Database>() {
         let zero = format!("SELECT \"text\" FROM {} WHERE key = 'zero'", D::table("samples", 1));
         assert_eq!(database.texts(&store, &zero).await, [[Some("a\0b".to_owned())]]);
     }
+}
+
+/// More values than SQLite takes in one statement: 512 events are a batch.
+pub(super) async fn many<D: Database>() {
+    const COLUMNS: usize = 100;
+    let app = App::new("samples").aggregate::<Sample>().start(Memory::new()).await.expect("it starts");
+    let client: SampleClient = app.client();
+    let sent = (0..600)
+        .map(async |number| client.set(format!("sample-{number}"), Values { number, ..Values::default() }).await);
+    for sent in join_all(sent).await {
+        sent.expect("it is accepted");
+    }
+    let (database, columns) = (D::fresh().await, (0..COLUMNS).map(|column| format!("c{column}")).collect::<Vec<_>>());
+    let store = database.open().await;
+    let table = columns
+        .iter()
+        .fold(Table::<Sample>::new("samples"), |table, name| table.column(name, "/values/number", Column::Integer));
+    let running = app.project(table, store.clone()).await.expect("it starts");
+    running.caught_up_within(PATIENCE).await.expect("it catches up");
+    let right = format!(
+        "SELECT CAST(count(*) AS text) FROM {} WHERE c0 = c{} AND key = 'sample-' || CAST(c0 AS text)",
+        D::table("samples", 1),
+        COLUMNS - 1
+    );
+    assert_eq!(database.texts(&store, &right).await, [[Some("600".to_owned())]]);
 }
 
 pub(super) async fn reserved_words<D: Database>() {

@@ -16,11 +16,8 @@ use crate::{
     rows::Rows,
 };
 
-/// How often a table is dropped.
-const ROUNDS: u64 = 25;
-
 /// Key, balance and sequence of each row that is not marked as deleted. A state is the same as its column.
-async fn rows<D: Database>(database: &D, store: &D::Store, version: u32) -> BTreeMap<String, (i64, i64)> {
+pub(super) async fn rows<D: Database>(database: &D, store: &D::Store, version: u32) -> BTreeMap<String, (i64, i64)> {
     let (table, keeps_deleted) = (D::table("balances", version), keeps_deleted(version));
     let condition = if keeps_deleted { "WHERE deleted_at IS NULL" } else { "" };
     let query = format!(
@@ -53,7 +50,7 @@ fn keeps_deleted(version: u32) -> bool {
     version.is_multiple_of(2)
 }
 
-fn table(version: u32) -> Table<Ledger> {
+pub(super) fn table(version: u32) -> Table<Ledger> {
     if keeps_deleted(version) { balances(version).keep_deleted() } else { balances(version) }
 }
 
@@ -62,7 +59,7 @@ async fn start<D: Database>(app: &AppHandle, store: &D::Store, version: u32) -> 
 }
 
 /// Opens, fills, closes and reopens ledgers, several at once.
-async fn churn(app: &AppHandle, ledgers: u64, rounds: u64) {
+pub(super) async fn churn(app: &AppHandle, ledgers: u64, rounds: u64) {
     let churned = (0..ledgers).map(|ledger| {
         let client: LedgerClient = app.client();
         tokio::spawn(async move {
@@ -145,12 +142,14 @@ pub(super) async fn cut_everywhere<D: Database>(log: Log) {
 /// It is as if its process were killed, at whatever it waits for: a connection, a statement, the commit.
 pub(super) async fn dropped<D: Database>(log: Log) {
     let database = D::fresh().await;
-    for round in 0..ROUNDS {
+    // On Kafka, an app joins its group first.
+    let (rounds, later_ms) = if matches!(log, Log::Kafka(_)) { (5, 80) } else { (25, 2) };
+    for round in 0..rounds {
         let app = log.start().await;
         let store = database.open().await;
         let running = start::<D>(&app, &store, 1).await;
         tokio::join!(churn(&app, 6, 3), async {
-            sleep(Duration::from_millis(2 * round)).await;
+            sleep(Duration::from_millis(round * later_ms)).await;
             drop(running);
         });
         app.shutdown().await.expect("an orderly end");

@@ -3,6 +3,7 @@
 mod columns;
 mod fold;
 mod refused;
+mod steering;
 
 pub(crate) use columns::Sample;
 use libtest_mimic::Trial;
@@ -18,6 +19,7 @@ pub(crate) fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial>
         trial(name("batches_may_be_cut_everywhere"), move || fold::cut_everywhere::<D>(new_log())),
         trial(name("one_that_is_dropped_anywhere_goes_on"), move || fold::dropped::<D>(new_log())),
         trial(name("of_two_followers_each_event_is_written_by_one"), move || fold::rivals::<D>(new_log())),
+        trial(name("one_that_is_reset_is_folded_again"), move || steering::reset::<D>(new_log())),
     ]
 }
 
@@ -27,6 +29,8 @@ pub(crate) fn trials<D: Database>() -> Vec<Trial> {
     vec![
         trial(name("columns_are_as_the_state_is"), columns::right::<D>),
         trial(name("a_value_that_the_database_can_not_hold_parks_its_key"), columns::unfit::<D>),
+        trial(name("rows_of_many_columns_are_all_written"), columns::many::<D>),
+        trial(name("behind_a_skipped_event_its_row_is_wrong_and_stays"), steering::skip::<D>),
         trial(name("a_key_that_the_database_can_not_hold_is_refused"), columns::unfit_key::<D>),
         trial(name("names_may_be_words_of_sql"), columns::reserved_words::<D>),
         trial(name("other_columns_under_the_same_version_are_refused"), refused::other_columns::<D>),
