@@ -18,7 +18,7 @@
 //! | `records` | the library's own rows: positions, and parked events |
 //! | `reports` | the library's own rows: what processes report |
 //! | `steering` | the library's own rows: what somebody decides about a projection |
-//! | `postgres` | [`Postgres`] (feature `postgres`) |
+//! | `postgres` | [`Postgres`] and its [`Versions`] of a projection (feature `postgres`) |
 //! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
 //!
 //! A projection with its tables, on SQLite; for PostgreSQL, `Sqlite::open` is `Postgres::connect`, and `SqliteConnection` is
@@ -115,6 +115,6 @@ mod text;
 
 pub use error::Error;
 #[cfg(feature = "postgres")]
-pub use postgres::Postgres;
+pub use postgres::{Apart, Diff, Postgres, TableDiff, VersionError, Versions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
