@@ -34,6 +34,8 @@ pub(super) async fn dependents_of(connection: &mut PgConnection, schema: &str) -
          (SELECT ev_class FROM pg_catalog.pg_rewrite WHERE pg_rewrite.oid = objid), 0) \
          ELSE pg_catalog.pg_describe_object(classid, objid, objsubid) END \
          FROM named WHERE type <> 'default acl' AND schema NOT IN ($1, 'pg_toast') AND NOT starts_with(schema, $1 || '.') \
+         AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE classid = 'pg_catalog.pg_trigger'::regclass \
+         AND pg_trigger.oid = objid AND tgisinternal) \
          ORDER BY 1",
     );
     let dependents = dependents.bind(schema).fetch_all(connection).await?;

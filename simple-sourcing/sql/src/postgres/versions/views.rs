@@ -83,10 +83,7 @@ impl Views<'_> {
             Ok(_) => Ok(()),
             Err(cause) => match dependents_in(&cause) {
                 Some(dependents) => {
-                    let what = format!(
-                        "the view `{}.{name}`, which version {} of the projection has to replace",
-                        self.projection, self.version
-                    );
+                    let what = format!("the view `{}.{name}`", self.projection);
                     Err(VersionError::Depended { what, dependents })
                 }
                 None => Err(self.failed(cause, name).into()),
