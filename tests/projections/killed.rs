@@ -22,6 +22,7 @@ use crate::{
     database::{Database, Ledgers, OnPostgres, OnSqlite},
     domain::{Ledger, LedgerCommand},
     log::{Log, PARTITIONS, kafka, load},
+    rebuilt::{self, Rebuilt},
     rows::{Rows, TABLES},
 };
 
@@ -35,7 +36,8 @@ const KILLS: usize = 6;
 const KAFKA_LIFE_MS_MAX: u64 = 2500;
 const EMBEDDED_LIFE_MS_MAX: u64 = 400;
 
-/// A process that projects until it is killed: `kafka SERVERS PREFIX URL`, or `embedded DIRECTORY FILE`, which also loads.
+/// A process that projects until it is killed: `kafka SERVERS PREFIX URL`, `rebuild SERVERS PREFIX URL`, which projects another
+/// version, or `embedded DIRECTORY FILE`, which also loads.
 pub(crate) fn run(process: &[String]) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be had");
     runtime.block_on(async {
@@ -46,6 +48,14 @@ pub(crate) fn run(process: &[String]) -> ExitCode {
                 let app = app.start(kafka(servers, prefix)).await.expect("it starts");
                 let store = Postgres::connect(url).await.expect("the server answers").tables(TABLES);
                 let _ledgers = app.project(Ledgers, store).await.expect("it starts");
+                ready();
+                app.stopped().await.expect("it is killed");
+            }
+            ["rebuild", servers, prefix, url] => {
+                let app = App::new("ledgers").contract::<LedgerCommand>();
+                let app = app.start(kafka(servers, prefix)).await.expect("it starts");
+                let store = Postgres::connect(url).await.expect("the server answers").tables(rebuilt::TABLES);
+                let _ledgers = app.project(Rebuilt, store).await.expect("it starts");
                 ready();
                 app.stopped().await.expect("it is killed");
             }
@@ -71,11 +81,11 @@ fn ready() {
 }
 
 /// A process that projects. It is killed when it is dropped.
-struct Projector(Child);
+pub(crate) struct Projector(Child);
 
 impl Projector {
     /// Starts one, and waits until it projects.
-    async fn start(arguments: Vec<String>) -> Self {
+    pub(crate) async fn start(arguments: Vec<String>) -> Self {
         let started = spawn_blocking(move || {
             let program = env::current_exe().expect("it has a path");
             let mut command = Command::new(program);
@@ -90,7 +100,7 @@ impl Projector {
         started.await.expect("it does not panic")
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.kill().expect("it is our process");
         let status = self.0.wait().expect("it is our process");
         assert_eq!(status.signal(), Some(9), "it did not end by SIGKILL, but: {status}");

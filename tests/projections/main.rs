@@ -15,6 +15,8 @@ mod log;
 mod on_postgres;
 mod on_sqlite;
 mod parking;
+mod rebuilding;
+mod rebuilt;
 mod refused;
 mod rows;
 mod status;
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     trials.extend(on_postgres(both::<OnPostgres>().into_iter().chain(on_postgres::trials()).collect()));
     let mut on_both = on_log::<OnPostgres>("kafka", Log::kafka);
     on_both.push(trial("postgres::kafka::projectors_are_killed", killed::projectors));
+    on_both.push(trial("postgres::kafka::a_rebuild_under_load_is_killed_and_goes_on", rebuilding::killed));
     trials.extend(on_broker::trials(&arguments, on_postgres(on_both)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }

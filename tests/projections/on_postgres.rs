@@ -1,8 +1,11 @@
 //! What can happen to PostgreSQL alone.
 
+mod differing;
+mod dropping;
 mod ended;
 mod locks;
 mod refusals;
+mod switching;
 mod versions;
 
 use libtest_mimic::Trial;
@@ -21,5 +24,17 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("postgres::a_schema_of_the_same_name_is_refused", refusals::taken),
         trial("postgres::an_error_that_a_method_swallows_is_an_error", refusals::swallowed),
         trial("postgres::versions_run_side_by_side", versions::side_by_side),
+        trial("postgres::readers_switch_in_one_step", switching::in_one_step),
+        trial("postgres::a_version_that_is_behind_does_not_become_current", switching::behind),
+        trial("postgres::a_version_that_has_parked_events_does_not_become_current", switching::parked),
+        trial("postgres::a_switch_compares_with_what_is_being_written", switching::in_the_middle),
+        trial("postgres::nobody_writes_in_the_old_version_during_a_switch", switching::held),
+        trial("postgres::a_switch_keeps_what_was_granted", switching::grants),
+        trial("postgres::a_switch_drops_nothing_that_something_depends_on", switching::dependents),
+        trial("postgres::a_wait_is_for_the_version_that_is_current", switching::waits),
+        trial("postgres::a_version_is_dropped_with_all_that_belongs_to_it", dropping::all_of_it),
+        trial("postgres::a_version_that_never_was_current_may_be_started_again", dropping::attempt),
+        trial("postgres::whoever_runs_a_dropped_version_stops", dropping::stops),
+        trial("postgres::a_diff_says_which_rows_differ", differing::rows),
     ]
 }

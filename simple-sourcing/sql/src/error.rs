@@ -78,6 +78,32 @@ pub enum Error {
         version: u32,
     },
 
+    /// The version is not there any more, and was never to come back.
+    #[error(
+        "version {version} of projection `{projection}` was dropped while this process runs it, so it has no tables and no \
+         positions: stop the process, or run a version that is there"
+    )]
+    Dropped {
+        /// The name of the projection.
+        projection: String,
+        /// Its version.
+        version: u32,
+    },
+
+    /// Versions go up: one below the current one that is not there was dropped, or comes too late.
+    #[error(
+        "version {version} of projection `{projection}` is not there, and version {current} is current, so it was dropped, or comes \
+         too late: stop the process that starts it, or give it a version above {current}"
+    )]
+    Superseded {
+        /// The name of the projection.
+        projection: String,
+        /// Its version.
+        version: u32,
+        /// The one that is current.
+        current: u32,
+    },
+
     /// The library of this process decides what this crate does not know.
     #[error("this version of `simple-sourcing-sql` does not know what `{0}` is: upgrade it")]
     UnknownSteering(String),

@@ -19,7 +19,7 @@
 //! | `reports` | the library's own rows: what processes report |
 //! | `steering` | the library's own rows: what somebody decides about a projection |
 //! | `statements` | the statements of a `Table` of the core, as far as both databases have the same |
-//! | `postgres` | [`Postgres`] (feature `postgres`) |
+//! | `postgres` | [`Postgres`] and its [`Versions`] of a projection (feature `postgres`) |
 //! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
 //!
 //! A projection with its tables, on SQLite; for PostgreSQL, `Sqlite::open` is `Postgres::connect`, and `SqliteConnection` is
@@ -125,6 +125,6 @@ mod text;
 
 pub use error::Error;
 #[cfg(feature = "postgres")]
-pub use postgres::Postgres;
+pub use postgres::{Apart, Diff, Postgres, TableDiff, VersionError, Versions};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;

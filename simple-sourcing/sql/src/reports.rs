@@ -1,9 +1,9 @@
 //! What processes report of the partitions that they project. Both databases have the same rows.
 
 /// Writes, for a database, the functions that read and write reports: sqlx's type of it, what the names of the tables begin with,
-/// the current time, and how many seconds ago `reported_at` was.
+/// the current time, how many seconds ago `reported_at` was, and what keeps a row that is read from being deleted.
 macro_rules! reports {
-    ($database:ty, $tables:literal, $now:literal, $ago:literal) => {
+    ($database:ty, $tables:literal, $now:literal, $ago:literal, $keep:literal) => {
         use std::time::Duration;
 
         use simple_sourcing::{
@@ -16,7 +16,8 @@ macro_rules! reports {
 
         use crate::text;
 
-        /// Keeps the last report of a partition. When its last event happened is kept if the process does not know it.
+        /// Keeps the last report of a partition, of a version that is there. When its last event happened is kept if the process
+        /// does not know it.
         pub(super) async fn write(
             connection: &mut <$database as Database>::Connection,
             projection: &str,
@@ -28,9 +29,13 @@ macro_rules! reports {
                 $tables,
                 "status AS found (projection, version, aggregate, partition, process, state, retrying_since_ms, log_end, \
                  last_event_ms, events_per_second, last_error, failed_offset, failed_event, reported_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
+                 SELECT name, version, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, ",
                 $now,
-                ") ON CONFLICT (projection, version, aggregate, partition) DO UPDATE SET process = excluded.process, \
+                " FROM ",
+                $tables,
+                "projections WHERE name = $1 AND version = $2 ",
+                $keep,
+                " ON CONFLICT (projection, version, aggregate, partition) DO UPDATE SET process = excluded.process, \
                  state = excluded.state, retrying_since_ms = excluded.retrying_since_ms, log_end = excluded.log_end, \
                  last_event_ms = coalesce(excluded.last_event_ms, found.last_event_ms), \
                  events_per_second = excluded.events_per_second, last_error = excluded.last_error, \

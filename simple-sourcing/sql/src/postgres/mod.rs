@@ -2,10 +2,12 @@ mod connect;
 mod prepare;
 mod records;
 mod reports;
+mod rights;
 mod session;
 mod signals;
 mod steering;
 mod table;
+mod versions;
 
 use std::{fmt, time::Duration};
 
@@ -16,6 +18,7 @@ use simple_sourcing::{
 };
 use sqlx::{PgConnection, PgPool, Transaction, postgres::PgConnectOptions};
 
+pub use self::versions::{Apart, Diff, TableDiff, VersionError, Versions};
 use self::{session::Session, signals::Signals};
 use crate::{
     error::{Error, is_no_table},
@@ -140,7 +143,8 @@ impl TransactionalStore for Postgres {
             return Ok(resume);
         }
         records::enter(&mut connection, &part).await.map_err(failed)?;
-        Ok(records::resume(&mut connection, &part).await.map_err(failed)?.unwrap_or_default())
+        let entered = records::resume(&mut connection, &part).await.map_err(failed)?;
+        entered.ok_or_else(|| Error::Dropped { projection: part.projection.to_string(), version: part.version })
     }
 
     async fn begin(

@@ -1,6 +1,6 @@
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use super::session::schema;
+use super::{rights::Rights, session::schema};
 use crate::{
     error::{Error, has_code},
     tables::{LAYOUT, Tables, check_layout},
@@ -28,7 +28,10 @@ pub(super) async fn prepare(pool: &PgPool, tables: &Tables, projection: &str, ve
     let created = created.bind(projection).bind(i64::from(version)).fetch_optional(&mut *transaction).await;
     match created.map_err(|cause| rights.of_tables(cause, what()))? {
         Some((created,)) => tables.check(&created, projection, version)?,
-        None => create(&mut transaction, rights, tables, projection, version).await?,
+        None => {
+            refuse_dropped(&mut transaction, projection, version).await?;
+            create(&mut transaction, rights, tables, projection, version).await?;
+        }
     }
     transaction.commit().await.map_err(failed)
 }
@@ -56,6 +59,21 @@ async fn own_tables(connection: &mut PgConnection, rights: &Rights) -> Result<()
     check_layout(layout.await.map_err(|cause| rights.of_tables(cause, what))?.0)
 }
 
+/// A version that is below the current one and not there was dropped: a process that still starts it must not build it again.
+async fn refuse_dropped(connection: &mut PgConnection, projection: &str, version: u32) -> Result<(), Error> {
+    let later = sqlx::query_as::<_, (i64,)>(
+        "SELECT version FROM simple_sourcing.projections WHERE name = $1 AND version > $2 AND is_current",
+    );
+    let later = later.bind(projection).bind(i64::from(version)).fetch_optional(connection).await;
+    match later.map_err(Error::store(format!("read which version of projection `{projection}` is current")))? {
+        Some((current,)) => {
+            let current = u32::try_from(current).unwrap_or_default();
+            Err(Error::Superseded { projection: projection.to_owned(), version, current })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Creates the tables of a projection, in a schema of their own.
 async fn create(
     connection: &mut PgConnection,
@@ -77,7 +95,7 @@ async fn create(
     row.execute(connection).await.map(drop).map_err(failed)
 }
 
-async fn create_schema(connection: &mut PgConnection, rights: &Rights, schema: &str) -> Result<(), Error> {
+pub(super) async fn create_schema(connection: &mut PgConnection, rights: &Rights, schema: &str) -> Result<(), Error> {
     let statement = AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""));
     let Err(cause) = sqlx::raw_sql(statement).execute(connection).await else { return Ok(()) };
     if has_code(&cause, "42P06") {
@@ -85,41 +103,4 @@ async fn create_schema(connection: &mut PgConnection, rights: &Rights, schema: &
         return Err(Error::Taken { what: format!("the schema `{schema}`"), remedy });
     }
     Err(rights.of_schemas(cause, format!("create the schema `{schema}`")))
-}
-
-/// Who lacks a right, if one is lacking.
-struct Rights {
-    database: String,
-    role: String,
-}
-
-impl Rights {
-    fn of(options: &PgConnectOptions) -> Self {
-        let role = options.get_username().to_owned();
-        Rights { database: options.get_database().unwrap_or(&role).to_owned(), role }
-    }
-
-    fn of_schemas(&self, cause: sqlx::Error, what: impl Into<String>) -> Error {
-        let Rights { database, role } = self;
-        missing(cause, what.into(), || format!("GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\""))
-    }
-
-    fn of_tables(&self, cause: sqlx::Error, what: impl Into<String>) -> Error {
-        let role = &self.role;
-        let grant = || {
-            format!(
-                "GRANT USAGE, CREATE ON SCHEMA simple_sourcing TO \"{role}\"; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL \
-                 TABLES IN SCHEMA simple_sourcing TO \"{role}\""
-            )
-        };
-        missing(cause, what.into(), grant)
-    }
-}
-
-fn missing(cause: sqlx::Error, what: String, grant: impl FnOnce() -> String) -> Error {
-    if has_code(&cause, "42501") {
-        Error::MissingRight { what, cause, grant: grant() }
-    } else {
-        Error::Store { what, cause }
-    }
 }

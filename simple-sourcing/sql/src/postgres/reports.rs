@@ -2,5 +2,6 @@ crate::reports::reports!(
     sqlx::Postgres,
     "simple_sourcing.",
     "now()",
-    "extract(epoch FROM now() - reported_at)::double precision"
+    "extract(epoch FROM now() - reported_at)::double precision",
+    "FOR KEY SHARE"
 );

@@ -8,8 +8,15 @@ CREATE TABLE simple_sourcing.projections (
     aggregates text NOT NULL DEFAULT '',
     epoch bigint NOT NULL DEFAULT 0,
     is_paused boolean NOT NULL DEFAULT FALSE,
+    is_current boolean NOT NULL DEFAULT FALSE,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (name, version)
+);
+CREATE UNIQUE INDEX projections_current ON simple_sourcing.projections (name) WHERE is_current;
+CREATE TABLE simple_sourcing.views (
+    projection text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (projection, name)
 );
 CREATE TABLE simple_sourcing.positions (
     projection text NOT NULL,

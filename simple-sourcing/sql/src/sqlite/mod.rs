@@ -102,7 +102,8 @@ impl TransactionalStore for Sqlite {
         drop(reader);
         let mut connection = self.writer.acquire().await.map_err(failed)?;
         records::enter(&mut connection, &part).await.map_err(failed)?;
-        Ok(records::resume(&mut connection, &part).await.map_err(failed)?.unwrap_or_default())
+        let entered = records::resume(&mut connection, &part).await.map_err(failed)?;
+        entered.ok_or_else(|| Error::Dropped { projection: part.projection.to_string(), version: part.version })
     }
 
     async fn begin(
