@@ -1,8 +1,10 @@
-//! The logs under test: memory and disk.
+//! The logs under test: memory, disk and Kafka.
 
 use std::sync::Arc;
 
 use simple_sourcing::prelude::*;
+use simple_sourcing_kafka::Kafka;
+use simple_sourcing_tests::on_broker;
 use tempfile::TempDir;
 
 use crate::domain::{Ledger, LedgerClient};
@@ -15,6 +17,8 @@ pub(crate) const PARTITIONS: u32 = 4;
 pub(crate) enum Log {
     Memory(Memory),
     Embedded(Arc<TempDir>),
+    /// By the prefix of its topics.
+    Kafka(Arc<str>),
 }
 
 impl Log {
@@ -26,11 +30,20 @@ impl Log {
         Log::Embedded(Arc::new(tempfile::tempdir().expect("a directory can be made")))
     }
 
+    /// On the broker of this run.
+    pub(crate) fn kafka() -> Self {
+        Log::Kafka(on_broker::fresh_prefix("projections").into())
+    }
+
     /// An app on the log.
     pub(crate) async fn start(&self) -> AppHandle {
         let app = App::new("ledgers").aggregate::<Ledger>();
         let started = match self {
             Log::Memory(memory) => app.start(memory.clone()).await,
+            Log::Kafka(prefix) => {
+                let kafka = Kafka::new(on_broker::broker().bootstrap_servers());
+                app.start(kafka.prefix(&**prefix).partitions(PARTITIONS)).await
+            }
             Log::Embedded(directory) => app.start(Embedded::open(directory.path()).partitions(PARTITIONS)).await,
         };
         started.expect("it starts")
@@ -41,7 +54,7 @@ impl Log {
     /// An app in what would be another process; none if the log is for one process.
     pub(crate) async fn start_another(&self) -> Option<AppHandle> {
         match self {
-            Log::Memory(_) => Some(self.start().await),
+            Log::Memory(_) | Log::Kafka(_) => Some(self.start().await),
             Log::Embedded(_) => None,
         }
     }

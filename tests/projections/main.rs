@@ -1,4 +1,5 @@
-//! Projections into SQLite and PostgreSQL: `sqlite::…`, `postgres::…`, each on the logs `memory` and `embedded`.
+//! Projections into SQLite and PostgreSQL: `sqlite::…`, `postgres::…`, each on the logs `memory` and `embedded`, and waiting in
+//! another process on `kafka`, too.
 //!
 //! PostgreSQL's part needs a server (see [`simple_sourcing_tests::postgres`]). Without one it is reported as ignored, with the
 //! reason; with `SIMPLE_SOURCING_POSTGRES=required` it fails. Parts of names filter as usual:
@@ -22,7 +23,7 @@ mod waiting;
 use std::{process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Trial};
-use simple_sourcing_tests::needing::Needed;
+use simple_sourcing_tests::{needing::Needed, on_broker};
 use tokio::runtime;
 
 use database::{Database, OnPostgres, OnSqlite};
@@ -38,11 +39,22 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TRIALS_AT_ONCE);
     let mut trials = both::<OnSqlite>();
+    trials.extend(on_broker::trials(&arguments, on_kafka::<OnSqlite>()));
     trials.extend(on_sqlite::trials());
     let needed = Needed { what: "PostgreSQL server", variable: "SIMPLE_SOURCING_POSTGRES" };
-    let on_postgres = both::<OnPostgres>().into_iter().chain(on_postgres::trials()).collect();
+    let on_postgres = both::<OnPostgres>().into_iter().chain(on_postgres::trials());
+    let on_postgres = on_postgres.chain(on_broker::trials(&arguments, on_kafka::<OnPostgres>())).collect();
     trials.extend(needed.trials(&arguments, on_postgres, || database::server().as_ref().map(|_| ())));
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What has to hold where processes share the partitions by way of a broker.
+fn on_kafka<D: Database>() -> Vec<Trial> {
+    let name = |what: &str| format!("{}::kafka::{what}", D::NAME);
+    vec![
+        trial(name("a_wait_returns_when_all_rows_of_the_command_are_there"), || loads::waits::<D>(Log::kafka())),
+        trial(name("whoever_waits_in_another_process_gets_all_rows"), || waiting::all_rows::<D>(Log::kafka())),
+    ]
 }
 
 /// What has to hold on both databases.
