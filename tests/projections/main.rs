@@ -71,6 +71,7 @@ fn both<D: Database>() -> Vec<Trial> {
         trial(name("whoever_is_at_another_position_begins_nothing"), fencing::stale::<D>),
         trial(name("what_is_not_committed_moves_no_position"), fencing::not_committed::<D>),
         trial(name("whoever_was_steered_begins_nothing"), fencing::steered::<D>),
+        trial(name("what_stands_still_tries_again_when_it_is_resumed"), steering::fixed::<D>),
         trial(name("a_parked_event_is_skipped"), steering::skip_parked::<D>),
         trial(name("what_can_not_be_steered_says_why"), steering::refused::<D>),
         trial(name("a_reset_empties_the_tables_of_one_version"), steering::reset_tables::<D>),

@@ -209,6 +209,20 @@ async fn without_the_poison<D: Database>(database: &D, app: &AppHandle, handle: 
     assert_eq!(database.rows(handle.store()).await, expected);
 }
 
+/// What stands still tries again after a fix, without a restart.
+pub(crate) async fn fixed<D: Database>() {
+    let (database, app) = (D::fresh().await, Log::memory().start().await);
+    let client: LedgerClient = app.client();
+    client.open("alice").await.expect("it is accepted");
+    let poison = client.note("alice", POISON.to_owned()).await.expect("it is accepted");
+    let running = start(&database, &app, OnFailure::Stop).await;
+    assert!(running.wait_for_within(&poison, PATIENCE).await.is_err(), "it stands still");
+    fix(&database).await;
+    running.handle().resume().await.expect("it is there");
+    elsewhere(&database).await.wait_for_within(&poison, PATIENCE).await.expect("it goes on");
+    assert_eq!(database.rows(running.store()).await, Rows::of_log(&app, &BTreeMap::new()).await);
+}
+
 /// An event that is parked, and then the later ones of its key.
 pub(crate) async fn skip_parked<D: Database>() {
     let (database, app) = (D::fresh().await, Log::memory().start().await);

@@ -148,7 +148,7 @@ impl<S: Subscriber> PartitionFollower<S> {
                     continue;
                 }
             };
-            if !is_checked {
+            if !is_checked && !events.is_empty() {
                 let first = events.remove(0);
                 if let Err(error) = same_log::check_first(&self.log, self.at.partition, &checkpoint, &first) {
                     return End::Stopped(error, None);

@@ -21,7 +21,8 @@ impl<S: TransactionalStore> Handle<S> {
         self.decide(Steering::Pause).await.map(drop)
     }
 
-    /// Resumes what was [paused](Handle::pause).
+    /// Resumes what was [paused](Handle::pause). Partitions that stand still at an event try it again, as after a fix in the
+    /// store.
     ///
     /// # Errors
     /// When it has never started in this store, or the store fails.

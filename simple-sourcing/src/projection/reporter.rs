@@ -62,6 +62,10 @@ async fn report<S: TransactionalStore>(store: Arc<S>, projection: String, versio
                 }
                 is_failing = false;
                 let key = |report: &Report| (report.aggregate.clone(), report.partition);
+                // Others may report the partitions from now on.
+                if stopped.is_some() {
+                    return;
+                }
                 reported.extend(reports.into_iter().map(|report| (key(&report), (report, Instant::now()))));
             }
         }

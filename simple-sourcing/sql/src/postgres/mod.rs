@@ -209,7 +209,7 @@ impl TransactionalStore for Postgres {
 
     async fn report(&self, projection: &str, version: u32, reports: &[Report]) -> Result<(), Error> {
         let failed = |cause| Error::store(format!("report the status of projection `{projection}`"))(cause);
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let mut transaction = self.pool.begin_with(self.session.begin_own()).await.map_err(failed)?;
         for report in reports {
             reports::write(&mut transaction, projection, version, report).await.map_err(failed)?;
         }
