@@ -1,7 +1,13 @@
-use std::fmt::{self, Display};
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use super::apart::Apart;
 use crate::error::Error;
+
+/// Whoever has reported in this time runs a version: a process reports at least every 10 seconds.
+pub(super) const REPORTED_WITHIN: Duration = Duration::from_secs(15);
 
 /// So many things are named in an error; of the rest, how many there are.
 const NAMED_MAX: usize = 20;
@@ -82,7 +88,7 @@ pub enum VersionError {
     #[error(
         "version {version} of projection `{projection}` is run by {process}, which has reported {seconds_ago:.0} s ago: stop it, and \
          drop the version some {} s later",
-        super::removal::REPORTED_WITHIN.as_secs()
+        REPORTED_WITHIN.as_secs()
     )]
     IsRun {
         /// The name of the projection.
