@@ -183,7 +183,8 @@ impl Reader {
             let (mut before, mut reads) = ((0, 0), 0);
             while !done.load(Ordering::Relaxed) {
                 let read = sqlx::query_as::<_, (i64, i64)>(
-                    "SELECT (SELECT count(*) FROM ledgers.entries), (SELECT coalesce(sum(balance), 0)::bigint FROM ledgers.ledgers)",
+                    "SELECT (SELECT count(*) FROM ledgers.entries), \
+                     (SELECT coalesce(sum(balance), 0)::bigint FROM ledgers.ledgers)",
                 );
                 let read = read.fetch_one(store.pool()).await.expect("the tables are there");
                 assert!(read.0 >= before.0 && read.1 >= before.1, "back in time, from {before:?} to {read:?}");

@@ -243,7 +243,10 @@ pub(crate) async fn dependents() {
     assert_eq!((versions.current().await.expect("it answers"), entries(&first).await), (Some(1), 1));
     // One on a view that is replaced goes on, and shows the new table.
     database
-        .run("DROP VIEW own.rich; CREATE VIEW own.amounts AS SELECT amount FROM ledgers.entries; CREATE VIEW ledgers.mine AS SELECT 1")
+        .run(
+            "DROP VIEW own.rich; CREATE VIEW own.amounts AS SELECT amount FROM ledgers.entries; \
+             CREATE VIEW ledgers.mine AS SELECT 1",
+        )
         .await;
     versions.switch(2).await.expect("nothing is in the way");
     assert_eq!(number(&first, "SELECT count(*) FROM own.amounts").await.expect("it is there"), 2);

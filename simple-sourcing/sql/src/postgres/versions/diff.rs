@@ -154,8 +154,10 @@ async fn table(
          SELECT row, sum(times) AS times FROM everything GROUP BY row HAVING sum(times) <> 0) \
          SELECT coalesce(sum(times) FILTER (WHERE times > 0), 0)::bigint, \
          coalesce(-sum(times) FILTER (WHERE times < 0), 0)::bigint, \
-         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times > 0 ORDER BY row LIMIT {EXAMPLES_MAX}), \
-         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times < 0 ORDER BY row LIMIT {EXAMPLES_MAX}) \
+         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times > 0 \
+         ORDER BY row LIMIT {EXAMPLES_MAX}), \
+         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times < 0 \
+         ORDER BY row LIMIT {EXAMPLES_MAX}) \
          FROM differing"
     );
     let row = sqlx::query_as::<_, (i64, i64, Vec<String>, Vec<String>)>(AssertSqlSafe(statement));

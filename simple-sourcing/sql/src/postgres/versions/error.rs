@@ -30,8 +30,8 @@ pub enum VersionError {
 
     /// Whoever reads would go back in time.
     #[error(
-        "version {version} of projection `{projection}` is behind version {current}, which is current: {}; switch again when it has \
-         caught up, or wait for that with `switch_within`",
+        "version {version} of projection `{projection}` is behind version {current}, which is current: {}; switch again when \
+         it has caught up, or wait for that with `switch_within`",
         Listed(behind)
     )]
     Behind {
@@ -86,8 +86,8 @@ pub enum VersionError {
 
     /// A process projects it.
     #[error(
-        "version {version} of projection `{projection}` is run by {process}, which has reported {seconds_ago:.0} s ago: stop it, and \
-         drop the version some {} s later",
+        "version {version} of projection `{projection}` is run by {process}, which has reported {seconds_ago:.0} s ago: stop it, \
+         and drop the version some {} s later",
         REPORTED_WITHIN.as_secs()
     )]
     IsRun {

@@ -90,16 +90,16 @@ impl Versions {
         }
     }
 
-    /// Makes a version current, in one transaction: whoever reads under the name of the projection finds the tables of one version
-    /// before, and those of the other one after, and all that it has found before.
+    /// Makes a version current, in one transaction: whoever reads under the name of the projection finds the tables of one
+    /// version before, and those of the other one after, and all that it has found before.
     ///
-    /// The first version becomes current by a switch, too, whether it has caught up or not. A switch to the version that is current
-    /// has the views show the tables that it has now.
+    /// The first version becomes current by a switch, too, whether it has caught up or not. A switch to the version that is
+    /// current has the views show the tables that it has now.
     ///
     /// # Errors
-    /// When the version is [behind](VersionError::Behind) the current one somewhere, or has [parked](VersionError::Parked) what that
-    /// one has projected, something of yours [depends](VersionError::Depended) on a view that has to be dropped, the version is not
-    /// there, or the database fails. A transaction that has read a view keeps the switch waiting for up to the
+    /// When the version is [behind](VersionError::Behind) the current one somewhere, or has [parked](VersionError::Parked) what
+    /// that one has projected, something of yours [depends](VersionError::Depended) on a view that has to be dropped, the
+    /// version is not there, or the database fails. A transaction that has read a view keeps the switch waiting for up to the
     /// [lock timeout](Postgres::lock_timeout). Nothing has changed then.
     pub async fn switch(&self, version: u32) -> Result<(), VersionError> {
         self.switch_once(version, Duration::ZERO).await
@@ -109,8 +109,8 @@ impl Versions {
     /// current version wait for up to a second, so that the next one comes up to them under load, too.
     ///
     /// # Errors
-    /// As [`switch`](Versions::switch). If the version has not caught up in time, or the database does not answer, the error is the
-    /// last one.
+    /// As [`switch`](Versions::switch). If the version has not caught up in time, or the database does not answer, the error is
+    /// the last one.
     pub async fn switch_within(&self, version: u32, within: Duration) -> Result<(), VersionError> {
         let until = Instant::now() + within;
         loop {
@@ -198,14 +198,14 @@ impl Versions {
     }
 
     /// Drops a version, in one transaction: its schema with all that is in it, its positions, and what is parked, skipped and
-    /// reported of it. A process that runs it nevertheless, because the database did not hear of it for a while, writes nothing more:
-    /// it stops at its next event, with [`Error::Dropped`]. A version below the current one never comes back; one above it may be
-    /// started again, and begins at the beginning.
+    /// reported of it. A process that runs it nevertheless, because the database did not hear of it for a while, writes nothing
+    /// more: it stops at its next event, with [`Error::Dropped`]. A version below the current one never comes back; one above
+    /// it may be started again, and begins at the beginning.
     ///
     /// # Errors
-    /// When the version is [current](VersionError::IsCurrent), a process has [reported](VersionError::IsRun) from it in the last 15
-    /// seconds, something outside of its schema [depends](VersionError::Depended) on it, it is not there, or the database fails.
-    /// Nothing is dropped then.
+    /// When the version is [current](VersionError::IsCurrent), a process has [reported](VersionError::IsRun) from it in the
+    /// last 15 seconds, something outside of its schema [depends](VersionError::Depended) on it, it is not there, or the
+    /// database fails. Nothing is dropped then.
     pub async fn drop_version(&self, version: u32) -> Result<(), VersionError> {
         let failed = |cause| self.failed(&format!("drop version {version}"), cause);
         let mut transaction = self.begin().await.map_err(failed)?;
@@ -220,7 +220,8 @@ impl Versions {
         }
     }
 
-    /// Compares the rows of two versions, in one snapshot, table by table. Rows are compared by the columns that both have, as JSON.
+    /// Compares the rows of two versions, in one snapshot, table by table. Rows are compared by the columns that both have, as
+    /// JSON.
     ///
     /// It reads all rows of both versions, and takes temporary space for them. Nobody is held up meanwhile.
     ///
@@ -242,8 +243,8 @@ impl Versions {
         }
     }
 
-    /// Waits until those who read under the name of the projection find the rows of the command with this receipt, all of them, for
-    /// up to 30 seconds: also when another version becomes current meanwhile.
+    /// Waits until those who read under the name of the projection find the rows of the command with this receipt, all of them,
+    /// for up to 30 seconds: also when another version becomes current meanwhile.
     ///
     /// # Errors
     /// As [`Handle::wait_for`]; and when no version has become current in time.
