@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("postgres::versions_run_side_by_side", versions::side_by_side),
         trial("postgres::readers_switch_in_one_step", switching::in_one_step),
         trial("postgres::a_version_that_is_behind_does_not_become_current", switching::behind),
+        trial("postgres::a_version_that_trails_under_load_becomes_current", switching::trailing),
         trial("postgres::a_version_that_has_parked_events_does_not_become_current", switching::parked),
         trial("postgres::a_switch_compares_with_what_is_being_written", switching::in_the_middle),
         trial("postgres::nobody_writes_in_the_old_version_during_a_switch", switching::held),

@@ -9,7 +9,10 @@ use simple_sourcing::{
 };
 use simple_sourcing_sql::{Error, Postgres, VersionError, Versions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use crate::{
     PATIENCE,
@@ -119,6 +122,29 @@ pub(crate) async fn behind() {
     // What the new version does not follow any more is not compared.
     database.run("UPDATE simple_sourcing.projections SET aggregates = 'order' WHERE version = 1").await;
     versions.switch(1).await.expect("it is of other aggregates");
+}
+
+/// Under load, the new version is never as far as the old one, unless that one is held for a moment.
+pub(crate) async fn trailing() {
+    let database = OnPostgres::fresh().await;
+    let (first, second, versions) = two(&database).await;
+    let (sender, mut written) = mpsc::unbounded_channel();
+    let writing = tokio::spawn(async move {
+        for next in 6.. {
+            advance(&first, part(1, 0), next - 1, next).await;
+            sender.send((next, Instant::now())).expect("somebody trails");
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let trailing = tokio::spawn(async move {
+        while let Some((next, at)) = written.recv().await {
+            sleep_until(at + Duration::from_millis(300)).await;
+            advance(&second, part(2, 0), next - 1, next).await;
+        }
+    });
+    versions.switch_within(2, PATIENCE).await.expect("it comes up to it");
+    writing.abort();
+    trailing.abort();
 }
 
 pub(crate) async fn parked() {

@@ -125,16 +125,19 @@ impl Versions {
         }
     }
 
-    /// Waits until the version has come to where the current one is now, without holding anything.
+    /// Waits until the version has come to where the current one was at first, without holding anything. Under load, the current
+    /// one has gone on meanwhile.
     async fn caught_up(&self, version: u32, until: Instant) -> Result<(), VersionError> {
         let failed = |cause| self.failed("compare the positions of two versions", cause);
+        let mut goal = None;
         loop {
             let Some(current) = self.current().await?.filter(|current| *current != version) else { return Ok(()) };
             let mut connection = self.store.pool.acquire().await.map_err(failed)?;
             let behind =
                 positions::behind(&mut connection, &self.projection, current, version).await.map_err(failed)?;
             drop(connection);
-            if behind.is_empty() {
+            let goal: &Vec<Apart> = goal.get_or_insert_with(|| behind.clone());
+            if !goal.iter().any(|to| behind.iter().any(|now| now.is_before(to))) {
                 return Ok(());
             }
             if Instant::now() >= until {
