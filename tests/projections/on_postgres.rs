@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("postgres::a_version_that_has_parked_events_does_not_become_current", switching::parked),
         trial("postgres::a_switch_compares_with_what_is_being_written", switching::in_the_middle),
         trial("postgres::nobody_writes_in_the_old_version_during_a_switch", switching::held),
+        trial("postgres::a_switch_gives_way_to_whoever_reads", switching::read_meanwhile),
         trial("postgres::a_switch_keeps_what_was_granted", switching::grants),
         trial("postgres::a_switch_drops_nothing_that_something_depends_on", switching::dependents),
         trial("postgres::a_wait_is_for_the_version_that_is_current", switching::waits),

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::apart::Apart;
-use crate::error::Error;
+use crate::error::{Error, has_code};
 
 /// Whoever has reported in this time runs a version: a process reports at least every 10 seconds.
 pub(super) const REPORTED_WITHIN: Duration = Duration::from_secs(15);
@@ -114,6 +114,13 @@ impl VersionError {
             VersionError::Store(error) => error.is_retryable(),
             _ => false,
         }
+    }
+}
+
+impl VersionError {
+    /// Whether somebody else has had a lock for too long.
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        matches!(self, VersionError::Store(Error::Store { cause, .. }) if has_code(cause, "55P03"))
     }
 }
 

@@ -21,7 +21,7 @@ mod views;
 use std::{fmt, time::Duration};
 
 use simple_sourcing::{ReadError, Receipt, projection::Handle};
-use sqlx::{PgConnection, Postgres as Database, Transaction};
+use sqlx::{Connection, PgConnection, Postgres as Database, Transaction};
 use tokio::time::{Instant, sleep};
 
 use self::views::Views;
@@ -41,6 +41,10 @@ const HELD_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait before looking again while they wait.
 const HELD_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// How long those who read may wait behind a switch that waits for others who read. After a second, PostgreSQL looks for
+/// deadlocks, and would end one of them.
+const READERS_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// A wait does not look more often whether another version has become current.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
@@ -100,7 +104,7 @@ impl Versions {
     /// When the version is [behind](VersionError::Behind) the current one somewhere, or has [parked](VersionError::Parked) what
     /// that one has projected, something of yours [depends](VersionError::Depended) on a view that has to be dropped, the
     /// version is not there, or the database fails. A transaction that has read a view keeps the switch waiting for up to the
-    /// [lock timeout](Postgres::lock_timeout). Nothing has changed then.
+    /// [lock timeout](Postgres::lock_timeout); it lets others read in between. Nothing has changed then.
     pub async fn switch(&self, version: u32) -> Result<(), VersionError> {
         self.switch_once(version, Duration::ZERO).await
     }
@@ -163,13 +167,35 @@ impl Versions {
         if let Some(current) = current(&versions).filter(|current| *current != version) {
             self.compare(&mut transaction, current, version, held).await?;
         }
-        let views =
-            Views { projection: &self.projection, version, rights: Rights::of(&self.store.pool.connect_options()) };
-        views.replace(&mut transaction).await?;
+        self.replace_views(&mut transaction, version).await?;
         positions::set_current(&mut transaction, &self.projection, version).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         self.store.signals.notify();
         Ok(())
+    }
+
+    /// Replaces the views, as soon as nobody reads them. Those who read some of them, and wait for others, come first.
+    async fn replace_views(&self, connection: &mut PgConnection, version: u32) -> Result<(), VersionError> {
+        let failed = |cause| self.failed(&format!("switch to version {version}"), cause);
+        let until = Instant::now() + self.store.session.lock_timeout;
+        let rights = Rights::of(&self.store.pool.connect_options());
+        loop {
+            let mut savepoint = connection.begin().await.map_err(failed)?;
+            let views = Views {
+                projection: &self.projection,
+                version,
+                rights: &rights,
+                until: Instant::now() + READERS_WAIT_MAX,
+            };
+            match views.replace(&mut savepoint).await {
+                Ok(()) => return Ok(savepoint.commit().await.map_err(failed)?),
+                Err(error) if error.is_lock_timeout() && Instant::now() < until => {
+                    savepoint.rollback().await.map_err(failed)?;
+                    sleep(AGAIN_AFTER).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Holds the positions of the current version, so that they stay where they are, and compares the others with them.
