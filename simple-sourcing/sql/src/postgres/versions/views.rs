@@ -23,7 +23,7 @@ pub(super) struct Views<'a> {
 impl Views<'_> {
     /// Has the views show the tables of the version: one for each. What had a view and is no table of it loses the view.
     pub(super) async fn replace(&self, connection: &mut PgConnection) -> Result<(), VersionError> {
-        let Views { projection, version, rights } = self;
+        let Views { projection, version, rights, .. } = self;
         let failed = |cause| rights.of_tables(cause, format!("read the views of projection `{projection}`"));
         let ours = sqlx::query_as::<_, (String,)>("SELECT name FROM simple_sourcing.views WHERE projection = $1");
         let ours = ours.bind(*projection).fetch_all(&mut *connection).await.map_err(failed)?;
@@ -108,7 +108,7 @@ impl Views<'_> {
     }
 
     fn failed(&self, cause: sqlx::Error, name: &str) -> Error {
-        let Views { projection, version, rights } = self;
+        let Views { projection, version, rights, .. } = self;
         let what = format!("have the view `{projection}.{name}` show the table of version {version}");
         rights.of_version(cause, what, projection, *version)
     }
