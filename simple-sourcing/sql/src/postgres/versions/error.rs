@@ -118,9 +118,10 @@ impl VersionError {
 }
 
 impl VersionError {
-    /// Whether somebody else has had a lock for too long.
-    pub(super) fn is_lock_timeout(&self) -> bool {
-        matches!(self, VersionError::Store(Error::Store { cause, .. }) if has_code(cause, "55P03"))
+    /// Whether somebody else has had a lock for too long, or waits for one in turn.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        let is_it = |cause: &sqlx::Error| ["55P03", "40P01"].iter().any(|code| has_code(cause, code));
+        matches!(self, VersionError::Store(Error::Store { cause, .. }) if is_it(cause))
     }
 }
 

@@ -42,8 +42,7 @@ const HELD_MAX: Duration = Duration::from_secs(1);
 /// How long to wait before looking again while they wait.
 const HELD_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
-/// How long those who read may wait behind a switch that waits for others who read. After a second, PostgreSQL looks for
-/// deadlocks, and would end one of them.
+/// How long those who read may wait behind a switch that waits for others who read.
 const READERS_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// A wait does not look more often whether another version has become current.
@@ -179,17 +178,14 @@ impl Versions {
         let failed = |cause| self.failed(&format!("switch to version {version}"), cause);
         let until = Instant::now() + self.store.session.lock_timeout;
         let rights = Rights::of(&self.store.pool.connect_options());
+        // After that time, PostgreSQL looks for deadlocks, and would end one of those who read.
+        let wait = READERS_WAIT_MAX.min(catalog::deadlock_timeout(connection).await.map_err(failed)? / 2);
         loop {
             let mut savepoint = connection.begin().await.map_err(failed)?;
-            let views = Views {
-                projection: &self.projection,
-                version,
-                rights: &rights,
-                until: Instant::now() + READERS_WAIT_MAX,
-            };
+            let views = Views { projection: &self.projection, version, rights: &rights, until: Instant::now() + wait };
             match views.replace(&mut savepoint).await {
                 Ok(()) => return Ok(savepoint.commit().await.map_err(failed)?),
-                Err(error) if error.is_lock_timeout() && Instant::now() < until => {
+                Err(error) if error.is_in_the_way() && Instant::now() < until => {
                     savepoint.rollback().await.map_err(failed)?;
                     sleep(AGAIN_AFTER).await;
                 }
