@@ -92,8 +92,8 @@ pub enum Error {
 
     /// Versions go up: one below the current one that is not there was dropped, or comes too late.
     #[error(
-        "version {version} of projection `{projection}` is not there, and version {current} is current, so it was dropped, or comes \
-         too late: stop the process that starts it, or give it a version above {current}"
+        "version {version} of projection `{projection}` is not there, and version {current} is current, so it was dropped, or \
+         comes too late: stop the process that starts it, or give it a version above {current}"
     )]
     Superseded {
         /// The name of the projection.

@@ -110,7 +110,7 @@ impl<S: TransactionalStore> Handle<S> {
                         position.next, position.command_offset
                     );
                 }
-                Ok(_) => "it has not started in this store yet".clone_into(how_far),
+                Ok(_) => "it has not started in this store yet, or was dropped".clone_into(how_far),
                 Err(error) if S::is_retryable(&error) => *how_far = format!("its store does not answer: {error}"),
                 Err(error) => return Err(ReadError::Store(error.to_string())),
             }

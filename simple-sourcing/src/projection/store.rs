@@ -77,7 +77,7 @@ pub trait TransactionalStore: ProjectionStore {
     /// in the [epoch](Checkpoint::epoch) of the projection.
     ///
     /// # Errors
-    /// When that can't be read.
+    /// When that can't be read, or the version is not there any more: it was dropped, and nothing of it is created again.
     fn resume(&self, part: Part) -> impl Future<Output = Result<Resume, Self::Failure>> + Send;
 
     /// Begins a transaction that moves the position of a partition. None if the position is not at `before`, epoch and all:

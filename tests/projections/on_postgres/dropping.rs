@@ -70,7 +70,8 @@ pub(crate) async fn all_of_it() {
     assert_eq!(left(&second, 1).await, (3, 3), "nothing is dropped");
     database.run("DROP SCHEMA own CASCADE").await;
 
-    let inside = "CREATE VIEW ledgers_v1.rich AS SELECT ledger FROM ledgers_v1.ledgers; CREATE TYPE ledgers_v1.mood AS ENUM ('a'); \
+    let inside = "CREATE VIEW ledgers_v1.rich AS SELECT ledger FROM ledgers_v1.ledgers; \
+                  CREATE TYPE ledgers_v1.mood AS ENUM ('a'); \
                   ALTER TABLE ledgers_v1.notes ADD mood ledgers_v1.mood, ADD id bigserial";
     database.run(inside).await;
     versions.drop_version(1).await.expect("nothing is in the way");

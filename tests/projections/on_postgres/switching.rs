@@ -9,7 +9,10 @@ use simple_sourcing::{
 };
 use simple_sourcing_sql::{Error, Postgres, VersionError, Versions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until, timeout},
+};
 
 use crate::{
     PATIENCE,
@@ -121,6 +124,29 @@ pub(crate) async fn behind() {
     versions.switch(1).await.expect("it is of other aggregates");
 }
 
+/// Under load, the new version is never as far as the old one, unless that one is held for a moment.
+pub(crate) async fn trailing() {
+    let database = OnPostgres::fresh().await;
+    let (first, second, versions) = two(&database).await;
+    let (sender, mut written) = mpsc::unbounded_channel();
+    let writing = tokio::spawn(async move {
+        for next in 6.. {
+            advance(&first, part(1, 0), next - 1, next).await;
+            sender.send((next, Instant::now())).expect("somebody trails");
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let trailing = tokio::spawn(async move {
+        while let Some((next, at)) = written.recv().await {
+            sleep_until(at + Duration::from_millis(300)).await;
+            advance(&second, part(2, 0), next - 1, next).await;
+        }
+    });
+    versions.switch_within(2, PATIENCE).await.expect("it comes up to it");
+    writing.abort();
+    trailing.abort();
+}
+
 pub(crate) async fn parked() {
     let database = OnPostgres::fresh().await;
     let (first, _, versions) = two(&database).await;
@@ -193,6 +219,26 @@ pub(crate) async fn held() {
     advance(&first, part(1, 0), 5, 9).await;
 }
 
+/// Whoever reads one view after the other, while a switch waits for him with some of them replaced, is no victim of a deadlock.
+pub(crate) async fn read_meanwhile() {
+    let database = OnPostgres::fresh().await;
+    let (first, _, versions) = two(&database).await;
+    let mut reader = PgConnection::connect(&database.url()).await.expect("the server answers");
+    for version in [2, 1].repeat(4) {
+        sqlx::raw_sql("BEGIN; SELECT * FROM ledgers.ledgers").execute(&mut reader).await.expect("it can be read");
+        let switching = versions.clone();
+        let switching = tokio::spawn(async move { switching.switch(version).await });
+        is_waited_for(&database).await;
+        // It waits for the last view, and holds the others.
+        let asked = Instant::now();
+        sqlx::raw_sql("SELECT amount FROM ledgers.entries").execute(&mut reader).await.expect("it can be read");
+        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+        sqlx::raw_sql("COMMIT").execute(&mut reader).await.expect("it ends");
+        switching.await.expect("it does not panic").expect("nobody reads any more");
+        assert_eq!(entries(&first).await, i64::from(version));
+    }
+}
+
 pub(crate) async fn grants() {
     let database = OnPostgres::fresh().await;
     let (_, _, versions) = two(&database).await;
@@ -243,7 +289,10 @@ pub(crate) async fn dependents() {
     assert_eq!((versions.current().await.expect("it answers"), entries(&first).await), (Some(1), 1));
     // One on a view that is replaced goes on, and shows the new table.
     database
-        .run("DROP VIEW own.rich; CREATE VIEW own.amounts AS SELECT amount FROM ledgers.entries; CREATE VIEW ledgers.mine AS SELECT 1")
+        .run(
+            "DROP VIEW own.rich; CREATE VIEW own.amounts AS SELECT amount FROM ledgers.entries; \
+             CREATE VIEW ledgers.mine AS SELECT 1",
+        )
         .await;
     versions.switch(2).await.expect("nothing is in the way");
     assert_eq!(number(&first, "SELECT count(*) FROM own.amounts").await.expect("it is there"), 2);

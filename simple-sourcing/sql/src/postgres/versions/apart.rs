@@ -14,6 +14,13 @@ pub struct Apart {
     pub new_next: u64,
 }
 
+impl Apart {
+    /// Whether the new version, here, has not come to where the old one was there.
+    pub(super) fn is_before(&self, goal: &Apart) -> bool {
+        self.aggregate == goal.aggregate && self.partition == goal.partition && self.new_next < goal.old_next
+    }
+}
+
 impl From<(String, i64, i64, i64)> for Apart {
     fn from((aggregate, partition, old_next, new_next): (String, i64, i64, i64)) -> Self {
         let partition = u32::try_from(partition).unwrap_or_default();

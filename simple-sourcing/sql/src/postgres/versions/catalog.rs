@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sqlx::{PgConnection, postgres::PgDatabaseError};
 
 use crate::error::has_code;
@@ -10,6 +12,15 @@ pub(super) fn quoted(schema: &str, name: &str) -> String {
 /// A name, as it is written in a statement.
 pub(super) fn quoted_name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// How long the server lets somebody wait for a lock before it looks whether there is a deadlock.
+pub(super) async fn deadlock_timeout(connection: &mut PgConnection) -> sqlx::Result<Duration> {
+    let millis = sqlx::query_as::<_, (i64,)>(
+        "SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'",
+    );
+    let (millis,) = millis.fetch_one(connection).await?;
+    Ok(Duration::from_millis(millis.unsigned_abs()))
 }
 
 /// What depends on something that was not dropped for that reason.

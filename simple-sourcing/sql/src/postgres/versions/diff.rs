@@ -2,7 +2,11 @@ use std::fmt;
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{apart::Apart, catalog::quoted};
+use super::{
+    apart::Apart,
+    catalog::{quoted, quoted_name},
+    positions,
+};
 use crate::postgres::session::schema;
 
 /// How many rows of a table are shown of each version.
@@ -41,9 +45,9 @@ pub struct TableDiff {
     pub rows_only_in_old: u64,
     /// How many rows only the new version has. A row in which a value differs counts here and there.
     pub rows_only_in_new: u64,
-    /// The first ones of those that only the old version has, as JSON: 5 of them at most, and 1,000 characters of each.
+    /// Some of those that only the old version has, as JSON: 5 of them at most, and 1,000 characters of each.
     pub examples_of_old: Vec<String>,
-    /// The first ones of those that only the new version has.
+    /// Some of those that only the new version has.
     pub examples_of_new: Vec<String>,
     /// The columns that only the old version has.
     pub columns_only_in_old: Vec<String>,
@@ -98,7 +102,7 @@ type Table = (String, Vec<String>);
 
 /// Compares two versions, in one snapshot if the transaction has one.
 pub(super) async fn diff(connection: &mut PgConnection, projection: &str, old: u32, new: u32) -> sqlx::Result<Diff> {
-    let apart = super::positions::apart(connection, projection, old, new).await?;
+    let apart = positions::apart(connection, projection, old, new).await?;
     let of_old = tables(connection, &schema(projection, old)).await?;
     let of_new = tables(connection, &schema(projection, new)).await?;
     let only_in = |these: &[Table], those: &[Table]| -> Vec<String> {
@@ -139,8 +143,8 @@ async fn table(
     let only_in = |these: &[String], those: &[String]| -> Vec<String> {
         these.iter().filter(|column| !those.contains(column)).cloned().collect()
     };
-    let common: Vec<_> = old_columns.iter().filter(|column| new_columns.contains(column)).collect();
-    let common: Vec<_> = common.into_iter().map(|column| super::catalog::quoted_name(column)).collect();
+    let common = old_columns.iter().filter(|column| new_columns.contains(column));
+    let common: Vec<_> = common.map(|column| quoted_name(column)).collect();
     let (columns, old, new) = (common.join(", "), quoted(old, name), quoted(new, name));
     let statement = format!(
         "WITH everything AS ( \
@@ -150,8 +154,10 @@ async fn table(
          SELECT row, sum(times) AS times FROM everything GROUP BY row HAVING sum(times) <> 0) \
          SELECT coalesce(sum(times) FILTER (WHERE times > 0), 0)::bigint, \
          coalesce(-sum(times) FILTER (WHERE times < 0), 0)::bigint, \
-         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times > 0 ORDER BY row LIMIT {EXAMPLES_MAX}), \
-         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times < 0 ORDER BY row LIMIT {EXAMPLES_MAX}) \
+         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times > 0 \
+         ORDER BY row LIMIT {EXAMPLES_MAX}), \
+         ARRAY(SELECT left(row::text, {EXAMPLE_CHARACTERS_MAX}) FROM differing WHERE times < 0 \
+         ORDER BY row LIMIT {EXAMPLES_MAX}) \
          FROM differing"
     );
     let row = sqlx::query_as::<_, (i64, i64, Vec<String>, Vec<String>)>(AssertSqlSafe(statement));

@@ -1,7 +1,13 @@
-use std::fmt::{self, Display};
+use std::{
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use super::apart::Apart;
-use crate::error::Error;
+use crate::error::{Error, has_code};
+
+/// Whoever has reported in this time runs a version: a process reports at least every 10 seconds.
+pub(super) const REPORTED_WITHIN: Duration = Duration::from_secs(15);
 
 /// So many things are named in an error; of the rest, how many there are.
 const NAMED_MAX: usize = 20;
@@ -24,8 +30,8 @@ pub enum VersionError {
 
     /// Whoever reads would go back in time.
     #[error(
-        "version {version} of projection `{projection}` is behind version {current}, which is current: {}; switch again when it has \
-         caught up, or wait for that with `switch_within`",
+        "version {version} of projection `{projection}` is behind version {current}, which is current: {}; switch again when \
+         it has caught up, or wait for that with `switch_within`",
         Listed(behind)
     )]
     Behind {
@@ -80,9 +86,9 @@ pub enum VersionError {
 
     /// A process projects it.
     #[error(
-        "version {version} of projection `{projection}` is run by {process}, which has reported {seconds_ago:.0} s ago: stop it, and \
-         drop the version some {} s later",
-        super::removal::REPORTED_WITHIN.as_secs()
+        "version {version} of projection `{projection}` is run by {process}, which has reported {seconds_ago:.0} s ago: stop it, \
+         and drop the version some {} s later",
+        REPORTED_WITHIN.as_secs()
     )]
     IsRun {
         /// The name of the projection.
@@ -108,6 +114,14 @@ impl VersionError {
             VersionError::Store(error) => error.is_retryable(),
             _ => false,
         }
+    }
+}
+
+impl VersionError {
+    /// Whether somebody else has had a lock for too long, or waits for one in turn.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        let is_it = |cause: &sqlx::Error| ["55P03", "40P01"].iter().any(|code| has_code(cause, code));
+        matches!(self, VersionError::Store(Error::Store { cause, .. }) if is_it(cause))
     }
 }
 

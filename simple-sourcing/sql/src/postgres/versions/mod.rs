@@ -21,7 +21,7 @@ mod views;
 use std::{fmt, time::Duration};
 
 use simple_sourcing::{ReadError, Receipt, projection::Handle};
-use sqlx::{PgConnection, Postgres as Database, Transaction};
+use sqlx::{Connection, PgConnection, Postgres as Database, Transaction};
 use tokio::time::{Instant, sleep};
 
 use self::views::Views;
@@ -41,6 +41,9 @@ const HELD_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait before looking again while they wait.
 const HELD_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+/// How long those who read may wait behind a switch that waits for others who read.
+const READERS_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// A wait does not look more often whether another version has become current.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
@@ -90,17 +93,17 @@ impl Versions {
         }
     }
 
-    /// Makes a version current, in one transaction: whoever reads under the name of the projection finds the tables of one version
-    /// before, and those of the other one after, and all that it has found before.
+    /// Makes a version current, in one transaction: whoever reads under the name of the projection finds the tables of one
+    /// version before, and those of the other one after, and all that it has found before.
     ///
-    /// The first version becomes current by a switch, too, whether it has caught up or not. A switch to the version that is current
-    /// has the views show the tables that it has now.
+    /// The first version becomes current by a switch, too, whether it has caught up or not. A switch to the version that is
+    /// current has the views show the tables that it has now.
     ///
     /// # Errors
-    /// When the version is [behind](VersionError::Behind) the current one somewhere, or has [parked](VersionError::Parked) what that
-    /// one has projected, something of yours [depends](VersionError::Depended) on a view that has to be dropped, the version is not
-    /// there, or the database fails. A transaction that has read a view keeps the switch waiting for up to the
-    /// [lock timeout](Postgres::lock_timeout). Nothing has changed then.
+    /// When the version is [behind](VersionError::Behind) the current one somewhere, or has [parked](VersionError::Parked) what
+    /// that one has projected, something of yours [depends](VersionError::Depended) on a view that has to be dropped, the
+    /// version is not there, or the database fails. A transaction that has read a view keeps the switch waiting for up to the
+    /// [lock timeout](Postgres::lock_timeout); it lets others read in between. Nothing has changed then.
     pub async fn switch(&self, version: u32) -> Result<(), VersionError> {
         self.switch_once(version, Duration::ZERO).await
     }
@@ -109,8 +112,8 @@ impl Versions {
     /// current version wait for up to a second, so that the next one comes up to them under load, too.
     ///
     /// # Errors
-    /// As [`switch`](Versions::switch). If the version has not caught up in time, or the database does not answer, the error is the
-    /// last one.
+    /// As [`switch`](Versions::switch). If the version has not caught up in time, or the database does not answer, the error is
+    /// the last one.
     pub async fn switch_within(&self, version: u32, within: Duration) -> Result<(), VersionError> {
         let until = Instant::now() + within;
         loop {
@@ -125,16 +128,19 @@ impl Versions {
         }
     }
 
-    /// Waits until the version has come to where the current one is now, without holding anything.
+    /// Waits until the version has come to where the current one was at first, without holding anything. Under load, the current
+    /// one has gone on meanwhile.
     async fn caught_up(&self, version: u32, until: Instant) -> Result<(), VersionError> {
         let failed = |cause| self.failed("compare the positions of two versions", cause);
+        let mut goal = None;
         loop {
             let Some(current) = self.current().await?.filter(|current| *current != version) else { return Ok(()) };
             let mut connection = self.store.pool.acquire().await.map_err(failed)?;
             let behind =
                 positions::behind(&mut connection, &self.projection, current, version).await.map_err(failed)?;
             drop(connection);
-            if behind.is_empty() {
+            let goal: &Vec<Apart> = goal.get_or_insert_with(|| behind.clone());
+            if !goal.iter().any(|to| behind.iter().any(|now| now.is_before(to))) {
                 return Ok(());
             }
             if Instant::now() >= until {
@@ -160,13 +166,32 @@ impl Versions {
         if let Some(current) = current(&versions).filter(|current| *current != version) {
             self.compare(&mut transaction, current, version, held).await?;
         }
-        let views =
-            Views { projection: &self.projection, version, rights: Rights::of(&self.store.pool.connect_options()) };
-        views.replace(&mut transaction).await?;
+        self.replace_views(&mut transaction, version).await?;
         positions::set_current(&mut transaction, &self.projection, version).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         self.store.signals.notify();
         Ok(())
+    }
+
+    /// Replaces the views, as soon as nobody reads them. Those who read some of them, and wait for others, come first.
+    async fn replace_views(&self, connection: &mut PgConnection, version: u32) -> Result<(), VersionError> {
+        let failed = |cause| self.failed(&format!("switch to version {version}"), cause);
+        let until = Instant::now() + self.store.session.lock_timeout;
+        let rights = Rights::of(&self.store.pool.connect_options());
+        // After that time, PostgreSQL looks for deadlocks, and would end one of those who read.
+        let wait = READERS_WAIT_MAX.min(catalog::deadlock_timeout(connection).await.map_err(failed)? / 2);
+        loop {
+            let mut savepoint = connection.begin().await.map_err(failed)?;
+            let views = Views { projection: &self.projection, version, rights: &rights, until: Instant::now() + wait };
+            match views.replace(&mut savepoint).await {
+                Ok(()) => return Ok(savepoint.commit().await.map_err(failed)?),
+                Err(error) if error.is_in_the_way() && Instant::now() < until => {
+                    savepoint.rollback().await.map_err(failed)?;
+                    sleep(AGAIN_AFTER).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Holds the positions of the current version, so that they stay where they are, and compares the others with them.
@@ -198,14 +223,14 @@ impl Versions {
     }
 
     /// Drops a version, in one transaction: its schema with all that is in it, its positions, and what is parked, skipped and
-    /// reported of it. A process that runs it nevertheless, because the database did not hear of it for a while, writes nothing more:
-    /// it stops at its next event, with [`Error::Dropped`]. A version below the current one never comes back; one above it may be
-    /// started again, and begins at the beginning.
+    /// reported of it. A process that runs it nevertheless, because the database did not hear of it for a while, writes nothing
+    /// more: it stops at its next event, with [`Error::Dropped`]. A version below the current one never comes back; one above
+    /// it may be started again, and begins at the beginning.
     ///
     /// # Errors
-    /// When the version is [current](VersionError::IsCurrent), a process has [reported](VersionError::IsRun) from it in the last 15
-    /// seconds, something outside of its schema [depends](VersionError::Depended) on it, it is not there, or the database fails.
-    /// Nothing is dropped then.
+    /// When the version is [current](VersionError::IsCurrent), a process has [reported](VersionError::IsRun) from it in the
+    /// last 15 seconds, something outside of its schema [depends](VersionError::Depended) on it, it is not there, or the
+    /// database fails. Nothing is dropped then.
     pub async fn drop_version(&self, version: u32) -> Result<(), VersionError> {
         let failed = |cause| self.failed(&format!("drop version {version}"), cause);
         let mut transaction = self.begin().await.map_err(failed)?;
@@ -220,7 +245,8 @@ impl Versions {
         }
     }
 
-    /// Compares the rows of two versions, in one snapshot, table by table. Rows are compared by the columns that both have, as JSON.
+    /// Compares the rows of two versions, in one snapshot, table by table. Rows are compared by the columns that both have, as
+    /// JSON.
     ///
     /// It reads all rows of both versions, and takes temporary space for them. Nobody is held up meanwhile.
     ///
@@ -242,8 +268,8 @@ impl Versions {
         }
     }
 
-    /// Waits until those who read under the name of the projection find the rows of the command with this receipt, all of them, for
-    /// up to 30 seconds: also when another version becomes current meanwhile.
+    /// Waits until those who read under the name of the projection find the rows of the command with this receipt, all of them,
+    /// for up to 30 seconds: also when another version becomes current meanwhile.
     ///
     /// # Errors
     /// As [`Handle::wait_for`]; and when no version has become current in time.

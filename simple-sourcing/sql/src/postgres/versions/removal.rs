@@ -1,15 +1,10 @@
-use std::time::Duration;
-
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::{
     catalog::{dependents_of, quoted_name},
-    error::VersionError,
+    error::{REPORTED_WITHIN, VersionError},
 };
 use crate::{error::Error, postgres::session::schema, text};
-
-/// A process reports at least every 10 seconds.
-pub(super) const REPORTED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Drops a version, in a transaction that is committed if this returns no error.
 pub(super) async fn remove(connection: &mut PgConnection, projection: &str, version: u32) -> Result<(), VersionError> {

@@ -1,4 +1,5 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::Instant;
 
 use super::{
     catalog::{dependents_in, quoted},
@@ -14,13 +15,15 @@ pub(super) struct Views<'a> {
     pub(super) projection: &'a str,
     /// The version of which the views show the tables.
     pub(super) version: u32,
-    pub(super) rights: Rights,
+    pub(super) rights: &'a Rights,
+    /// Until when to wait for those who read the views.
+    pub(super) until: Instant,
 }
 
 impl Views<'_> {
     /// Has the views show the tables of the version: one for each. What had a view and is no table of it loses the view.
     pub(super) async fn replace(&self, connection: &mut PgConnection) -> Result<(), VersionError> {
-        let Views { projection, version, rights } = self;
+        let Views { projection, version, rights, .. } = self;
         let failed = |cause| rights.of_tables(cause, format!("read the views of projection `{projection}`"));
         let ours = sqlx::query_as::<_, (String,)>("SELECT name FROM simple_sourcing.views WHERE projection = $1");
         let ours = ours.bind(*projection).fetch_all(&mut *connection).await.map_err(failed)?;
@@ -54,6 +57,7 @@ impl Views<'_> {
     async fn show(&self, connection: &mut PgConnection, name: &str) -> Result<(), VersionError> {
         let (view, table) = (self.view(name), quoted(&schema(self.projection, self.version), name));
         let failed = |cause| self.failed(cause, name);
+        self.limit(connection).await.map_err(failed)?;
         let mut savepoint = connection.begin().await.map_err(failed)?;
         let replaced = AssertSqlSafe(format!("CREATE OR REPLACE VIEW {view} AS SELECT * FROM {table}"));
         match sqlx::raw_sql(replaced).execute(&mut *savepoint).await {
@@ -78,6 +82,7 @@ impl Views<'_> {
     /// Drops the view of this name, unless something of the user's depends on it.
     async fn remove(&self, connection: &mut PgConnection, name: &str) -> Result<(), VersionError> {
         let view = self.view(name);
+        self.limit(connection).await.map_err(|cause| self.failed(cause, name))?;
         let dropped = sqlx::raw_sql(AssertSqlSafe(format!("DROP VIEW {view}"))).execute(connection).await;
         match dropped {
             Ok(_) => Ok(()),
@@ -91,12 +96,19 @@ impl Views<'_> {
         }
     }
 
+    /// What is left of the time is how long the next statement may wait.
+    async fn limit(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now()).as_millis().max(1);
+        let limit = AssertSqlSafe(format!("SET LOCAL lock_timeout TO {left}"));
+        sqlx::raw_sql(limit).execute(connection).await.map(drop)
+    }
+
     fn view(&self, name: &str) -> String {
         quoted(self.projection, name)
     }
 
     fn failed(&self, cause: sqlx::Error, name: &str) -> Error {
-        let Views { projection, version, rights } = self;
+        let Views { projection, version, rights, .. } = self;
         let what = format!("have the view `{projection}.{name}` show the table of version {version}");
         rights.of_version(cause, what, projection, *version)
     }
