@@ -8,7 +8,7 @@
 //!
 //! The contenders of a comparison take turns, in rounds, because the speed of a machine changes while it is measured.
 //! What counts is the ratio within a round. Kafka is the tests' broker: `KAFKA_BOOTSTRAP_SERVERS`, or one that is
-//! started.
+//! started; so is PostgreSQL, with `DATABASE_URL`.
 #![allow(clippy::unwrap_used, reason = "a program that may fail")]
 #![allow(unreachable_pub, reason = "modules of a program")]
 
@@ -17,6 +17,7 @@ mod engine;
 mod growth;
 mod kafka;
 mod memory;
+mod projections;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ("memory", |options| Ok(memory::comparisons(options))),
         ("embedded", |options| Ok(embedded::comparisons(options))),
         ("kafka", |options| Ok(kafka::comparisons(options))),
+        ("projections", projections::comparisons),
         ("growth", |options| Ok(growth::comparisons(options))),
     ])
 }
