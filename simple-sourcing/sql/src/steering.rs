@@ -1,17 +1,46 @@
 //! What somebody decides about a projection, as rows. Both databases have the same ones.
 
 /// Writes, for a database, the functions that decide something: its connection, what the names of the tables begin with, and the
-/// current time. They run in one transaction, [`raise`] first.
+/// current time. The module has a function `empty` of its own.
 macro_rules! steering {
     ($connection:ty, $tables:literal, $now:literal) => {
-        use simple_sourcing::projection::{EventAt, Part};
+        use simple_sourcing::projection::{EventAt, Part, Steered, Steering};
 
         use super::records;
-        use crate::text;
+        use crate::{error::is_no_table, text};
+
+        /// Decides something, in a transaction that is committed if it is done.
+        pub(super) async fn steer(
+            connection: &mut $connection,
+            projection: &str,
+            version: u32,
+            steering: &Steering,
+        ) -> Result<Steered, Error> {
+            let failed = |cause| Error::store(format!("steer version {version} of projection `{projection}`"))(cause);
+            match raise(connection, projection, version).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Steered::NotThere),
+                // Nothing was ever prepared here.
+                Err(cause) if is_no_table(&cause) => return Ok(Steered::NotThere),
+                Err(cause) => return Err(failed(cause)),
+            }
+            let is_something = match steering {
+                Steering::Pause => set_paused(connection, projection, version, true).await.map(|()| true),
+                Steering::Resume => set_paused(connection, projection, version, false).await.map(|()| true),
+                Steering::Retry { key } => retry(connection, projection, version, key.as_deref()).await,
+                Steering::Skip { event, reason } => skip(connection, projection, version, event, reason).await,
+                Steering::Reset => {
+                    empty(connection, projection, version).await?;
+                    set_back(connection, projection, version).await.map(|()| true)
+                }
+                other => return Err(Error::UnknownSteering(format!("{other:?}"))),
+            };
+            Ok(if is_something.map_err(failed)? { Steered::Done } else { Steered::Nothing })
+        }
 
         /// Raises the epoch of a version, and of all its positions: who holds one of them is waited for, and who comes later
         /// finds that he has lost it. Returns whether there is such a version.
-        pub(super) async fn raise(connection: &mut $connection, projection: &str, version: u32) -> sqlx::Result<bool> {
+        async fn raise(connection: &mut $connection, projection: &str, version: u32) -> sqlx::Result<bool> {
             // Locks the version, so of those who decide at once one comes after the other.
             let raised = sqlx::query(concat!(
                 "UPDATE ",
@@ -30,7 +59,7 @@ macro_rules! steering {
             Ok(raised.rows_affected() > 0)
         }
 
-        pub(super) async fn set_paused(
+        async fn set_paused(
             connection: &mut $connection,
             projection: &str,
             version: u32,
@@ -46,7 +75,7 @@ macro_rules! steering {
         }
 
         /// Marks the parked events of a key, or all, to be tried again; returns whether there are any.
-        pub(super) async fn retry(
+        async fn retry(
             connection: &mut $connection,
             projection: &str,
             version: u32,
@@ -66,7 +95,7 @@ macro_rules! steering {
         }
 
         /// Keeps that an event is skipped, and why, if it is parked or a partition stands still at it; returns whether it is.
-        pub(super) async fn skip(
+        async fn skip(
             connection: &mut $connection,
             projection: &str,
             version: u32,
@@ -105,7 +134,7 @@ macro_rules! steering {
         }
 
         /// Sets the positions back to the beginning, with nothing parked.
-        pub(super) async fn set_back(connection: &mut $connection, projection: &str, version: u32) -> sqlx::Result<()> {
+        async fn set_back(connection: &mut $connection, projection: &str, version: u32) -> sqlx::Result<()> {
             let positions = sqlx::query(concat!(
                 "UPDATE ",
                 $tables,

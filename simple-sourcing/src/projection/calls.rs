@@ -60,8 +60,8 @@ impl<S: TransactionalStore> Handle<S> {
     }
 
     /// Decides that an event is never projected: the one at which a partition stands still, as the [status](Handle::status)
-    /// says, or one that is parked. The reason is kept in the store for ever, and a [reset](Handle::reset) skips the event
-    /// again.
+    /// says, or one that is parked. The reason is kept in the store as long as the version, and a [reset](Handle::reset) skips the
+    /// event again.
     ///
     /// The partition goes on behind the event. The later events of a parked key stay parked until they are
     /// [tried again](Handle::retry).

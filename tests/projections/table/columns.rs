@@ -272,9 +272,9 @@ pub(super) async fn unfit<D: Database>() {
     }
 }
 
-/// More values than SQLite takes in one statement: 512 events are a batch.
+/// More values than SQLite takes in one statement, also in a small batch.
 pub(super) async fn many<D: Database>() {
-    const COLUMNS: usize = 100;
+    const COLUMNS: usize = 500;
     let app = App::new("samples").aggregate::<Sample>().start(Memory::new()).await.expect("it starts");
     let client: SampleClient = app.client();
     let sent = (0..600)

@@ -1,38 +1,8 @@
-use simple_sourcing::projection::{Steered, Steering};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::error::{Error, is_no_table};
+use crate::error::Error;
 
 crate::steering::steering!(SqliteConnection, "simple_sourcing_", "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')");
-
-/// Decides something, in a transaction that is committed if it is done.
-pub(super) async fn steer(
-    connection: &mut SqliteConnection,
-    projection: &str,
-    version: u32,
-    steering: &Steering,
-) -> Result<Steered, Error> {
-    let failed = |cause| Error::store(format!("steer version {version} of projection `{projection}`"))(cause);
-    match raise(connection, projection, version).await {
-        Ok(true) => {}
-        Ok(false) => return Ok(Steered::NotThere),
-        // Nothing was ever prepared here.
-        Err(cause) if is_no_table(&cause) => return Ok(Steered::NotThere),
-        Err(cause) => return Err(failed(cause)),
-    }
-    let is_something = match steering {
-        Steering::Pause => set_paused(connection, projection, version, true).await.map(|()| true),
-        Steering::Resume => set_paused(connection, projection, version, false).await.map(|()| true),
-        Steering::Retry { key } => retry(connection, projection, version, key.as_deref()).await,
-        Steering::Skip { event, reason } => skip(connection, projection, version, event, reason).await,
-        Steering::Reset => {
-            empty(connection, projection, version).await?;
-            set_back(connection, projection, version).await.map(|()| true)
-        }
-        other => return Err(Error::UnknownSteering(format!("{other:?}"))),
-    };
-    Ok(if is_something.map_err(failed)? { Steered::Done } else { Steered::Nothing })
-}
 
 /// Empties the tables that were created for a version.
 async fn empty(connection: &mut SqliteConnection, projection: &str, version: u32) -> Result<(), Error> {

@@ -50,7 +50,7 @@ async fn what_is_paused_waits_and_what_is_reset_begins_again() {
     handle.pause().await.expect("it is there");
     let receipt = purses.fill("alice", 3).await.expect("it is accepted");
     let status = status_when(&handle, all_at(FollowerState::Paused)).await;
-    assert!(status.to_string().starts_with("projection purses, version 2: paused, 1 partitions"), "{status}");
+    assert!(status.to_string().starts_with("projection purses, version 2: paused, 1 partition, "), "{status}");
     assert!(app.status().await.expect("it answers").to_string().contains("purse partition 0: paused"));
     assert_eq!(store.value().await, rows(&[("alice", 2)]));
     handle.resume().await.expect("it is there");
