@@ -1,4 +1,4 @@
-// errors: 3, because the compiler says so again where the event is applied and projected
+// errors: 4, because the compiler says so again where the event is applied and projected
 //! What is left to the user is written.
 use simple_sourcing::prelude::*;
 
