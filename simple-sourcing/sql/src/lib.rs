@@ -19,8 +19,8 @@
 //! | `reports` | the library's own rows: what processes report |
 //! | `steering` | the library's own rows: what somebody decides about a projection |
 //! | `statements` | the statements of a `Table` of the core, as far as both databases have the same |
-//! | `postgres` | [`Postgres`] and its [`Versions`] of a projection (feature `postgres`) |
-//! | `sqlite` | [`Sqlite`] (feature `sqlite`) |
+//! | `postgres` | `Postgres` and its `Versions` of a projection (feature `postgres`) |
+//! | `sqlite` | `Sqlite` (feature `sqlite`) |
 //!
 //! A projection with its tables, on SQLite; for PostgreSQL, `Sqlite::open` is `Postgres::connect`, and `SqliteConnection` is
 //! `PgConnection`:
