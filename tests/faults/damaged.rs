@@ -77,7 +77,7 @@ async fn run(damage: Damage) -> Row {
     let node = bank.node("a", By::Itself);
     let (remade, held) = (CommandId::new(), CommandId::new());
     history.sent(REMADE, remade);
-    assert_eq!(deposit(&accounts, REMADE, remade).await, Err(CommandError::Quarantined), "until it is made again");
+    assert_eq!(deposit(&accounts, REMADE, remade).await, Err(CommandError::Quarantined), "until it is recreated");
     let receipt = until_released(&accounts, REMADE, remade).await;
     assert_eq!(receipt.sequence, Sequence::new(3), "its sequence goes on");
     history.sent(REMADE, remade);

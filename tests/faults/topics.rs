@@ -188,7 +188,7 @@ pub(crate) async fn deleted() -> Row {
         let busy = Busy::open().await;
         busy.bank.topics().delete(topic).await;
         let stopped = busy.stops(topic, "was deleted while the app was running").await;
-        row = row.and(stopped.goes_on().await.with("topic that is made again deleted under a service", 1));
+        row = row.and(stopped.goes_on().await.with("recreated topic deleted under a service", 1));
     }
     row
 }

@@ -19,7 +19,7 @@ async fn start<D: Database>(database: &D, app: &AppHandle) -> Running<D::Ledgers
     app.project(D::Ledgers::default(), database.open().await).await.expect("it starts")
 }
 
-/// The log was made again, under the same name: with fewer events than before, and with more.
+/// The log was recreated under the same name: with fewer events than before, and with more.
 pub(crate) async fn recreated<D: Database>(new_log: fn() -> Log) {
     let database = D::fresh().await;
     let (first_log, second_log) = (new_log(), new_log());
@@ -36,12 +36,12 @@ pub(crate) async fn recreated<D: Database>(new_log: fn() -> Log) {
         let running = start(&database, &second).await;
         let error = running.caught_up_within(PATIENCE).await.expect_err("it is another log");
         assert!(matches!(error, ReadError::AnotherLog(_)), "{error}");
-        for words in [words, "`ledger`", "of partition ", "not the log that it was made from", "`reset`"] {
+        for words in [words, "`ledger`", "of partition ", "not the log that it came from", "`reset`"] {
             assert!(error.to_string().contains(words), "{words}: {error}");
         }
         assert_eq!(database.rows(running.store()).await, before, "nothing is written");
     }
-    // To begin again is what helps.
+    // Starting over is what helps.
     let running = start(&database, &second).await;
     running.caught_up_within(PATIENCE).await.expect_err("it is another log still");
     running.handle().reset().await.expect("it is there");

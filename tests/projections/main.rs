@@ -105,7 +105,7 @@ fn on_log<D: Database>(log: &str, new_log: fn() -> Log) -> Vec<Trial> {
         trial(name("after_a_fix_what_is_parked_is_tried_again"), move || steering::retry::<D>(new_log())),
         trial(name("what_is_paused_waits_until_it_is_resumed"), move || steering::pause::<D>(new_log())),
         trial(name("an_event_that_is_skipped_is_skipped_for_ever"), move || steering::skip::<D>(new_log())),
-        trial(name("a_log_that_was_made_again_is_refused"), move || another_log::recreated::<D>(new_log)),
+        trial(name("a_recreated_log_is_refused"), move || another_log::recreated::<D>(new_log)),
         trial(name("another_process_reads_the_status"), move || status::read::<D>(new_log())),
     ];
     trials.extend(table::on_log::<D>(log, new_log));

@@ -1,4 +1,4 @@
-//! Whether a log is the one that a checkpoint is from. A topic may have been deleted and made again under its name, and a database
+//! Whether a log is the one that a checkpoint is from. A topic may have been deleted and recreated under its name, and a database
 //! or a log may have been restored from a backup. Whoever went on then would skip events, or mix those of two logs.
 
 use super::{
@@ -68,8 +68,8 @@ pub(super) async fn check_last(log: &Log, partition: u32, checkpoint: &Checkpoin
 fn another(log: &Log, partition: u32, checkpoint: &Checkpoint, what: &str) -> ReadError {
     let (name, next) = (log.name, checkpoint.next);
     ReadError::AnotherLog(format!(
-        "what was made of the events of `{name}` is at offset {next} of partition {partition}, and {what}: this is not the log that \
-         it was made from, because the log was made again or restored, or the store is that of another one. Connect the two that \
-         belong together, or begin again: `reset` of a projection's handle does it"
+        "the stored position in the events of `{name}` is offset {next} of partition {partition}, but {what}: this is not the log \
+         that it came from. The log was recreated or restored, or the store belongs to another log. Connect the store to its own \
+         log, or start over with `reset` on the projection's handle"
     ))
 }

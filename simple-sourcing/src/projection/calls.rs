@@ -81,7 +81,7 @@ impl<S: TransactionalStore> Handle<S> {
         }
     }
 
-    /// Begins again: empties the tables of this version and sets its positions back to the beginning, in one transaction. No
+    /// Starts over: empties the tables of this version and sets its positions back to the beginning, in one transaction. No
     /// event is parked any more. Whoever reads the rows meanwhile finds few of them; to keep the old rows readable, give the
     /// projection another version instead.
     ///

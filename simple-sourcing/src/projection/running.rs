@@ -144,7 +144,7 @@ impl<P: Projection<S>, S: TransactionalStore> Running<P, S> {
     }
 
     /// The projection in its store, for what any process may do with it: read its status, pause and resume it, try parked events
-    /// again, skip one, or begin again.
+    /// again, skip one, or start over.
     pub fn handle(&self) -> &Handle<S> {
         &self.handle
     }

@@ -91,7 +91,7 @@ pub(crate) async fn all_of_it() {
     assert_eq!(left(&second, 1).await, (0, 0));
 }
 
-/// A version above the current one is an attempt, which may be made again.
+/// A version above the current one is an attempt, which may be repeated.
 pub(crate) async fn attempt() {
     let database = OnPostgres::fresh().await;
     prepared(&database, 1).await;

@@ -58,7 +58,7 @@ async fn what_is_paused_waits_and_what_is_reset_begins_again() {
 
     handle.reset().await.expect("it is there");
     let receipt = purses.fill("bob", 1).await.expect("it is accepted");
-    handle.wait_for(&receipt).await.expect("it begins again");
+    handle.wait_for(&receipt).await.expect("it starts over");
     assert_eq!(store.value().await, rows(&[("alice", 5), ("bob", 1)]));
 }
 
